@@ -1,0 +1,48 @@
+# What a newcomer calls. `make` alone lists it.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-slow lint bench lock clean
+
+help:            ## list these targets
+	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
+
+setup: $(READY)  ## environment in .venv, versions locked by hash, and the face detector's model
+	@$(BIN)/dfray models fetch
+
+$(READY): requirements-dev.txt pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing the locked packages into $(VENV) (several GB, some minutes, the first time) ..."
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(READY)
+
+demo: setup      ## the whole road on generated clips: extract, train, evaluate, register, promote, score
+	@$(BIN)/dfray run demo
+
+test: setup      ## the tests
+	@$(BIN)/pytest -m "not slow"
+
+test-slow: setup ## the tests that take minutes each
+	@$(BIN)/pytest -m slow
+
+lint: $(READY)   ## format, lint, types and the direction of imports
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: setup     ## the benchmarks: ratios against named baselines, CPU time
+	@$(BIN)/python -m tests.benchmarks
+
+lock: $(READY)   ## resolve the versions anew (needs uv)
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		pyproject.toml --extra server -o requirements.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		pyproject.toml --all-extras -c requirements.txt -o requirements-dev.txt
+
+clean:           ## remove the runs of the demo; the environment stays
+	rm -rf runs
