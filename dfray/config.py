@@ -1,0 +1,260 @@
+"""The recipe: everything an experiment depends on, typed and validated, one section per stage.
+
+Each section is the frozen settings of one component and is handed to it whole; no component sees
+the recipe of another. `dfray.recipe` reads one from YAML; `Recipe.fingerprint()` names its content.
+Sections import nothing but pydantic, so that reading a recipe costs milliseconds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Positive = Annotated[float, Field(gt=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+Identities = Annotated[int, Field(ge=2)]  # a face swap takes two
+
+
+class Section(BaseModel):
+    """A frozen part of a recipe; unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def content(self) -> dict[str, Any]:
+        """What a result depends on."""
+        return self.model_dump(mode="json")
+
+    def fingerprint(self) -> str:
+        """First 16 hex digits of the SHA-256 of the content."""
+        canonical = json.dumps(self.content(), sort_keys=True)
+        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+class ClusterSection(Section):
+    """Where Ray runs. Nothing here changes a result, so it is not part of the fingerprint."""
+
+    address: str | None = Field(None, description="a running cluster; none starts a local one")
+    num_cpus: Count | None = Field(
+        None, description="logical CPUs that a local cluster declares; default: the machine's cores"
+    )
+    extract_workers: Count | None = Field(
+        None, description="extraction actors; default: the CPUs that the trainers leave, less one"
+    )
+    object_store_mb: Count | None = Field(None, description="shared memory of a local cluster, MiB")
+
+
+class CorpusSection(Section):
+    """One corpus to read into the manifest."""
+
+    reader: str = Field(description="folder, csv, ffpp or demo")
+    root: str = Field(description="local path or s3:// of the corpus")
+    dataset: str | None = Field(None, description="name in the manifest; default: the reader's")
+    compression: Literal["raw", "c23", "c40"] = Field("c23", description="ffpp: which encoding")
+    licence: str | None = Field(None, description="licence or terms, kept with every row")
+
+
+class DemoSection(Section):
+    """Generated talking heads; see dfray.datasets.demo."""
+
+    train_identities: Identities = 20
+    val_identities: Identities = 5
+    test_identities: Identities = 16
+    real_clips: Count = Field(
+        2, description="real clips per identity; as many fakes are made, by turns FS and RE"
+    )
+    duration_s: Positive = 2.5
+    fps: Count = 12
+    size_px: Annotated[int, Field(ge=64, multiple_of=2)] = Field(
+        256, description="side of the square picture"
+    )
+
+
+class FacesSection(Section):
+    """How frames are sampled and faces found, cut out and kept (arXiv 2508.19730 section 4.1)."""
+
+    rate_fps: Positive = Field(1.0, description="sampled frames per second of video")
+    detector: Literal["full", "short", "cascade"] = Field(
+        "full",
+        description="MediaPipe full range, short range, or short and then full if none found",
+    )
+    detector_model: str | None = Field(
+        None, description="path or URI of the detector's .tflite, instead of the one set up"
+    )
+    min_score: Fraction = Field(0.5, description="detections below this confidence are not faces")
+    margin_ratio: Positive = Field(1.3, description="crop side over the larger side of the box")
+    size_px: Count = Field(224, description="side of the stored crop")
+    storage: Literal["lz4", "zstd", "jpeg"] = Field(
+        "lz4", description="lossless bytes under lz4 or zstd, or JPEG"
+    )
+    jpeg_quality: Annotated[int, Field(ge=50, le=100)] = 95
+    shard_mb: Count = Field(256, description="a shard is closed at this size, MiB")
+    stall_limit_s: Positive = Field(
+        60.0, description="a video from which no frame comes for so long has hung, seconds"
+    )
+    attempts: Count = Field(2, description="tries of a video that kills or hangs its worker")
+
+    def shaping(self) -> dict:
+        """The settings that shape a face row; shard size, time limit and attempts do not."""
+        return self.model_dump(exclude={"shard_mb", "stall_limit_s", "attempts"}, mode="json")
+
+
+class BatchesSection(Section):
+    """How faces become batches."""
+
+    batch_size: Count = Field(64, description="faces per optimizer step over all workers together")
+    sampling: Literal["balanced", "all"] = Field(
+        "balanced", description="balanced: arXiv 2508.19730 section 4.1; all: every face"
+    )
+    stream_first_epoch: bool = Field(
+        False, description="feed the first epoch from the running extraction"
+    )
+    shuffle_faces: Count = Field(2048, description="faces in the shuffle buffer of each worker")
+
+
+class AugmentSection(Section):
+    """Random changes to training batches, drawn for each image, on the training device."""
+
+    flip: Fraction = Field(0.5, description="probability of a horizontal flip")
+    crop_scale: tuple[float, float] | None = Field(
+        (0.8, 1.0), description="random resized crop: area range; none: no random crop"
+    )
+    brightness: Fraction = 0.1
+    contrast: Fraction = 0.1
+    erasing: Fraction = Field(0.0, description="probability of random erasing with noise")
+    blur: Fraction = Field(0.0, description="probability of a Gaussian blur")
+
+
+class ModelSection(Section):
+    """The network: a timm backbone and a linear head on its embedding."""
+
+    backbone: str = Field("vit_base_patch16_224", description="any timm model name")
+    pretrained: bool = Field(False, description="timm's own weights (needs the hub or its cache)")
+    size_px: Count = Field(224, description="side of the input the backbone sees")
+    embedding: Literal["pre_logits", "pooled"] = Field(
+        "pre_logits", description="after fc_norm (timm's forward_head pre_logits), or before it"
+    )
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    drop_path: Fraction = 0.0
+
+
+class TripletSection(Section):
+    """Batch-all triplet loss on raw Euclidean distances (arXiv 2508.19730 section 3.3)."""
+
+    weight: Annotated[float, Field(ge=0)] = Field(0.0, description="w; 0 leaves the term out")
+    margin: Annotated[float, Field(ge=0)] = Field(1.0, description="m, in embedding units")
+
+
+class ObjectiveSection(Section):
+    """Softmax cross-entropy plus w times the triplet term."""
+
+    triplet: TripletSection = TripletSection()
+
+
+class TrainingSection(Section):
+    """Ray Train workers, optimizer and schedule."""
+
+    num_workers: Count = 1
+    use_gpu: bool | None = Field(None, description="none: use GPUs if the cluster has any")
+    cpus_per_worker: Count = 1
+    epochs: Count = 30
+    lr: Positive = 1e-4
+    min_lr: Annotated[float, Field(ge=0)] = 1e-6
+    warmup_epochs: Annotated[float, Field(ge=0)] = 5.0
+    weight_decay: Annotated[float, Field(ge=0)] = 0.05
+    layer_decay: Annotated[float, Field(gt=0, le=1)] | None = Field(
+        None, description="layer-wise lr decay (0.75 in arXiv 2508.19730 section 4.3)"
+    )
+    clip_norm: Positive | None = Field(None, description="largest gradient norm")
+    selection: Literal["objective", "cross_entropy"] = Field(
+        "objective", description="validation loss whose lowest epoch is kept"
+    )
+    max_failures: Annotated[int, Field(ge=0)] = Field(
+        2, description="restarts of the worker group after a lost worker"
+    )
+
+
+class EvaluationSection(Section):
+    """Scoring and metrics (arXiv 2508.19730 section 4.3)."""
+
+    split: Literal["test", "val"] = "test"
+    threshold: Fraction = Field(0.5, description="fake at or above it; for balanced accuracy")
+    bootstrap: Count = Field(1000, description="resamples of videos for the intervals")
+    confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    batch_size: Count = 128
+    num_workers: Count = 1
+
+
+class GatesSection(Section):
+    """What a candidate must reach before the alias `champion` moves to it."""
+
+    min_auc: Fraction = 0.5
+    min_balanced_accuracy: Fraction = 0.5
+    min_coverage: Fraction = Field(0.9, description="videos with a score over videos in the split")
+    min_videos: Count = Field(20, description="scored videos, or the figures mean too little")
+    max_auc_drop: Fraction = Field(0.0, description="AUC it may lose against the champion")
+    max_coverage_drop: Fraction = Field(
+        0.02, description="coverage it may lose against the champion"
+    )
+
+
+class RegistrySection(Section):
+    """MLflow: where runs and models are kept."""
+
+    tracking_uri: str | None = Field(None, description="none: sqlite beside the run")
+    experiment: str = "dfray"
+    model_name: str = "deepfake-detector"
+    gates: GatesSection = GatesSection()
+
+
+class Recipe(Section):
+    """One experiment, from videos to a promoted detector."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    description: str = ""
+    seed: Annotated[int, Field(ge=0)] = 0
+    work_dir: str = Field("runs", description="local path or s3:// under which everything is kept")
+    cluster: ClusterSection = ClusterSection()
+    demo: DemoSection | None = Field(None, description="generate the demo's clips first")
+    corpora: Annotated[list[CorpusSection], Field(min_length=1)]
+    faces: FacesSection = FacesSection()
+    batches: BatchesSection = BatchesSection()
+    augment: AugmentSection = AugmentSection()
+    model: ModelSection = ModelSection()
+    objective: ObjectiveSection = ObjectiveSection()
+    training: TrainingSection = TrainingSection()
+    evaluation: EvaluationSection = EvaluationSection()
+    registry: RegistrySection = RegistrySection()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _demo_clips_lie_in_the_run(cls, values: Any) -> Any:
+        corpora = values.get("corpora") if isinstance(values, dict) else None
+        for corpus in corpora if isinstance(corpora, list) else []:
+            if isinstance(corpus, dict) and corpus.get("reader") == "demo":
+                work_dir = values.get("work_dir", cls.model_fields["work_dir"].default)
+                corpus.setdefault("root", f"{work_dir}/{values.get('name')}/clips")
+        return values
+
+    @model_validator(mode="after")
+    def _batch_divides(self) -> Recipe:
+        batch, workers = self.batches.batch_size, self.training.num_workers
+        if batch % workers:
+            raise ValueError(
+                f"batches.batch_size {batch} is the global batch and must be a multiple of "
+                f"training.num_workers {workers}"
+            )
+        return self
+
+    def content(self) -> dict[str, Any]:
+        """What a result depends on; where the run lies, runs and is tracked is left out."""
+        kept = self.model_dump(mode="json", exclude={"cluster", "work_dir", "description"})
+        kept["registry"].pop("tracking_uri")
+        for corpus in kept["corpora"]:
+            if corpus["reader"] == "demo":  # generated from the recipe itself
+                corpus.pop("root")
+        return kept

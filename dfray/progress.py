@@ -1,0 +1,112 @@
+"""Progress of distributed work: workers tell a small actor, the driver draws a line a stage.
+
+The actor is told and never waited for, so that progress costs the workers nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ray.actor import ActorHandle
+    from rich.progress import Progress, TaskID
+
+_POLL_S = 0.5
+
+
+class Counts:
+    """Sums of what workers tell; becomes an actor through `counting_actor`."""
+
+    def __init__(self) -> None:
+        self._sums: Counter[str] = Counter()
+        self._latest: dict[str, Any] = {}
+
+    def add(self, counts: dict[str, float]) -> None:
+        self._sums.update(counts)
+
+    def note(self, values: dict[str, Any]) -> None:
+        self._latest.update(values)
+
+    def get(self) -> dict[str, Any]:
+        return dict(self._sums) | self._latest
+
+
+def counting_actor() -> ActorHandle:
+    """A `Counts` actor, on the driver's node, that takes no CPU."""
+    import ray
+
+    return ray.remote(num_cpus=0)(Counts).remote()
+
+
+@contextmanager
+def stage(title: str, total: int | None = None) -> Iterator[StageLine]:
+    """A line with a bar, a clock and a detail for one stage of local work."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        SpinnerColumn,
+        TextColumn,
+        TimeElapsedColumn,
+    )
+    from rich.table import Column
+
+    console = Console(stderr=True)
+    columns = [SpinnerColumn(finished_text="✓"), TextColumn("{task.description:<15}")]
+    if total is not None:
+        columns += [BarColumn(bar_width=24), MofNCompleteColumn()]
+    # A longer detail, such as a path, would squeeze the other columns away.
+    room = console.width - (28 if total is None else 68)
+    short = Column(no_wrap=True, overflow="ellipsis", max_width=max(room, 10))
+    columns += [
+        TimeElapsedColumn(),
+        TextColumn("[dim]{task.fields[detail]}", table_column=short),
+    ]
+    with Progress(*columns, console=console, refresh_per_second=4) as progress:
+        yield StageLine(progress, progress.add_task(title, total=total, detail=""), total)
+
+
+class StageLine:
+    """What a stage shows while it runs."""
+
+    def __init__(self, progress: Progress, task: TaskID, total: int | None) -> None:
+        self._progress, self._task, self.total = progress, task, total
+
+    def update(self, done: float | None = None, total: int | None = None, detail: str = "") -> None:
+        self.total = total or self.total
+        fields: dict[str, Any] = {"detail": detail} if detail else {}
+        self._progress.update(self._task, completed=done, total=total, **fields)
+
+    def finish(self, detail: str = "") -> None:
+        """Mark the stage as done, whatever had been counted."""
+        total = self.total or 1
+        self.update(done=total, total=total, detail=detail)
+
+
+@contextmanager
+def watching(actor: ActorHandle, show: Any) -> Iterator[None]:
+    """Call `show(counts)` twice a second with what the actor holds, until the block ends."""
+    import ray
+
+    stop = threading.Event()
+
+    def poll() -> None:
+        while not stop.wait(_POLL_S):
+            try:
+                show(ray.get(actor.get.remote(), timeout=5))
+            except ray.exceptions.RayError:
+                return
+
+    thread = threading.Thread(target=poll, daemon=True, name="dfray-progress")
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+        show(ray.get(actor.get.remote(), timeout=30))

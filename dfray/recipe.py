@@ -1,0 +1,169 @@
+"""Read a recipe from YAML, with overrides from the command line; say where a mistake stands.
+
+A recipe is named by a path, or by the name of one that comes with dfray (jobs/recipes). A mistake is told
+with its path in the recipe, the nearest valid name, and the file and line (or the override) it comes from.
+"""
+
+from __future__ import annotations
+
+import difflib
+import sysconfig
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from dfray import storage
+from dfray.config import Recipe
+from dfray.errors import RecipeError
+
+Location = tuple[str | int, ...]
+
+
+def load_recipe(name_or_path: str, overrides: list[str] | None = None) -> Recipe:
+    """The validated recipe.
+
+    Args:
+        name_or_path: a YAML file, local or s3://, or the name of a recipe that comes with dfray.
+        overrides: `section.key=value`, the value read as YAML.
+
+    Raises:
+        RecipeError: no such recipe, not YAML, an unknown key, a wrong type or value.
+    """
+    path = _find(name_or_path)
+    text = storage.read_bytes(path).decode()
+    try:
+        root = yaml.compose(text)
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"{path} is not valid YAML: {error}.") from error
+    if not isinstance(values, dict):
+        raise RecipeError(f"{path} is not a recipe: it holds no keys.", "See jobs/recipes.")
+    origins: dict[Location, str] = {}
+    for override in overrides or []:
+        origins[_apply(values, override)] = f"override {override!r}"
+    try:
+        return Recipe.model_validate(values)
+    except ValidationError as error:
+        told = [_tell(item, path, root, origins) for item in error.errors()]
+        raise RecipeError("\n".join(told)) from None
+
+
+def dump_recipe(recipe: Recipe) -> str:
+    """The whole recipe as YAML, defaults included; `load_recipe` reads it back to the same."""
+    return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def recipe_folder() -> Path:
+    """Where the recipes lie that come with dfray: in a checkout, or where its wheel puts them."""
+    checkout = Path(__file__).parent.parent / "jobs" / "recipes"
+    return (
+        checkout if checkout.is_dir() else Path(sysconfig.get_path("data"), "share/dfray/recipes")
+    )
+
+
+def named_recipes() -> list[str]:
+    return sorted(path.stem for path in recipe_folder().glob("*.yaml"))
+
+
+def _find(name_or_path: str) -> str:
+    if storage.is_remote(name_or_path) or Path(name_or_path).is_file():
+        return name_or_path
+    inside = recipe_folder() / f"{name_or_path}.yaml"
+    if inside.is_file():
+        return str(inside)
+    near = difflib.get_close_matches(name_or_path, named_recipes(), n=1)
+    hint = f"Did you mean {near[0]}? " if near else ""
+    raise RecipeError(
+        f"No recipe is called {name_or_path!r}, and no such file is there.",
+        f"{hint}There are: {', '.join(named_recipes())}.",
+    )
+
+
+def _apply(values: dict[str, Any], override: str) -> Location:
+    """Set one `a.b.c=value` in place; return its location."""
+    path, equals, text = override.partition("=")
+    if not equals or not path:
+        raise RecipeError(f"Override {override!r} is not of the form section.key=value.")
+    location: Location = tuple(int(p) if p.isdigit() else p for p in path.strip().split("."))
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"Override {override!r}: the value is not valid YAML: {error}.") from None
+    here: Any = values
+    for part in location[:-1]:
+        if isinstance(here, dict) and isinstance(part, str):
+            here[part] = {} if here.get(part) is None else here[part]
+            here = here[part]
+        elif isinstance(here, list) and isinstance(part, int) and part < len(here):
+            here = here[part]
+        else:
+            raise RecipeError(f"Override {override!r}: there is no {path.rpartition('.')[0]}.")
+    try:
+        here[location[-1]] = value
+    except (TypeError, IndexError, KeyError):
+        raise RecipeError(f"Override {override!r}: there is no {path}.") from None
+    return location
+
+
+def _tell(item: Any, path: str, root: yaml.Node | None, origins: dict[Location, str]) -> str:
+    """One pydantic error as one line."""
+    location: Location = item["loc"]
+    dotted = ".".join(map(str, location))
+    origin = [told for at, told in origins.items() if location and at[: len(location)] == location]
+    where = origin[0] if origin else f"{path}:{_line_of(root, location)}"
+    if item["type"] == "extra_forbidden":
+        return f"{where}: unknown key {dotted}.{_nearest(location)}"
+    if item["type"] == "missing":
+        return f"{where}: {dotted} is missing."
+    message = item["msg"].removeprefix("Value error, ")
+    value = "" if item["type"] == "value_error" else f" (got {item['input']!r})"
+    return f"{where}: {dotted + ': ' if dotted else ''}{message}{value}."
+
+
+def _nearest(location: Location) -> str:
+    section = _section_at(location[:-1])
+    if section is None:
+        return ""
+    names = list(section.model_fields)
+    near = difflib.get_close_matches(str(location[-1]), names, n=1, cutoff=0.5)
+    return f" Did you mean {near[0]}?" if near else f" There are: {', '.join(names)}."
+
+
+def _section_at(location: Location) -> type[BaseModel] | None:
+    """The section that a location leads to, through optional and listed sections."""
+    section: type[BaseModel] = Recipe
+    for part in location:
+        if isinstance(part, int):
+            continue
+        field = section.model_fields.get(part)
+        found = _sections_in(field.annotation) if field else []
+        if not found:
+            return None
+        section = found[0]
+    return section
+
+
+def _sections_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [section for part in get_args(annotation) for section in _sections_in(part)]
+
+
+def _line_of(node: yaml.Node | None, location: Location) -> int:
+    """Line of the deepest key of `location` that the file has."""
+    line = node.start_mark.line + 1 if node else 1
+    for part in location:
+        if isinstance(node, yaml.MappingNode):
+            found = [(key, value) for key, value in node.value if key.value == part]
+            if not found:
+                return line
+            key, node = found[0]
+            line = key.start_mark.line + 1
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
+            node = node.value[part]
+            line = node.start_mark.line + 1
+        else:
+            return line
+    return line

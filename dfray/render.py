@@ -1,0 +1,195 @@
+"""What the commands print: tables and short lines; results on stdout, progress is on stderr."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from dfray.config import Recipe
+    from dfray.datasets.manifest import Manifest
+    from dfray.evaluation.metrics import Estimate, Metrics
+    from dfray.registry.history import Decision
+    from dfray.registry.score import FileScore
+    from dfray.stages import RunResult
+
+console = Console(soft_wrap=True)
+_NUMBERS = ("videos", "frames", "faces")
+_LISTED = 20
+"""Files that a listing names before it only counts."""
+
+
+def recipes(found: list[Recipe]) -> None:
+    table = _table("name", "what it is")
+    for recipe in found:
+        table.add_row(recipe.name, recipe.description)
+    console.print(table)
+
+
+def manifest(found: Manifest) -> None:
+    table = _table("dataset", "split", "class", "videos", right=("videos",))
+    for dataset, split, category, count in found.counts():
+        table.add_row(dataset, split, category, f"{count:,}")
+    console.print(table)
+    console.print(f"{found.videos.num_rows:,} videos; {len(found.missing):,} missing", end="; ")
+    console.print(f"{len(found.unreadable):,} cannot be opened.")
+    _list("missing", found.missing)
+    _list("cannot be opened", [f"{key}: {why}" for key, why in found.unreadable.items()])
+
+
+def coverage(summaries: pa.Table) -> None:
+    """The count of every outcome and of every reason."""
+    rows = summaries.select(["split", "status", "reason", "n_frames", "n_faces"]).to_pylist()
+    table = _table("split", "outcome", "reason", "videos", "frames", "faces", right=_NUMBERS)
+    videos: Counter[tuple[str, str, str]] = Counter()
+    frames: Counter[tuple[str, str, str]] = Counter()
+    faces: Counter[tuple[str, str, str]] = Counter()
+    for row in rows:
+        key = (row["split"], row["status"], row["reason"] or "")
+        videos[key] += 1
+        frames[key] += row["n_frames"]
+        faces[key] += row["n_faces"]
+    for key in sorted(videos):
+        table.add_row(*key, f"{videos[key]:,}", f"{frames[key]:,}", f"{faces[key]:,}")
+    console.print(table)
+
+
+def history(figures: list[dict[str, float]]) -> None:
+    """A line for every epoch, the kept one marked."""
+    best = min(figures, key=lambda epoch: epoch["selection_loss"])
+    table = _table("epoch", "train loss", "validation loss", "cross-entropy", "triplet", "lr", "")
+    for epoch in figures:
+        table.add_row(
+            f"{epoch['epoch']:g}",
+            f"{epoch['train_loss']:.4f}",
+            f"{epoch['val_loss']:.4f}",
+            f"{epoch['val_cross_entropy']:.4f}",
+            f"{epoch['val_triplet']:.4f}",
+            f"{epoch['lr']:.2e}",
+            "kept" if epoch is best else "",
+        )
+    console.print(table)
+
+
+def evaluation(metrics: Metrics) -> None:
+    """Video-level figures; the AUC with its interval, the report has the others'."""
+    interval = f"AUC [{metrics.confidence:.0%}]"
+    columns = ("scored", interval, "bal. acc.", "EER", "AP")
+    table = _table("", *columns, right=columns)
+    groups = [("all videos", metrics.overall)]
+    groups += [(f"{group.dataset}", group) for group in metrics.datasets]
+    groups += [(f"{group.dataset} / {group.method}", group) for group in metrics.methods]
+    for name, group in groups:
+        level = group.video
+        others = (level.balanced_accuracy, level.eer, level.average_precision)
+        shown = ["–" if estimate is None else f"{estimate.value:.3f}" for estimate in others]
+        table.add_row(
+            name, f"{group.counts.scored}/{group.counts.videos}", _interval(level.auc), *shown
+        )
+    console.print(table)
+
+
+def decision(made: Decision) -> None:
+    table = _table("gate", "required", "candidate", "champion", "")
+    for gate in made.gates:
+        table.add_row(
+            gate.name,
+            f"{gate.required:g}",
+            "–" if gate.candidate is None else f"{gate.candidate:.4g}",
+            "–" if gate.champion is None else f"{gate.champion:.4g}",
+            "holds" if gate.passed else "[bold red]fails",
+        )
+    if made.gates:
+        console.print(table)
+    was = f" (was version {made.champion_before})" if made.champion_before else ""
+    if made.promoted:
+        verb = "is" if made.sequence else "would become"
+        console.print(f"{made.model_name} version {made.version} {verb} the champion{was}.")
+    else:
+        console.print(f"{made.model_name} version {made.version} is not promoted{was}:")
+        for reason in made.reasons:
+            console.print(f"  - {reason}")
+
+
+def decisions(made: list[Decision], *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps([one.to_dict() for one in made], indent=2))
+        return
+    table = _table("#", "when (UTC)", "who", "what", "version", "outcome", "why")
+    for one in made:
+        outcome = "champion" if one.promoted else "refused"
+        why = "; ".join(one.reasons)
+        table.add_row(str(one.sequence), one.when, one.who, one.action, one.version, outcome, why)
+    console.print(table)
+
+
+def scores(found: list[FileScore], *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps([asdict(one) for one in found], indent=2))
+        return
+    columns = ("file", "fake", "verdict", "faces", "frames", "faces/s", "work", "note")
+    table = _table(*columns, right=("fake", *columns[3:7]))
+    for one in found:
+        table.add_row(
+            one.file.rpartition("/")[2],
+            "–" if one.fake_probability is None else f"{one.fake_probability:.3f}",
+            one.label or "no score",
+            str(one.n_faces),
+            str(one.n_frames),
+            "–" if one.faces_per_s is None else f"{one.faces_per_s:.1f}",
+            "–" if one.work_per_video_s is None else f"{one.work_per_video_s:.2f} x",
+            one.reason or "",
+        )
+    console.print(table)
+    console.print("[dim]work: seconds of it per second of video; below 1 x is real time")
+
+
+def run_result(result: RunResult) -> None:
+    """The short table that a whole run ends with, and where to look."""
+    summaries = result.store.summaries()
+    console.rule("held-out videos", align="left")
+    evaluation(result.metrics)
+    console.rule("promotion", align="left")
+    decision(result.decision)
+    if result.scored:
+        console.rule("one unseen clip, scored by the champion", align="left")
+        scores(result.scored, as_json=False)
+    console.rule("where to look", align="left")
+    faces = sum(summaries["n_faces"].to_pylist())
+    for name, what in (
+        ("data", f"{summaries.num_rows:,} videos, {faces:,} faces"),
+        ("report", result.folder.report),
+        ("runs, models", f"mlflow ui --backend-store-uri {result.tracking_uri}"),
+        ("score files", f"dfray score FILE... --tracking-uri {result.tracking_uri}"),
+    ):  # not a table, which would fold what is there to be copied
+        console.print(f"{name:<13} {what}", markup=False, highlight=False)
+
+
+def _interval(estimate: Estimate | None) -> str:
+    if estimate is None:
+        return "–"
+    return f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
+
+
+def _table(*columns: str, right: tuple[str, ...] = ()) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    return table
+
+
+def _list(what: str, lines: list[str]) -> None:
+    if not lines:
+        return
+    console.print(f"[bold]{what}[/]")
+    for line in lines[:_LISTED]:
+        console.print(f"  {line}", markup=False, highlight=False)
+    if len(lines) > _LISTED:
+        console.print(f"  ... and {len(lines) - _LISTED:,} more")

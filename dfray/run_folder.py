@@ -1,0 +1,104 @@
+"""Where a run keeps what, under <work_dir>/<name>; and whose name it is.
+
+recipe.yaml        the recipe as it was resolved, defaults included
+clips/             the demo's generated videos
+manifest.parquet   VIDEOS
+faces/             FACES, OUTCOMES and SUMMARIES in shards
+train/             Ray Train's checkpoints
+model/             the bundle of the best epoch
+evaluation/        scores.parquet, metrics.json, metrics.md, report.html
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import yaml
+
+from dfray import storage
+from dfray.config import Recipe
+from dfray.errors import UserError
+from dfray.recipe import dump_recipe
+
+
+class RunFolder:
+    """The places of one run; making one touches nothing."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self.work_dir = storage.absolute(recipe.work_dir)
+        self.root = storage.join(self.work_dir, recipe.name)
+        self.recipe_file = storage.join(self.root, "recipe.yaml")
+        self.clips = storage.join(self.root, "clips")
+        self.manifest = storage.join(self.root, "manifest.parquet")
+        self.faces = storage.join(self.root, "faces")
+        self.model = storage.join(self.root, "model")
+        self.evaluation = storage.join(self.root, "evaluation")
+        self.scores = storage.join(self.evaluation, "scores.parquet")
+        self.metrics = storage.join(self.evaluation, "metrics.json")
+        self.report = storage.join(self.evaluation, "report.html")
+        self._state = storage.join(self.root, "state.json")
+
+    def claim(self) -> None:
+        """Bind the folder to the recipe, or make sure that it is bound to the same.
+
+        Ray Train resumes whatever it finds under a name; this keeps it from resuming another's.
+
+        Raises:
+            UserError: the name was used with another recipe; what differs is named.
+        """
+        if not storage.exists(self.recipe_file):
+            storage.write_bytes(dump_recipe(self.recipe).encode(), self.recipe_file)
+            return
+        there = Recipe.model_validate(yaml.safe_load(storage.read_bytes(self.recipe_file)))
+        if there.fingerprint() != self.recipe.fingerprint():
+            told = ", ".join(differences(there, self.recipe))
+            raise UserError(
+                f"{self.root} belongs to another recipe of the name {self.recipe.name}: {told}.",
+                f"Give this one a name of its own (name=...), or remove {self.root}.",
+            )
+
+    def state(self) -> dict[str, Any]:
+        """What the stages remember: `run_id`, `history`, `version`."""
+        there = storage.exists(self._state)
+        return json.loads(storage.read_bytes(self._state)) if there else {}
+
+    def remember(self, **values: Any) -> None:
+        kept = self.state() | values
+        storage.write_bytes(json.dumps(kept, indent=2).encode(), self._state)
+
+    def require(self, relative: str, command: str) -> None:
+        """Make sure that an earlier stage has left its result.
+
+        Raises:
+            UserError: it has not; the command to run first is named.
+        """
+        if not storage.exists(storage.join(self.root, relative)):
+            raise UserError(
+                f"{self.root} has no {relative} yet.",
+                f"Run `dfray {command}` with this recipe first.",
+            )
+
+
+def differences(old: Recipe, new: Recipe) -> list[str]:
+    """What differs, as `section.key old -> new`; where a run lies and runs does not count."""
+    left, right = _flat(old.content()), _flat(new.content())
+    return [
+        f"{key} {left.get(key)!r} -> {right.get(key)!r}"
+        for key in sorted(left.keys() | right.keys())
+        if left.get(key) != right.get(key)
+    ]
+
+
+def _flat(value: object, path: str = "") -> dict[str, object]:
+    if isinstance(value, dict):
+        items = [(str(k), v) for k, v in value.items()]
+    elif isinstance(value, list):
+        items = [(str(i), v) for i, v in enumerate(value)]
+    else:
+        return {path: value}
+    found: dict[str, object] = {}
+    for key, inner in items:
+        found |= _flat(inner, f"{path}.{key}" if path else key)
+    return found

@@ -1,0 +1,180 @@
+"""One Ray session for all stages: connect or start, count the CPUs, say in one line what went wrong.
+
+A local cluster may declare more logical CPUs than the machine has cores (the demo's does): Ray counts them
+only to place actors. Ray hangs without a word when a plan needs more than there is, so `require_cpus`
+adds the plan up first.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from dfray.config import ClusterSection
+from dfray.errors import DfrayError, ResourceError
+
+_ANSWER_S = 5.0
+
+
+@contextmanager
+def session(cluster: ClusterSection, *, verbose: bool = False) -> Iterator[None]:
+    """A Ray session: the running cluster at `address`, or a local one that ends with the block.
+
+    A session that is already connected is used as it is and left as it was.
+    """
+    prepare_environment(verbose)
+    import ray
+
+    if ray.is_initialized():
+        yield
+        return
+    options: dict = {"log_to_driver": verbose, "logging_level": "INFO" if verbose else "ERROR"}
+    if cluster.address is None:
+        options |= {"address": "local", "num_cpus": cluster.num_cpus}
+        # Else Ray warns of every few processes more than the machine has cores.
+        cores = os.cpu_count() or 1
+        starts = max(cluster.num_cpus or cores, cores)
+        os.environ.setdefault("RAY_worker_maximum_startup_concurrency", str(starts))
+        if starts > cores:
+            print(
+                f"The local Ray declares {starts} logical CPUs on {cores} cores, so that trainers "
+                "and extraction run side by side (cluster.num_cpus).",
+                file=sys.stderr,
+            )
+        if cluster.object_store_mb:
+            options["object_store_memory"] = cluster.object_store_mb * 2**20
+    else:
+        options["address"] = cluster.address
+        _require_answer(cluster.address)
+    try:
+        with _silenced(not verbose):
+            ray.init(**options)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise ResourceError(
+            f"No Ray cluster answers at {cluster.address or 'this machine'}: {error}.",
+            "Check cluster.address, the cluster's state and RAY_AUTH_TOKEN, or leave it empty.",
+        ) from error
+    quieten(verbose)
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _require_answer(address: str) -> None:
+    """Ray tries a dead address for minutes; a connection tells in seconds."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not port.isdigit():
+        return  # "auto" and the like
+    try:
+        socket.create_connection((host, int(port)), timeout=_ANSWER_S).close()
+    except OSError as error:
+        raise ResourceError(
+            f"No Ray cluster answers at {address}: {error}.",
+            "Check cluster.address and that the cluster is up, or leave it empty for a local one.",
+        ) from error
+
+
+def prepare_environment(verbose: bool) -> None:
+    """Settings that Ray and its workers read at start; set by the caller's environment, they stay."""
+    defaults = {
+        # A local cluster would turn tokens on by itself and write one into the home folder.
+        "RAY_AUTH_MODE": "token" if os.environ.get("RAY_AUTH_TOKEN") else "disabled",
+        "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "1",
+        "RAY_BACKEND_LOG_LEVEL": "info" if verbose else "fatal",
+        "RAY_DATA_DISABLE_PROGRESS_BARS": "0" if verbose else "1",
+        "PYTHONWARNINGS": "default" if verbose else "ignore",
+    }
+    for name, value in defaults.items():
+        os.environ.setdefault(name, value)
+
+
+@contextmanager
+def _silenced(silent: bool) -> Iterator[None]:
+    """Ray's C++ side writes to the terminal past sys.stderr while it starts; not in this block."""
+    if not silent:
+        yield
+        return
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def quieten(verbose: bool) -> None:
+    """Leave Ray's chatter out of the terminal unless asked for."""
+    if verbose:
+        return
+    import ray.data
+
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    for name in ("ray", "ray.train", "ray.tune", "ray._private"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # it prints what it then raises
+
+
+def require_cpus(plan: dict[str, float]) -> None:
+    """Make sure that the cluster has the CPUs that the plan needs all at once.
+
+    Args:
+        plan: what needs CPUs -> how many, such as {"train workers": 2, "extraction": 1}.
+
+    Raises:
+        ResourceError: it has fewer; the sum is told.
+    """
+    import gc
+
+    import ray
+
+    gc.collect()  # the actors of a plan that failed keep their CPUs until Python lets go of it
+    have = ray.cluster_resources().get("CPU", 0)
+    need = sum(plan.values())
+    if need > have:
+        added = " + ".join(f"{count:g} {name}" for name, count in plan.items())
+        raise ResourceError(
+            f"The plan needs {need:g} CPUs at once ({added}); the cluster has {have:g}. "
+            "Ray would wait for ever.",
+            "Add nodes, lower training.num_workers or cluster.extract_workers, or declare more "
+            "logical CPUs on a local cluster (cluster.num_cpus).",
+        )
+
+
+def root_error(error: BaseException) -> BaseException:
+    """The innermost DfrayError in the causes of what Ray raised, or else the innermost cause."""
+    seen: list[BaseException] = []
+    here: BaseException | None = error
+    while here is not None and here not in seen:
+        seen.append(here)
+        here = _next_cause(here)
+    ours = [found for found in seen if isinstance(found, DfrayError)]
+    telling = [found for found in seen if str(found).strip()]  # some of Ray's say nothing
+    return (ours or telling or seen)[-1]
+
+
+def explain(error: BaseException, failure: type[DfrayError], what: str, mend: str) -> DfrayError:
+    """What to raise for something that Ray raised: our own error inside it, or a `failure`."""
+    cause = root_error(error)
+    if isinstance(cause, DfrayError):
+        return cause
+    return failure(f"{what}: {first_line(cause)}.", mend)
+
+
+def first_line(error: BaseException) -> str:
+    """What the error says, without the pages that Ray and torch add."""
+    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0].rstrip('.')}"
+
+
+def _next_cause(error: BaseException) -> BaseException | None:
+    failures = getattr(error, "worker_failures", None) or getattr(error, "_worker_failures", None)
+    if failures:
+        return next(iter(failures.values()))
+    return getattr(error, "cause", None) or error.__cause__

@@ -1,0 +1,32 @@
+"""Every stage as one function of a recipe; `dfray …`, jobs/ and notebooks all call these.
+
+Each leaves its result in the run's folder and returns it. A stage whose result is there already returns
+it at once, so that a road that was cut off is walked on by calling `run` again.
+
+    from dfray.recipe import load_recipe
+    from dfray import stages
+
+    recipe = load_recipe("demo", ["training.epochs=3"])
+    summaries = stages.extract(recipe)
+    history = stages.train(recipe)
+"""
+
+from dfray.stages.data import build, check_manifest, extract
+from dfray.stages.learning import evaluate, train
+from dfray.stages.promotion import history, promote, register, rollback, score
+from dfray.stages.road import RunResult, run
+
+__all__ = [
+    "RunResult",
+    "build",
+    "check_manifest",
+    "evaluate",
+    "extract",
+    "history",
+    "promote",
+    "register",
+    "rollback",
+    "run",
+    "score",
+    "train",
+]

@@ -1,0 +1,127 @@
+"""From a measured model to a champion, back again, and the scores it gives."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dfray import storage
+from dfray.config import Recipe, RegistrySection
+from dfray.faces.shards import FacesStore
+from dfray.progress import stage
+from dfray.run_folder import RunFolder
+from dfray.session import session
+from dfray.stages.data import manifest_of
+from dfray.stages.learning import evaluation_set, score_split, tracking_run, tracking_uri
+
+if TYPE_CHECKING:
+    from dfray.evaluation.metrics import Metrics
+    from dfray.registry.gates import Figures
+    from dfray.registry.history import Decision
+    from dfray.registry.score import FileScore
+
+
+def register(recipe: Recipe) -> str:
+    """Put the run's model into the registry as `candidate`; returns its version."""
+    folder = RunFolder(recipe)
+    folder.require("evaluation/metrics.json", "evaluate")
+    from dfray.evaluation.metrics import Metrics
+    from dfray.registry.package import register as package
+
+    state = folder.state()
+    if "version" in state:
+        return state["version"]
+    metrics = Metrics.model_validate_json(storage.read_bytes(folder.metrics))
+    tracked = tracking_run(recipe, manifest_of(recipe))
+    with stage("register") as line:
+        with (
+            storage.local_copy(folder.report) as report,
+            storage.local_copy(folder.metrics) as kept,
+        ):
+            tracked.log_files([report, kept], "evaluation")
+        with storage.local_folder(folder.model) as bundle:
+            version = package(
+                bundle,
+                section=recipe.registry,
+                tracking_uri=tracked.tracking_uri,
+                run_id=tracked.run_id,
+                figures=_figures(recipe, metrics),
+            )
+        tracked.finish()
+        line.finish(f"{recipe.registry.model_name} version {version}")
+    folder.remember(version=str(version))
+    return str(version)
+
+
+def promote(
+    recipe: Recipe, *, version: str | None = None, dry_run: bool = False, verbose: bool = False
+) -> Decision:
+    """Move the alias `champion` to `version` (default: `candidate`) if the recipe's gates hold."""
+    from dfray.registry.promote import promote as decide
+
+    with stage("promote") as line:
+        decision = decide(
+            recipe.registry,
+            tracking_uri(recipe),
+            version,
+            evaluate=lambda which: _figures_of_version(recipe, which, verbose),
+            dry_run=dry_run,
+        )
+        line.finish("promoted" if decision.promoted else "refused")
+    return decision
+
+
+def rollback(recipe: Recipe) -> Decision:
+    """Undo the last promotion of the recipe's model."""
+    from dfray.registry.promote import rollback as undo
+
+    return undo(recipe.registry, tracking_uri(recipe))
+
+
+def history(recipe: Recipe) -> list[Decision]:
+    """Every promotion, refusal and rollback of the recipe's model, oldest first."""
+    from dfray.registry.promote import history as read
+
+    return read(recipe.registry, tracking_uri(recipe))
+
+
+def score(
+    files: list[str], *, model: str | None = None, tracking_uri: str | None = None
+) -> list[FileScore]:
+    """Score videos and pictures with a registered model, by default the only champion there is."""
+    from dfray.registry.connection import resolve_tracking_uri
+    from dfray.registry.score import score_files
+
+    section = RegistrySection(tracking_uri=tracking_uri)
+    return score_files(files, model_uri=model, tracking_uri=resolve_tracking_uri(section, "runs"))
+
+
+def _figures(recipe: Recipe, metrics: Metrics) -> Figures:
+    from dfray.registry.gates import Figures
+
+    overall = metrics.overall
+    return Figures(
+        auc=overall.video.auc.value if overall.video.auc else None,
+        balanced_accuracy=(
+            overall.video.balanced_accuracy.value if overall.video.balanced_accuracy else None
+        ),
+        coverage=overall.counts.coverage or 0.0,
+        n_videos=overall.counts.scored,
+        evaluation_set=evaluation_set(recipe.evaluation, RunFolder(recipe)),
+    )
+
+
+def _figures_of_version(recipe: Recipe, version: str, verbose: bool) -> Figures:
+    """Score a registered version on the run's held-out split, now."""
+    from dfray.evaluation.aggregate import video_scores
+    from dfray.evaluation.metrics import evaluate as compute
+    from dfray.registry.package import downloaded_bundle
+
+    folder = RunFolder(recipe)
+    store, section = FacesStore(folder.faces), recipe.evaluation
+    shared = storage.join(folder.root, "versions", version)  # where every node can read it
+    with downloaded_bundle(recipe.registry.model_name, version, tracking_uri(recipe)) as bundle:
+        storage.put_folder(bundle, shared)
+    with session(recipe.cluster, verbose=verbose):
+        scores = score_split(recipe, shared)
+    by_video = video_scores(scores, store.summaries([section.split]))
+    return _figures(recipe, compute(by_video, scores, section, recipe.seed))

@@ -1,0 +1,236 @@
+"""Local paths and s3:// alike: the only file that knows fsspec and s3fs.
+
+Writes are atomic: a reader sees the whole file or none. Faults that pass (throttling, a broken
+connection) are retried with back-off, five times at most; what does not pass is a `StorageError`
+that names the place and the mend. An S3 endpoint of one's own comes from AWS_ENDPOINT_URL.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from dfray.errors import StorageError, UserError
+
+if TYPE_CHECKING:
+    import pyarrow.fs
+    from fsspec import AbstractFileSystem
+
+T = TypeVar("T")
+
+ATTEMPTS = 5
+_MAX_WAIT_S = 10.0
+_PASSING = (
+    "SlowDown",
+    "ServiceUnavailable",
+    "Service Unavailable",
+    "InternalError",
+    "RequestTimeout",
+    "Throttl",
+    "reduce your request rate",
+    "503",
+    "500",
+)
+
+
+def is_remote(uri: str) -> bool:
+    return "://" in uri and not uri.startswith("file://")
+
+
+def join(uri: str, *parts: str) -> str:
+    """`uri` extended by `parts`, for local paths and URIs alike."""
+    return "/".join([uri.rstrip("/"), *(part.strip("/") for part in parts)])
+
+
+def absolute(uri: str) -> str:
+    """`uri` as every process of a cluster can resolve it: local paths made absolute."""
+    return uri if is_remote(uri) else os.path.abspath(uri.removeprefix("file://"))
+
+
+def filesystem(uri: str) -> tuple[AbstractFileSystem, str]:
+    """The fsspec filesystem of `uri`, and the path inside it."""
+    import fsspec
+
+    options = {}
+    if uri.startswith("s3://"):
+        # Listings are not cached: other processes write while we look.
+        options = {"use_listings_cache": False, "config_kwargs": {"retries": {"max_attempts": 2}}}
+    return fsspec.core.url_to_fs(uri, **options)
+
+
+def arrow_filesystem(uri: str) -> tuple[pyarrow.fs.FileSystem, str]:
+    """The same as a pyarrow filesystem, for Parquet and Ray Data."""
+    from pyarrow import fs as arrow_fs
+
+    if not is_remote(uri):
+        return arrow_fs.LocalFileSystem(), absolute(uri)
+    fs, path = filesystem(uri)
+    return arrow_fs.PyFileSystem(arrow_fs.FSSpecHandler(fs)), path
+
+
+def exists(uri: str) -> bool:
+    fs, path = filesystem(uri)
+    return attempt(lambda: fs.exists(path), uri, "look at")
+
+
+def list_files(uri: str, suffix: str = "") -> list[str]:
+    """Sorted URIs of the files directly under the folder `uri`; empty if there is no folder."""
+    fs, path = filesystem(uri)
+
+    def listing() -> list[str]:
+        try:
+            entries = fs.ls(path, detail=True)
+        except FileNotFoundError:
+            return []
+        return sorted(
+            join(uri, entry["name"].rsplit("/", 1)[-1])
+            for entry in entries
+            if entry["type"] == "file" and entry["name"].endswith(suffix)
+        )
+
+    return attempt(listing, uri, "list")
+
+
+def walk_files(uri: str) -> Iterator[str]:
+    """URIs of all files under the folder `uri`, depth first, in sorted order."""
+    fs, path = filesystem(uri)
+    if not attempt(lambda: fs.isdir(path), uri, "look at"):
+        raise UserError(f"{uri} is not a folder.", "Name the folder that holds the videos.")
+    root = path.rstrip("/")
+    for folder, folders, files in fs.walk(path):
+        if isinstance(folders, list):
+            folders.sort()
+        for name in sorted(files):
+            relative = f"{folder.rstrip('/')}/{name}"[len(root) + 1 :]
+            yield join(uri, relative)
+
+
+def read_bytes(uri: str) -> bytes:
+    fs, path = filesystem(uri)
+    return attempt(lambda: fs.cat_file(path), uri, "read")
+
+
+def write_bytes(data: bytes, uri: str) -> None:
+    """Write `data` to `uri` atomically."""
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(data)
+        file.flush()
+        put(file.name, uri)
+
+
+def put(local: str | Path, uri: str) -> None:
+    """Copy the local file to `uri` atomically; an object store's multipart upload, or a rename.
+
+    Raises:
+        StorageError: the place does not exist, is full or may not be written.
+    """
+    fs, path = filesystem(uri)
+    if is_remote(uri):
+        attempt(lambda: fs.put_file(str(local), path), uri, "write")
+        return
+
+    def copy_and_rename() -> None:
+        import shutil
+
+        folder = os.path.dirname(path)
+        os.makedirs(folder, exist_ok=True)
+        partial = os.path.join(folder, f".{os.path.basename(path)}.{uuid.uuid4().hex[:8]}.part")
+        try:
+            shutil.copyfile(local, partial)
+            os.replace(partial, path)
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(partial)
+
+    attempt(copy_and_rename, uri, "write")
+
+
+def put_folder(local: str | Path, uri: str) -> None:
+    """`put` every file directly in the local folder under `uri`."""
+    for path in sorted(Path(local).iterdir()):
+        put(path, join(uri, path.name))
+
+
+@contextlib.contextmanager
+def local_folder(uri: str) -> Iterator[str]:
+    """A local folder with the files directly under `uri`: itself, or a temporary download."""
+    if not is_remote(uri):
+        yield absolute(uri)
+        return
+    with tempfile.TemporaryDirectory(prefix="dfray-") as folder:
+        for file in list_files(uri):
+            _download(file, os.path.join(folder, file.rsplit("/", 1)[-1]))
+        yield folder
+
+
+@contextlib.contextmanager
+def local_copy(uri: str) -> Iterator[str]:
+    """A local path with the content of `uri`: the file itself, or a temporary download."""
+    if not is_remote(uri):
+        yield absolute(uri)
+        return
+    with tempfile.TemporaryDirectory(prefix="dfray-") as folder:
+        local = os.path.join(folder, uri.rsplit("/", 1)[-1])
+        _download(uri, local)
+        yield local
+
+
+def _download(uri: str, local: str) -> None:
+    fs, path = filesystem(uri)
+    attempt(lambda: fs.get_file(path, local), uri, "read")
+
+
+def attempt(action: Callable[[], T], uri: str, verb: str) -> T:
+    """Run `action`, again with back-off while its fault may pass; else raise a StorageError."""
+    import tenacity
+
+    retrying = tenacity.Retrying(
+        retry=tenacity.retry_if_exception(_may_pass),
+        wait=tenacity.wait_random_exponential(multiplier=0.3, max=_MAX_WAIT_S),
+        stop=tenacity.stop_after_attempt(ATTEMPTS),
+        reraise=True,
+    )
+    try:
+        return retrying(action)
+    except StorageError:
+        raise
+    except Exception as error:
+        raise _explain(error, uri, verb) from error
+
+
+def _may_pass(error: BaseException) -> bool:
+    if isinstance(error, FileNotFoundError | PermissionError | StorageError):
+        return False
+    if isinstance(error, ConnectionError | TimeoutError):
+        return True
+    text = f"{type(error).__name__}: {error}"
+    network = any(word in type(error).__name__ for word in ("Connect", "Timeout", "Endpoint"))
+    return network or any(word in text for word in _PASSING)
+
+
+def _explain(error: Exception, uri: str, verb: str) -> StorageError:
+    what = f"Cannot {verb} {uri}: {type(error).__name__}: {error}."
+    number = getattr(error, "errno", None)
+    if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        mend = (
+            "The disk is full: free some space or choose another work_dir; finished work is kept."
+        )
+    elif isinstance(error, PermissionError) or "AccessDenied" in str(error):
+        mend = "Check the rights of the user, or the bucket's policy and the AWS credentials."
+    elif "NoSuchBucket" in str(error) or (is_remote(uri) and isinstance(error, FileNotFoundError)):
+        mend = (
+            "Check that the bucket and the key exist, and AWS_ENDPOINT_URL if it is not Amazon's."
+        )
+    elif isinstance(error, FileNotFoundError):
+        mend = "Check the path."
+    elif _may_pass(error):
+        mend = f"It was tried {ATTEMPTS} times; check the network and the endpoint, then run again."
+    else:
+        mend = "Check the path or URI and the credentials."
+    return StorageError(what, mend)

@@ -1,0 +1,176 @@
+"""The five tables that travel between stages, each column with its meaning.
+
+    VIDEOS    one row per video            datasets   -> faces
+    FACES     one row per face crop        faces      -> batches, evaluation
+    OUTCOMES  one row per sampled frame    faces      -> report
+    SUMMARIES one row per extracted video  faces      -> batches, evaluation, report
+    SCORES    one row per scored face      evaluation -> report, registry
+
+A stage that breaks a schema fails at its own door: `spec.conform(table)` either returns the table
+with exactly these columns and types, or says what is wrong with it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from dfray.errors import SchemaError
+
+REAL, FAKE = 0, 1
+CATEGORIES = ("real", "FS", "RE", "fake")
+"""Face swap, face reenactment, and a fake whose kind is not known."""
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Column:
+    name: str
+    type: pa.DataType
+    doc: str
+    nullable: bool = False
+
+
+@dataclass(frozen=True)
+class TableSpec:
+    """A named set of columns; `schema` is its Arrow form, with each doc as field metadata."""
+
+    name: str
+    columns: tuple[Column, ...]
+
+    @property
+    def schema(self) -> pa.Schema:
+        return pa.schema(
+            pa.field(c.name, c.type, nullable=c.nullable, metadata={"doc": c.doc})
+            for c in self.columns
+        )
+
+    @property
+    def names(self) -> list[str]:
+        return [c.name for c in self.columns]
+
+    def conform(self, table: pa.Table, source: str = "table") -> pa.Table:
+        """Return `table` with exactly this spec's columns, in order and cast to its types.
+
+        Raises:
+            SchemaError: a column is missing, has a type that cannot be cast, or has a null where
+                none may be; the message names the column and `source`.
+        """
+        missing = [name for name in self.names if name not in table.column_names]
+        if missing:
+            raise SchemaError(
+                f"{source} is no {self.name} table: it lacks the column(s) {', '.join(missing)}.",
+                f"It has {', '.join(table.column_names) or 'none'}.",
+            )
+        arrays = []
+        for column in self.columns:
+            values = table.column(column.name)
+            try:
+                values = values.cast(column.type)
+            except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+                raise SchemaError(
+                    f"{source}: column {column.name} is {values.type}, not {column.type}: {error}."
+                ) from error
+            if values.null_count and not column.nullable:
+                raise SchemaError(
+                    f"{source}: column {column.name} has {values.null_count} empty value(s).",
+                    f"Every row needs one: {column.doc}.",
+                )
+            arrays.append(values)
+        return pa.table(arrays, schema=self.schema)
+
+    def from_rows(self, rows: list[dict]) -> pa.Table:
+        """A table of `rows`; keys outside the spec are left out, missing ones are null."""
+        return pa.Table.from_pylist(
+            [{name: row.get(name) for name in self.names} for row in rows], schema=self.schema
+        )
+
+
+_IDENTIFYING = (
+    Column("video_id", pa.string(), "dataset/method/stem, unique in a manifest"),
+    Column("dataset", pa.string(), "corpus the video belongs to, such as ff++"),
+    Column("split", pa.string(), "train, val or test"),
+    Column("label", pa.int8(), "0 real, 1 fake"),
+    Column(
+        "category", pa.string(), "real, FS (face swap), RE (reenactment), or fake (of unknown kind)"
+    ),
+    Column("method", pa.string(), "what made it, such as Deepfakes; the source's name if real"),
+)
+
+_PROVENANCE = (
+    Column("uri", pa.string(), "where the video lies: a local path or s3://"),
+    Column("source_video", pa.string(), "video_id of the real video a fake was made from", True),
+    Column("identity", pa.string(), "who is seen; people must not cross splits", True),
+)
+
+VIDEOS = TableSpec(
+    "videos",
+    (
+        *_IDENTIFYING,
+        *_PROVENANCE,
+        Column("duration_s", pa.float64(), "length in seconds, where the container tells it", True),
+        Column("licence", pa.string(), "licence or terms of the corpus", True),
+    ),
+)
+
+FACES = TableSpec(
+    "faces",
+    (
+        *_IDENTIFYING,
+        Column("frame_index", pa.int32(), "k of the sampled frame: due at t0 + k / rate_fps"),
+        Column("time_s", pa.float64(), "presentation time of the picture, from t0, in seconds"),
+        Column("face_index", pa.int16(), "rank of the face in its frame, the largest box first"),
+        Column("score", pa.float32(), "the detector's confidence, 0..1"),
+        Column("box", pa.list_(pa.float32(), 4), "x, y, w, h of the detection, px, upright frame"),
+        Column("crop", pa.list_(pa.int32(), 3), "x, y, side of the square cut out, px"),
+        Column("keypoints", pa.list_(pa.float32(), 12), "6 x (x, y), px: eyes, nose, mouth, ears"),
+        Column("frame_width", pa.int32(), "width of the upright frame, px"),
+        Column("frame_height", pa.int32(), "height of the upright frame, px"),
+        Column("size_px", pa.int16(), "side of the stored crop, px"),
+        Column("encoding", pa.string(), "rgb8 (raw uint8, row-major HWC) or jpeg"),
+        Column("image", pa.binary(), "the crop's bytes"),
+    ),
+)
+
+OUTCOMES = TableSpec(
+    "outcomes",
+    (
+        Column("video_id", pa.string(), "the video the frame was sampled from"),
+        Column("frame_index", pa.int32(), "k of the sampled frame"),
+        Column("time_s", pa.float64(), "time of the picture from t0, in seconds", True),
+        Column("outcome", pa.string(), "faces, no_face or decode_error"),
+        Column("n_faces", pa.int16(), "faces found in the frame"),
+        Column("reason", pa.string(), "why the frame could not be decoded", True),
+    ),
+)
+
+SUMMARIES = TableSpec(
+    "summaries",
+    (
+        *_IDENTIFYING,
+        *_PROVENANCE,
+        Column("status", pa.string(), "ok, no_face, unreadable, crashed or timed_out"),
+        Column("reason", pa.string(), "why the video is not ok", True),
+        Column("attempts", pa.int8(), "how often the video was tried"),
+        Column("n_frames", pa.int32(), "frames sampled"),
+        Column("n_frames_with_face", pa.int32(), "sampled frames with at least one face"),
+        Column("n_decode_errors", pa.int32(), "sampled frames that could not be decoded"),
+        Column("n_faces", pa.int32(), "face crops kept"),
+        Column("cpu_s", pa.float64(), "CPU seconds spent on the video"),
+        Column("shard", pa.string(), "file under faces/ that holds the crops", True),
+        Column("first_row", pa.int64(), "row of the video's first crop in its shard"),
+    ),
+)
+
+SCORES = TableSpec(
+    "scores",
+    (
+        *_IDENTIFYING,
+        Column("frame_index", pa.int32(), "k of the sampled frame"),
+        Column("face_index", pa.int16(), "rank of the face in its frame"),
+        Column("time_s", pa.float64(), "presentation time of the picture, from t0, in seconds"),
+        Column("fake_probability", pa.float32(), "sum of the fake classes' probabilities, 0..1"),
+        Column("embedding", pa.list_(pa.float32()), "the model's embedding of the face, D values"),
+    ),
+)
