@@ -1,0 +1,32 @@
+"""The demo's generated clips (dfray.datasets.demo): <root>/clips.csv and <root>/videos/*.mp4."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dfray import storage
+from dfray.config import CorpusSection
+from dfray.datasets.readers.csv_file import label_of, rows_of
+
+_NEEDED = ("stem", "label", "category", "method", "identity", "source_video", "split", "duration_s")
+
+
+def read(corpus: CorpusSection) -> Iterator[dict]:
+    dataset = corpus.dataset or "demo"
+    index = storage.join(corpus.root, "clips.csv")
+    rows = list(rows_of(index, needed=_NEEDED))
+    ids = {row["stem"]: f"{dataset}/{row['method']}/{row['stem']}" for _, row in rows}
+    for line, row in rows:
+        yield {
+            "video_id": ids[row["stem"]],
+            "uri": storage.join(corpus.root, "videos", f"{row['stem']}.mp4"),
+            "dataset": dataset,
+            "split": row["split"],
+            "label": label_of(row["label"], f"{index} line {line}"),
+            "category": row["category"],
+            "method": row["method"],
+            "source_video": ids.get(row["source_video"]),
+            "identity": row["identity"],
+            "duration_s": float(row["duration_s"]),
+            "licence": corpus.licence or "Apache-2.0 (generated)",
+        }
