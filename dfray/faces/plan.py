@@ -1,0 +1,95 @@
+"""Which videos go into which shard, decided before anything runs.
+
+A shard is the unit of work, of commit and of retry: one task extracts it, one commit shows it (more
+than one where the estimate of its size was far too low: its parts are `<shard>.0`, `<shard>.1`, ...).
+The plan is a pure function of the manifest, the settings, the seed and what is committed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dfray.config import FacesSection
+
+UNKNOWN_DURATION_S = 10.0
+"""Length assumed of a video whose container does not tell it; only sizes of shards depend on it."""
+
+
+@dataclass(frozen=True)
+class ShardPlan:
+    """Videos (VIDEOS, plus `quota`: int32, faces to hand on) that share a shard."""
+
+    shard: str
+    videos: pa.Table
+
+
+def expected_faces(videos: pa.Table, settings: FacesSection) -> np.ndarray:
+    """Faces to expect of each video, one a sampled frame: int64 (N,), at least 1."""
+    duration = pc.fill_null(videos.column("duration_s"), UNKNOWN_DURATION_S).to_numpy()
+    due = np.ceil(duration * settings.rate_fps - 1e-9)  # k / rate_fps before the end, k = 0, 1, ...
+    return np.maximum(1, due.astype(np.int64))
+
+
+def plan_shards(
+    videos: pa.Table, settings: FacesSection, done: pa.Table, *, workers: int, seed: int
+) -> tuple[list[ShardPlan], list[ShardPlan]]:
+    """Cut `videos` into shards to extract, and list the shards that are committed already.
+
+    Args:
+        videos: VIDEOS, with or without a `quota` column.
+        done: SUMMARIES of the committed videos.
+        workers: extraction actors; small manifests are cut finer, so that all have work.
+
+    Returns:
+        (pending, committed), each in a seeded random order.
+    """
+    if "quota" not in videos.column_names:
+        videos = videos.append_column("quota", pa.array(np.zeros(videos.num_rows, np.int32)))
+    shard_of = dict(
+        zip(done.column("video_id").to_pylist(), done.column("shard").to_pylist(), strict=True)
+    )
+    ids = videos.column("video_id").to_pylist()
+    is_done = np.array([video_id in shard_of for video_id in ids], bool)
+    rng = np.random.default_rng(seed)
+    pending: list[ShardPlan] = []
+    for split in sorted(set(videos.column("split").to_pylist())):
+        of_split = pc.equal(videos.column("split"), split).to_numpy(zero_copy_only=False)
+        rows = rng.permutation(np.flatnonzero(of_split & ~is_done))
+        pending += [
+            _new_shard(split, videos.take(part), settings)
+            for part in _cut(rows, expected_faces(videos, settings), settings, workers)
+        ]
+    groups: dict[str, list[int]] = {}
+    for row in np.flatnonzero(is_done):
+        shard = shard_of[ids[row]].rpartition(".")[0]
+        groups.setdefault(shard, []).append(int(row))
+    committed = [ShardPlan(shard, videos.take(rows)) for shard, rows in sorted(groups.items())]
+    return _shuffled(pending, rng), _shuffled(committed, rng)
+
+
+def _cut(
+    rows: np.ndarray, faces: np.ndarray, settings: FacesSection, workers: int
+) -> list[np.ndarray]:
+    """`rows` in consecutive parts of about `shard_mb` each, and at least four a worker."""
+    if len(rows) == 0:
+        return []
+    bytes_per_face = settings.size_px**2 * 3 * (0.1 if settings.storage == "jpeg" else 0.75)
+    size = faces[rows] * bytes_per_face
+    limit = min(settings.shard_mb * 2**20, float(size.sum()) / min(4 * workers, len(rows)))
+    part = np.floor((np.cumsum(size) - size / 2) / math.ceil(limit)).astype(int)
+    return np.split(rows, np.flatnonzero(np.diff(part)) + 1)
+
+
+def _new_shard(split: str, videos: pa.Table, settings: FacesSection) -> ShardPlan:
+    named = "\n".join([str(settings.shaping()), *videos.column("video_id").to_pylist()])
+    return ShardPlan(f"{split}-{hashlib.sha256(named.encode()).hexdigest()[:12]}", videos)
+
+
+def _shuffled(plans: list[ShardPlan], rng: np.random.Generator) -> list[ShardPlan]:
+    return [plans[i] for i in rng.permutation(len(plans))]

@@ -1,0 +1,134 @@
+"""The faces of one video: sampled pictures, through the detector, to crops.
+
+`VideoExtractor` works in this process; `dfray.faces.supervise` runs it in a child that may die.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import numpy as np
+
+from dfray.config import FacesSection
+from dfray.faces.crop import crop_square, cut
+
+Status = Literal["ok", "no_face", "unreadable", "crashed", "timed_out"]
+
+
+@dataclass(frozen=True)
+class Face:
+    """One face of a frame.
+
+    Attributes:
+        face_index: rank in its frame, 0 the largest.
+        score: the detector's confidence, 0..1.
+        box: x, y, w, h of the detection, px of the upright frame; it may reach outside.
+        keypoints: 6 x (x, y), px: right eye, left eye, nose tip, mouth, right and left ear.
+        crop: x, y, side of the square cut out, px.
+        image: the crop, uint8 (size_px, size_px, 3) RGB.
+    """
+
+    face_index: int
+    score: float
+    box: tuple[float, float, float, float]
+    keypoints: tuple[float, ...]
+    crop: tuple[int, int, int]
+    image: np.ndarray = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What became of one sampled frame.
+
+    Attributes:
+        frame_index: k of the sample, due at t0 + k / rate_fps.
+        time_s: presentation time of the picture from t0, in seconds; none if not known.
+        outcome: faces, no_face or decode_error.
+        reason: why the frame could not be decoded.
+        width, height: of the upright frame, px; 0 if it could not be decoded.
+        faces: the largest first.
+    """
+
+    frame_index: int
+    time_s: float | None
+    outcome: Literal["faces", "no_face", "decode_error"]
+    reason: str | None = None
+    width: int = 0
+    height: int = 0
+    faces: list[Face] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class VideoEnd:
+    """What became of a whole video.
+
+    Attributes:
+        status: ok (a face was found), no_face, unreadable (no frame could be decoded), crashed or
+            timed_out (on every attempt).
+        reason: why it is not ok.
+        attempts: how often it was tried.
+        cpu_s: CPU seconds spent on it, all attempts together.
+    """
+
+    status: Status
+    reason: str | None
+    attempts: int
+    cpu_s: float
+
+
+class VideoExtractor:
+    """Extracts in this process, one video after the other; close it after use.
+
+    Raises:
+        ModelFileError: the detector's model is missing, not the expected one, or cannot be loaded.
+    """
+
+    def __init__(self, settings: FacesSection) -> None:
+        from dfray.faces.detect import FaceFinder
+
+        self._settings = settings
+        self._finder = FaceFinder(settings)
+
+    def extract(
+        self, uri: str, first_frame: int = 0, on_packet: Callable[[], None] = lambda: None
+    ) -> Iterator[Frame]:
+        """The sampled frames from `first_frame` on, in order, as they are found.
+
+        Args:
+            uri: a local path or s3://.
+            on_packet: called for every packet read, as a sign of life.
+
+        Raises:
+            UnreadableVideoError: nothing in the file can be decoded as video.
+            StorageError: an s3:// object cannot be read.
+        """
+        from dfray import storage
+        from dfray.faces.decode import sampled_pictures
+
+        last = Frame(-1, None, "no_face")
+        last_image = None
+        with storage.local_copy(uri) as path:
+            rate = self._settings.rate_fps
+            for picture in sampled_pictures(path, rate, first_frame, on_packet):
+                k, time_s = picture.frame_index, picture.time_s
+                if picture.image is None:
+                    yield Frame(k, time_s, "decode_error", picture.reason)
+                    continue
+                if picture.image is not last_image:
+                    last, last_image = self._look(picture.image), picture.image
+                yield replace(last, frame_index=k, time_s=time_s)
+
+    def close(self) -> None:
+        self._finder.close()
+
+    def _look(self, image: np.ndarray) -> Frame:
+        height, width = image.shape[:2]
+        faces = []
+        for rank, found in enumerate(self._finder.find(image)):
+            square = crop_square(found.box, width, height, self._settings.margin_ratio)
+            crop = cut(image, square, self._settings.size_px)
+            faces.append(Face(rank, found.score, found.box, found.keypoints, square, crop))
+        outcome: Literal["faces", "no_face"] = "faces" if faces else "no_face"
+        return Frame(-1, None, outcome, None, width, height, faces)
