@@ -1,0 +1,102 @@
+"""Which faces an epoch trains on: balanced per dataset, spread evenly over each video's time.
+
+The rule (arXiv 2508.19730 section 4.1, its wording made exact by us): every real face; of each fake
+video min(available, k) faces with k = ceil(real faces / fake videos); so at least one of every video.
+It needs only the counts of faces, so it is planned for 200,000 videos in a second, without reading a pixel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dfray.config import BatchesSection
+from dfray.errors import ManifestError
+from dfray.tables import REAL
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Faces chosen of one split: row `row[i]` of shard `shards[shard[i]]`, of class `label[i]`."""
+
+    shards: list[str]
+    shard: np.ndarray
+    """int32 (N,), index into `shards`"""
+    row: np.ndarray
+    """int64 (N,), row in the shard"""
+    label: np.ndarray
+    """int64 (N,), class index"""
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+
+def quotas(
+    dataset: np.ndarray, label: np.ndarray, available: np.ndarray, sampling: str
+) -> np.ndarray:
+    """How many faces to take of each video of one split: int64 (N,).
+
+    Args:
+        dataset: (N,) names; the balance is kept within each.
+        label: (N,), 0 real, 1 fake.
+        available: (N,), faces each video has, or is expected to have.
+        sampling: "balanced" or "all".
+    """
+    quota = available.astype(np.int64)
+    if sampling == "all":
+        return quota
+    for name in np.unique(dataset):
+        real = (dataset == name) & (label == REAL)
+        fake = (dataset == name) & (label != REAL) & (available > 0)
+        if real.any() and fake.any():
+            per_video = max(1, -(-int(available[real].sum()) // int(fake.sum())))
+            quota[fake] = np.minimum(available[fake], per_video)
+    return quota
+
+
+def sample_faces(summaries: pa.Table, split: str, section: BatchesSection) -> Sample:
+    """Choose the faces of `split` from SUMMARIES.
+
+    Raises:
+        ManifestError: the split has no face, or faces of one class only.
+    """
+    table = summaries.filter(
+        pc.and_(pc.equal(summaries["split"], split), pc.greater(summaries["n_faces"], 0))
+    ).sort_by("video_id")
+    label = table["label"].to_numpy().astype(np.int64)
+    if len(set(label.tolist())) < 2:
+        seen = {0: "real", 1: "fake"}
+        told = f"only {seen[int(label[0])]} faces" if len(label) else "no face"
+        raise ManifestError(
+            f"Split {split} has {told}; training and validation need both classes.",
+            "Look at `dfray manifest check` and at the extraction's counts.",
+        )
+    available = table["n_faces"].to_numpy().astype(np.int64)
+    dataset = np.asarray(table["dataset"].to_pylist())
+    quota = quotas(dataset, label, available, section.sampling)
+    video = np.repeat(np.arange(len(quota)), quota)
+    rank = np.arange(len(video)) - np.repeat(np.cumsum(quota) - quota, quota)
+    spread = ((rank + 0.5) * available[video] / quota[video]).astype(np.int64)
+    encoded = table["shard"].combine_chunks().dictionary_encode()
+    return Sample(
+        shards=encoded.dictionary.to_pylist(),
+        shard=encoded.indices.to_numpy().astype(np.int32)[video],
+        row=table["first_row"].to_numpy()[video] + spread,
+        label=label[video],
+    )
+
+
+def require_batch(sample: Sample, section: BatchesSection) -> None:
+    """Refuse a sample that does not fill one global batch.
+
+    Raises:
+        ManifestError: it has fewer faces than `batch_size`.
+    """
+    if len(sample) < section.batch_size:
+        raise ManifestError(
+            f"The sample has {len(sample)} faces, less than a batch of {section.batch_size}.",
+            "Choose a smaller batches.batch_size, or extract more videos.",
+        )

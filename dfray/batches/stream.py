@@ -1,0 +1,82 @@
+"""Batches from a running extraction: the first epoch trains while the CPU workers still extract.
+
+Nothing is known of the faces yet, so quotas follow from the manifest's durations by the same rule as for
+written faces. Each video hands on no more than its quota: the number of steps planned is an upper bound,
+and videos without faces make the epoch shorter, never longer. Ray Data's `streaming_split(equal=True)`
+gives every worker the same number of rows, so none waits for another at the end.
+
+Faces are mixed in the worker's own memory: Ray Data's local shuffle would keep the blocks of the whole
+buffer in the object store, beside the limit that it sets itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from dfray.batches.reader import Batch
+from dfray.batches.sample import quotas
+from dfray.config import BatchesSection, FacesSection
+from dfray.faces.plan import expected_faces
+from dfray.faces.shards import decode_images
+
+if TYPE_CHECKING:
+    import ray.data
+
+
+def with_stream_quotas(
+    videos: pa.Table, faces: FacesSection, section: BatchesSection
+) -> tuple[pa.Table, int]:
+    """VIDEOS with a `quota` column (0 outside train), and the number of steps planned."""
+    train = np.asarray(videos["split"].to_pylist()) == "train"
+    quota = np.zeros(videos.num_rows, np.int64)
+    quota[train] = quotas(
+        np.asarray(videos["dataset"].to_pylist())[train],
+        videos["label"].to_numpy()[train],
+        expected_faces(videos, faces)[train],
+        section.sampling,
+    )
+    planned = videos.append_column("quota", pa.array(quota.astype(np.int32)))
+    return planned, int(quota.sum()) // section.batch_size
+
+
+class FacesStream:
+    """The share of one worker in a stream of FACES; can be run through once."""
+
+    def __init__(
+        self, shard: ray.data.DataIterator, section: BatchesSection, *, world_size: int, seed: int
+    ) -> None:
+        self.shard, self.section, self.seed = shard, section, seed
+        self.batch_size = section.batch_size // world_size
+
+    def epoch(self, epoch: int) -> Iterator[Batch]:
+        """Batches drawn at random from a pool of the faces that the extraction gave last.
+
+        The pool grows from four batches to `shuffle_faces`, so that the first batch does not wait for
+        all of it. What is less than a batch at the end is left.
+        """
+        rng = np.random.default_rng([self.seed, epoch])
+        largest = max(self.section.shuffle_faces, self.batch_size)
+        full = min(4 * self.batch_size, largest)
+        pool: list[tuple[np.ndarray, int]] = []
+        for table in self.shard.iter_batches(batch_size=None, batch_format="pyarrow"):
+            for image, label in zip(decode_images(table), table["label"].to_pylist(), strict=True):
+                pool.append((image.copy(), label))  # a view would hold on to the whole block
+                if len(pool) == full:
+                    yield _draw(pool, self.batch_size, rng)
+                    full = min(full + self.batch_size, largest)
+        while len(pool) >= self.batch_size:
+            yield _draw(pool, self.batch_size, rng)
+
+
+def _draw(pool: list[tuple[np.ndarray, int]], count: int, rng: np.random.Generator) -> Batch:
+    """Take `count` faces out of the pool, at random."""
+    for last in range(len(pool) - 1, len(pool) - 1 - count, -1):
+        chosen = rng.integers(last + 1)
+        pool[chosen], pool[last] = pool[last], pool[chosen]
+    images, labels = zip(*pool[-count:], strict=True)
+    del pool[-count:]
+    return Batch(np.stack(images), np.array(labels, np.int64))
