@@ -1,0 +1,1 @@
+"""Objectives on logits and embeddings, in plain torch."""

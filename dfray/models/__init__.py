@@ -1,0 +1,1 @@
+"""Networks: a timm backbone with a linear head, its preprocessing, and how both are kept."""

@@ -1,0 +1,162 @@
+"""A detector on disk: weights as safetensors, everything else as JSON, nothing pickled.
+
+    <folder>/model.safetensors   the detector's parameters and buffers
+    <folder>/bundle.json         schema version, dfray version, SHA-256 of the weights, the resolved
+                                 recipe, class names, threshold, how faces are found and cut out
+
+The JSON is written last, so a folder that has one is whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+import dfray
+from dfray.config import ModelSection
+from dfray.errors import ModelFileError
+from dfray.models.backbone import Detector, build_detector
+from dfray.models.preprocess import Preprocess
+
+SCHEMA_VERSION = 1
+WEIGHTS, DESCRIPTION = "model.safetensors", "bundle.json"
+_KEYS = ("weights_sha256", "class_names", "threshold", "faces", "recipe")
+_MEND = "Copy the model's folder again from where it was saved; no part of it may be edited."
+
+
+@dataclass
+class Bundle:
+    """All that is needed to score faces, and to say how they must be cut out.
+
+    Attributes:
+        detector: the network, (B, 3, S, S) -> logits (B, C), embeddings (B, D).
+        preprocess: uint8 (B, H, H, 3) -> what the detector wants.
+        recipe: the whole resolved recipe, as `Recipe.model_dump(mode="json")` gives it.
+        class_names: one for each logit; the first is "real".
+        threshold: fake at or above this fake probability.
+        faces: the recipe's faces section: sampling, face detector, margin, size.
+    """
+
+    detector: Detector
+    preprocess: Preprocess
+    recipe: dict[str, Any]
+    class_names: Sequence[str]
+    threshold: float
+    faces: dict[str, Any]
+
+    def save(self, folder: str | Path) -> None:
+        """Write the bundle into the local `folder`, made if need be."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / DESCRIPTION).unlink(missing_ok=True)
+        weights = {name: value.contiguous() for name, value in self.detector.state_dict().items()}
+        save_file(weights, folder / WEIGHTS)
+        description = {
+            "schema_version": SCHEMA_VERSION,
+            "dfray_version": dfray.__version__,
+            "weights_sha256": _sha256(folder / WEIGHTS),
+            "class_names": list(self.class_names),
+            "threshold": self.threshold,
+            "faces": self.faces,
+            "recipe": self.recipe,
+        }
+        (folder / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n")
+
+    @classmethod
+    def load(cls, folder: str | Path, device: str | torch.device = "cpu") -> Bundle:
+        """The bundle in the local `folder`, in evaluation mode on `device`.
+
+        Raises:
+            ModelFileError: a file is missing, truncated, not the one saved, or of another version.
+        """
+        folder = Path(folder)
+        description = _describe(folder)
+        found = _sha256(folder / WEIGHTS)
+        if found != description["weights_sha256"]:
+            raise ModelFileError(
+                f"{folder / WEIGHTS} is not the file that was saved: its SHA-256 is {found}, "
+                f"not {description['weights_sha256']}.",
+                _MEND,
+            )
+        section = ModelSection.model_validate(
+            description["recipe"]["model"] | {"pretrained": False}  # the weights are here
+        )
+        detector = build_detector(section, len(description["class_names"]))
+        try:
+            detector.load_state_dict(load_file(folder / WEIGHTS), strict=True)
+        except (SafetensorError, RuntimeError) as error:
+            raise ModelFileError(
+                f"{folder / WEIGHTS} does not fit {section.backbone}: {error}.", _MEND
+            ) from error
+        return cls(
+            detector=detector.to(device).eval(),
+            preprocess=Preprocess(section).to(device),
+            recipe=description["recipe"],
+            class_names=tuple(description["class_names"]),
+            threshold=description["threshold"],
+            faces=description["faces"],
+        )
+
+    def predict(
+        self, faces: np.ndarray | Tensor, batch_size: int = 64
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Score face crops, uint8 (N, H, H, 3), in float32 on the detector's device.
+
+        Returns:
+            fake probability (N,) float32: the softmax of all classes but "real", summed;
+            embeddings (N, D) float32.
+        """
+        crops = torch.as_tensor(faces)
+        self.detector.eval()
+        device = self.preprocess.mean.device
+        probabilities, embeddings = [], []
+        with torch.inference_mode():
+            for batch in crops.split(batch_size) if len(crops) else ():
+                logits, embedding = self.detector(self.preprocess(batch.to(device)))
+                probabilities.append(fake_probability(logits).cpu())
+                embeddings.append(embedding.float().cpu())
+        if not embeddings:
+            return np.empty(0, np.float32), np.empty((0, self.detector.embedding_dim), np.float32)
+        return torch.cat(probabilities).numpy(), torch.cat(embeddings).numpy()
+
+
+def fake_probability(logits: Tensor) -> Tensor:
+    """(B, C) logits, class 0 real -> (B,) float32, the sum of the other classes' softmax."""
+    return logits.float().softmax(dim=1)[:, 1:].sum(dim=1).clamp(max=1)
+
+
+def _describe(folder: Path) -> dict[str, Any]:
+    """The content of bundle.json, once it is known to be whole and of this version."""
+    for name in (DESCRIPTION, WEIGHTS):
+        if not (folder / name).is_file():
+            raise ModelFileError(f"{folder} holds no {name}, so it is no model of dfray.", _MEND)
+    try:
+        description = json.loads((folder / DESCRIPTION).read_text())
+        version = description["schema_version"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelFileError(f"{folder / DESCRIPTION} cannot be read: {error!r}.", _MEND) from error
+    missing = [key for key in _KEYS if key not in description]
+    if version == SCHEMA_VERSION and missing:
+        raise ModelFileError(f"{folder / DESCRIPTION} lacks {', '.join(missing)}.", _MEND)
+    if version != SCHEMA_VERSION:
+        raise ModelFileError(
+            f"{folder / DESCRIPTION} has schema version {version}; "
+            f"this dfray {dfray.__version__} reads {SCHEMA_VERSION}.",
+            f"Use dfray {description.get('dfray_version', 'of its time')}.",
+        )
+    return description
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

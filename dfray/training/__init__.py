@@ -1,0 +1,1 @@
+"""Training: plain torch steps, their resumable state, and Ray Train around them."""

@@ -1,0 +1,155 @@
+"""Start and watch a training run on Ray Train: a recipe and faces in, the best epoch's bundle out.
+
+The driver decides what the workers read: written faces, or for the first epoch the running extraction.
+Every epoch reports a checkpoint; Ray Train keeps the latest, to resume from, and the one with the lowest
+validation loss, which becomes the model. Started again under the same name it goes on after the last epoch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from dfray import storage
+from dfray.batches.sample import require_batch, sample_faces
+from dfray.batches.stream import with_stream_quotas
+from dfray.config import Recipe
+from dfray.errors import TrainingError
+from dfray.faces.extract import extract_faces
+from dfray.faces.shards import FacesStore
+from dfray.run_folder import RunFolder
+from dfray.session import explain, require_cpus
+from dfray.training.worker import train_worker
+
+if TYPE_CHECKING:
+    import ray.data
+    import ray.train
+    from ray.actor import ActorHandle
+
+OnEpoch = Callable[[dict[str, float]], None]
+
+
+@dataclass(frozen=True)
+class Workers:
+    """How a run uses the cluster."""
+
+    train: int
+    use_gpu: bool
+    cpus_per_train_worker: int
+    extract: int
+
+    @classmethod
+    def of(cls, recipe: Recipe, *, streaming: bool) -> Workers:
+        """What the recipe asks for, on the cluster that Ray is connected to.
+
+        Raises:
+            ResourceError: the cluster has too few CPUs for it.
+        """
+        import ray
+
+        have = ray.cluster_resources()
+        section = recipe.training
+        use_gpu = section.use_gpu if section.use_gpu is not None else have.get("GPU", 0) > 0
+        taken = section.num_workers * section.cpus_per_worker
+        left = int(have.get("CPU", 0)) - taken - 1
+        extract = min(recipe.cluster.extract_workers or max(1, left), max(1, left))
+        plan: dict[str, float] = {"train workers": taken}
+        if streaming:
+            plan |= {"extraction": 1}  # its plan reads nothing: no task beside the actors
+        require_cpus(plan)
+        return cls(section.num_workers, use_gpu, section.cpus_per_worker, extract)
+
+
+def train_detector(
+    recipe: Recipe,
+    videos: pa.Table,
+    *,
+    stream: bool,
+    progress: ActorHandle,
+    on_epoch: OnEpoch | None = None,
+) -> list[dict[str, float]]:
+    """Train, and write the bundle of the best epoch to the run's `model/`.
+
+    Args:
+        videos: VIDEOS; read only if `stream`.
+        stream: feed the first epoch from the extraction of `videos`, else all from written faces.
+        progress: a counting actor, told of steps, losses and extracted videos.
+        on_epoch: called on the driver's node with the figures of every epoch.
+
+    Returns:
+        A dict of figures for each epoch: `epoch`, `lr`, `train_*`, `val_*`, `steps`, ...
+
+    Raises:
+        ResourceError: the cluster is too small.
+        TrainingError: training failed for good; its cause is told.
+    """
+    import ray.train
+    from ray.train.torch import TorchTrainer
+
+    folder = RunFolder(recipe)
+    workers = Workers.of(recipe, streaming=stream)
+    there = recipe.model_copy(update={"work_dir": folder.work_dir})  # workers' cwd is another
+    config: dict[str, Any] = {"recipe": there.model_dump(mode="json"), "progress": progress}
+    datasets: dict[str, ray.data.Dataset] = {}
+    if stream:
+        quotaed, config["stream_steps"] = with_stream_quotas(videos, recipe.faces, recipe.batches)
+        options: dict[str, Any] = {"workers": workers.extract, "seed": recipe.seed}
+        datasets["faces"] = extract_faces(
+            quotaed, folder.faces, recipe.faces, emit="faces", progress=progress, **options
+        )
+    else:
+        _check_samples(recipe, FacesStore(folder.faces))
+    trainer = TorchTrainer(
+        train_worker,
+        train_loop_config=config,
+        datasets=datasets,
+        scaling_config=ray.train.ScalingConfig(
+            num_workers=workers.train,
+            use_gpu=workers.use_gpu,
+            resources_per_worker={"CPU": workers.cpus_per_train_worker}
+            | ({"GPU": 1} if workers.use_gpu else {}),
+        ),
+        run_config=_run_config(recipe, folder, on_epoch),
+    )
+    try:
+        result = trainer.fit()
+    except ray.train.TrainingFailedError as error:
+        mend = "Start it again to go on after the last epoch; --verbose shows the workers' output."
+        raise explain(error, TrainingError, "Training failed", mend) from error
+    best, _ = min(result.best_checkpoints, key=lambda found: found[1]["selection_loss"])
+    with best.as_directory() as path:
+        storage.put_folder(f"{path}/bundle", folder.model)
+    return result.return_value
+
+
+def _check_samples(recipe: Recipe, store: FacesStore) -> None:
+    """What the workers would refuse, refused before they start: Ray would start them three times."""
+    sample_faces(store.summaries(["val"]), "val", recipe.batches)
+    require_batch(sample_faces(store.summaries(["train"]), "train", recipe.batches), recipe.batches)
+
+
+def _run_config(recipe: Recipe, folder: RunFolder, on_epoch: OnEpoch | None) -> ray.train.RunConfig:
+    import ray.train
+
+    class TellEpoch(ray.train.UserCallback):
+        def after_report(self, run_context: Any, metrics: list[dict], checkpoint: Any) -> None:
+            del run_context, checkpoint  # Ray's signature
+            if on_epoch:
+                on_epoch(metrics[0])
+
+    fs, path = storage.arrow_filesystem(folder.root)
+    return ray.train.RunConfig(
+        name="train",
+        storage_path=path,
+        storage_filesystem=fs,
+        checkpoint_config=ray.train.CheckpointConfig(
+            num_to_keep=1,
+            checkpoint_score_attribute="selection_loss",
+            checkpoint_score_order="min",
+        ),
+        failure_config=ray.train.FailureConfig(max_failures=recipe.training.max_failures),
+        callbacks=[TellEpoch()],
+    )

@@ -1,0 +1,66 @@
+"""What an exact resume needs, in one file that loads without running code (weights_only).
+
+No random state is kept. Each epoch starts from a seed of its own, `seed_epoch(seed, epoch, rank)`,
+so a run resumed at an epoch draws what it would have drawn, on every worker, from one worker's file.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from dfray.errors import ModelFileError
+from dfray.models.backbone import Detector
+
+
+def seed_epoch(seed: int, epoch: int, rank: int) -> None:
+    """Seed the global generators of torch (all devices), numpy and Python for one worker's epoch."""
+    words = np.random.SeedSequence([seed, epoch, rank]).generate_state(3)
+    torch.manual_seed(int(words[0]))
+    np.random.seed(words[1])
+    random.seed(int(words[2]))
+
+
+def save_state(
+    path: str | Path, detector: Detector, optimizer: torch.optim.Optimizer, progress: dict[str, Any]
+) -> None:
+    """Write weights, optimizer state and `progress` to the local file `path`.
+
+    Args:
+        detector: the Detector itself, not its DistributedDataParallel wrapper.
+        progress: how far the run is (epochs and steps done, the history of its metrics): plain
+            values, such as JSON holds.
+    """
+    state = {
+        "detector": detector.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "progress": json.dumps(progress),
+    }
+    torch.save(state, path)
+
+
+def load_state(
+    path: str | Path, detector: Detector, optimizer: torch.optim.Optimizer
+) -> dict[str, Any]:
+    """Restore both in place, on whatever device they are, and return the saved `progress`.
+
+    Raises:
+        ModelFileError: the file is missing or damaged, or of another network or optimizer.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        detector.load_state_dict(state["detector"])
+        optimizer.load_state_dict(state["optimizer"])
+        progress: dict[str, Any] = json.loads(state["progress"])
+    except (OSError, EOFError, pickle.UnpicklingError, RuntimeError, ValueError, KeyError) as error:
+        raise ModelFileError(
+            f"Training cannot resume from {path}: {type(error).__name__}: {error}.",
+            "Resume with the recipe the run was started with, or start a new run under a new name.",
+        ) from error
+    return progress

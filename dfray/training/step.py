@@ -1,0 +1,79 @@
+"""One step of training, in plain torch: nothing here knows who calls it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from dfray.batches.augment import Augment
+from dfray.errors import TrainingError
+from dfray.losses.objective import Objective
+from dfray.models.preprocess import Preprocess
+from dfray.training.optim import Schedule
+
+
+@dataclass(frozen=True)
+class TrainStep:
+    """What a step needs besides its batch; all of it on one device.
+
+    Attributes:
+        model: the Detector, or its DistributedDataParallel wrapper.
+        clip_norm: the largest gradient norm; none leaves gradients alone.
+    """
+
+    model: nn.Module
+    preprocess: Preprocess
+    augment: Augment
+    objective: Objective
+    optimizer: torch.optim.Optimizer
+    schedule: Schedule
+    clip_norm: float | None = None
+
+    def __call__(self, faces: Tensor, labels: Tensor, step: int) -> dict[str, Tensor]:
+        """Take step number `step` (0, 1, ... over the whole run).
+
+        Args:
+            faces: uint8 (B, H, H, 3), this worker's share of the global batch, on any device.
+            labels: int64 (B,).
+
+        Returns:
+            the objective's terms, detached.
+
+        Raises:
+            TrainingError: the loss is not finite; the weights are those of the step before.
+        """
+        self.model.train()
+        self.objective.train()
+        self.schedule.apply(self.optimizer, step)
+        device = self.preprocess.mean.device
+        with torch.no_grad():
+            pixels = self.preprocess.pixels(faces.to(device, non_blocking=True))
+            images = self.preprocess.normalise(self.augment(pixels))
+        logits, embeddings = forward(self.model, images)
+        terms = self.objective(logits, embeddings, labels.to(device, non_blocking=True))
+        _require_finite(terms, step)
+        self.optimizer.zero_grad(set_to_none=True)
+        terms["loss"].backward()
+        if self.clip_norm is not None:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_norm)
+        self.optimizer.step()
+        return {name: term.detach() for name, term in terms.items()}
+
+
+def forward(model: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
+    """Logits and embeddings, in bfloat16 where the device computes in it, else float32."""
+    bf16 = images.is_cuda and torch.cuda.is_bf16_supported(including_emulation=False)
+    with torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=bf16):
+        logits, embeddings = model(images)
+    return logits, embeddings
+
+
+def _require_finite(terms: dict[str, Tensor], step: int) -> None:
+    if not torch.isfinite(terms["loss"]):
+        values = ", ".join(f"{name} {term.item():.4g}" for name, term in terms.items())
+        raise TrainingError(
+            f"The loss of step {step} is not finite ({values}).",
+            "Lower training.lr, set training.clip_norm, or lengthen training.warmup_epochs.",
+        )

@@ -1,0 +1,88 @@
+"""Validation loss over the whole split, the same whatever the number of workers.
+
+Each worker scores its share; logits and embeddings (not losses) are gathered, put in one fixed mixed order
+and cut into global batches, so that triplets are mined over batches as large and mixed as in training and the
+figure does not depend on who scored what.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from dfray.batches.reader import FacesReader
+from dfray.losses.objective import Objective
+from dfray.models.preprocess import Preprocess
+from dfray.training.step import forward
+
+
+@torch.inference_mode()
+def validate(
+    detector: nn.Module,
+    preprocess: Preprocess,
+    objective: Objective,
+    reader: FacesReader,
+    device: torch.device,
+) -> dict[str, float]:
+    """The objective's terms over all faces of `reader`'s sample, as means over faces.
+
+    Args:
+        detector: the network itself, not its DDP wrapper.
+    """
+    _same_buffers(detector)
+    detector.eval()
+    objective.eval()  # it mines what it is given, and gathers nothing
+    logits, embeddings, labels = [], [], []
+    for batch in reader.in_order():
+        images = torch.from_numpy(batch.images).to(device)
+        out, embedding = forward(detector, preprocess(images))
+        logits.append(out.float())
+        embeddings.append(embedding.float())
+        labels.append(torch.from_numpy(batch.labels).to(device))
+    gathered = [_gather(torch.cat(part)) for part in (logits, embeddings, labels)]
+    return _objective_over(
+        objective, *gathered, batch_size=reader.section.batch_size, seed=reader.seed
+    )
+
+
+def _objective_over(
+    objective: Objective,
+    logits: Tensor,
+    embeddings: Tensor,
+    labels: Tensor,
+    *,
+    batch_size: int,
+    seed: int,
+) -> dict[str, float]:
+    order = torch.from_numpy(np.random.default_rng(seed).permutation(len(labels)))
+    order = order.to(labels.device)
+    sums: dict[str, float] = {}
+    for chosen in order.split(batch_size):
+        terms = objective(logits[chosen], embeddings[chosen], labels[chosen])
+        for name, value in terms.items():
+            sums[name] = sums.get(name, 0.0) + float(value) * len(chosen)
+    return {name: value / len(labels) for name, value in sums.items()}
+
+
+def _gather(share: Tensor) -> Tensor:
+    """The shares of all workers, rank after rank; lengths may differ by one."""
+    if not (dist.is_initialized() and dist.get_world_size() > 1):
+        return share
+    length = torch.tensor([len(share)], device=share.device)
+    lengths = [torch.zeros_like(length) for _ in range(dist.get_world_size())]
+    dist.all_gather(lengths, length)
+    longest = max(int(n) for n in lengths)
+    padded = torch.zeros((longest, *share.shape[1:]), dtype=share.dtype, device=share.device)
+    padded[: len(share)] = share
+    parts = [torch.zeros_like(padded) for _ in lengths]
+    dist.all_gather(parts, padded)
+    return torch.cat([part[: int(n)] for part, n in zip(parts, lengths, strict=True)])
+
+
+def _same_buffers(detector: nn.Module) -> None:
+    """Give every worker the buffers of rank 0 (BatchNorm's statistics differ between workers)."""
+    if dist.is_initialized() and dist.get_world_size() > 1:
+        for buffer in detector.buffers():
+            dist.broadcast(buffer, src=0)
