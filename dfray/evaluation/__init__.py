@@ -1,0 +1,1 @@
+"""From faces and a model to figures: scores, their mean per video, metrics, and the report."""

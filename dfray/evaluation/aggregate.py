@@ -1,0 +1,112 @@
+"""From face scores to one row per video, and to one score per frame.
+
+A video's score is the mean over all its faces (arXiv 2508.19730 section 4.3); a frame's is the mean
+over the faces in it. A video without a face keeps its row, with the reason and no score: it is
+counted, never guessed.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dfray.errors import EvaluationError
+from dfray.tables import SCORES, SUMMARIES, Column, TableSpec
+
+_KEPT = ("video_id", "dataset", "split", "label", "category", "method")
+
+VIDEO_SCORES = TableSpec(
+    "video scores",
+    (
+        *(column for column in SUMMARIES.columns if column.name in _KEPT),
+        Column("status", pa.string(), "how its extraction ended: see SUMMARIES"),
+        Column("reason", pa.string(), "why the video has no score", True),
+        Column("n_faces", pa.int32(), "faces the score is the mean of"),
+        Column("fake_probability", pa.float64(), "mean over its faces, 0..1; null: no score", True),
+    ),
+)
+
+ROUNDING = 1e-5
+"""How far a sum of float32 probabilities may leave 0..1."""
+
+
+def video_scores(scores: pa.Table, summaries: pa.Table) -> pa.Table:
+    """One row per video of `summaries`, in the order of video ids.
+
+    Args:
+        scores: SCORES of every face of these videos.
+        summaries: SUMMARIES of the split that was scored.
+
+    Returns:
+        VIDEO_SCORES; a video with no face has a null score and a reason.
+
+    Raises:
+        EvaluationError: a probability is no number in 0..1, or the faces scored are not those that
+            the summaries count.
+    """
+    scores = check_scores(scores)
+    means = scores.group_by("video_id", use_threads=False).aggregate(
+        [("fake_probability", "mean"), ("fake_probability", "count")]
+    )
+    scored = dict(
+        zip(
+            means.column("video_id").to_pylist(),
+            zip(
+                means.column("fake_probability_mean").to_pylist(),
+                means.column("fake_probability_count").to_pylist(),
+                strict=True,
+            ),
+            strict=True,
+        )
+    )
+    rows = []
+    for row in SUMMARIES.conform(summaries, "summaries").sort_by("video_id").to_pylist():
+        mean, n_scored = scored.pop(row["video_id"], (None, 0))
+        if n_scored != row["n_faces"]:
+            raise EvaluationError(
+                f"{row['video_id']}: {n_scored} face(s) scored, {row['n_faces']} extracted.",
+                "Score the faces again, all of them, and no face twice.",
+            )
+        reason = None if n_scored else row["reason"] or f"no face in {row['n_frames']} frame(s)"
+        rows.append(row | {"fake_probability": mean, "reason": reason})
+    if scored:
+        raise EvaluationError(
+            f"{len(scored)} scored video(s) are not in the summaries, such as {min(scored)}.",
+            "Score the split that the summaries are of.",
+        )
+    return VIDEO_SCORES.from_rows(rows)
+
+
+def frame_scores(scores: pa.Table) -> pa.Table:
+    """One row per frame with a face: video_id, frame_index, fake_probability (mean over faces)."""
+    means = scores.group_by(["video_id", "frame_index"], use_threads=False).aggregate(
+        [("fake_probability", "mean")]
+    )
+    return means.rename_columns(["video_id", "frame_index", "fake_probability"])
+
+
+def check_scores(scores: pa.Table) -> pa.Table:
+    """SCORES with every probability a number in 0..1, in the order of video, frame and face.
+
+    Raises:
+        EvaluationError: one is not; the message names its video and frame.
+    """
+    scores = SCORES.conform(scores, "scores").sort_by(
+        [("video_id", "ascending"), ("frame_index", "ascending"), ("face_index", "ascending")]
+    )
+    values = scores.column("fake_probability").to_numpy()
+    bad = np.flatnonzero(~((values >= -ROUNDING) & (values <= 1 + ROUNDING)))
+    if len(bad):
+        row = scores.select(["video_id", "frame_index"]).slice(int(bad[0]), 1).to_pylist()[0]
+        raise EvaluationError(
+            f"{len(bad)} of {len(values)} fake probabilities are no number in 0..1: "
+            f"{values[bad[0]]} for {row['video_id']}, frame {row['frame_index']}.",
+            "The model's weights or its input are not finite; look at the training curves.",
+        )
+    return scores
+
+
+def is_scored(videos: pa.Table) -> np.ndarray:
+    """bool (N,): which rows of VIDEO_SCORES have a score."""
+    return pc.is_valid(videos.column("fake_probability")).to_numpy(zero_copy_only=False)

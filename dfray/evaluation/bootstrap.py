@@ -1,0 +1,100 @@
+"""Bootstrap of ranking metrics: videos are resampled within their class, all resamples at once.
+
+Frames of one video are alike, so the video is what is drawn anew and its frames come with it
+(cluster bootstrap); real and fake are drawn apart, so no resample lacks a class. The scores are
+sorted once; a resample only changes how often each counts, so every metric is a few cumulative sums
+over a (resamples, scores) matrix, in chunks that stay in cache.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+METRICS = ("auc", "balanced_accuracy", "eer", "average_precision")
+_CHUNK = 2_000_000
+"""Elements of one (resamples, scores) matrix."""
+
+
+def resample_metrics(
+    scores: np.ndarray,
+    video_of: np.ndarray,
+    labels: np.ndarray,
+    *,
+    threshold: float,
+    resamples: int,
+    rng: np.random.Generator,
+) -> dict[str, np.ndarray]:
+    """Every metric of METRICS on `resamples` resamples of the videos.
+
+    Args:
+        scores: float (M,), one per item (a video or a frame).
+        video_of: int (M,), the video of each item, in 0..V-1.
+        labels: int (V,), 0 real or 1 fake; both occur.
+        threshold: an item is called fake at or above it.
+
+    Returns:
+        name -> float64 (resamples,).
+    """
+    order = np.argsort(-scores, kind="stable")
+    descending = scores[order]
+    last_of_tie = np.append(descending[1:] != descending[:-1], True)
+    n_called_fake = int(np.count_nonzero(descending[last_of_tie] >= threshold))
+    is_fake = labels[video_of[order]] == 1
+    parts = []
+    for counts in _draw(labels, resamples, max(1, _CHUNK // len(scores)), rng):
+        weights = counts[:, video_of[order]]
+        fakes = np.cumsum(weights * is_fake, axis=1, dtype=np.int64)[:, last_of_tie]
+        reals = np.cumsum(weights * ~is_fake, axis=1, dtype=np.int64)[:, last_of_tie]
+        parts.append(_metrics(fakes, reals, n_called_fake))
+    return {name: np.concatenate([part[name] for part in parts]) for name in METRICS}
+
+
+def _draw(
+    labels: np.ndarray, resamples: int, rows: int, rng: np.random.Generator
+) -> Iterator[np.ndarray]:
+    """How often each video is drawn: int64 (<= rows, V), real and fake apart."""
+    for start in range(0, resamples, rows):
+        size = min(rows, resamples - start)
+        counts = np.zeros((size, len(labels)), np.int64)
+        for label in (0, 1):
+            videos = np.flatnonzero(labels == label)
+            drawn = rng.integers(0, len(videos), (size, len(videos)))
+            drawn += np.arange(size)[:, None] * len(videos)
+            flat = np.bincount(drawn.ravel(), minlength=size * len(videos))
+            counts[:, videos] = flat.reshape(size, len(videos))
+        yield counts
+
+
+def _metrics(fakes: np.ndarray, reals: np.ndarray, n_called_fake: int) -> dict[str, np.ndarray]:
+    """Metrics of each row; `fakes` and `reals` (R, T) count the items at or above threshold t."""
+    before = np.zeros((len(fakes), 1))
+    tpr = np.hstack([before, fakes / fakes[:, -1:]])
+    fpr = np.hstack([before, reals / reals[:, -1:]])
+    precision = fakes / np.maximum(fakes + reals, 1)
+    return {
+        "auc": np.sum(np.diff(fpr) * (tpr[:, 1:] + tpr[:, :-1]), axis=1) / 2,
+        "balanced_accuracy": (tpr[:, n_called_fake] + 1 - fpr[:, n_called_fake]) / 2,
+        "eer": equal_error_rate(fpr, tpr),
+        "average_precision": np.sum(np.diff(tpr) * precision, axis=1),
+    }
+
+
+def equal_error_rate(fpr: np.ndarray, tpr: np.ndarray) -> np.ndarray:
+    """Where the false positive rate equals the miss rate on each ROC curve.
+
+    Between two points of the curve the rates are interpolated linearly.
+
+    Args:
+        fpr, tpr: float (R, T), from (0, 0) to (1, 1) as the threshold falls.
+
+    Returns:
+        float (R,).
+    """
+    gap = fpr + tpr - 1  # rises from -1 to 1; zero where fpr = 1 - tpr
+    after = np.argmax(gap >= 0, axis=1)
+    rows = np.arange(len(gap))
+    low, high = gap[rows, after - 1], gap[rows, after]
+    share = -low / (high - low)
+    return fpr[rows, after - 1] + share * (fpr[rows, after] - fpr[rows, after - 1])

@@ -1,0 +1,77 @@
+"""What became of every video and every sampled frame, counted per split with each reason."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dfray.tables import OUTCOMES, SPLITS, SUMMARIES
+
+
+@dataclass(frozen=True)
+class Reason:
+    """How often one reason was given; `kind` is the video's status or the frame's outcome."""
+
+    kind: str
+    reason: str
+    count: int
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """One split: videos by status, frames by outcome, faces kept, and why things went wrong."""
+
+    split: str
+    videos: dict[str, int]
+    frames: dict[str, int]
+    n_faces: int
+    cpu_s: float
+    reasons: list[Reason]
+
+
+def count_coverage(summaries: pa.Table, outcomes: pa.Table) -> list[Coverage]:
+    """Counts of every status, outcome and reason, one row per split that has videos.
+
+    Args:
+        summaries: SUMMARIES of all splits.
+        outcomes: OUTCOMES of the same videos.
+    """
+    summaries = SUMMARIES.conform(summaries, "summaries")
+    split_of = dict(
+        zip(
+            summaries.column("video_id").to_pylist(),
+            summaries.column("split").to_pylist(),
+            strict=True,
+        )
+    )
+    frames: dict[str, Counter] = {split: Counter() for split in SPLITS}
+    reasons: dict[str, Counter] = {split: Counter() for split in SPLITS}
+    grouped = OUTCOMES.conform(outcomes, "outcomes").group_by(["video_id", "outcome", "reason"])
+    for row in grouped.aggregate([([], "count_all")]).to_pylist():
+        split = split_of[row["video_id"]]
+        frames[split][row["outcome"]] += row["count_all"]
+        if row["reason"]:
+            reasons[split][row["outcome"], row["reason"]] += row["count_all"]
+    for row in summaries.select(["split", "status", "reason"]).to_pylist():
+        if row["reason"]:
+            reasons[row["split"]][row["status"], row["reason"]] += 1
+    return [
+        _coverage(split, summaries, frames[split], reasons[split])
+        for split in SPLITS
+        if split in set(split_of.values())
+    ]
+
+
+def _coverage(split: str, summaries: pa.Table, frames: Counter, reasons: Counter) -> Coverage:
+    rows = summaries.filter(pc.equal(summaries.column("split"), split))
+    return Coverage(
+        split=split,
+        videos=dict(Counter(rows.column("status").to_pylist())),
+        frames=dict(frames),
+        n_faces=sum(rows.column("n_faces").to_pylist()),
+        cpu_s=sum(rows.column("cpu_s").to_pylist()),
+        reasons=[Reason(kind, reason, count) for (kind, reason), count in reasons.most_common()],
+    )

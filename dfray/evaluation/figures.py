@@ -1,0 +1,249 @@
+"""The report's charts, as plotly figures that carry no more points than a screen can show.
+
+Colours are Okabe and Ito's, which people with any colour vision can tell apart, the darker two raised
+a little so that they hold on black; classes differ by symbol or dash too. Text and grid take the
+page's colours through CSS, for light, dark and paper.
+Every string from outside is escaped, since plotly reads a subset of HTML in labels.
+"""
+
+from __future__ import annotations
+
+from html import escape
+
+import numpy as np
+import plotly.graph_objects as go
+import pyarrow as pa
+
+from dfray.evaluation.aggregate import is_scored
+from dfray.tables import FAKE, REAL
+
+COLOURS = {"real": "#2389C9", "fake": "#E0661A", "FS": "#E0661A", "RE": "#CC79A7"}
+_CATEGORIES = {
+    "real": ("real", "circle"),
+    "FS": ("face swap", "triangle-up"),
+    "RE": ("reenactment", "diamond"),
+}
+_LINES = ("#E0661A", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#2389C9")
+_LOSSES = ("_loss", "_cross_entropy", "_triplet")
+_DASHES = ("solid", "dash", "dot", "dashdot")
+
+BINS = 40
+MAX_CURVE_POINTS = 400
+MIN_POINTS, MAX_POINTS = 3, 2000
+"""Faces in the projection: fewer show nothing; more are drawn at random from all that were scored."""
+
+
+def roc_figure(videos: pa.Table) -> go.Figure:
+    """ROC curves at video level: overall, and each method against the real videos of its dataset.
+
+    Args:
+        videos: VIDEO_SCORES; those without a score do not enter.
+    """
+    scored = videos.filter(is_scored(videos))
+    score = scored.column("fake_probability").to_numpy()
+    label = scored.column("label").to_numpy()
+    dataset, method = (np.asarray(scored.column(c).to_pylist(), str) for c in ("dataset", "method"))
+    figure = go.Figure()
+    _add_diagonal(figure)
+    _add_curve(figure, label, score, "overall", {"color": "#6b7280", "width": 3.5})
+    fakes = sorted(set(zip(dataset[label == FAKE], method[label == FAKE], strict=True)))
+    for number, (corpus, fake) in enumerate(fakes):
+        kept = (dataset == corpus) & ((label == REAL) | (method == fake))
+        dash = _DASHES[number // len(_LINES) % len(_DASHES)]
+        line = {"color": _LINES[number % len(_LINES)], "width": 2, "dash": dash}
+        name = fake if len(set(dataset)) == 1 else f"{corpus} / {fake}"
+        _add_curve(figure, label[kept], score[kept], escape(name), line)
+    figure.update_xaxes(title="real videos called fake (false positive rate)", range=[-0.01, 1])
+    figure.update_yaxes(title="fakes found (true positive rate)", range=[0, 1.02])
+    _styled(figure, height=430)
+    inside = {"x": 0.99, "xanchor": "right", "y": 0.02, "yanchor": "bottom", "orientation": "v"}
+    figure.update_layout(margin_t=18, legend=inside)
+    return figure
+
+
+def histogram_figure(
+    scores: np.ndarray, labels: np.ndarray, threshold: float, item: str
+) -> go.Figure:
+    """How the scores of real and fake items lie, each as a share of its class.
+
+    Args:
+        scores: float (M,); labels: int (M,).
+        item: what is counted, in the plural: videos or faces.
+    """
+    edges = np.linspace(0, 1, BINS + 1)
+    figure = go.Figure()
+    for name, label in (("real", REAL), ("fake", FAKE)):
+        values = np.clip(scores[labels == label], 0, 1)
+        counts = np.histogram(values, edges)[0]
+        figure.add_bar(
+            x=(edges[:-1] + edges[1:]) / 2,
+            y=counts / max(1, len(values)),
+            width=1 / BINS,
+            customdata=np.stack([edges[:-1], edges[1:], counts], axis=1),
+            name=f"{name} ({len(values):,})",
+            marker={"color": COLOURS[name], "line_width": 0},
+            opacity=0.62,
+            hovertemplate=f"{name}: %{{customdata[2]:,}} {item} (%{{y:.1%}})<br>"
+            "score %{customdata[0]:.3f} to %{customdata[1]:.3f}<extra></extra>",
+        )
+    _add_mark(figure, threshold, f"threshold {threshold:g}")
+    figure.update_layout(barmode="overlay", bargap=0)
+    figure.update_xaxes(title="fake probability", range=[0, 1])
+    figure.update_yaxes(title=f"share of the class's {item}", tickformat=".0%")
+    return _styled(figure, height=340)
+
+
+def projection_figure(scores: pa.Table, seed: int) -> go.Figure:
+    """The embeddings of up to MAX_POINTS faces on their two principal components.
+
+    Args:
+        scores: SCORES.
+        seed: of the choice of faces.
+    """
+    from sklearn.decomposition import PCA
+
+    rng = np.random.default_rng(seed)
+    chosen = np.sort(rng.permutation(scores.num_rows)[:MAX_POINTS])
+    rows = scores.take(chosen)
+    embeddings = np.asarray(rows.column("embedding").to_pylist(), np.float64)
+    pca = PCA(min(2, *embeddings.shape), svd_solver="full")
+    with np.errstate(invalid="ignore"):  # faces all alike have no variance to share out
+        points = np.pad(pca.fit_transform(embeddings), ((0, 0), (0, 1)))[:, :2]
+    shares = np.pad(np.nan_to_num(pca.explained_variance_ratio_), (0, 1))[:2]
+    category = np.asarray(rows.column("category").to_pylist(), str)
+    figure = go.Figure()
+    for kind, (name, symbol) in _CATEGORIES.items():
+        of_kind = np.flatnonzero(category == kind)
+        if len(of_kind):
+            figure.add_scatter(
+                x=points[of_kind, 0].astype(np.float32),
+                y=points[of_kind, 1].astype(np.float32),
+                mode="markers",
+                name=f"{name} ({len(of_kind):,})",
+                marker={"color": COLOURS[kind], "symbol": symbol, "size": 6, "opacity": 0.65},
+                text=[_face_label(row) for row in rows.take(of_kind).to_pylist()],
+                hovertemplate="%{text}<extra></extra>",
+            )
+    figure.update_xaxes(title=f"component 1 ({shares[0]:.0%} of the variance)")
+    figure.update_yaxes(title=f"component 2 ({shares[1]:.0%})")
+    return _styled(figure, height=430)
+
+
+def training_figures(history: list[dict]) -> list[tuple[str, go.Figure]]:
+    """(title, figure) of the losses, and of the learning rate if it was recorded, per epoch.
+
+    The epoch with the lowest `selection_loss`, which is the one kept, is marked.
+    """
+    names = list(dict.fromkeys(name for row in history for name in row))
+    losses = _distinct(history, [n for n in names if n.endswith(_LOSSES) and n != "selection_loss"])
+    chosen = [row for row in history if row.get("selection_loss") is not None]
+    figures = []
+    for title, columns in (("Loss", losses), ("Learning rate", [n for n in names if n == "lr"])):
+        if columns:
+            figure = _lines(history, columns)
+            figure.update_yaxes(title=title.lower(), rangemode="tozero", exponentformat="power")
+            if chosen:
+                best = min(chosen, key=lambda row: row["selection_loss"])
+                _add_mark(figure, best["epoch"], "kept")
+            figures.append((title, _styled(figure, height=320)))
+    return figures
+
+
+def _distinct(history: list[dict], names: list[str]) -> list[str]:
+    """`names` without those that are 0 in every epoch or equal an earlier one: terms left out."""
+    kept: dict[tuple, str] = {}
+    for name in names:
+        values = tuple(row.get(name) for row in history)
+        if any(values):
+            kept.setdefault(values, name)
+    return list(kept.values())
+
+
+def _lines(history: list[dict], columns: list[str]) -> go.Figure:
+    """A line over epochs for each of `columns`."""
+    figure = go.Figure()
+    for number, name in enumerate(columns):
+        known = [row for row in history if row.get(name) is not None]
+        figure.add_scatter(
+            x=[row["epoch"] for row in known],
+            y=[row[name] for row in known],
+            mode="lines+markers",
+            name=escape(name.replace("_", " ")),
+            line={"color": _LINES[-1 - number % len(_LINES)], "width": 2},
+            marker={"size": 6, "symbol": number},
+            hovertemplate="epoch %{x}: %{y:.4g}<extra>%{fullData.name}</extra>",
+        )
+    return figure.update_xaxes(title="epoch", tickformat="d", nticks=min(12, len(history) + 1))
+
+
+def _add_mark(figure: go.Figure, x: float, text: str) -> None:
+    """A dashed vertical line at `x`, named."""
+    figure.add_vline(
+        x=x,
+        line={"dash": "dash", "width": 1.5, "color": "#6b7280"},
+        annotation={"text": text, "yanchor": "top"},
+        annotation_position="top right",
+    )
+
+
+def _face_label(row: dict) -> str:
+    return (
+        f"{escape(row['video_id'])}<br>{row['time_s']:.1f} s, face {row['face_index']}: "
+        f"{row['fake_probability']:.3f}"
+    )
+
+
+def _add_diagonal(figure: go.Figure) -> None:
+    line = {"color": "#9ca3af", "width": 1, "dash": "dot"}
+    figure.add_scatter(
+        x=[0, 1], y=[0, 1], mode="lines", line=line, hoverinfo="skip", showlegend=False
+    )
+
+
+def _add_curve(
+    figure: go.Figure, label: np.ndarray, score: np.ndarray, name: str, line: dict
+) -> None:
+    """One ROC curve, thinned to MAX_CURVE_POINTS; nothing where a class is missing."""
+    from sklearn.metrics import roc_auc_score, roc_curve
+
+    if len(np.unique(label)) < 2:
+        return
+    fpr, tpr, thresholds = roc_curve(label, score)
+    shown = np.linspace(0, len(fpr) - 1, min(len(fpr), MAX_CURVE_POINTS)).round().astype(int)
+    figure.add_scatter(
+        x=fpr[shown],
+        y=tpr[shown],
+        customdata=np.minimum(thresholds[shown], 1),
+        mode="lines",
+        line=line,
+        name=f"{name} · {roc_auc_score(label, score):.3f}",
+        hovertemplate="%{y:.1%} of fakes found at %{x:.1%} false alarms<br>"
+        f"threshold %{{customdata:.3f}}<extra>{name}</extra>",
+    )
+
+
+def _styled(figure: go.Figure, height: int) -> go.Figure:
+    axis = {
+        "gridcolor": "#e5e7eb",
+        "linecolor": "#9ca3af",
+        "tickcolor": "#9ca3af",
+        "showline": True,
+        "ticks": "outside",
+        "zeroline": False,
+        "automargin": True,
+        "title_font_size": 13,
+    }
+    figure.update_layout(
+        template="none",
+        height=height,
+        margin={"l": 62, "r": 16, "t": 44, "b": 52},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={"family": "system-ui, sans-serif", "size": 12.5},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        hovermode="closest",
+        dragmode="zoom",
+    )
+    figure.update_xaxes(**axis)
+    figure.update_yaxes(**axis)
+    return figure

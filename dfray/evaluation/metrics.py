@@ -1,0 +1,213 @@
+"""The figures: AUC, balanced accuracy, EER and average precision, each with its interval.
+
+All are computed once over all scores of a group (never averaged over batches), at video level and
+at frame level, overall, per dataset, and per fake method against all real videos of its dataset.
+Figures that the data cannot give are null and say why.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict
+
+from dfray.config import EvaluationSection
+from dfray.evaluation.aggregate import VIDEO_SCORES, check_scores, frame_scores, is_scored
+from dfray.evaluation.bootstrap import METRICS, equal_error_rate, resample_metrics
+from dfray.tables import FAKE, REAL
+
+
+class _Figures(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Estimate(_Figures):
+    """A figure and its percentile bootstrap interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Level(_Figures):
+    """Figures over one kind of item: a video, or a frame with at least one face.
+
+    Null figures have a `reason`. `n_real` and `n_fake` count the scored items.
+    """
+
+    n_real: int
+    n_fake: int
+    auc: Estimate | None = None
+    balanced_accuracy: Estimate | None = None
+    eer: Estimate | None = None
+    average_precision: Estimate | None = None
+    reason: str | None = None
+
+
+class Counts(_Figures):
+    """How many videos there are, and what became of those without a score."""
+
+    videos: int
+    scored: int
+    no_face: int
+    unreadable: int
+    crashed: int
+    timed_out: int
+    coverage: float | None
+    """scored / videos; null without videos."""
+
+
+class Group(_Figures):
+    """One row of the tables. For a method, `counts` are of its own videos, without the real ones."""
+
+    dataset: str | None
+    method: str | None
+    counts: Counts
+    video: Level
+    frame: Level
+
+
+class Metrics(_Figures):
+    """All figures of one evaluation, with the settings they depend on."""
+
+    split: Literal["test", "val"]
+    threshold: float
+    confidence: float
+    bootstrap: int
+    seed: int
+    overall: Group
+    datasets: list[Group]
+    methods: list[Group]
+
+
+class _Items:
+    """Scored items as arrays: score float64 (M,), video int (M,) into the rows of VIDEO_SCORES."""
+
+    def __init__(self, score: np.ndarray, video: np.ndarray) -> None:
+        self.score, self.video = score, video
+
+    def of(self, videos: np.ndarray) -> _Items:
+        """Those whose video is True in the mask `videos`."""
+        kept = videos[self.video]
+        return _Items(self.score[kept], self.video[kept])
+
+
+def evaluate(
+    video_scores: pa.Table, face_scores: pa.Table, section: EvaluationSection, seed: int
+) -> Metrics:
+    """Figures of one scored split.
+
+    Args:
+        video_scores: VIDEO_SCORES, from `aggregate.video_scores`.
+        face_scores: the SCORES they were made of; a frame's score is the mean of its faces.
+        seed: of the bootstrap; each group draws from a generator of its own.
+
+    Raises:
+        EvaluationError: a score is no number in 0..1.
+    """
+    table = VIDEO_SCORES.conform(video_scores, "video scores")
+    dataset, method, label = (
+        np.asarray(table.column(name).to_pylist()) for name in ("dataset", "method", "label")
+    )
+    videos = _video_items(table)
+    frames = _frame_items(table, check_scores(face_scores))
+    statuses = np.asarray(table.column("status").to_pylist())
+
+    def group(kept: np.ndarray, counted: np.ndarray, *name: str) -> Group:
+        def level(items: _Items) -> Level:
+            rng = np.random.default_rng([seed, zlib.crc32("/".join(name).encode())])
+            return _level(items.of(kept), label, section, rng)
+
+        return Group(
+            dataset=name[0] if name else None,
+            method=name[1] if len(name) > 1 else None,
+            counts=_counts(statuses[counted], np.isin(np.flatnonzero(counted), videos.video)),
+            video=level(videos),
+            frame=level(frames),
+        )
+
+    everything = np.ones(len(label), bool)
+    by_dataset, by_method = [], []
+    for name in np.unique(dataset):
+        here = dataset == name
+        by_dataset.append(group(here, here, str(name)))
+        for fake in np.unique(method[here & (label == FAKE)]):
+            made_so = here & (label == FAKE) & (method == fake)
+            against = made_so | (here & (label == REAL))
+            by_method.append(group(against, made_so, str(name), str(fake)))
+    return Metrics(
+        split=section.split,
+        threshold=section.threshold,
+        confidence=section.confidence,
+        bootstrap=section.bootstrap,
+        seed=seed,
+        overall=group(everything, everything),
+        datasets=by_dataset,
+        methods=by_method,
+    )
+
+
+def point_metrics(labels: np.ndarray, scores: np.ndarray, threshold: float) -> dict[str, float]:
+    """The metrics of `bootstrap.METRICS` by scikit-learn; labels int (M,), scores float (M,)."""
+    from sklearn import metrics
+
+    fpr, tpr, _ = metrics.roc_curve(labels, scores, drop_intermediate=False)
+    return {
+        "auc": float(metrics.roc_auc_score(labels, scores)),
+        "balanced_accuracy": float(metrics.balanced_accuracy_score(labels, scores >= threshold)),
+        "eer": float(equal_error_rate(fpr[None], tpr[None])[0]),
+        "average_precision": float(metrics.average_precision_score(labels, scores)),
+    }
+
+
+def _level(
+    items: _Items, label: np.ndarray, section: EvaluationSection, rng: np.random.Generator
+) -> Level:
+    labels = label[items.video]
+    n_real, n_fake = int(np.sum(labels == REAL)), int(np.sum(labels == FAKE))
+    missing = [name for name, count in (("real", n_real), ("fake", n_fake)) if count == 0]
+    if missing:
+        reason = f"no scored {' and no scored '.join(missing)} video to compare with"
+        return Level(n_real=n_real, n_fake=n_fake, reason=reason)
+    points = point_metrics(labels, items.score, section.threshold)
+    drawn_from, video_of = np.unique(items.video, return_inverse=True)
+    resampled = resample_metrics(
+        items.score,
+        video_of,
+        label[drawn_from],
+        threshold=section.threshold,
+        resamples=section.bootstrap,
+        rng=rng,
+    )
+    tail = (1 - section.confidence) / 2
+    estimates = {}
+    for name in METRICS:
+        low, high = np.quantile(resampled[name], [tail, 1 - tail])
+        estimates[name] = Estimate(value=points[name], low=float(low), high=float(high))
+    return Level.model_validate({"n_real": n_real, "n_fake": n_fake} | estimates)
+
+
+def _counts(statuses: np.ndarray, scored: np.ndarray) -> Counts:
+    unscored = statuses[~scored]
+    ends = ("no_face", "unreadable", "crashed", "timed_out")
+    return Counts(
+        videos=len(statuses),
+        scored=int(scored.sum()),
+        coverage=float(scored.mean()) if len(scored) else None,
+        **{end: int(np.sum(unscored == end)) for end in ends},
+    )
+
+
+def _video_items(table: pa.Table) -> _Items:
+    rows = np.flatnonzero(is_scored(table))
+    return _Items(table.column("fake_probability").take(rows).to_numpy(), rows)
+
+
+def _frame_items(table: pa.Table, scores: pa.Table) -> _Items:
+    frames = frame_scores(scores)
+    row_of = {video: row for row, video in enumerate(table.column("video_id").to_pylist())}
+    rows = [row_of[video] for video in frames.column("video_id").to_pylist()]
+    return _Items(frames.column("fake_probability").to_numpy(), np.asarray(rows, np.int64))

@@ -1,0 +1,107 @@
+"""The worst mistakes, with the faces they were made on.
+
+Only the row groups that hold the chosen videos are read, and of a long video a few faces spread
+evenly in time.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from dfray.errors import EvaluationError
+from dfray.evaluation.aggregate import VIDEO_SCORES, is_scored
+from dfray.faces.shards import ROW_GROUP, FacesStore, decode_images, open_shard
+from dfray.tables import REAL
+
+FACES_SHOWN = 6
+SIDE_PX = 112
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A video on the wrong side of the threshold; `images` are JPEG files of some of its faces."""
+
+    video_id: str
+    dataset: str
+    method: str
+    label: int
+    score: float
+    n_faces: int
+    images: tuple[bytes, ...]
+
+
+def worst_mistakes(
+    video_scores: pa.Table, store: FacesStore, split: str, n: int, *, threshold: float = 0.5
+) -> list[Mistake]:
+    """The `n` real videos with the highest scores, then the `n` fakes with the lowest.
+
+    Only videos on the wrong side of `threshold` (fake at or above it) are mistakes, so there may be
+    fewer, or none.
+
+    Args:
+        video_scores: VIDEO_SCORES of `split`.
+        store: the faces that were scored.
+    """
+    scored = VIDEO_SCORES.conform(video_scores, "video scores").filter(is_scored(video_scores))
+    scores = scored.column("fake_probability").to_numpy()
+    is_real = scored.column("label").to_numpy() == REAL
+    called_fake = scores >= threshold
+    descending = np.argsort(-scores, kind="stable")
+    false_alarms = [i for i in descending if is_real[i] and called_fake[i]][:n]
+    missed = [i for i in descending[::-1] if not is_real[i] and not called_fake[i]][:n]
+    rows = scored.take(pa.array([*false_alarms, *missed], pa.int64())).to_pylist()
+    wanted = {row["video_id"] for row in rows}
+    summaries = {
+        row["video_id"]: row
+        for row in store.summaries([split]).select(["video_id", "shard", "first_row"]).to_pylist()
+        if row["video_id"] in wanted
+    }
+    return [
+        Mistake(
+            video_id=row["video_id"],
+            dataset=row["dataset"],
+            method=row["method"],
+            label=row["label"],
+            score=row["fake_probability"],
+            n_faces=row["n_faces"],
+            images=_faces(store, summaries[row["video_id"]], row["n_faces"]),
+        )
+        for row in rows
+    ]
+
+
+def _faces(store: FacesStore, summary: dict, n_faces: int) -> tuple[bytes, ...]:
+    """JPEG files of up to FACES_SHOWN faces of one video, spread evenly over its rows."""
+    shown = np.unique(np.linspace(0, n_faces - 1, min(n_faces, FACES_SHOWN)).round().astype(int))
+    uri = store.shard_uri(summary["shard"])
+    rows = summary["first_row"] + shown
+    columns = ["video_id", "size_px", "encoding", "image"]
+    file = open_shard(uri)
+    groups = {
+        int(group): file.read_row_group(int(group), columns=columns)
+        for group in np.unique(rows // ROW_GROUP)
+    }
+    images = []
+    for row in rows:
+        face = groups[int(row) // ROW_GROUP].slice(int(row) % ROW_GROUP, 1)
+        if face.column("video_id").to_pylist() != [summary["video_id"]]:
+            raise EvaluationError(
+                f"Row {row} of {uri} is no face of {summary['video_id']}, as its summary says.",
+                "Extract the faces again into an empty folder.",
+            )
+        images.append(_thumbnail(decode_images(face)[0]))
+    return tuple(images)
+
+
+def _thumbnail(image: np.ndarray) -> bytes:
+    """uint8 (S, S, 3), RGB -> a JPEG file of SIDE_PX x SIDE_PX."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    small = Image.fromarray(image).resize((SIDE_PX, SIDE_PX), Image.Resampling.LANCZOS)
+    small.save(buffer, "JPEG", quality=88)
+    return buffer.getvalue()

@@ -1,0 +1,267 @@
+"""The report: one self-contained HTML file, for people; `summary` holds the same for machines.
+
+It opens from disk and loads nothing: styles, scripts (plotly.js, 4.8 MB) and pictures are inside, and
+its content security policy forbids the network. Every string from outside is escaped.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import jinja2
+import numpy as np
+import pyarrow as pa
+import yaml
+from markupsafe import Markup
+
+from dfray import storage
+from dfray.evaluation import figures
+from dfray.evaluation.aggregate import VIDEO_SCORES, is_scored
+from dfray.evaluation.coverage import Coverage, Reason, count_coverage
+from dfray.evaluation.metrics import Estimate, Metrics
+from dfray.evaluation.mistakes import Mistake
+from dfray.tables import FAKE, REAL, SCORES
+
+NAMES = {
+    "ok": "with faces",
+    "faces": "with faces",
+    "no_face": "no face",
+    "unreadable": "unreadable",
+    "crashed": "crashed the decoder",
+    "timed_out": "hung",
+    "decode_error": "not decodable",
+}
+STATUSES = ("ok", "no_face", "unreadable", "crashed", "timed_out")
+OUTCOMES = ("faces", "no_face", "decode_error")
+MAX_ROWS = 200
+"""Rows of the tables that grow with the corpus: reasons, and videos without a score."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """A headline figure, its interval, and what it means in plain words."""
+
+    name: str
+    value: str
+    interval: str
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Plot:
+    title: str
+    caption: str
+    json: Markup
+
+
+def write_report(
+    path_uri: str,
+    *,
+    title: str,
+    recipe: dict,
+    metrics: Metrics,
+    video_scores: pa.Table,
+    face_scores: pa.Table,
+    summaries: pa.Table,
+    outcomes: pa.Table,
+    worst: Sequence[Mistake],
+    history: list[dict],
+    provenance: dict,
+) -> None:
+    """Write the HTML report to `path_uri`, atomically.
+
+    Args:
+        recipe: the resolved recipe, as it goes into YAML.
+        metrics: from `evaluate` on the same scores.
+        video_scores: VIDEO_SCORES of the evaluated split.
+        face_scores: SCORES of the same.
+        summaries, outcomes: SUMMARIES and OUTCOMES of all splits.
+        worst: from `worst_mistakes`.
+        history: per epoch {epoch, lr, selection_loss, *_loss, *_cross_entropy, *_triplet, ...}, as
+            training records it; may be empty.
+        provenance: what made the model and the scores (fingerprints, versions); may be nested.
+
+    Raises:
+        StorageError: the file cannot be written.
+    """
+    videos = VIDEO_SCORES.conform(video_scores, "video scores")
+    faces = SCORES.conform(face_scores, "scores")
+    page = _environment().get_template("report.html.jinja")
+    html = page.render(
+        title=title,
+        metrics=metrics,
+        axis_from=_axis_from(metrics),
+        n_faces=faces.num_rows,
+        cards=headline_cards(metrics),
+        curves=_curves(videos, faces, metrics),
+        training=_training(history),
+        recipe=yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True),
+        provenance=list(_flat(provenance)),
+        **_mistakes(worst, videos, metrics.threshold),
+        **_coverage(count_coverage(summaries, outcomes), videos),
+        **_assets(),
+    )
+    storage.write_bytes(html.encode(), path_uri)
+
+
+def headline_cards(metrics: Metrics) -> list[Card]:
+    """The video-level figures, and coverage, as cards."""
+    level, counts = metrics.overall.video, metrics.overall.counts
+    fakes_share = level.n_fake / max(1, level.n_real + level.n_fake)
+    measured = (
+        (
+            "AUC",
+            level.auc,
+            "In {:.0f} of 100 pairs of a fake and a real video, the fake has the higher score.",
+        ),
+        (
+            "Balanced accuracy",
+            level.balanced_accuracy,
+            f"At the threshold {metrics.threshold:g}, {{:.0f}} of 100 videos are called right, "
+            "each class counting half.",
+        ),
+        (
+            "Equal error rate",
+            level.eer,
+            "At the threshold where both classes fare alike, {:.0f} of 100 videos are called wrong.",
+        ),
+        (
+            "Average precision",
+            level.average_precision,
+            f"Precision averaged over recall; a ranking by chance would get {fakes_share:.2f}.",
+        ),
+    )
+    cards = [_card(name, figure, text, level.reason) for name, figure, text in measured]
+    lost = ", ".join(
+        f"{number} {NAMES[name]}" for name in STATUSES[1:] if (number := getattr(counts, name))
+    )
+    share = "–" if counts.coverage is None else f"{100 * counts.coverage:.1f} %"
+    of = f"{counts.scored:,} of {counts.videos:,} videos"
+    told = f"The others have no score: {lost}." if lost else "Every video has a score."
+    return [*cards, Card("Coverage", share, of, told)]
+
+
+def _card(name: str, figure: Estimate | None, sentence: str, reason: str | None) -> Card:
+    if figure is None:
+        return Card(name, "–", "not defined", f"There is {reason}.")
+    interval = f"{figure.low:.3f} – {figure.high:.3f}"
+    return Card(name, f"{figure.value:.3f}", interval, sentence.format(100 * figure.value))
+
+
+def _axis_from(metrics: Metrics) -> float:
+    """Where the axis of the AUC whiskers begins: at 0.4, or at the tenth below the lowest end."""
+    groups = [metrics.overall, *metrics.datasets, *metrics.methods]
+    levels = [level for group in groups for level in (group.video, group.frame)]
+    lowest = min((level.auc.low for level in levels if level.auc), default=1.0)
+    return min(0.4, math.floor(10 * lowest) / 10)
+
+
+def _curves(videos: pa.Table, faces: pa.Table, metrics: Metrics) -> list[Plot]:
+    scored = videos.filter(is_scored(videos))
+    plots = []
+    if metrics.overall.video.auc:
+        plots.append(
+            _plot(
+                "ROC at video level",
+                "AUC beside each name. Methods against the real videos of their dataset.",
+                figures.roc_figure(videos),
+            )
+        )
+    if faces.num_rows >= figures.MIN_POINTS:
+        plots.append(
+            _plot(
+                "Faces in the embedding space",
+                f"Up to {figures.MAX_POINTS:,} faces, drawn at random, on the two principal "
+                "components of the model's embedding.",
+                figures.projection_figure(faces, metrics.seed),
+            )
+        )
+    for item, table in (("videos", scored), ("faces", faces)):
+        if table.num_rows:
+            scores, labels = (table.column(c).to_numpy() for c in ("fake_probability", "label"))
+            caption = f"Each bar is a share of its class; {item} right of the line are called fake."
+            figure = figures.histogram_figure(scores, labels, metrics.threshold, item)
+            plots.append(_plot(f"Scores of {item}", caption, figure))
+    return plots
+
+
+def _training(history: list[dict]) -> list[Plot]:
+    if not history:
+        return []
+    caption = "Per epoch; the dashed line marks the epoch whose weights were kept."
+    return [_plot(title, caption, figure) for title, figure in figures.training_figures(history)]
+
+
+def _plot(title: str, caption: str, figure: figures.go.Figure) -> Plot:
+    # plotly writes <, > and / as unicode escapes, so no string can end the script element.
+    return Plot(title, caption, Markup(figure.to_json()))
+
+
+def _mistakes(worst: Sequence[Mistake], videos: pa.Table, threshold: float) -> dict:
+    scored = videos.filter(is_scored(videos))
+    called_fake = scored.column("fake_probability").to_numpy() >= threshold
+    is_fake = scored.column("label").to_numpy() == FAKE
+    return {
+        "false_alarms": [mistake for mistake in worst if mistake.label == REAL],
+        "missed": [mistake for mistake in worst if mistake.label == FAKE],
+        "n_false_alarms": int(np.sum(called_fake & ~is_fake)),
+        "n_missed": int(np.sum(~called_fake & is_fake)),
+    }
+
+
+def _coverage(coverage: list[Coverage], videos: pa.Table) -> dict:
+    reasons: list[tuple[str, Reason]] = [
+        (c.split, reason) for c in coverage for reason in c.reasons
+    ]
+    reasons.sort(key=lambda pair: -pair[1].count)
+    unscored = videos.filter(pa.array(~is_scored(videos)))
+    return {
+        "coverage": coverage,
+        "names": NAMES,
+        "statuses": STATUSES,
+        "outcomes": OUTCOMES,
+        "reasons": reasons[:MAX_ROWS],
+        "n_reasons_left_out": max(0, len(reasons) - MAX_ROWS),
+        "unscored": unscored.slice(0, MAX_ROWS).to_pylist(),
+        "n_unscored": unscored.num_rows,
+    }
+
+
+def _flat(values: dict, prefix: str = "") -> list[tuple[str, str]]:
+    """Nested {a: {b: c}} as rows ("a.b", "c")."""
+    rows = []
+    for name, value in values.items():
+        if isinstance(value, dict):
+            rows += _flat(value, f"{prefix}{name}.")
+        else:
+            rows.append((f"{prefix}{name}", str(value)))
+    return rows
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("dfray.evaluation"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["base64"] = lambda data: base64.b64encode(data).decode()
+    return environment
+
+
+def _assets() -> dict[str, Markup]:
+    """The style sheet and the scripts, which are ours and plotly's and so go in unescaped."""
+    from importlib import resources
+
+    from plotly.offline import get_plotlyjs
+
+    folder = resources.files("dfray.evaluation") / "templates"
+    return {
+        "css": Markup((folder / "report.css").read_text()),
+        "script": Markup((folder / "report.js").read_text()),
+        "plotly": Markup(get_plotlyjs()),
+    }

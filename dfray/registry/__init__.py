@@ -1,0 +1,1 @@
+"""Runs, registered models, and which of them is the champion; kept in MLflow."""

@@ -1,0 +1,152 @@
+"""Where MLflow keeps things, and how we talk to it: explicit clients, our errors, no chatter.
+
+MLflow's fluent API works on a process-wide tracking URI and prints as it goes. A client made for one URI
+needs neither, so two stores can be used side by side and a user's own MLflow session stays as it was.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import warnings
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from dfray import storage
+from dfray.config import RegistrySection
+from dfray.errors import RegistryError, UserError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+SQLITE = "sqlite:///"
+_ANSWER_S = 10.0
+_ENVIRONMENT = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",  # with back-off about ten seconds; MLflow's 7, minutes
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
+
+
+def resolve_tracking_uri(section: RegistrySection, work_dir: str) -> str:
+    """The URI of the tracking server, or of a database file under `work_dir` if none is named.
+
+    Raises:
+        UserError: the URI is of a kind that is not supported, or `work_dir` is remote and none is
+            named (sqlite needs a local disk).
+    """
+    uri = section.tracking_uri
+    if uri is None:
+        if storage.is_remote(work_dir):
+            raise UserError(
+                f"registry.tracking_uri is empty, and MLflow's database cannot lie under {work_dir}.",
+                "Name a tracking server, or a local file as sqlite:////path/mlflow.db.",
+            )
+        return SQLITE + storage.join(storage.absolute(work_dir), "mlflow.db")
+    if uri.startswith(SQLITE):
+        return SQLITE + os.path.abspath(uri.removeprefix(SQLITE))
+    if uri.startswith(("http://", "https://")):
+        if urlsplit(uri).password is not None:
+            raise UserError(
+                "registry.tracking_uri holds a password, and recipes are kept with every run.",
+                "Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD in the environment.",
+            )
+        return uri
+    raise UserError(
+        f"registry.tracking_uri is {uri!r}.",
+        "Give http(s)://host:port of an MLflow server, or sqlite:////path/mlflow.db.",
+    )
+
+
+def artifact_root(tracking_uri: str) -> str | None:
+    """Where a new experiment keeps its files: beside the database, or where the server puts them."""
+    if not tracking_uri.startswith(SQLITE):
+        return None
+    return (Path(tracking_uri.removeprefix(SQLITE)).parent / "mlartifacts").as_uri()
+
+
+def connect(tracking_uri: str) -> MlflowClient:
+    """A client of the tracking server and registry at `tracking_uri`; a new database is made.
+
+    Raises:
+        RegistryError: nothing answers there, or the database file cannot be used.
+    """
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    if tracking_uri.startswith(SQLITE):
+        _check_database(tracking_uri.removeprefix(SQLITE))
+    else:
+        _check_server(tracking_uri)
+    with talking(f"open {tracking_uri}"):
+        from mlflow import MlflowClient
+
+        client = MlflowClient(tracking_uri, registry_uri=tracking_uri)
+        client.search_experiments(max_results=1)
+    return client
+
+
+@contextmanager
+def talking(action: str) -> Iterator[None]:
+    """MLflow without its log lines and warnings; a fault is a RegistryError that says what was tried."""
+    import mlflow.exceptions
+    import requests
+    import sqlalchemy.exc
+
+    loggers = [logging.getLogger(name) for name in ("mlflow", "alembic")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except (
+        mlflow.exceptions.MlflowException,
+        requests.RequestException,
+        sqlalchemy.exc.SQLAlchemyError,
+        OSError,
+    ) as error:
+        raise RegistryError(
+            f"MLflow could not {action}: {_first_line(error)}.",
+            "Check registry.tracking_uri, and that the server runs and lets you in.",
+        ) from error
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+
+
+def _check_server(uri: str) -> None:
+    """Fail now, in one line, where MLflow would knock for a quarter of a minute."""
+    import requests
+
+    try:
+        requests.get(f"{uri.rstrip('/')}/health", timeout=_ANSWER_S)
+    except requests.exceptions.SSLError:
+        return  # MLflow has settings of its own for certificates
+    except (requests.ConnectionError, requests.Timeout) as error:
+        raise RegistryError(
+            f"No MLflow server answers at {uri}.",
+            "Check registry.tracking_uri (or MLFLOW_TRACKING_URI), and that the server runs.",
+        ) from error
+
+
+def _check_database(path: str) -> None:
+    """Fail now, in one line, where MLflow would try the file for minutes."""
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with closing(sqlite3.connect(path)) as database:
+            database.execute("PRAGMA schema_version")
+    except (OSError, sqlite3.Error) as error:
+        raise RegistryError(
+            f"MLflow's database {path} cannot be used: {error}.",
+            "Check the path and its rights, or name another in registry.tracking_uri.",
+        ) from error

@@ -1,0 +1,184 @@
+"""A detector as a version of a registered model: all it takes to score a video, and nothing pickled.
+
+    python_model   serving.py, as source
+    bundle         weights (safetensors), recipe, preprocessing, threshold, class names
+    face_detector  the MediaPipe model file(s) that the bundle's faces were found with
+    wheel          dfray itself, for machines that do not have it
+    requirements   what scoring imports, pinned
+
+Pictures and paths do not share one MLflow input schema, so the signature tells the output only.
+"""
+
+from __future__ import annotations
+
+import importlib.resources
+import json
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dfray.config import FacesSection, RegistrySection
+from dfray.errors import ModelFileError
+from dfray.faces.model_file import FILE_NAMES, Kind, detector_model_path
+from dfray.models.bundle import DESCRIPTION
+from dfray.registry.connection import connect, talking
+from dfray.registry.gates import Figures
+from dfray.registry.requirements import inference_requirements
+from dfray.registry.versions import CANDIDATE, Versions, figure_tags
+from dfray.registry.wheel import build_wheel
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import LoggedModel
+    from mlflow.models import Model, ModelSignature
+
+
+def register(
+    bundle_dir: str | Path,
+    *,
+    section: RegistrySection,
+    tracking_uri: str,
+    run_id: str,
+    figures: Figures,
+) -> str:
+    """Package the bundle, register it as the next version, and point the alias `candidate` at it.
+
+    Args:
+        bundle_dir: what `Bundle.save` wrote.
+        run_id: the MLflow run that trained it.
+        figures: how it did on the evaluation set; kept with the version.
+
+    Returns:
+        The version's number.
+
+    Raises:
+        ModelFileError: the bundle or the face detector's model is not there or not whole.
+        RegistryError: MLflow failed.
+    """
+    client = connect(tracking_uri)
+    description = _description(Path(bundle_dir))
+    with tempfile.TemporaryDirectory(prefix="dfray-") as folder:
+        parts = _gather(Path(bundle_dir), description, Path(folder))
+        with talking(f"register {bundle_dir}"):
+            logged = _log(client, run_id, parts, Path(folder) / "model", description)
+            _ensure_model(client, section.model_name)
+            version = client.create_model_version(
+                section.model_name,
+                # Not models:/ID: the registry would look that up on the process-wide tracking URI.
+                source=logged.artifact_location,
+                run_id=run_id,
+                model_id=logged.model_id,
+                tags=figure_tags(figures) | _tags(description),
+            )
+    number = str(version.version)
+    Versions(section.model_name, tracking_uri).point(CANDIDATE, number)
+    return number
+
+
+@contextmanager
+def downloaded_bundle(name: str, version: str, tracking_uri: str) -> Iterator[str]:
+    """The local folder of the bundle inside a registered version, for as long as the block lasts."""
+    with Versions(name, tracking_uri).downloaded(version) as model:
+        yield str(model / "artifacts" / "bundle")
+
+
+def _gather(bundle: Path, description: dict[str, Any], folder: Path) -> dict[str, str]:
+    """The model's artifacts: name -> local path."""
+    faces = FacesSection.model_validate(description["faces"])
+    detectors = folder / "face_detector"
+    detectors.mkdir()
+    kinds: tuple[Kind, ...] = (
+        ("short", "full") if faces.detector == "cascade" else (faces.detector,)
+    )
+    for kind in kinds:
+        found = detector_model_path(kind, faces.detector_model)
+        shutil.copyfile(found, detectors / FILE_NAMES[kind])
+    whole = shutil.copytree(bundle, folder / "bundle")
+    return {
+        "bundle": str(whole),
+        "face_detector": str(detectors),
+        "wheel": str(build_wheel(folder)),
+    }
+
+
+def _log(
+    client: MlflowClient, run_id: str, parts: dict[str, str], path: Path, description: dict
+) -> LoggedModel:
+    """Save the model to `path` and log it as an output of the run."""
+    from mlflow.entities import LoggedModelOutput
+    from mlflow.models import Model
+
+    run = client.get_run(run_id)
+    logged = client.create_logged_model(
+        run.info.experiment_id,
+        name="detector",
+        source_run_id=run_id,
+        tags=_tags(description),
+        params=run.data.params,
+    )
+    meta = Model(artifact_path=logged.artifact_location, run_id=run_id, model_id=logged.model_id)
+    _save(path, parts, meta)
+    client.log_model_artifacts(logged.model_id, str(path))
+    client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
+    return client.finalize_logged_model(logged.model_id, "READY")
+
+
+def _save(path: Path, parts: dict[str, str], meta: Model) -> None:
+    import mlflow.pyfunc
+    import pandas as pd
+
+    serving = importlib.resources.files("dfray.registry").joinpath("serving.py")
+    with importlib.resources.as_file(serving) as code, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # advice on signatures and environments that we decided
+        mlflow.pyfunc.save_model(
+            path=str(path),
+            python_model=str(code),
+            artifacts=parts,
+            pip_requirements=list(inference_requirements()),
+            signature=_signature(),
+            input_example=pd.DataFrame({"video": ["clip.mp4"]}),
+            mlflow_model=meta,
+        )
+
+
+def _signature() -> ModelSignature:
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, Schema
+
+    from dfray.registry.inference import COLUMNS
+
+    columns = [ColSpec(kind, name, required=not null) for name, (kind, null) in COLUMNS.items()]
+    return ModelSignature(outputs=Schema(columns))
+
+
+def _description(bundle: Path) -> dict[str, Any]:
+    try:
+        return json.loads((bundle / DESCRIPTION).read_text())
+    except (OSError, ValueError) as error:
+        raise ModelFileError(
+            f"{bundle} holds no readable {DESCRIPTION}: {error}.",
+            "Name the folder that training wrote.",
+        ) from error
+
+
+def _tags(description: dict[str, Any]) -> dict[str, str]:
+    return {
+        "dfray.version": str(description["dfray_version"]),
+        "dfray.backbone": str(description["recipe"]["model"]["backbone"]),
+        "dfray.weights_sha256": str(description["weights_sha256"]),
+        "dfray.threshold": str(description["threshold"]),
+    }
+
+
+def _ensure_model(client: MlflowClient, name: str) -> None:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise

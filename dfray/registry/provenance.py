@@ -1,0 +1,57 @@
+"""Who runs which code: what a run and a decision must say about their origin."""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import os
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+
+import dfray
+
+
+def who() -> str:
+    """The user's name, or the number if the system has no name for it (as in many containers)."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
+
+
+def now() -> str:
+    """UTC, ISO 8601, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def code_version() -> dict[str, str]:
+    """Tags naming the code: dfray's version and, in a checkout, its commit and its locked versions.
+
+    The lock's hash is the SHA-256 over requirements*.txt of the checkout, in order of name.
+    """
+    tags = {"dfray.version": dfray.__version__}
+    checkout = Path(dfray.__file__).resolve().parent.parent
+    commit = _git(checkout, "rev-parse", "HEAD") if (checkout / ".git").exists() else None
+    if commit is not None:
+        tags["mlflow.source.git.commit"] = commit  # the name that MLflow's pages show
+        tags["dfray.git_dirty"] = str(bool(_git(checkout, "status", "--porcelain"))).lower()
+        if locks := sorted(checkout.glob("requirements*.txt")):
+            content = b"".join(lock.read_bytes() for lock in locks)
+            tags["dfray.lock_sha256"] = hashlib.sha256(content).hexdigest()
+    return tags
+
+
+def _git(checkout: Path, *arguments: str) -> str | None:
+    """What git says, or None where there is no git or it refuses (such as another user's checkout)."""
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(checkout), *arguments],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=30,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
