@@ -1,0 +1,69 @@
+"""Fixtures that several packages' tests share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+# Before anything imports Ray: an explicit mode, no token files in the home folder of who tests.
+os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint() -> Iterator[str]:
+    """The URL of an S3 server on loopback, with credentials in the environment."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    url = f"http://{host}:{port}"
+    patch = pytest.MonkeyPatch()
+    for name, value in {
+        "AWS_ENDPOINT_URL": url,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
+        patch.setenv(name, value)
+    yield url
+    patch.undo()
+    server.stop()
+
+
+@pytest.fixture
+def bucket(s3_endpoint: str) -> str:
+    """s3://… of a fresh bucket."""
+    import uuid
+
+    import boto3
+
+    name = f"dfray-{uuid.uuid4().hex[:12]}"
+    boto3.client("s3", endpoint_url=s3_endpoint).create_bucket(Bucket=name)
+    return f"s3://{name}"
+
+
+@pytest.fixture(scope="session")
+def _ray_sessions(s3_endpoint: str) -> Iterator[ExitStack]:
+    """Ray's workers inherit the endpoint, so that they know S3."""
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def ray_session(_ray_sessions: ExitStack) -> None:
+    """The one local Ray of all tests that need one, started again if a test has ended it.
+
+    It declares eight logical CPUs.
+    """
+    import ray
+
+    from dfray.config import ClusterSection
+    from dfray.session import session
+
+    if not ray.is_initialized():
+        _ray_sessions.enter_context(session(ClusterSection(num_cpus=8, object_store_mb=512)))

@@ -1,0 +1,256 @@
+"""The report says what was measured, holds all it needs, and is harmless whatever the names."""
+
+import json
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from dfray.config import EvaluationSection
+from dfray.errors import StorageError
+from dfray.evaluation.metrics import evaluate
+from dfray.evaluation.mistakes import Mistake
+from dfray.evaluation.report import headline_cards, write_report
+
+EVIL = "</script><script>alert('x')</script>"
+JPEG = b"\xff\xd8\xff\xe0 not looked at"
+HISTORY = [
+    {
+        "epoch": e,
+        "train_loss": 1 / (e + 1),
+        "val_loss": 1.1 / (e + 1),
+        "selection_loss": 1.1 / (e + 1),
+    }
+    for e in range(3)
+]
+
+
+class Page(HTMLParser):
+    """Texts, elements and scripts of a page, as a browser would find them."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.elements: list[tuple[str, dict]] = []
+        self.texts: list[str] = []
+        self.scripts: list[str] = []
+        self.open: list[str] = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        self.open.append(tag)
+        if tag == "script":
+            self.scripts.append("")
+
+    def handle_endtag(self, tag):
+        while self.open and self.open.pop() != tag:
+            pass
+
+    def handle_data(self, data):
+        if "script" in self.open:
+            self.scripts[-1] += data
+        elif "style" not in self.open and data.strip():
+            self.texts.append(" ".join(data.split()))
+
+    def of(self, tag: str) -> list[dict]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.texts)
+
+    @property
+    def figures(self) -> list[dict]:
+        kinds = [attributes.get("type") for attributes in self.of("script")]
+        return [
+            json.loads(script)
+            for kind, script in zip(kinds, self.scripts, strict=True)
+            if kind == "application/json"
+        ]
+
+
+@pytest.fixture
+def render(tmp_path):
+    def render(scored, **changes) -> Page:
+        path = tmp_path / "report.html"
+        metrics = evaluate(scored.videos, scored.faces, EvaluationSection(bootstrap=50), 0)
+        arguments = {
+            "title": "A detector",
+            "recipe": {"name": "demo", "model": {"backbone": "resnet10t"}},
+            "metrics": metrics,
+            "video_scores": scored.videos,
+            "face_scores": scored.faces,
+            "summaries": scored.summaries,
+            "outcomes": scored.outcomes,
+            "worst": [],
+            "history": HISTORY,
+            "provenance": {"code": "abc", "versions": {"torch": "2"}},
+        }
+        write_report(str(path), **(arguments | changes))
+        return Page(path.read_text())
+
+    return render
+
+
+@pytest.fixture
+def scored(make_scored):
+    return make_scored(12, lost=("no_face", "no_face", "unreadable"))
+
+
+def mistake(scored, number, **changes) -> Mistake:
+    row = scored.videos.to_pylist()[number]
+    kept = {name: row[name] for name in ("video_id", "dataset", "method", "label", "n_faces")}
+    return Mistake(**(kept | {"score": row["fake_probability"], "images": (JPEG,) * 2} | changes))
+
+
+def test_headline_figures_stand_with_their_intervals_and_meaning(scored, render):
+    metrics = evaluate(scored.videos, scored.faces, EvaluationSection(bootstrap=50), 0)
+    auc, *_, coverage = headline_cards(metrics)
+    level = metrics.overall.video
+    assert auc.value == f"{level.auc.value:.3f}"
+    assert auc.interval == f"{level.auc.low:.3f} – {level.auc.high:.3f}"
+    assert f"In {100 * level.auc.value:.0f} of 100 pairs" in auc.sentence
+    assert (coverage.value, coverage.interval) == ("92.3 %", "36 of 39 videos")
+    assert coverage.sentence == "The others have no score: 2 no face, 1 unreadable."
+    text = render(scored).text
+    for card in headline_cards(metrics):
+        assert f"{card.name}\n{card.value}\n{card.interval}\n{card.sentence}" in text
+
+
+def test_tables_hold_every_group_at_both_levels(make_scored, render):
+    scored = make_scored(6, datasets=("one", "two"))
+    page = render(scored)
+    metrics = evaluate(scored.videos, scored.faces, EvaluationSection(bootstrap=50), 0)
+    for group in [metrics.overall, *metrics.datasets, *metrics.methods]:
+        for level in (group.video, group.frame):
+            name = group.method or group.dataset or "Overall"
+            row = f"{name}\n{level.n_real}\n{level.n_fake}\n{level.auc.value:.3f}\n{level.auc.low:.3f}"
+            assert row in page.text
+
+
+def test_charts_are_there_and_plain_data(scored, render):
+    page = render(scored)
+    labels = [div["aria-label"].split(".")[0] for div in page.of("div") if "aria-label" in div]
+    assert labels == [
+        "ROC at video level",
+        "Faces in the embedding space",
+        "Scores of videos",
+        "Scores of faces",
+        "Loss",
+    ]
+    assert len(page.figures) == len(labels)
+    assert all(figure["data"] and figure["layout"] for figure in page.figures)
+
+
+def test_coverage_counts_every_outcome_and_reason(scored, render):
+    text = render(scored).text
+    assert "test\n36\n2\n1\n0\n0\n39" in text
+    n_faces = scored.faces.num_rows
+    assert f"test\n{n_faces}\n6\n0\n{n_faces + 6}\n{n_faces}" in text
+    assert "test\nunreadable\nwhy it was unreadable\n1" in text
+    assert "3 videos of the test split without a score" in text
+    assert "demo/lost_no_face/0000\nno face\nno face in 3 frame(s)" in text
+
+
+def test_mistakes_show_their_faces_scores_and_ids(scored, render):
+    rows = scored.videos.to_pylist()
+    real = next(n for n, row in enumerate(rows) if row["label"] == 0 and row["n_faces"])
+    fake = next(n for n, row in enumerate(rows) if row["label"] == 1)
+    alarm, missed = mistake(scored, real, score=0.987), mistake(scored, fake, score=0.012)
+    page = render(scored, worst=[alarm, missed])
+    images = page.of("img")
+    assert [image["alt"] for image in images] == [
+        f"face {n} of {video}" for video in (alarm.video_id, missed.video_id) for n in (1, 2)
+    ]
+    assert all(image["src"].startswith("data:image/jpeg;base64,/9j/") for image in images)
+    first, second = page.text.split("Fake, called real:")
+    assert f"{alarm.video_id}\n0.987" in first
+    assert f"{missed.video_id}\n0.012" in second
+
+
+def test_mistakes_are_counted_even_where_none_is_shown(make_scored, render):
+    scored = make_scored(40, skill=0.3)
+    rows = scored.videos.to_pylist()
+    alarms = sum(row["label"] == 0 and row["fake_probability"] >= 0.5 for row in rows)
+    missed = sum(row["label"] == 1 and row["fake_probability"] < 0.5 for row in rows)
+    text = render(scored).text
+    assert f"Real, called fake: {alarms} of 40 videos" in text
+    assert f"Fake, called real: {missed} of 80 videos" in text
+
+
+def test_nothing_is_loaded_from_anywhere(scored, render):
+    page = render(scored, worst=[mistake(scored, 0, score=0.9)])
+    for tag, attributes in page.elements:
+        assert tag not in ("link", "iframe", "object", "embed", "base")
+        for name in ("src", "href", "action", "data", "srcset", "poster"):
+            address = attributes.get(name) or "#"
+            assert address.startswith(("#", "data:image/jpeg;base64,")), (tag, address)
+    (policy,) = [m["content"] for m in page.of("meta") if "http-equiv" in m]
+    assert "default-src 'none'" in policy
+    assert "http" not in policy
+
+
+def test_no_style_imports_anything(tmp_path, scored, render):
+    render(scored)
+    (css,) = re.findall(r"<style>(.*?)</style>", (tmp_path / "report.html").read_text(), re.S)
+    assert "url(" not in css
+    assert "@import" not in css
+
+
+def test_strings_from_outside_are_harmless(make_scored, render):
+    methods = {"real": ["source"], "FS": [EVIL]}
+    scored = make_scored(4, methods=methods, datasets=(f"d{EVIL}",), lost=("unreadable",))
+    page = render(
+        scored,
+        title=EVIL,
+        recipe={"name": EVIL},
+        worst=[mistake(scored, 0, score=0.9, label=0)],
+        provenance={EVIL: EVIL},
+        history=[{"epoch": 0, f"{EVIL}_loss": 1.0}],
+    )
+    n_figures = len(page.figures)
+    assert len(page.scripts) == n_figures + 2
+    assert not any("alert('x')" in script for script in page.scripts[-2:])
+    assert page.texts.count(EVIL) >= 4
+    harmless = make_scored(4, methods={"real": ["source"], "FS": ["swap"]}, lost=("unreadable",))
+    plain = render(
+        harmless,
+        worst=[mistake(harmless, 0, score=0.9, label=0)],
+        provenance={"a": "b"},
+        history=[{"epoch": 0, "a_loss": 1.0}],
+    )
+    assert [tag for tag, _ in page.elements] == [tag for tag, _ in plain.elements]
+
+
+def test_one_class_is_reported_with_the_reason(make_scored, render):
+    page = render(make_scored(4, methods={"real": ["source"]}))
+    assert "AUC\n–\nnot defined\nThere is no scored fake video to compare with." in page.text
+    assert not any("ROC" in div.get("aria-label", "") for div in page.of("div"))
+
+
+def test_nothing_scored_still_gives_a_report(make_scored, render):
+    page = render(make_scored(0, lost=("no_face", "crashed")), history=[])
+    assert "0.0 %\n0 of 2 videos" in page.text
+    assert page.figures == []
+
+
+def test_recipe_and_provenance_are_kept(scored, render):
+    text = render(scored).text
+    assert "name: demo model: backbone: resnet10t" in text
+    assert "code\nabc" in text
+    assert "versions.torch\n2" in text
+
+
+def test_the_report_stays_small_enough_to_mail(tmp_path, make_scored, render):
+    scored = make_scored(300)
+    noise = np.random.default_rng(0).bytes(5000)
+    render(scored, worst=[mistake(scored, n, images=(noise,) * 6) for n in range(16)])
+    assert (tmp_path / "report.html").stat().st_size < 6e6
+
+
+def test_a_report_that_cannot_be_written_says_where(tmp_path, scored, render):
+    (tmp_path / "report.html").mkdir()
+    with pytest.raises(StorageError, match=r"report\.html"):
+        render(scored)

@@ -1,0 +1,167 @@
+"""Every face is found: the large one at first sight, the small ones in tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from dfray.config import FacesSection
+from dfray.faces.detect import Detection, FaceFinder, _distinct, _is_whole, _starts, _tile_sides
+from tests.helpers.heads import background, draw_head, paste, scatter
+
+
+@pytest.fixture(scope="module")
+def finder() -> Iterator[FaceFinder]:
+    finder = FaceFinder(FacesSection())
+    yield finder
+    finder.close()
+
+
+def matched(faces: list[Detection], heads: list[tuple[int, int]], side: int) -> int:
+    """How many heads (upper left corners) hold the centre of a face of their own size."""
+    found = 0
+    for x, y in heads:
+        found += any(
+            abs(face.box[0] + face.box[2] / 2 - x - side / 2) < 0.3 * side
+            and abs(face.box[1] + face.box[3] / 2 - y - side / 2) < 0.3 * side
+            and 0.4 * side < face.box[2] < side
+            for face in faces
+        )
+    return found
+
+
+def counting_looks(finder: FaceFinder, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
+    looks: list[tuple[int, ...]] = []
+    look = finder._model.look
+
+    def counted(picture: np.ndarray) -> list[Detection]:
+        looks.append(picture.shape)
+        return look(picture)
+
+    monkeypatch.setattr(finder._model, "look", counted)
+    return looks
+
+
+@pytest.mark.parametrize("side", [80, 120, 200])
+def test_forty_of_forty_heads_are_found_in_1080p(finder: FaceFinder, side: int) -> None:
+    n_heads = 40 if side < 200 else 20
+    for seed in range(2):
+        picture, heads = scatter(n_heads, side, 1920, 1080, seed)
+        faces = finder.find(picture)
+        assert matched(faces, heads, side) == n_heads
+        assert len(faces) <= n_heads + 1
+
+
+def test_one_large_face_costs_one_look(finder: FaceFinder, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = counting_looks(finder, monkeypatch)
+    picture = background(1280, 720)
+    paste(picture, draw_head(1, 400), 500, 150)
+    (face,) = finder.find(picture)
+    assert looks == [(720, 1280, 3)]
+    assert face.score > 0.8
+    right_eye, left_eye, nose, mouth, *_ = np.reshape(face.keypoints, (6, 2))
+    assert right_eye[0] < nose[0] < left_eye[0]
+    assert right_eye[1] < nose[1] < mouth[1]
+    assert np.allclose(nose, (705, 375), atol=40)
+
+
+def test_a_small_face_is_looked_for_closely_and_found_once(
+    finder: FaceFinder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = counting_looks(finder, monkeypatch)
+    picture = background(1280, 720)
+    paste(picture, draw_head(1, 90), 630, 300)
+    faces = finder.find(picture)
+    assert len(looks) > 1
+    assert matched(faces, [(630, 300)], 90) == 1
+    assert len(faces) == 1
+
+
+def test_faces_come_largest_first(finder: FaceFinder) -> None:
+    picture = background(640, 480)
+    for seed, side, x in ((1, 120, 20), (2, 240, 150), (3, 180, 420)):
+        paste(picture, draw_head(seed, side), x, 100)
+    widths = [face.box[2] for face in finder.find(picture)]
+    assert len(widths) == 3
+    assert widths == sorted(widths, reverse=True)
+
+
+def test_no_face_is_seen_where_there_is_none(finder: FaceFinder) -> None:
+    for seed in range(3):
+        assert finder.find(background(1280, 720, seed)) == []
+
+
+def test_a_picture_of_one_pixel_holds_no_face(finder: FaceFinder) -> None:
+    assert finder.find(np.zeros((1, 1, 3), np.uint8)) == []
+
+
+def test_detections_below_the_threshold_are_no_faces(finder: FaceFinder) -> None:
+    picture = background(640, 480)
+    paste(picture, draw_head(1, 240), 200, 100)
+    (face,) = finder.find(picture)
+    strict = FaceFinder(FacesSection(min_score=min(1.0, face.score + 0.01)))
+    assert strict.find(picture) == []
+    strict.close()
+
+
+@pytest.mark.parametrize("detector", ["short", "cascade"])
+def test_the_other_detectors_find_a_plain_portrait(detector: str) -> None:
+    picture = background(640, 480)
+    paste(picture, draw_head(1, 300), 150, 60)
+    finder = FaceFinder(FacesSection(detector=detector))
+    assert matched(finder.find(picture), [(150, 60)], 300) == 1
+    finder.close()
+
+
+def test_the_cascade_asks_the_full_range_only_where_the_short_range_sees_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    finder = FaceFinder(FacesSection(detector="cascade"))
+    looks = counting_looks(finder, monkeypatch)
+    portrait, far = background(1280, 720), background(1280, 720)
+    paste(portrait, draw_head(1, 500), 400, 100)
+    paste(far, draw_head(1, 130), 600, 300)
+    assert len(finder.find(portrait)) == 1
+    assert looks == []
+    assert matched(finder.find(far), [(600, 300)], 130) == 1
+    assert looks
+    finder.close()
+
+
+def test_tiles_cover_a_picture_and_overlap_by_a_quarter() -> None:
+    assert _tile_sides(480) == []
+    assert _tile_sides(1280) == [384, 768]
+    assert _tile_sides(1920) == [384, 768]
+    assert _tile_sides(3840) == [384, 768, 1536]
+    for length in range(385, 4000, 7):
+        starts = _starts(length, 384)
+        assert starts[0] == 0
+        assert starts[-1] + 384 == length
+        assert max(np.diff(starts)) <= 384 * 3 / 4 + 1
+    assert _starts(300, 384) == [0]
+
+
+def face(x: float, y: float, side: float, score: float = 0.9) -> Detection:
+    return Detection(score, (x, y, side, side), (0.0,) * 12)
+
+
+def test_a_face_cut_by_an_inner_edge_is_left_to_the_neighbouring_tile() -> None:
+    tile, picture = (384, 384, 3), (720, 1280, 3)
+    assert _is_whole(face(100, 100, 90), (288, 0), tile, picture)
+    assert not _is_whole(face(-5, 100, 90), (288, 0), tile, picture)
+    assert _is_whole(face(-5, 100, 90), (0, 0), tile, picture)
+    assert not _is_whole(face(300, 100, 90), (288, 0), tile, picture)
+    assert _is_whole(face(300, 100, 90), (896, 0), tile, picture)
+    assert not _is_whole(face(100, 350, 90), (288, 0), tile, picture)
+
+
+def test_of_two_boxes_of_one_face_the_surer_is_kept() -> None:
+    sure, same, part, other = (
+        face(0, 0, 100),
+        face(10, 5, 95, 0.7),
+        face(30, 30, 40, 0.6),
+        face(200, 0, 100, 0.5),
+    )
+    assert _distinct([other, part, same, sure]) == [sure, other]

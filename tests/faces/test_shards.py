@@ -1,0 +1,131 @@
+"""Shards: visible only once committed, lossless, bound to the settings that made them."""
+
+import numpy as np
+import pytest
+
+from dfray import storage
+from dfray.config import FacesSection
+from dfray.errors import SchemaError, StorageError, UserError
+from dfray.faces.shards import (
+    ROW_GROUP,
+    FacesStore,
+    ShardWriter,
+    decode_images,
+    iter_row_groups,
+    open_shard,
+)
+from tests.helpers.rows import face_row, video_row, write_store
+
+RNG = np.random.default_rng(0)
+
+
+def crops(count: int, size: int = 16) -> list[np.ndarray]:
+    return list(RNG.integers(0, 256, (count, size, size, 3), dtype=np.uint8))
+
+
+@pytest.mark.parametrize("kept", ["lz4", "zstd"])
+def test_pixels_come_back_as_they_were(tmp_path, kept):
+    settings = FacesSection(size_px=16, storage=kept)
+    images = crops(ROW_GROUP + 5)
+    store = write_store(tmp_path, [(video_row("a"), images)], settings)
+    groups = [decode_images(group) for group in iter_row_groups(store.shards("train")[0])]
+    assert [len(group) for group in groups] == [ROW_GROUP, 5]
+    np.testing.assert_array_equal(np.concatenate(groups), np.stack(images))
+
+
+def test_jpeg_comes_back_nearly(tmp_path):
+    settings = FacesSection(size_px=64, storage="jpeg")
+    smooth = np.tile(np.arange(64, dtype=np.uint8)[:, None, None] * 3, (1, 64, 3))
+    store = write_store(tmp_path, [(video_row("a"), [smooth])], settings)
+    (group,) = iter_row_groups(store.shards("train")[0])
+    assert np.abs(decode_images(group)[0].astype(int) - smooth).mean() < 2
+
+
+def test_a_slice_of_a_table_decodes_to_its_own_rows(tmp_path):
+    images = crops(10)
+    store = write_store(tmp_path, [(video_row("a"), images)], FacesSection(size_px=16))
+    (group,) = iter_row_groups(store.shards("train")[0])
+    np.testing.assert_array_equal(decode_images(group.slice(3, 2)), np.stack(images[3:5]))
+
+
+def test_a_crop_of_another_size_than_its_row_says_is_refused(tmp_path):
+    store = write_store(tmp_path, [(video_row("a"), crops(2))], FacesSection(size_px=16))
+    (group,) = iter_row_groups(store.shards("train")[0])
+    column = group.column_names.index("size_px")
+    wrong = group.set_column(column, "size_px", group["size_px"].combine_chunks().fill_null(0))
+    import pyarrow as pa
+
+    wrong = wrong.set_column(column, "size_px", pa.array([17, 17], pa.int16()))
+    with pytest.raises(SchemaError, match="17 x 17"):
+        decode_images(wrong)
+
+
+def test_nothing_is_visible_before_the_commit_and_nothing_is_left_after_a_failure(tmp_path):
+    settings = FacesSection(size_px=16)
+    store = FacesStore(str(tmp_path))
+    store.claim(settings)
+    writer = ShardWriter(store, "train-x.0", settings)
+    for frame, image in enumerate(crops(200)):
+        writer.add_face(face_row(video_row("a"), image, frame, settings))
+    assert store.summaries().num_rows == 0
+    writer.close()
+    assert storage.list_files(str(tmp_path / "faces")) == []
+
+
+def test_a_writer_that_has_outlived_its_run_may_not_commit(tmp_path):
+    settings = FacesSection(size_px=16)
+    old, new = FacesStore(str(tmp_path)), FacesStore(str(tmp_path))
+    old.claim(settings)
+    with ShardWriter(old, "train-x.0", settings) as writer:
+        writer.add_face(face_row(video_row("a"), crops(1)[0], 0, settings))
+        new.claim(settings)
+        with pytest.raises(StorageError, match="Another run that began later"):
+            writer.commit()
+    assert new.summaries().num_rows == 0
+
+
+def test_faces_without_their_commit_record_do_not_exist(tmp_path):
+    store = write_store(tmp_path, [(video_row("a"), crops(3))], FacesSection(size_px=16))
+    (tmp_path / "videos" / f"train-{'0' * 12}.0.parquet").unlink()
+    assert store.summaries().num_rows == store.outcomes().num_rows == 0
+    assert store.shards("train") == []
+
+
+def test_summaries_say_where_the_faces_of_a_video_are(tmp_path):
+    settings = FacesSection(size_px=16)
+    first, second = crops(70), crops(3)
+    store = write_store(
+        tmp_path,
+        [(video_row("a"), first), (video_row("none"), []), (video_row("b"), second)],
+        settings,
+    )
+    row = {r["video_id"]: r for r in store.summaries().to_pylist()}["toy/camera/b"]
+    table = open_shard(store.shard_uri(row["shard"])).read()
+    found = decode_images(table.slice(row["first_row"], row["n_faces"]))
+    np.testing.assert_array_equal(found, np.stack(second))
+
+
+def test_splits_lie_in_shards_of_their_own(tmp_path):
+    store = write_store(
+        tmp_path,
+        [(video_row("a"), crops(2)), (video_row("b", split="test"), crops(2))],
+        FacesSection(size_px=16),
+    )
+    assert store.summaries(["test"])["video_id"].to_pylist() == ["toy/camera/b"]
+    assert len(store.shards("test")) == 1
+    assert store.fingerprint("test") != store.fingerprint("train")
+
+
+def test_other_settings_are_refused_with_both_values(tmp_path):
+    store = write_store(tmp_path, [(video_row("a"), crops(2))], FacesSection(size_px=16))
+    store.claim(FacesSection(size_px=16, shard_mb=1, stall_limit_s=5))
+    with pytest.raises(UserError, match=r"faces.rate_fps 1.0 \(now 2.0\)"):
+        store.claim(FacesSection(size_px=16, rate_fps=2))
+
+
+def test_a_store_on_s3_reads_the_same(bucket):
+    images = crops(3)
+    store = write_store(f"{bucket}/run", [(video_row("a"), images)], FacesSection(size_px=16))
+    (group,) = iter_row_groups(store.shards("train")[0])
+    np.testing.assert_array_equal(decode_images(group), np.stack(images))
+    assert store.summaries().num_rows == 1

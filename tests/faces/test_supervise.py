@@ -1,0 +1,205 @@
+"""No video ends or stops the extraction: crashes and hangs are real, in a real child process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from dfray.config import FacesSection
+from dfray.errors import ExtractionError, ModelFileError
+from dfray.faces import supervise
+from dfray.faces.supervise import SupervisedExtractor
+from dfray.faces.video import Frame, VideoEnd, VideoExtractor
+from tests.helpers.clips import talking_head, write_clip
+
+FRAGILE = (sys.executable, "-m", "tests.helpers.fragile_child")
+IMPATIENT = FacesSection(stall_limit_s=2.0)
+
+
+@pytest.fixture(scope="module")
+def fragile() -> Iterator[SupervisedExtractor]:
+    extractor = SupervisedExtractor(IMPATIENT, FRAGILE)
+    yield extractor
+    extractor.close()
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    """Five sampled frames."""
+    return write_clip(tmp_path / "clip.mp4", talking_head(105))
+
+
+def run(extractor: SupervisedExtractor, path: Path) -> tuple[list[Frame], VideoEnd]:
+    *items, end = extractor.extract(str(path))
+    frames = [item for item in items if isinstance(item, Frame)]
+    assert isinstance(end, VideoEnd)
+    assert len(frames) == len(items)
+    return frames, end
+
+
+def indices(frames: list[Frame]) -> list[int]:
+    return [frame.frame_index for frame in frames]
+
+
+def child_of(extractor: SupervisedExtractor) -> psutil.Process:
+    assert extractor._child is not None
+    return psutil.Process(extractor._child._process.pid)
+
+
+def test_it_gives_what_the_unsupervised_extractor_gives(
+    fragile: SupervisedExtractor, clip: Path
+) -> None:
+    frames, end = run(fragile, clip)
+    plain = VideoExtractor(IMPATIENT)
+    for ours, expected in zip(frames, plain.extract(str(clip)), strict=True):
+        assert ours.faces[0].box == expected.faces[0].box
+        assert np.array_equal(ours.faces[0].image, expected.faces[0].image)
+    plain.close()
+    assert (end.status, end.reason, end.attempts) == ("ok", None, 1)
+    assert 0 < end.cpu_s < 60
+
+
+def test_a_crash_that_comes_once_costs_nothing_and_no_frame_comes_twice(
+    fragile: SupervisedExtractor, clip: Path
+) -> None:
+    Path(f"{clip}.abort").write_text("2")
+    frames, end = run(fragile, clip)
+    assert indices(frames) == [0, 1, 2, 3, 4]
+    assert (end.status, end.attempts) == ("ok", 2)
+
+
+def test_a_video_that_always_crashes_is_given_up_after_two_attempts(
+    fragile: SupervisedExtractor, clip: Path
+) -> None:
+    Path(f"{clip}.abort").write_text("4\n4\n4")
+    frames, end = run(fragile, clip)
+    assert indices(frames) == [0, 1, 2, 3]
+    assert end.status == "crashed"
+    assert end.attempts == 2
+    assert end.reason == (
+        "the decoder crashed with SIGABRT after frame 3 (free(): invalid pointer)"
+    )
+    assert Path(f"{clip}.abort").read_text() == "4"
+
+
+def test_a_video_that_hangs_is_stopped(fragile: SupervisedExtractor, clip: Path) -> None:
+    Path(f"{clip}.hang").write_text("0\n0")
+    start_s = time.monotonic()
+    frames, end = run(fragile, clip)
+    assert frames == []
+    assert (end.status, end.attempts) == ("timed_out", 2)
+    assert end.reason == "nothing came from the decoder for 2 s before the first frame"
+    assert time.monotonic() - start_s < 60
+
+
+def test_an_exit_is_a_crash_too_and_the_next_video_is_as_good_as_any(
+    fragile: SupervisedExtractor, clip: Path
+) -> None:
+    Path(f"{clip}.exit").write_text("1\n1")
+    frames, end = run(fragile, clip)
+    assert indices(frames) == [0]
+    assert (end.status, end.attempts) == ("crashed", 2)
+    assert end.reason == "the decoder crashed with exit status 3 after frame 0"
+    Path(f"{clip}.exit").unlink()
+    frames, end = run(fragile, clip)
+    assert indices(frames) == [0, 1, 2, 3, 4]
+    assert (end.status, end.attempts) == ("ok", 1)
+
+
+def test_a_child_killed_between_videos_is_replaced(
+    fragile: SupervisedExtractor, clip: Path
+) -> None:
+    run(fragile, clip)
+    child_of(fragile).kill()
+    child_of(fragile).wait()
+    frames, end = run(fragile, clip)
+    assert len(frames) == 5
+    assert (end.status, end.attempts) == ("ok", 1)
+
+
+def test_half_a_video_may_be_left(fragile: SupervisedExtractor, clip: Path) -> None:
+    arriving = fragile.extract(str(clip))
+    next(arriving)
+    arriving.close()  # type: ignore[attr-defined]
+    frames, end = run(fragile, clip)
+    assert indices(frames) == [0, 1, 2, 3, 4]
+    assert end.status == "ok"
+
+
+def test_slow_but_steady_work_is_no_hang(fragile: SupervisedExtractor, tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "clip.mp4", talking_head(26))
+    Path(f"{clip}.slow").touch()
+    start_s = time.monotonic()
+    frames, end = run(fragile, clip)
+    assert time.monotonic() - start_s > 2 * IMPATIENT.stall_limit_s
+    assert indices(frames) == [0, 1]
+    assert (end.status, end.attempts) == ("ok", 1)
+
+
+def test_a_child_is_recycled(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervise, "RECYCLE_AFTER", 2)
+    extractor = SupervisedExtractor(FacesSection())
+    children = []
+    for _ in range(3):
+        run(extractor, clip)
+        children.append(child_of(extractor))
+    extractor.close()
+    assert children[0].pid == children[1].pid != children[2].pid
+    assert not any(child.is_running() for child in children)
+
+
+def test_a_missing_model_is_told_before_the_first_video(tmp_path: Path) -> None:
+    with pytest.raises(ModelFileError, match="missing"):
+        SupervisedExtractor(FacesSection(detector_model=str(tmp_path / "none.tflite")))
+
+
+def test_a_child_that_cannot_start_is_no_videos_fault() -> None:
+    dies = (sys.executable, "-c", "raise SystemExit('no such library')")
+    with pytest.raises(ExtractionError, match="did not start.*no such library"):
+        SupervisedExtractor(FacesSection(), dies)
+
+
+PARENT = """
+import sys, time
+from dfray.config import FacesSection
+from dfray.faces.supervise import SupervisedExtractor
+extractor = SupervisedExtractor(FacesSection())
+for item in extractor.extract(sys.argv[1]):
+    print(extractor._child._process.pid, flush=True)
+time.sleep(600)
+"""
+
+
+def test_the_child_dies_with_its_parent_and_says_nothing_on_its_terminal(clip: Path) -> None:
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, str(clip)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )
+    assert parent.stdout is not None
+    child = psutil.Process(int(parent.stdout.readline()))
+    parent.kill()
+    _, said = parent.communicate()
+    child.wait(timeout=20)
+    assert said == ""
+
+
+def test_the_child_imports_neither_ray_nor_torch() -> None:
+    script = (
+        "import sys, dfray.faces.child, dfray.faces.detect, dfray.faces.decode, mediapipe\n"
+        "print(sorted({'ray', 'torch', 'pandas', 'pyarrow', 's3fs'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"

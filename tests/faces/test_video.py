@@ -1,0 +1,92 @@
+"""From a video to its frames and faces, in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dfray import storage
+from dfray.config import FacesSection
+from dfray.faces.crop import crop_square
+from dfray.faces.detect import Detection
+from dfray.faces.video import VideoExtractor
+from tests.helpers.clips import moving_noise, talking_head, write_clip
+
+
+@pytest.fixture(scope="module")
+def extractor() -> Iterator[VideoExtractor]:
+    extractor = VideoExtractor(FacesSection())
+    yield extractor
+    extractor.close()
+
+
+def test_every_sampled_frame_of_a_portrait_yields_its_face(
+    extractor: VideoExtractor, tmp_path: Path
+) -> None:
+    path = write_clip(tmp_path / "head.mp4", talking_head(60))
+    frames = list(extractor.extract(str(path)))
+    assert [(f.frame_index, f.time_s, f.outcome) for f in frames] == [
+        (0, 0.0, "faces"),
+        (1, 1.0, "faces"),
+        (2, 2.0, "faces"),
+    ]
+    for frame in frames:
+        assert (frame.width, frame.height, frame.reason) == (320, 240, None)
+        (face,) = frame.faces
+        assert face.face_index == 0
+        assert 0.5 <= face.score <= 1
+        assert len(face.keypoints) == 12
+        assert face.crop == crop_square(face.box, 320, 240, 1.3)
+        assert face.image.shape == (224, 224, 3)
+        assert face.image.dtype == np.uint8
+
+
+def test_a_video_in_a_bucket_gives_the_same(
+    extractor: VideoExtractor, bucket: str, tmp_path: Path
+) -> None:
+    path = write_clip(tmp_path / "head.mp4", talking_head(30))
+    uri = f"{bucket}/clips/head 1.mp4"
+    storage.put(path, uri)
+    local, remote = (list(extractor.extract(place)) for place in (str(path), uri))
+    assert len(local) == len(remote) == 2
+    for a, b in zip(local, remote, strict=True):
+        assert np.array_equal(a.faces[0].image, b.faces[0].image)
+
+
+def test_frames_without_a_face_are_told(extractor: VideoExtractor, tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "noise.mp4", moving_noise(30, 320, 240))
+    assert [f.outcome for f in extractor.extract(str(path))] == ["no_face", "no_face"]
+
+
+def test_a_still_picture_is_looked_at_once(
+    extractor: VideoExtractor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[int] = []
+    find = extractor._finder.find
+
+    def counted(image: np.ndarray) -> list[Detection]:
+        looks.append(1)
+        return find(image)
+
+    monkeypatch.setattr(extractor._finder, "find", counted)
+    path = write_clip(tmp_path / "still.mp4", talking_head(3), times_s=[0, 0.1, 5.1])
+    frames = list(extractor.extract(str(path)))
+    assert [(f.frame_index, f.time_s) for f in frames] == [(0, 0.0)] + [
+        (k, 0.1) for k in range(1, 6)
+    ]
+    assert all(f.outcome == "faces" for f in frames)
+    assert len(looks) == 2
+
+
+def test_size_and_margin_are_as_set(tmp_path: Path) -> None:
+    extractor = VideoExtractor(FacesSection(size_px=64, margin_ratio=1.0, rate_fps=2.0))
+    path = write_clip(tmp_path / "head.mp4", talking_head(30))
+    frames = list(extractor.extract(str(path)))
+    extractor.close()
+    assert len(frames) == 3
+    (face,) = frames[0].faces
+    assert face.image.shape == (64, 64, 3)
+    assert face.crop[2] == round(max(face.box[2:]))

@@ -1,0 +1,51 @@
+"""A child for SupervisedExtractor that crashes and hangs for real, on pictures named in a file.
+
+A file `clip.mp4.abort` (or .hang, .exit) beside `clip.mp4` lists the frames that set it off, one on a
+line; each line is good for one time, so that a frame listed once fails once. With a `clip.mp4.slow`
+every packet takes a tenth of a second. Any other video is extracted as always.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from dfray.faces.child import main
+from dfray.faces.video import Frame, VideoExtractor
+
+
+class FragileExtractor(VideoExtractor):
+    def extract(
+        self, uri: str, first_frame: int = 0, on_packet: Callable[[], None] = lambda: None
+    ) -> Iterator[Frame]:
+        def slowly() -> None:
+            time.sleep(0.1)
+            on_packet()
+
+        sign = slowly if Path(f"{uri}.slow").exists() else on_packet
+        for frame in super().extract(uri, first_frame, sign):
+            if _is_due(f"{uri}.abort", frame.frame_index):
+                print("free(): invalid pointer", file=sys.stderr, flush=True)
+                os.abort()
+            if _is_due(f"{uri}.hang", frame.frame_index):
+                time.sleep(3600)
+            if _is_due(f"{uri}.exit", frame.frame_index):
+                os._exit(3)
+            yield frame
+
+
+def _is_due(list_path: str, frame_index: int) -> bool:
+    path = Path(list_path)
+    lines = path.read_text().split() if path.exists() else []
+    if str(frame_index) not in lines:
+        return False
+    lines.remove(str(frame_index))
+    path.write_text("\n".join(lines))
+    return True
+
+
+if __name__ == "__main__":
+    main(FragileExtractor)

@@ -1,0 +1,86 @@
+"""Simple shaded heads, drawn with numpy, that the real face detector takes for faces."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+_SIDE = 256
+
+
+def draw_head(seed: int, side: int) -> tuple[np.ndarray, np.ndarray]:
+    """A head of its own for each seed.
+
+    Returns:
+        (rgb, alpha): uint8 (side, side, 3), and float32 (side, side, 1) in 0..1. The head, hair
+        included, fills the height; it is drawn at 256 and shrunk.
+    """
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[0:_SIDE, 0:_SIDE].astype(np.float32) / (_SIDE / 2) - 1
+    skin = np.array([225, 180, 150], np.float32) * rng.uniform(0.65, 1.05)
+    hair = np.array([70, 50, 40], np.float32) * rng.uniform(0.3, 1.8)
+    width = rng.uniform(0.66, 0.74)
+
+    radius = (x / width) ** 2 + (y / 0.98) ** 2
+    light = 0.55 + 0.45 * np.sqrt(np.clip(1 - radius, 0, 1)) - 0.15 * x * rng.uniform(-1, 1)
+    rgb = skin * light[..., None]
+    alpha = np.clip((1 - radius) * 20, 0, 1)
+
+    def paint(mask: np.ndarray, color: object, strength: float = 1.0) -> None:
+        weight = (np.clip(mask, 0, 1) * strength)[..., None]
+        rgb[:] = rgb * (1 - weight) + np.asarray(color, np.float32) * weight
+
+    def blob(cx: float, cy: float, rx: float, ry: float, edge: float = 6) -> np.ndarray:
+        return (1 - ((x - cx) / rx) ** 2 - ((y - cy) / ry) ** 2) * edge
+
+    paint((-0.55 + 0.25 * x**2 - y) * 12, hair)
+    paint((np.abs(x) - width * 0.9) * 12 * (y < 0.1), hair)
+    for sign in (-1, 1):
+        cx = sign * rng.uniform(0.27, 0.3)
+        paint(blob(cx, -0.1, 0.2, 0.12, 3), skin * 0.55, 0.6)
+        paint(blob(cx, -0.3, 0.17, 0.035), hair * 0.8)
+        paint(blob(cx, -0.1, 0.13, 0.065), (240, 240, 240))
+        paint(blob(cx, -0.1, 0.06, 0.06), (50, 35, 25))
+    paint(blob(0.05, 0.1, 0.05, 0.22, 2), skin * 1.15, 0.5)
+    paint(blob(0, 0.25, 0.13, 0.05), skin * 0.55, 0.8)
+    paint(blob(0, 0.52, rng.uniform(0.2, 0.27), 0.07), (170, 70, 70))
+    paint(blob(0, 0.52, 0.2, 0.015), (90, 30, 30))
+    size = (side, side)
+    image = cv2.resize(np.clip(rgb, 0, 255).astype(np.uint8), size, interpolation=cv2.INTER_AREA)
+    return image, cv2.resize(alpha, size, interpolation=cv2.INTER_AREA)[..., None]
+
+
+def background(width: int, height: int, seed: int = 0) -> np.ndarray:
+    """A smooth, textured picture without a face: uint8 (height, width, 3)."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(70, 190, (max(2, height // 90), max(2, width // 90), 3)).astype(np.uint8)
+    smooth = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC).astype(np.int16)
+    grain = rng.integers(-8, 9, (height, width, 1))
+    return np.clip(smooth + grain, 0, 255).astype(np.uint8)
+
+
+def paste(picture: np.ndarray, head: tuple[np.ndarray, np.ndarray], x: int, y: int) -> None:
+    """Blend a head into `picture` with its upper left corner at (x, y), in place."""
+    rgb, alpha = head
+    side = rgb.shape[0]
+    patch = picture[y : y + side, x : x + side]
+    patch[:] = (patch * (1 - alpha) + rgb * alpha).round().astype(np.uint8)
+
+
+def scatter(
+    n_heads: int, side: int, width: int, height: int, seed: int = 0
+) -> tuple[np.ndarray, list[tuple[int, int]]]:
+    """A picture with `n_heads` heads, `side` px high, at random places that do not overlap.
+
+    Returns:
+        uint8 (height, width, 3), and the upper left corner of every head.
+    """
+    rng = np.random.default_rng(seed)
+    picture = background(width, height, seed)
+    corners: list[tuple[int, int]] = []
+    while len(corners) < n_heads:
+        x, y = int(rng.integers(0, width - side)), int(rng.integers(0, height - side))
+        if all(abs(x - a) >= 0.9 * side or abs(y - b) >= side for a, b in corners):
+            paste(picture, draw_head(seed * 1000 + len(corners), side), x, y)
+            corners.append((x, y))
+    return picture, corners

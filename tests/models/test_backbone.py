@@ -1,0 +1,108 @@
+"""Any timm backbone by name: shapes, what the embedding is, and what is refused."""
+
+import pytest
+import torch
+from torch import nn
+
+from dfray.config import ModelSection
+from dfray.errors import ModelFileError, RecipeError
+from dfray.models.backbone import build_detector
+
+
+def detector_of(backbone, size_px=64, num_classes=2, **options):
+    torch.manual_seed(0)
+    section = ModelSection(backbone=backbone, size_px=size_px, **options)
+    return build_detector(section, num_classes).eval()
+
+
+@pytest.mark.parametrize(
+    ("backbone", "size_px", "dim"),
+    [
+        ("resnet10t", 64, 512),
+        ("efficientnet_b0", 64, 1280),
+        ("vit_tiny_patch16_224", 224, 192),
+        ("vit_tiny_patch16_224", 64, 192),  # timm builds it for 224; ours for what is asked
+        ("convnext_atto", 64, 320),
+        ("swin_tiny_patch4_window7_224", 224, 768),
+    ],
+)
+@pytest.mark.parametrize("num_classes", [2, 5])
+def test_gives_logits_and_embeddings(backbone, size_px, dim, num_classes):
+    detector = detector_of(backbone, size_px, num_classes)
+    with torch.inference_mode():
+        logits, embeddings = detector(torch.randn(3, 3, size_px, size_px))
+    assert logits.shape == (3, num_classes)
+    assert embeddings.shape == (3, dim)
+    assert detector.embedding_dim == dim
+
+
+def test_vit_base_of_the_paper_builds():
+    with torch.device("meta"):
+        detector = build_detector(ModelSection(backbone="vit_base_patch16_224"), 2)
+    assert detector.embedding_dim == 768
+    assert sum(p.numel() for p in detector.parameters()) == 85_800_194
+
+
+def test_embedding_of_a_vit_is_the_normed_mean_of_its_patch_tokens():
+    detector = detector_of("vit_tiny_patch16_224")
+    nn.init.normal_(detector.backbone.fc_norm.weight)  # so that the norm is seen
+    images = torch.randn(2, 3, 64, 64)
+    with torch.inference_mode():
+        logits, embeddings = detector(images)
+        tokens = detector.backbone.forward_features(images)  # (B, 1 + 16, D), class token first
+        pooled = tokens[:, 1:].mean(dim=1)
+        expected = detector.backbone.fc_norm(pooled)
+        expected_logits = detector.backbone.head(expected)
+    assert tokens.shape[1] == 1 + 16
+    torch.testing.assert_close(embeddings, expected)
+    torch.testing.assert_close(logits, expected_logits)
+
+
+def test_pooled_embedding_is_taken_before_the_norm_and_leaves_the_logits_alone():
+    normed = detector_of("vit_tiny_patch16_224")
+    pooled = detector_of("vit_tiny_patch16_224", embedding="pooled")
+    images = torch.randn(2, 3, 64, 64)
+    with torch.inference_mode():
+        logits, embeddings = pooled(images)
+        expected_logits, normed_embeddings = normed(images)
+        renormed = pooled.backbone.fc_norm(embeddings)
+    torch.testing.assert_close(logits, expected_logits)
+    torch.testing.assert_close(renormed, normed_embeddings)
+    assert not torch.allclose(embeddings, normed_embeddings)
+
+
+def test_embedding_of_a_convolutional_net_is_its_pooled_map():
+    detector = detector_of("resnet10t")
+    images = torch.randn(2, 3, 64, 64)
+    with torch.inference_mode():
+        _, embeddings = detector(images)
+        expected = detector.backbone.forward_features(images).mean(dim=(2, 3))
+    torch.testing.assert_close(embeddings, expected)
+
+
+def test_the_timm_model_alone_gives_the_same_logits():
+    detector = detector_of("vit_tiny_patch16_224")
+    images = torch.randn(2, 3, 64, 64)
+    with torch.inference_mode():
+        torch.testing.assert_close(detector(images)[0], detector.backbone(images))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"backbone": "vit_tiny_patch16_225"}, "vit_tiny_patch16_224"),
+        ({"backbone": "resnet10t", "embedding": "pooled"}, "pre_logits"),
+        ({"backbone": "levit_128s", "size_px": 224}, "linear head"),
+        ({"backbone": "vgg11", "drop_path": 0.1}, "drop_path"),
+    ],
+)
+def test_what_cannot_be_built_is_refused_with_a_mend(options, words):
+    with pytest.raises(RecipeError, match=words):
+        detector_of(**options)
+
+
+def test_weights_that_cannot_be_fetched_are_an_error_with_a_mend(monkeypatch, tmp_path):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(ModelFileError, match=r"resnet10t.*pretrained"):
+        detector_of("resnet10t", pretrained=True)

@@ -1,0 +1,152 @@
+"""A saved model is the model: bit for bit, whole, or refused."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from dfray.config import CorpusSection, ModelSection, Recipe
+from dfray.errors import ModelFileError
+from dfray.models.backbone import build_detector
+from dfray.models.bundle import Bundle, fake_probability
+from dfray.models.preprocess import Preprocess
+
+FACES = np.random.default_rng(0).integers(0, 256, (5, 48, 48, 3), dtype=np.uint8)
+
+
+def bundle_of(backbone="resnet10t", class_names=("real", "fake")):
+    torch.manual_seed(0)
+    section = ModelSection(backbone=backbone, size_px=32, mean=(0.5, 0.4, 0.3))
+    recipe = Recipe(name="a", corpora=[CorpusSection(reader="folder", root="x")], model=section)
+    detector = build_detector(section, len(class_names))
+    for module in detector.modules():  # running statistics must travel too
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.normal_()
+    return Bundle(
+        detector=detector,
+        preprocess=Preprocess(section),
+        recipe=recipe.model_dump(mode="json"),
+        class_names=class_names,
+        threshold=0.5,
+        faces=recipe.faces.model_dump(mode="json"),
+    )
+
+
+@pytest.fixture
+def saved(tmp_path):
+    bundle_of().save(tmp_path / "model")
+    return tmp_path / "model"
+
+
+@pytest.mark.parametrize("backbone", ["resnet10t", "vit_tiny_patch16_224"])
+def test_round_trip_is_bit_equal(backbone, tmp_path):
+    bundle = bundle_of(backbone, class_names=("real", "FS", "RE"))
+    bundle.save(tmp_path)
+    loaded = Bundle.load(tmp_path)
+    for before, after in zip(bundle.predict(FACES), loaded.predict(FACES), strict=True):
+        np.testing.assert_array_equal(before, after)
+    assert loaded.recipe == bundle.recipe
+    assert loaded.faces == bundle.faces
+    assert loaded.class_names == ("real", "FS", "RE")
+    assert loaded.threshold == 0.5
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["bundle.json", "model.safetensors"]
+
+
+def test_a_pretrained_backbone_loads_without_the_hub(tmp_path):
+    bundle = bundle_of()
+    bundle.recipe["model"]["pretrained"] = True
+    bundle.save(tmp_path)
+    assert Bundle.load(tmp_path).recipe["model"]["pretrained"] is True
+
+
+def test_predict_gives_probabilities_and_embeddings_of_each_face():
+    bundle = bundle_of(class_names=("real", "FS", "RE"))
+    scores, embeddings = bundle.predict(FACES)
+    with torch.inference_mode():
+        logits, expected = bundle.detector(bundle.preprocess(torch.from_numpy(FACES)))
+    np.testing.assert_allclose(scores, 1 - logits.softmax(1)[:, 0].numpy(), rtol=1e-5)
+    np.testing.assert_allclose(embeddings, expected.numpy(), rtol=1e-5)
+    assert scores.dtype == embeddings.dtype == np.float32
+    assert scores.shape == (5,)
+    assert embeddings.shape == (5, 512)
+
+
+def test_predict_does_not_depend_on_how_faces_are_batched():
+    bundle = bundle_of()
+    for whole, parts in zip(
+        bundle.predict(FACES), bundle.predict(FACES, batch_size=2), strict=True
+    ):
+        np.testing.assert_allclose(whole, parts, rtol=1e-4, atol=1e-6)
+
+
+def test_predict_of_no_faces_is_empty():
+    scores, embeddings = bundle_of().predict(FACES[:0])
+    assert scores.shape == (0,)
+    assert embeddings.shape == (0, 512)
+
+
+def test_fake_probability_is_the_sum_of_all_classes_but_real():
+    logits = torch.tensor([[0.0, 0.0, 0.0], [100.0, 0.0, 0.0], [-100.0, 3.0, 3.0]])
+    torch.testing.assert_close(fake_probability(logits), torch.tensor([2 / 3, 0.0, 1.0]))
+    assert fake_probability(logits).max() <= 1
+
+
+def flip_a_byte(folder):
+    weights = bytearray((folder / "model.safetensors").read_bytes())
+    weights[-1] ^= 1
+    (folder / "model.safetensors").write_bytes(weights)
+
+
+def truncate_weights(folder):
+    weights = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").write_bytes(weights[: len(weights) // 2])
+
+
+def truncate_description(folder):
+    text = (folder / "bundle.json").read_text()
+    (folder / "bundle.json").write_text(text[: len(text) // 2])
+
+
+def edit_description(**changes):
+    def damage(folder):
+        description = json.loads((folder / "bundle.json").read_text())
+        (folder / "bundle.json").write_text(json.dumps(description | changes))
+
+    return damage
+
+
+def drop_threshold(folder):
+    description = json.loads((folder / "bundle.json").read_text())
+    del description["threshold"]
+    (folder / "bundle.json").write_text(json.dumps(description))
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (flip_a_byte, "SHA-256"),
+        (truncate_weights, "SHA-256"),
+        (truncate_description, "cannot be read"),
+        (lambda folder: (folder / "model.safetensors").unlink(), "no model.safetensors"),
+        (lambda folder: (folder / "bundle.json").unlink(), "no bundle.json"),
+        (edit_description(schema_version=99), "version 99"),
+        (edit_description(class_names=["real", "FS", "RE"]), "does not fit resnet10t"),
+        (drop_threshold, "lacks threshold"),
+    ],
+)
+def test_a_damaged_model_is_refused(saved, damage, words):
+    damage(saved)
+    with pytest.raises(ModelFileError, match=words):
+        Bundle.load(saved)
+
+
+def test_a_save_cut_short_leaves_nothing_that_loads(saved, monkeypatch):
+    def out_of_space(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("dfray.models.bundle.save_file", out_of_space)
+    with pytest.raises(OSError, match="No space"):
+        bundle_of().save(saved)
+    with pytest.raises(ModelFileError, match=r"no bundle\.json"):
+        Bundle.load(saved)

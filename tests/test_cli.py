@@ -1,0 +1,334 @@
+"""The command line as a user meets it: what it prints where, how it fails, what it leaves alone.
+
+Every command runs in a process of its own, in an empty folder, with no setting of Ray or MLflow in its
+environment.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import resource
+import socket
+import subprocess
+import sys
+import sysconfig
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from dfray.cli import app
+from dfray.recipe import load_recipe
+from tests.helpers.corpus import write_corpus
+
+DFRAY = str(Path(sysconfig.get_path("scripts"), "dfray"))
+HEAVY = {"torch", "ray", "mlflow", "av", "mediapipe", "pandas", "pyarrow", "cv2", "timm", "sklearn"}
+RECIPE = """
+name: small
+corpora:
+  - {reader: folder, root: corpus, dataset: toy}
+faces: {size_px: 64}
+batches: {batch_size: 4}
+model: {backbone: test_resnet, size_px: 32}
+training: {epochs: 1, warmup_epochs: 0}
+evaluation: {bootstrap: 20}
+cluster: {num_cpus: 4}
+registry: {gates: {min_auc: 0, min_balanced_accuracy: 0, min_coverage: 0, min_videos: 1}}
+"""
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command left: its exit code, its words, and the CPU seconds it took."""
+
+    code: int
+    out: str
+    err: str
+    cpu_s: float
+
+
+def run_in(folder: Path, *command: str, timeout_s: float = 60, **environment: str) -> Done:
+    plain = {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "MLFLOW_", "PYTEST"))}
+    before = children_cpu_s()
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=plain | environment,
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        check=False,
+    )
+    return Done(done.returncode, done.stdout, done.stderr, children_cpu_s() - before)
+
+
+def children_cpu_s() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def dfray(folder: Path, *arguments: str, **options) -> Done:
+    return run_in(folder, DFRAY, *arguments, **options)
+
+
+def leaves(command=None, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """The words of every command."""
+    command = command or typer.main.get_command(app)
+    inner = getattr(command, "commands", None)
+    if inner is None:
+        return [path]
+    return [leaf for name, sub in inner.items() for leaf in leaves(sub, (*path, name))]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with the recipe small.yaml, whose corpus is not there."""
+    (tmp_path / "small.yaml").write_text(RECIPE)
+    return tmp_path
+
+
+def test_importing_dfray_does_nothing_else(tmp_path: Path) -> None:
+    code = (
+        "import dfray, logging, sys, warnings; "
+        f"print(sorted({HEAVY!r} & set(sys.modules)), logging.getLogger().handlers)"
+    )
+    done = run_in(tmp_path, sys.executable, "-c", code)
+    assert (done.code, done.out, done.err) == (0, "[] []\n", "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_help_answers_at_once(tmp_path: Path) -> None:
+    done = dfray(tmp_path, "--help")
+    assert done.code == 0
+    assert "dfray run demo" in done.out
+    assert done.cpu_s < 1.0
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["recipes"]])
+def test_help_and_recipes_load_nothing_heavy(tmp_path: Path, arguments: list[str]) -> None:
+    code = (
+        "import atexit, sys; from dfray import cli; "
+        f"atexit.register(lambda: print(sorted({HEAVY!r} & set(sys.modules)), file=sys.stderr)); "
+        "cli.main()"
+    )
+    done = run_in(tmp_path, sys.executable, "-c", code, *arguments)
+    assert (done.code, done.err) == (0, "[]\n")
+
+
+@pytest.mark.parametrize("words", leaves(), ids=" ".join)
+def test_every_command_says_what_it_does_and_what_its_options_do(words: tuple[str, ...]) -> None:
+    command = typer.main.get_command(app)
+    for word in words:
+        command = command.commands[word]
+    assert len(command.help) > 30
+    assert all(parameter.help for parameter in command.params)
+    shown = CliRunner().invoke(app, [*words, "--help"], env={"COLUMNS": "200"})
+    assert shown.exit_code == 0
+    assert command.help.splitlines()[0] in shown.stdout
+
+
+def test_a_printed_recipe_is_one_that_can_be_run(tmp_path: Path) -> None:
+    overrides = ["training.epochs=3", "corpora.0.root=/videos/ü"]
+    printed = dfray(tmp_path, "train", "demo", *overrides, "--print-recipe")
+    assert printed.code == 0
+    (tmp_path / "mine.yaml").write_text(printed.out)
+    assert load_recipe(str(tmp_path / "mine.yaml")) == load_recipe("demo", overrides)
+    again = dfray(tmp_path, "extract", "mine.yaml", "--print-recipe")
+    assert again.out == printed.out
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.yaml"]
+
+
+MISTAKES = {
+    "unknown recipe": (["run", "dmeo"], r"No recipe is called 'dmeo'.*Did you mean demo\?"),
+    "unknown key": (
+        ["run", "typo.yaml"],
+        r"typo.yaml:8: unknown key trainig. Did you mean training\?",
+    ),
+    "unknown key in an override": (
+        ["train", "demo", "training.epoch=3"],
+        r"override 'training.epoch=3': unknown key training.epoch. Did you mean epochs\?",
+    ),
+    "unknown section in an override": (
+        ["train", "demo", "trainig.epochs=3"],
+        r"override 'trainig.epochs=3': unknown key trainig. Did you mean training\?",
+    ),
+    "wrong type": (["train", "demo", "training.epochs=x"], r"training.epochs: .*integer.*'x'"),
+    "no value": (["train", "demo", "training.epochs"], r"not of the form section.key=value"),
+    "corpus not there": (["manifest", "check", "small.yaml"], r"corpus is not a folder"),
+    "evaluate first": (["evaluate", "small.yaml"], r"no model/bundle.json yet. Run `dfray train`"),
+    "register first": (["register", "small.yaml"], r"metrics.json yet. Run `dfray evaluate`"),
+    "no model": (["history", "small.yaml"], r"no registered model 'deepfake-detector' on sqlite"),
+    "no champion": (["score", "clip.mp4"], r"No model has a champion on sqlite:.*mlflow.db"),
+    "alias not there": (
+        ["score", "clip.mp4", "--model", "models:/faces@best"],
+        r"There is no registered model 'faces' on sqlite",
+    ),
+    "no model URI": (["score", "clip.mp4", "--model", "best"], r"Write models:/NAME@ALIAS"),
+    "no tracking URI": (["score", "clip.mp4", "--tracking-uri", "runs"], r"Give http\(s\)://"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "told"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_one_clear_line_and_exit_code_2(
+    folder: Path, arguments: list[str], told: str
+) -> None:
+    (folder / "typo.yaml").write_text(RECIPE.replace("training:", "trainig:"))
+    done = dfray(folder, *arguments)
+    assert (done.code, done.out) == (2, "")
+    *progress, last = done.err.splitlines()
+    assert last.startswith("dfray: error: ")
+    assert re.search(told, last)
+    assert not progress or re.match(r"\S manifest ", progress[0])
+
+
+@pytest.mark.parametrize(
+    "arguments", [["nonsense"], ["run"], ["train", "demo", "--epochs", "3"], ["manifest", "look"]]
+)
+def test_a_command_that_is_none_shows_the_usage_and_exit_code_2(
+    tmp_path: Path, arguments: list[str]
+) -> None:
+    done = dfray(tmp_path, *arguments)
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith("Usage: dfray")
+    assert "Try 'dfray" in done.err
+
+
+def test_a_failure_is_one_line_and_exit_code_1_and_verbose_adds_the_traceback(folder: Path) -> None:
+    """A state file that was cut off is not foreseen by any check."""
+    state = folder / "runs" / "small" / "state.json"
+    state.parent.mkdir(parents=True)
+    state.write_text('{"version": ')
+    quiet = dfray(folder, "train", "small.yaml")
+    assert (quiet.code, quiet.out) == (1, "")
+    (line,) = quiet.err.splitlines()
+    assert re.match(r"dfray: failed: .*Expecting value", line)
+    assert line.endswith("(--verbose shows the traceback)")
+    loud = dfray(folder, "train", "small.yaml", "--verbose")
+    assert loud.code == 1
+    assert loud.err.startswith("Traceback (most recent call last):")
+    assert "run_folder.py" in loud.err
+    assert loud.err.splitlines()[-1] == line
+
+
+def test_manifest_check_counts_and_lists_and_writes_nothing(folder: Path) -> None:
+    write_corpus(folder / "corpus", 6, seconds=1, splits=("train", "val", "test"))
+    (folder / "corpus" / "train" / "real" / "empty.mp4").touch()
+    (folder / "corpus" / "val" / "FS" / "text.mp4").write_text("no video")
+    rows = [f"corpus/{s}/real/{n}.mp4,real" for s, n in (("train", "000"), ("test", "gone"))]
+    (folder / "list.csv").write_text(f"uri,label,split\n{rows[0]},test\n{rows[1]},test\n")
+    before = sorted(folder.rglob("*"))
+    done = dfray(folder, "manifest", "check", "small.yaml")
+    assert done.code == 0
+    assert re.search(r"toy +train +real +2\ntoy +train +FS +1\ntoy +val +real +1", done.out)
+    assert "8 videos; 0 missing; 2 cannot be opened." in done.out
+    assert "toy/real/empty: empty file" in done.out
+    assert "toy/FS/text: Invalid data found when processing input" in done.out
+    listed = dfray(
+        folder,
+        "manifest",
+        "check",
+        "small.yaml",
+        "corpora=[{reader: csv, root: list.csv, dataset: two}]",
+    )
+    assert "1 videos; 1 missing; 0 cannot be opened." in listed.out
+    assert re.search(r"missing\n +\S*corpus/test/real/gone.mp4", listed.out)
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_a_server_that_is_away_is_said_within_seconds_and_before_any_work(folder: Path) -> None:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        dead = f"http://127.0.0.1:{sock.getsockname()[1]}"
+        told = f"dfray: failed: No MLflow server answers at {dead}."
+        write_corpus(folder / "corpus", 4, seconds=1, splits=("train", "val"))
+        start = time.monotonic()
+        scored = dfray(folder, "score", "clip.mp4", MLFLOW_TRACKING_URI=dead)
+        assert time.monotonic() - start < 15
+        assert (scored.code, scored.out) == (1, "")
+        assert scored.err.startswith(told)
+        assert len(scored.err.splitlines()) == 1
+        walked = dfray(folder, "run", "small.yaml", f"registry.tracking_uri={dead}")
+        assert walked.code == 1
+        assert walked.err.startswith(told)
+        assert not (folder / "runs" / "small" / "manifest.parquet").exists()
+
+
+def test_a_split_with_one_class_is_refused_before_any_work(folder: Path) -> None:
+    write_corpus(folder / "corpus", 3, seconds=1, splits=("train", "val"))
+    done = dfray(folder, "train", "small.yaml")
+    assert (done.code, done.out) == (2, "")
+    assert "dfray: error: Split val has no fake video." in done.err
+    assert not (folder / "runs" / "small" / "faces").exists()
+
+
+@pytest.fixture(scope="module")
+def walked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Done]:
+    """`dfray run` of small.yaml, every path relative, with a gate that refuses the detector."""
+    folder = tmp_path_factory.mktemp("road")
+    (folder / "small.yaml").write_text(RECIPE)
+    write_corpus(folder / "corpus", 12, seconds=2, splits=("train", "val", "test"))
+    run = dfray(folder, "run", "small.yaml", "registry.gates.min_videos=1000", timeout_s=280)
+    promoted = dfray(folder, "promote", "small.yaml")
+    assert promoted.code == 0, promoted.err
+    return folder, run
+
+
+@pytest.mark.ray
+def test_a_run_prints_results_on_stdout_and_a_line_a_stage_on_stderr(
+    walked: tuple[Path, Done],
+) -> None:
+    """No word of Ray, torch or MLflow gets through."""
+    folder, run = walked
+    stages = ("manifest", "extract", "train", "evaluate", "register", "promote")
+    said = ("The local Ray declares", "has BatchNorm")  # ours, and meant
+    lines = [line for line in run.err.splitlines() if not any(word in line for word in said)]
+    assert [line.split()[1] for line in lines] == list(stages)
+    assert all(line.startswith("✓ ") for line in lines)
+    assert "all videos" in run.out
+    assert f"report        {folder}/runs/small/evaluation/report.html\n" in run.out
+    assert "✓" not in run.out
+
+
+@pytest.mark.ray
+def test_a_run_whose_detector_is_refused_says_why_with_exit_code_1(
+    walked: tuple[Path, Done],
+) -> None:
+    folder, run = walked
+    assert run.code == 1
+    assert "is not promoted:\n  - scored videos 4" in run.out
+    refused, promoted = json.loads(dfray(folder, "history", "small.yaml", "--json").out)
+    assert (refused["promoted"], promoted["promoted"]) == (False, True)
+
+
+@pytest.mark.ray
+def test_a_run_that_was_walked_to_its_end_ends_there_again(walked: tuple[Path, Done]) -> None:
+    folder, _ = walked
+    again = dfray(folder, "run", "small.yaml", "registry.gates.min_videos=1000", timeout_s=200)
+    assert again.code == 0, again.err
+    assert "version 1 is the champion" in again.out
+    assert "one unseen clip, scored by the champion" in again.out
+    assert len(json.loads(dfray(folder, "history", "small.yaml", "--json").out)) == 2
+
+
+@pytest.mark.ray
+def test_score_prints_json_that_parses_and_tells_a_missing_file_by_its_exit_code(
+    walked: tuple[Path, Done],
+) -> None:
+    folder, _ = walked
+    clip = next((folder / "corpus" / "test" / "real").iterdir()).relative_to(folder)
+    done = dfray(folder, "score", str(clip), "--json")
+    assert (done.code, done.err) == (0, "")
+    (score,) = json.loads(done.out)
+    assert score["file"] == str(clip)
+    assert 0 <= score["fake_probability"] <= 1
+    both = dfray(folder, "score", str(clip), "gone.mp4", COLUMNS="160")
+    assert (both.code, both.err) == (1, "")
+    first, second = both.out.splitlines()[1:3]
+    assert clip.name in first
+    assert "gone.mp4" in second
+    assert "No such file or directory" in both.out

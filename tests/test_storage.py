@@ -1,0 +1,103 @@
+"""Storage: local and s3 alike, atomic, bounded in its retries, clear in its errors."""
+
+import os
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from dfray import storage
+from dfray.errors import StorageError
+
+
+@pytest.fixture(params=["local", "s3"])
+def place(request, tmp_path):
+    return str(tmp_path) if request.param == "local" else request.getfixturevalue("bucket")
+
+
+def test_what_is_written_is_read_back(place):
+    uri = storage.join(place, "a folder", "ä.bin")
+    storage.write_bytes(b"faces", uri)
+    assert storage.exists(uri)
+    assert storage.read_bytes(uri) == b"faces"
+    with storage.local_copy(uri) as path, open(path, "rb") as file:
+        assert file.read() == b"faces"
+
+
+def test_listing_is_sorted_and_of_one_folder(place):
+    for name in ("b.parquet", "a.parquet", "c.txt", "deeper/d.parquet"):
+        storage.write_bytes(b"", storage.join(place, "x", name))
+    listed = storage.list_files(storage.join(place, "x"), ".parquet")
+    assert listed == [storage.join(place, "x", n) for n in ("a.parquet", "b.parquet")]
+    assert storage.list_files(storage.join(place, "nothing")) == []
+    walked = list(storage.walk_files(storage.join(place, "x")))
+    assert storage.join(place, "x", "deeper/d.parquet") in walked
+    assert len(walked) == 4
+
+
+def test_arrow_sees_the_same_files(place):
+    storage.write_bytes(b"12345", storage.join(place, "f"))
+    fs, path = storage.arrow_filesystem(storage.join(place, "f"))
+    assert fs.get_file_info(path).size == 5
+
+
+def test_a_missing_bucket_is_said_with_its_mend(s3_endpoint):
+    with pytest.raises(StorageError, match=r"s3://no-such-bucket-dfray.*Check that the bucket"):
+        storage.write_bytes(b"x", "s3://no-such-bucket-dfray/x")
+
+
+def test_a_missing_file_is_said(tmp_path):
+    with pytest.raises(StorageError, match=r"gone\.bin.*Check the path"):
+        storage.read_bytes(str(tmp_path / "gone.bin"))
+
+
+def test_a_failed_write_leaves_neither_the_file_nor_a_part_of_it(tmp_path):
+    import resource
+
+    target = tmp_path / "out" / "shard"
+    source = tmp_path / "big"
+    source.write_bytes(bytes(200_000))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    import signal
+
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        with pytest.raises(StorageError, match="disk is full"):
+            storage.put(str(source), str(target))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, before)
+    assert os.listdir(tmp_path / "out") == []
+
+
+class _Unavailable(BaseHTTPRequestHandler):
+    calls = 0
+
+    def do_GET(self):
+        type(self).calls += 1
+        self.send_response(503)
+        self.end_headers()
+
+    do_HEAD = do_PUT = do_POST = do_GET  # noqa: N815
+
+    def log_message(self, *args):
+        pass
+
+
+def test_an_endpoint_that_stays_unavailable_is_given_up_after_bounded_tries(bucket, monkeypatch):
+    import s3fs
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Unavailable)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.setattr(storage, "_MAX_WAIT_S", 0.01)
+    s3fs.S3FileSystem.clear_instance_cache()
+    try:
+        with pytest.raises(StorageError, match=f"tried {storage.ATTEMPTS} times"):
+            storage.read_bytes("s3://bucket/key")
+    finally:
+        server.shutdown()
+        server.server_close()
+        s3fs.S3FileSystem.clear_instance_cache()
+    assert storage.ATTEMPTS <= _Unavailable.calls < 100

@@ -1,0 +1,40 @@
+"""Tables that break their schema fail at the door of the stage."""
+
+import pyarrow as pa
+import pytest
+
+from dfray import tables
+from dfray.errors import SchemaError
+from dfray.tables import VIDEOS
+from tests.helpers.rows import video_row, videos_table
+
+SPECS = [tables.VIDEOS, tables.FACES, tables.OUTCOMES, tables.SUMMARIES, tables.SCORES]
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
+def test_every_column_says_what_it_is(spec):
+    for field in spec.schema:
+        assert len(field.metadata[b"doc"]) > 10
+    assert len(set(spec.names)) == len(spec.names)
+
+
+def test_conform_orders_casts_and_drops():
+    table = videos_table([video_row()])
+    shuffled = table.select(table.column_names[::-1]).append_column("more", pa.array([1]))
+    wide = shuffled.set_column(
+        shuffled.column_names.index("label"), "label", pa.array([0], pa.int64())
+    )
+    assert VIDEOS.conform(wide).equals(table)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.drop_columns(["split", "label"]), "x.parquet .* lacks .* split, label"),
+        (lambda t: t.set_column(3, "label", pa.array(["real"])), "column label is string"),
+        (lambda t: t.set_column(3, "label", pa.array([None], pa.int8())), "label has 1 empty"),
+    ],
+)
+def test_a_broken_table_is_refused_by_column(change, message):
+    with pytest.raises(SchemaError, match=message):
+        VIDEOS.conform(change(videos_table([video_row()])), "x.parquet")

@@ -1,0 +1,47 @@
+"""A tiny detector, faces that can be learned, and a step over both, for the tests of training."""
+
+import torch
+
+from dfray.batches.augment import Augment
+from dfray.config import (
+    AugmentSection,
+    ModelSection,
+    ObjectiveSection,
+    TrainingSection,
+    TripletSection,
+)
+from dfray.losses.objective import Objective
+from dfray.models.backbone import build_detector
+from dfray.models.preprocess import Preprocess
+from dfray.training.optim import Schedule, build_optimizer
+from dfray.training.step import TrainStep
+
+NO_AUGMENTATION = AugmentSection(flip=0, crop_scale=None, brightness=0, contrast=0)
+
+
+def faces_and_labels(count, seed=0):
+    """Noise, brighter by a third if fake, every other one: uint8 (count, 32, 32, 3), int64."""
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.arange(count) % 2
+    faces = torch.randint(0, 170, (count, 32, 32, 3), generator=generator)
+    return (faces + 85 * labels[:, None, None, None]).to(torch.uint8), labels
+
+
+def step_over(
+    backbone="test_resnet", weight=0.5, augment=NO_AUGMENTATION, wrap=lambda model: model, **options
+):
+    """A TrainStep and its detector, built from seed 0; `wrap` is applied to the model."""
+    torch.manual_seed(0)
+    section = ModelSection(backbone=backbone, size_px=32)
+    training = TrainingSection(lr=1e-3, epochs=5, warmup_epochs=1)
+    detector = build_detector(section, 2)
+    step = TrainStep(
+        model=wrap(detector),
+        preprocess=Preprocess(section),
+        augment=Augment(augment),
+        objective=Objective(ObjectiveSection(triplet=TripletSection(weight=weight))),
+        optimizer=build_optimizer(detector, training),
+        schedule=Schedule.of(training, steps_per_epoch=4),
+        **options,
+    )
+    return step, detector

@@ -1,0 +1,107 @@
+"""A run cut off and resumed is the run left alone, bit for bit."""
+
+import random
+
+import numpy as np
+import pytest
+import torch
+
+from dfray.config import AugmentSection
+from dfray.errors import ModelFileError
+from dfray.training.state import load_state, save_state, seed_epoch
+from tests.training.kit import faces_and_labels, step_over
+
+EVERYTHING = AugmentSection(erasing=0.5, blur=0.5)
+STEPS = 2
+
+
+def epochs(step, first, last):
+    """Losses of the epochs first..last-1, each of STEPS steps, augmented."""
+    losses = []
+    for epoch in range(first, last):
+        seed_epoch(seed=3, epoch=epoch, rank=0)
+        for index in range(STEPS):
+            number = epoch * STEPS + index
+            losses.append(step(*faces_and_labels(8, seed=number), number)["loss"].item())
+    return losses
+
+
+@pytest.mark.parametrize("backbone", ["test_resnet", "test_vit"])
+def test_a_resumed_run_ends_as_one_left_alone(backbone, tmp_path):
+    alone, alone_detector = step_over(backbone, augment=EVERYTHING)
+    losses = epochs(alone, 0, 3)
+
+    cut, cut_detector = step_over(backbone, augment=EVERYTHING)
+    first = epochs(cut, 0, 2)
+    save_state(tmp_path / "state.pt", cut_detector, cut.optimizer, {"epoch": 2, "losses": first})
+
+    resumed, detector = step_over(backbone, augment=EVERYTHING)
+    torch.rand(100)  # another process has drawn other numbers
+    progress = load_state(tmp_path / "state.pt", detector, resumed.optimizer)
+    assert progress["losses"] + epochs(resumed, progress["epoch"], 3) == losses
+    for ours, theirs in zip(
+        detector.state_dict().values(), alone_detector.state_dict().values(), strict=True
+    ):
+        assert torch.equal(ours, theirs)
+
+
+def draws():
+    return torch.rand(1).item(), np.random.rand(), random.random()
+
+
+def test_a_seed_fixes_every_generator():
+    seed_epoch(1, 2, 0)
+    first = draws()
+    seed_epoch(1, 2, 0)
+    assert draws() == first
+
+
+def test_seeds_epochs_and_workers_differ():
+    drawn = set()
+    for arguments in [(1, 2, 0), (2, 1, 0), (1, 2, 1), (1, 3, 0), (0, 0, 0)]:
+        seed_epoch(*arguments)
+        drawn.update(draws())
+    assert len(drawn) == 5 * 3
+
+
+def test_progress_that_is_not_plain_is_refused_when_saved_not_when_resumed(tmp_path):
+    step, detector = step_over()
+    with pytest.raises(TypeError):
+        save_state(tmp_path / "state.pt", detector, step.optimizer, {"epoch": torch.tensor(1)})
+    assert not (tmp_path / "state.pt").exists()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.99])
+def test_a_truncated_state_is_refused(tmp_path, share):
+    step, detector = step_over()
+    path = tmp_path / "state.pt"
+    save_state(path, detector, step.optimizer, {})
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(len(whole) * share)])
+    with pytest.raises(ModelFileError, match=r"cannot resume from .*state\.pt"):
+        load_state(path, detector, step.optimizer)
+
+
+def test_a_missing_state_is_refused(tmp_path):
+    step, detector = step_over()
+    with pytest.raises(ModelFileError, match="FileNotFoundError"):
+        load_state(tmp_path / "state.pt", detector, step.optimizer)
+
+
+def test_the_state_of_another_network_is_refused(tmp_path):
+    step, detector = step_over("test_resnet")
+    save_state(tmp_path / "state.pt", detector, step.optimizer, {})
+    other, other_detector = step_over("test_vit")
+    with pytest.raises(ModelFileError, match="the recipe the run was started with"):
+        load_state(tmp_path / "state.pt", other_detector, other.optimizer)
+
+
+def test_a_state_that_would_run_code_is_refused(tmp_path):
+    class Harmful:
+        def __reduce__(self):
+            return (print, ("code ran",))
+
+    torch.save({"detector": Harmful()}, tmp_path / "state.pt")
+    step, detector = step_over()
+    with pytest.raises(ModelFileError, match="UnpicklingError"):
+        load_state(tmp_path / "state.pt", detector, step.optimizer)

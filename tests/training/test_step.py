@@ -1,0 +1,83 @@
+"""A step learns, clips, says what it did, and stops before a loss that is not finite does harm."""
+
+import pytest
+import torch
+
+from dfray.config import AugmentSection
+from dfray.errors import TrainingError
+from tests.training.kit import faces_and_labels, step_over
+
+
+def test_steps_lower_the_loss_and_separate_the_embeddings():
+    step, _ = step_over(weight=0.5)
+    faces, labels = faces_and_labels(16)
+    terms = [step(faces, labels, number) for number in range(12)]
+    assert terms[-1]["loss"] < 0.5 * terms[0]["loss"]
+    assert terms[-1]["active_triplets"] < terms[0]["active_triplets"]
+
+
+def test_gives_the_terms_without_their_graph():
+    step, _ = step_over()
+    terms = step(*faces_and_labels(8), 0)
+    assert set(terms) == {"loss", "cross_entropy", "triplet", "active_triplets"}
+    assert not any(term.requires_grad for term in terms.values())
+    torch.testing.assert_close(terms["loss"], terms["cross_entropy"] + 0.5 * terms["triplet"])
+
+
+def test_the_rate_of_the_step_is_the_schedules():
+    step, _ = step_over()
+    step(*faces_and_labels(8), 2)
+    assert step.optimizer.param_groups[0]["lr"] == step.schedule.at(2) == pytest.approx(0.75e-3)
+
+
+def test_augmentation_is_drawn_from_the_seed():
+    losses = []
+    for seed in (1, 1, 2):
+        step, _ = step_over(augment=AugmentSection(erasing=0.5))
+        torch.manual_seed(seed)
+        losses.append(step(*faces_and_labels(8), 0)["loss"].item())
+    assert losses[0] == losses[1] != losses[2]
+
+
+def gradient_norm(detector):
+    gradients = [parameter.grad.flatten() for parameter in detector.parameters()]
+    return torch.cat(gradients).norm().item()
+
+
+def test_clipping_bounds_the_norm_of_the_gradient():
+    free, free_detector = step_over()
+    free(*faces_and_labels(8), 0)
+    assert gradient_norm(free_detector) > 0.1
+    clipped, detector = step_over(clip_norm=0.1)
+    clipped(*faces_and_labels(8), 0)
+    assert gradient_norm(detector) == pytest.approx(0.1, rel=1e-3)
+
+
+def test_a_step_in_which_no_triplet_is_active_still_trains():
+    step, detector = step_over()
+    before = detector.backbone.fc.weight.detach().clone()
+    faces, _ = faces_and_labels(8)
+    assert step(faces, torch.zeros(8, dtype=torch.long), 0)["triplet"] == 0
+    assert not torch.equal(detector.backbone.fc.weight, before)
+
+
+def test_a_loss_that_is_not_finite_names_the_step_and_leaves_the_weights():
+    step, detector = step_over()
+    step(*faces_and_labels(8), 0)
+    with torch.no_grad():
+        detector.backbone.fc.bias[0] = torch.nan
+    before = detector.backbone.fc.weight.detach().clone()
+    with pytest.raises(TrainingError, match=r"step 41 .*cross_entropy nan.*training\.lr"):
+        step(*faces_and_labels(8), 41)
+    assert torch.equal(detector.backbone.fc.weight, before)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no accelerator")
+def test_on_a_gpu_it_computes_in_bfloat16_and_keeps_float32_weights():
+    step, detector = step_over()
+    for module in (detector, step.preprocess, step.augment, step.objective):
+        module.to("cuda")
+    terms = step(*faces_and_labels(8), 0)
+    assert terms["loss"].is_cuda
+    assert all(parameter.dtype == torch.float32 for parameter in detector.parameters())
