@@ -151,9 +151,12 @@ def put(local: str | Path, uri: str) -> None:
     attempt(copy_and_rename, uri, "write")
 
 
-def put_folder(local: str | Path, uri: str) -> None:
-    """`put` every file directly in the local folder under `uri`."""
-    for path in sorted(Path(local).iterdir()):
+def put_folder(local: str | Path, uri: str, last: str) -> None:
+    """`put` every file directly in the local folder under `uri`, the one named `last` at the end.
+
+    So a folder that has that file is whole.
+    """
+    for path in sorted(Path(local).iterdir(), key=lambda path: (path.name == last, path.name)):
         put(path, join(uri, path.name))
 
 

@@ -35,6 +35,17 @@ def test_listing_is_sorted_and_of_one_folder(place):
     assert len(walked) == 4
 
 
+def test_a_folders_last_file_is_put_last(place, tmp_path, monkeypatch):
+    for name in ("a.json", "b.bin"):
+        (tmp_path / "folder" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "folder" / name).write_bytes(b"x")
+    put, order = storage.put, []
+    monkeypatch.setattr(storage, "put", lambda path, uri: (order.append(path.name), put(path, uri)))
+    storage.put_folder(tmp_path / "folder", storage.join(place, "there"), last="a.json")
+    assert order == ["b.bin", "a.json"]
+    assert len(storage.list_files(storage.join(place, "there"))) == 2
+
+
 def test_arrow_sees_the_same_files(place):
     storage.write_bytes(b"12345", storage.join(place, "f"))
     fs, path = storage.arrow_filesystem(storage.join(place, "f"))

@@ -1,10 +1,11 @@
-"""Finding every face in a picture with MediaPipe, at a cost of one look for a plain portrait.
+"""Finding every face in a picture with MediaPipe, at a cost of one look for most plain portraits.
 
 The model sees 192 x 192 pixels and surely finds only faces larger than about a tenth of what it looks
-at. So the whole picture comes first, and one large face settles it. Where nothing or something small
-is found, overlapping tiles are looked at as well: 384 pixels wide, so that heads of 80 pixels are found
-whatever the size of the picture, and 768, 1536, ... for those between. The price of the rule: small
-faces behind a single large one are not looked for.
+at. So the whole picture comes first. Where nothing or something small is found, overlapping tiles are
+looked at as well: 384 pixels wide, so that heads of 80 pixels are found whatever the size of the
+picture, and 768, 1536, ... for those between. Where only large faces are found, the small ones that may
+stand beside them are looked for if the caller asks for it: `dfray.faces.video` does so in the first
+picture of a video and from time to time, and in all others once that has found any.
 
 MediaPipe stands here for the RetinaFace of the papers: its boxes are square and end at the brows, where
 RetinaFace's reach from chin to forehead.
@@ -66,23 +67,26 @@ class FaceFinder:
             self._first = _Model("short", settings)
         self._model = _Model("short" if settings.detector == "short" else "full", settings)
 
-    def find(self, picture: np.ndarray) -> list[Detection]:
-        """The faces in `picture`, uint8 (height, width, 3) RGB, the largest first."""
+    def find(self, picture: np.ndarray, closely: bool = False) -> list[Detection]:
+        """The faces in `picture`, uint8 (height, width, 3) RGB, the largest first.
+
+        Args:
+            closely: look for small faces even where a large one is found.
+        """
         faces = self._first.look(picture) if self._first else []
         if not faces:
-            faces = self._search(picture)
+            faces = self._search(picture, closely)
         return sorted(faces, key=lambda face: face.box[2] * face.box[3], reverse=True)
 
     def close(self) -> None:
         for model in filter(None, (self._first, self._model)):
             model.close()
 
-    def _search(self, picture: np.ndarray) -> list[Detection]:
+    def _search(self, picture: np.ndarray, closely: bool) -> list[Detection]:
         faces = _distinct(self._model.look(picture))
-        longer = max(picture.shape[:2])
-        if faces and all(max(face.box[2:]) >= SURE_RATIO * longer for face in faces):
+        if faces and not closely and not any_small(faces, picture):
             return faces
-        for side in _tile_sides(longer):
+        for side in _tile_sides(max(picture.shape[:2])):
             for x, y in _tiles(picture, side):
                 faces += self._look_at_tile(picture, x, y, side)
         return _distinct(faces)
@@ -95,6 +99,12 @@ class FaceFinder:
             if max(face.box[2:]) >= MIN_IN_TILE_RATIO * side
             and _is_whole(face, (x, y), tile.shape, picture.shape)
         ]
+
+
+def any_small(faces: list[Detection], picture: np.ndarray) -> bool:
+    """Whether one of the faces is too small to be surely seen at first sight."""
+    longer = max(picture.shape[:2])
+    return any(max(face.box[2:]) < SURE_RATIO * longer for face in faces)
 
 
 def _tile_sides(longer: int) -> list[int]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -28,6 +29,8 @@ RECYCLE_AFTER = 300
 """Videos after which a child makes room for a fresh one, as MediaPipe leaks a little."""
 START_LIMIT_S = 300.0
 _COMMAND = (sys.executable, "-P", "-m", "dfray.faces.child")
+_REMARK = re.compile(r"(INFO|WARNING|[IW]\d{4} [\d:.]+ )")
+"""How MediaPipe and TFLite begin what they say in good health, at any time and from any thread."""
 
 
 class SupervisedExtractor:
@@ -198,10 +201,11 @@ class _Child:
         raise _ChildFailure("timed_out", f"nothing came from the decoder for {limit_s:g} s")
 
     def last_words(self) -> str:
-        """The last line that the child wrote, if any, to be put behind a reason."""
+        """The last complaint that the child wrote, if any, to be put behind a reason."""
         self._log.seek(0)
         lines = self._log.read().decode(errors="replace").strip().splitlines()
-        return f" ({lines[-1][:200]})" if lines else ""
+        complaints = [line for line in lines if not _REMARK.match(line)]
+        return f" ({complaints[-1][:200]})" if complaints else ""
 
     def close(self) -> None:
         """Let the child close its detector and end."""

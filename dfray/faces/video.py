@@ -7,12 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from dfray.config import FacesSection
 from dfray.faces.crop import crop_square, cut
+
+if TYPE_CHECKING:
+    from dfray.faces.detect import Detection
+
+CLOSE_LOOK_EVERY = 20
+"""Pictures of a video from one close look to the next, as long as it finds large faces only."""
 
 Status = Literal["ok", "no_face", "unreadable", "crashed", "timed_out"]
 
@@ -109,6 +115,7 @@ class VideoExtractor:
 
         last = Frame(-1, None, "no_face")
         last_image = None
+        look = self._looks()
         with storage.local_copy(uri) as path:
             rate = self._settings.rate_fps
             for picture in sampled_pictures(path, rate, first_frame, on_packet):
@@ -117,16 +124,37 @@ class VideoExtractor:
                     yield Frame(k, time_s, "decode_error", picture.reason)
                     continue
                 if picture.image is not last_image:
-                    last, last_image = self._look(picture.image), picture.image
+                    last, last_image = look(picture.image), picture.image
                 yield replace(last, frame_index=k, time_s=time_s)
 
     def close(self) -> None:
         self._finder.close()
 
-    def _look(self, image: np.ndarray) -> Frame:
+    def _looks(self) -> Callable[[np.ndarray], Frame]:
+        """What looks at one picture of a video after the other.
+
+        A close look takes many times as long as a glance, and most videos show one large face: so it
+        is taken from time to time, and at every picture while there are small faces in the video.
+        """
+        from dfray.faces.detect import any_small
+
+        seen, has_small = 0, False
+
+        def look(image: np.ndarray) -> Frame:
+            nonlocal seen, has_small
+            is_due = seen % CLOSE_LOOK_EVERY == 0
+            found = self._finder.find(image, closely=is_due or has_small)
+            if is_due:
+                has_small = any_small(found, image)
+            seen += 1
+            return self._frame(image, found)
+
+        return look
+
+    def _frame(self, image: np.ndarray, detections: list[Detection]) -> Frame:
         height, width = image.shape[:2]
         faces = []
-        for rank, found in enumerate(self._finder.find(image)):
+        for rank, found in enumerate(detections):
             square = crop_square(found.box, width, height, self._settings.margin_ratio)
             crop = cut(image, square, self._settings.size_px)
             faces.append(Face(rank, found.score, found.box, found.keypoints, square, crop))

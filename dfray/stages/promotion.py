@@ -120,7 +120,7 @@ def _figures_of_version(recipe: Recipe, version: str, verbose: bool) -> Figures:
     store, section = FacesStore(folder.faces), recipe.evaluation
     shared = storage.join(folder.root, "versions", version)  # where every node can read it
     with downloaded_bundle(recipe.registry.model_name, version, tracking_uri(recipe)) as bundle:
-        storage.put_folder(bundle, shared)
+        storage.put_folder(bundle, shared, last="bundle.json")
     with session(recipe.cluster, verbose=verbose):
         scores = score_split(recipe, shared)
     by_video = video_scores(scores, store.summaries([section.split]))

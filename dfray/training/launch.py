@@ -121,7 +121,7 @@ def train_detector(
         raise explain(error, TrainingError, "Training failed", mend) from error
     best, _ = min(result.best_checkpoints, key=lambda found: found[1]["selection_loss"])
     with best.as_directory() as path:
-        storage.put_folder(f"{path}/bundle", folder.model)
+        storage.put_folder(f"{path}/bundle", folder.model, last="bundle.json")
     return result.return_value
 
 

@@ -67,6 +67,15 @@ def test_one_large_face_costs_one_look(finder: FaceFinder, monkeypatch: pytest.M
     assert np.allclose(nose, (705, 375), atol=40)
 
 
+def test_small_faces_beside_a_large_one_are_found_at_a_close_look(finder: FaceFinder) -> None:
+    picture = background(1280, 720)
+    paste(picture, draw_head(1, 400), 100, 150)
+    small = [(700, 100), (900, 400), (1100, 600)]
+    for seed, (x, y) in enumerate(small):
+        paste(picture, draw_head(seed + 2, 80), x, y)
+    assert matched(finder.find(picture, closely=True), small, 80) == 3
+
+
 def test_a_small_face_is_looked_for_closely_and_found_once(
     finder: FaceFinder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

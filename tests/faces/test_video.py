@@ -14,6 +14,7 @@ from dfray.faces.crop import crop_square
 from dfray.faces.detect import Detection
 from dfray.faces.video import VideoExtractor
 from tests.helpers.clips import moving_noise, talking_head, write_clip
+from tests.helpers.heads import background, draw_head, paste
 
 
 @pytest.fixture(scope="module")
@@ -67,9 +68,9 @@ def test_a_still_picture_is_looked_at_once(
     looks: list[int] = []
     find = extractor._finder.find
 
-    def counted(image: np.ndarray) -> list[Detection]:
+    def counted(image: np.ndarray, closely: bool) -> list[Detection]:
         looks.append(1)
-        return find(image)
+        return find(image, closely)
 
     monkeypatch.setattr(extractor._finder, "find", counted)
     path = write_clip(tmp_path / "still.mp4", talking_head(3), times_s=[0, 0.1, 5.1])
@@ -90,3 +91,31 @@ def test_size_and_margin_are_as_set(tmp_path: Path) -> None:
     (face,) = frames[0].faces
     assert face.image.shape == (64, 64, 3)
     assert face.crop[2] == round(max(face.box[2:]))
+
+
+def test_small_faces_beside_a_large_one_are_found_in_every_frame(
+    extractor: VideoExtractor, tmp_path: Path
+) -> None:
+    picture = background(1280, 720)
+    paste(picture, draw_head(1, 420), 100, 150)
+    for seed, x in ((2, 700), (3, 900), (4, 1100)):
+        paste(picture, draw_head(seed, 80), x, 300)
+    path = write_clip(tmp_path / "crowd.mp4", [picture] * 3, fps=1)
+    frames = list(extractor.extract(str(path)))
+    assert [len(frame.faces) for frame in frames] == [4, 4, 4]
+
+
+def test_a_portrait_is_looked_at_closely_once_in_twenty_frames(
+    extractor: VideoExtractor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    close_looks: list[bool] = []
+    find = extractor._finder.find
+
+    def noted(image: np.ndarray, closely: bool) -> list[Detection]:
+        close_looks.append(closely)
+        return find(image, closely)
+
+    monkeypatch.setattr(extractor._finder, "find", noted)
+    path = write_clip(tmp_path / "head.mp4", talking_head(22), fps=1)
+    assert len(list(extractor.extract(str(path)))) == 22
+    assert [k for k, closely in enumerate(close_looks) if closely] == [0, 20]
