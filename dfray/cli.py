@@ -172,12 +172,20 @@ def train(
     recipe: RecipeName,
     overrides: Overrides = None,
     print_recipe: PrintRecipe = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Tell the model, sample, memory and time; do not train."),
+    ] = False,
     verbose: Verbose = False,
 ) -> None:
     """Train on the faces (the first epoch from the running extraction, if the recipe says so)."""
     from dfray import render, stages
 
-    render.history(stages.train(_recipe(recipe, overrides, print_recipe), verbose=verbose))
+    chosen = _recipe(recipe, overrides, print_recipe)
+    if dry_run:
+        render.training_plan(stages.plan_training(chosen))
+    else:
+        render.history(stages.train(chosen, verbose=verbose))
 
 
 @app.command()
@@ -261,7 +269,7 @@ def score(
     ] = None,
     tracking_uri: Annotated[
         str | None,
-        typer.Option(envvar="MLFLOW_TRACKING_URI", help="Default: sqlite in ./runs/mlflow.db."),
+        typer.Option(help="Default: MLFLOW_TRACKING_URI, or sqlite in ./runs/mlflow.db."),
     ] = None,
     as_json: AsJson = False,
     verbose: Verbose = False,

@@ -205,7 +205,9 @@ class GatesSection(Section):
 class RegistrySection(Section):
     """MLflow: where runs and models are kept."""
 
-    tracking_uri: str | None = Field(None, description="none: sqlite beside the run")
+    tracking_uri: str | None = Field(
+        None, description="none: MLFLOW_TRACKING_URI of the environment, or sqlite beside the run"
+    )
     experiment: str = "dfray"
     model_name: str = "deepfake-detector"
     gates: GatesSection = GatesSection()

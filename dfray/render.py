@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import asdict
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from dfray.evaluation.metrics import Estimate, Metrics
     from dfray.registry.history import Decision
     from dfray.registry.score import FileScore
-    from dfray.stages import RunResult
+    from dfray.stages import RunResult, TrainingPlan
+    from dfray.training.estimate import TrainingEstimate
 
 console = Console(soft_wrap=True)
 _NUMBERS = ("videos", "frames", "faces")
@@ -76,6 +78,64 @@ def history(figures: list[dict[str, float]]) -> None:
             "kept" if epoch is best else "",
         )
     console.print(table)
+
+
+def training_plan(plan: TrainingPlan) -> None:
+    """What `dfray train --dry-run` tells: a line for each thing that a run needs."""
+    recipe, estimate = plan.recipe, plan.estimate
+    cost, section, schedule = estimate.cost, recipe.training, estimate.schedule
+    gpus = "one for each worker, if the cluster has any" if plan.gpus is None else str(plan.gpus)
+    lines = [
+        (
+            "model",
+            f"{recipe.model.backbone} at {recipe.model.size_px} px, D = {cost.embedding_dim}",
+        ),
+        (
+            "parameters",
+            f"{cost.trainable:,} of {cost.parameters:,} are trained "
+            f"({cost.trainable / cost.parameters:.3%})",
+        ),
+    ]
+    for split, (real, fake) in plan.sample.items():
+        lines.append((f"{split} sample", f"{real + fake:,} faces ({real:,} real, {fake:,} fake)"))
+    lines.append(("counts", plan.source))
+    if schedule:
+        steps = f"{section.epochs} epochs x {estimate.steps_per_epoch:,} steps of "
+        lines += [
+            ("steps", steps + f"{recipe.batches.batch_size} faces = {schedule.total_steps:,}"),
+            (
+                "learning rate",
+                f"{schedule.warmup_steps:,} steps up to {schedule.lr:g}, then down to "
+                f"{schedule.min_lr:g} along a cosine",
+            ),
+        ]
+    kept, state = estimate.kept_bytes / 2**30, estimate.state_bytes / 2**30
+    lines += [
+        (
+            "memory",
+            f"{kept + state:.2f} GiB a worker: {state:.2f} weights, gradients and moments, "
+            f"{kept:.2f} activations in float32 (in bf16 about half)",
+        ),
+        (
+            "CPUs",
+            f"{sum(plan.cpus.values())} at once: "
+            + ", ".join(f"{count} {name}" for name, count in plan.cpus.items()),
+        ),
+        ("GPUs", gpus),
+        ("time", _time(estimate)),
+    ]
+    for name, what in lines:
+        console.print(f"{name:<13} {what}", markup=False, highlight=False)
+
+
+def _time(estimate: TrainingEstimate) -> str:
+    if estimate.seconds is None:
+        return "not known without the sample"
+    gflops = estimate.flops_per_s / 1e9
+    return (
+        f"about {timedelta(seconds=round(estimate.seconds))} for the steps, on machines like this "
+        f"one ({gflops:,.0f} GFLOP/s a worker, two fifths of a matrix product)"
+    )
 
 
 def evaluation(metrics: Metrics) -> None:

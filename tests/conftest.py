@@ -11,6 +11,7 @@ import pytest
 # Before anything imports Ray: an explicit mode, no token files in the home folder of who tests.
 os.environ.setdefault("RAY_AUTH_MODE", "disabled")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.pop("MLFLOW_TRACKING_URI", None)
 
 
 @pytest.fixture(scope="session")

@@ -34,13 +34,14 @@ _ENVIRONMENT = {
 
 
 def resolve_tracking_uri(section: RegistrySection, work_dir: str) -> str:
-    """The URI of the tracking server, or of a database file under `work_dir` if none is named.
+    """Where runs and models are kept: the recipe's URI, or else the environment's MLFLOW_TRACKING_URI, or
+    else a database file under `work_dir`.
 
     Raises:
         UserError: the URI is of a kind that is not supported, or `work_dir` is remote and none is
             named (sqlite needs a local disk).
     """
-    uri = section.tracking_uri
+    uri = section.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or None
     if uri is None:
         if storage.is_remote(work_dir):
             raise UserError(
@@ -58,7 +59,7 @@ def resolve_tracking_uri(section: RegistrySection, work_dir: str) -> str:
             )
         return uri
     raise UserError(
-        f"registry.tracking_uri is {uri!r}.",
+        f"registry.tracking_uri (or MLFLOW_TRACKING_URI) is {uri!r}.",
         "Give http(s)://host:port of an MLflow server, or sqlite:////path/mlflow.db.",
     )
 

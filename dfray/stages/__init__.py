@@ -13,16 +13,19 @@ it at once, so that a road that was cut off is walked on by calling `run` again.
 
 from dfray.stages.data import build, check_manifest, extract
 from dfray.stages.learning import evaluate, train
+from dfray.stages.planning import TrainingPlan, plan_training
 from dfray.stages.promotion import history, promote, register, rollback, score
 from dfray.stages.road import RunResult, run
 
 __all__ = [
     "RunResult",
+    "TrainingPlan",
     "build",
     "check_manifest",
     "evaluate",
     "extract",
     "history",
+    "plan_training",
     "promote",
     "register",
     "rollback",

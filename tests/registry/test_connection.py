@@ -26,6 +26,13 @@ def test_the_default_lies_under_the_work_dir(tmp_path: Path, monkeypatch: pytest
     assert artifact_root(uri) == (tmp_path / "my runs" / "mlartifacts").as_uri()
 
 
+def test_the_environment_names_a_server_where_the_recipe_does_not(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow:5000")
+    assert resolve_tracking_uri(RegistrySection(), "s3://b/runs") == "http://mlflow:5000"
+    named = RegistrySection(tracking_uri="http://other:5000")
+    assert resolve_tracking_uri(named, "s3://b/runs") == "http://other:5000"
+
+
 def test_a_server_keeps_its_own_artifacts():
     uri = resolve_tracking_uri(RegistrySection(tracking_uri="https://mlflow:5000"), "s3://b/runs")
     assert uri == "https://mlflow:5000"

@@ -1,0 +1,114 @@
+"""What training a recipe will take, told without training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from dfray import storage
+from dfray.batches.sample import quotas, sample_faces
+from dfray.config import Recipe
+from dfray.datasets.manifest import read_manifest
+from dfray.errors import DfrayError
+from dfray.faces.plan import expected_faces
+from dfray.faces.shards import FacesStore
+from dfray.run_folder import RunFolder
+from dfray.stages.data import check_manifest, count_done
+
+if TYPE_CHECKING:
+    from dfray.training.estimate import TrainingEstimate
+
+Counts = dict[str, tuple[int, int]]
+"""split -> (real faces, fake faces) of its sample"""
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """A training run as it would be.
+
+    Attributes:
+        sample: faces an epoch takes; empty if the manifest cannot be had.
+        source: where the counts are from, or why there are none.
+        estimate: the network, the steps, memory and time.
+        cpus: what needs CPUs all at once -> how many.
+        gpus: None: as many as there are workers, if the cluster has any.
+    """
+
+    recipe: Recipe
+    sample: Counts
+    source: str
+    estimate: TrainingEstimate
+    cpus: dict[str, int]
+    gpus: int | None
+
+
+def plan_training(recipe: Recipe) -> TrainingPlan:
+    """Plan without training: nothing is extracted, no weight is loaded and no Ray is started.
+
+    Raises:
+        RecipeError: the network cannot be built as asked.
+    """
+    from dfray.training.estimate import estimate_training
+
+    section = recipe.training
+    sample, source, streams = _sample(recipe)
+    cpus = {"train workers": section.num_workers * section.cpus_per_worker}
+    if streams:
+        cpus["extraction"] = recipe.cluster.extract_workers or 1
+    faces = sum(sample["train"]) if sample else None
+    return TrainingPlan(
+        recipe=recipe,
+        sample=sample,
+        source=source,
+        estimate=estimate_training(recipe, 2, faces),
+        cpus=cpus,
+        gpus={True: section.num_workers, False: 0, None: None}[section.use_gpu],
+    )
+
+
+def _sample(recipe: Recipe) -> tuple[Counts, str, bool]:
+    """The counts, where they are from, and whether the first epoch will be streamed."""
+    store = FacesStore(RunFolder(recipe).faces)
+    try:
+        videos = _videos(recipe)
+        missing = videos.num_rows - count_done(store, videos)
+        if not missing:
+            return _extracted(store, recipe), "of the extracted faces", False
+        source = f"expected from durations; {missing:,} videos are not yet extracted"
+        return _expected(videos, recipe), source, recipe.batches.stream_first_epoch
+    except DfrayError as error:
+        return {}, f"not known: {error}", recipe.batches.stream_first_epoch
+
+
+def _videos(recipe: Recipe) -> pa.Table:
+    """The run's manifest, or what it would be; the run's folder is left unclaimed."""
+    written = RunFolder(recipe).manifest
+    if storage.exists(written):
+        return read_manifest(written)
+    return check_manifest(recipe).videos
+
+
+def _extracted(store: FacesStore, recipe: Recipe) -> Counts:
+    return {
+        name: _by_class(sample_faces(store.summaries([name]), name, recipe.batches).label)
+        for name in ("train", "val")
+    }
+
+
+def _expected(videos: pa.Table, recipe: Recipe) -> Counts:
+    counts = {}
+    splits = np.asarray(videos["split"].to_pylist())
+    for name in ("train", "val"):
+        rows = videos.filter(pa.array(splits == name))
+        label = rows["label"].to_numpy()
+        dataset = np.asarray(rows["dataset"].to_pylist())
+        quota = quotas(dataset, label, expected_faces(rows, recipe.faces), recipe.batches.sampling)
+        counts[name] = _by_class(np.repeat(label, quota))
+    return counts
+
+
+def _by_class(label: np.ndarray) -> tuple[int, int]:
+    return int((label == 0).sum()), int((label != 0).sum())

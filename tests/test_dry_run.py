@@ -1,0 +1,90 @@
+"""`dfray train --dry-run`: what a run will take is told, nothing is done, nothing is written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dfray import render, stages
+from dfray.config import CorpusSection, Recipe
+from dfray.datasets.manifest import Manifest, write_manifest
+from dfray.errors import RecipeError
+from dfray.run_folder import RunFolder
+from dfray.tables import VIDEOS
+from tests.helpers.corpus import write_corpus
+from tests.helpers.rows import fake_row, video_row, write_store
+
+SPLITS = ("train", "train", "val", "test")
+SMALL = {"backbone": "test_resnet", "size_px": 32}
+
+
+def recipe(folder: Path, **sections: object) -> Recipe:
+    return Recipe(
+        name="small",
+        work_dir=str(folder / "runs"),
+        corpora=[CorpusSection(reader="folder", root=str(folder / "corpus"), dataset="toy")],
+        batches={"batch_size": 4},
+        **{"model": SMALL} | sections,
+    )
+
+
+def test_a_sample_is_expected_from_the_durations(tmp_path: Path) -> None:
+    write_corpus(tmp_path / "corpus", 8, splits=SPLITS)
+    plan = stages.plan_training(recipe(tmp_path))
+    assert set(plan.sample) == {"train", "val"}
+    real, fake = plan.sample["train"]
+    assert real > 0
+    assert fake > 0
+    assert plan.estimate.steps_per_epoch == (real + fake) // 4
+    assert "8 videos are not yet extracted" in plan.source
+    assert not (tmp_path / "runs").exists()
+
+
+def test_extracted_faces_are_counted(tmp_path: Path) -> None:
+    chosen = recipe(tmp_path)
+    videos = [
+        make(f"{split}-{make.__name__}", split=split)
+        for split in ("train", "val")
+        for make in (video_row, fake_row)
+    ]
+    crops = [np.zeros((32, 32, 3), np.uint8)] * 6
+    write_store(RunFolder(chosen).faces, [(video, crops) for video in videos], chosen.faces)
+    write_manifest(Manifest(VIDEOS.from_rows(videos), [], {}), RunFolder(chosen).manifest)
+    plan = stages.plan_training(chosen)
+    assert plan.sample == {"train": (6, 6), "val": (6, 6)}
+    assert plan.source == "of the extracted faces"
+    assert plan.cpus == {"train workers": 1}
+
+
+def test_a_corpus_that_is_not_there_leaves_the_counts_open(tmp_path: Path) -> None:
+    plan = stages.plan_training(recipe(tmp_path))
+    assert plan.sample == {}
+    assert plan.source.startswith("not known: ")
+    assert plan.estimate.seconds is None
+
+
+def test_a_network_that_cannot_be_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="resnet10"):
+        stages.plan_training(recipe(tmp_path, model={"backbone": "resnet10"}))
+
+
+def test_the_cpus_of_the_stream_are_counted(tmp_path: Path) -> None:
+    write_corpus(tmp_path / "corpus", 8, splits=SPLITS)
+    batches = {"batch_size": 4, "stream_first_epoch": True}
+    training = {"num_workers": 2, "cpus_per_worker": 3, "use_gpu": True}
+    streamed = Recipe.model_validate(
+        recipe(tmp_path).model_dump() | {"batches": batches, "training": training}
+    )
+    plan = stages.plan_training(streamed)
+    assert plan.cpus == {"train workers": 6, "extraction": 1}
+    assert plan.gpus == 2
+
+
+def test_every_need_has_its_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_corpus(tmp_path / "corpus", 8, splits=SPLITS)
+    render.training_plan(stages.plan_training(recipe(tmp_path)))
+    told = [line.split("  ")[0].strip() for line in capsys.readouterr().out.splitlines()]
+    for name in ("model", "parameters", "train sample", "steps", "memory", "CPUs", "GPUs", "time"):
+        assert any(line.startswith(name) for line in told), name

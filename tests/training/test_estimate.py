@@ -1,0 +1,61 @@
+"""What a run needs is counted before it starts, without a weight."""
+
+from __future__ import annotations
+
+import pytest
+
+from dfray.config import CorpusSection, ModelSection, Recipe
+from dfray.models.backbone import build_detector
+from dfray.training.estimate import NetworkCost, estimate_training, matmul_flops_per_s
+
+SMALL = ModelSection(backbone="resnet10t", size_px=64)
+
+
+def recipe(**sections: object) -> Recipe:
+    corpora = [CorpusSection(reader="folder", root="clips")]
+    return Recipe(name="t", corpora=corpora, model=SMALL, **sections)
+
+
+def test_parameters_and_embedding_are_those_of_the_network() -> None:
+    cost = NetworkCost.of(SMALL, 2)
+    detector = build_detector(SMALL, 2)
+    assert cost.parameters == sum(p.numel() for p in detector.parameters())
+    assert cost.embedding_dim == detector.embedding_dim
+
+
+def test_a_vit_b_takes_the_operations_known_of_it() -> None:
+    """17.6 G multiply-adds at 224 px (arXiv 2010.11929 and timm's own tables)."""
+    cost = NetworkCost.of(ModelSection(), 2)
+    assert cost.forward_flops == pytest.approx(2 * 17.6e9, rel=0.02)
+    assert cost.parameters == pytest.approx(85.8e6, rel=0.01)
+
+
+def test_what_is_kept_grows_with_the_pixels() -> None:
+    double = NetworkCost.of(SMALL.model_copy(update={"size_px": 128}), 2)
+    assert double.kept_bytes == pytest.approx(4 * NetworkCost.of(SMALL, 2).kept_bytes, rel=0.05)
+
+
+def test_steps_and_schedule_follow_from_the_sample() -> None:
+    known = estimate_training(recipe(), 2, 6_450)
+    assert known.steps_per_epoch == 100  # of 64 faces; the rest is left
+    assert known.schedule is not None
+    assert (known.schedule.warmup_steps, known.schedule.total_steps) == (500, 3000)
+    assert known.seconds is not None
+    assert known.seconds > 0
+
+
+def test_an_unknown_sample_leaves_the_time_open() -> None:
+    unknown = estimate_training(recipe(), 2, None)
+    assert (unknown.schedule, unknown.seconds, unknown.steps_per_epoch) == (None, None, 0)
+    assert unknown.state_bytes == 16 * unknown.cost.parameters
+
+
+def test_more_workers_each_hold_less_of_the_batch() -> None:
+    one = estimate_training(recipe(), 2, 640)
+    two = estimate_training(recipe(training={"num_workers": 2}), 2, 640)
+    assert two.kept_bytes == one.kept_bytes / 2
+    assert two.state_bytes == one.state_bytes
+
+
+def test_the_speed_of_a_matrix_product_is_measured() -> None:
+    assert 1e8 < matmul_flops_per_s() < 1e16
