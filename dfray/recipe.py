@@ -1,7 +1,10 @@
 """Read a recipe from YAML, with overrides from the command line; say where a mistake stands.
 
-A recipe is named by a path, or by the name of one that comes with dfray (jobs/recipes). A mistake is told
-with its path in the recipe, the nearest valid name, and the file and line (or the override) it comes from.
+A recipe is named by a path, or by the name of one that comes with dfray (jobs/recipes). It may extend
+others: `extends: NAME` or `extends: [NAME, ...]`, each on top of the one before it, the file's own keys on
+top of all; sections are merged key by key, lists and values replaced. A file whose name begins with _
+is a part for others to extend, no recipe. A mistake is told with its path in the recipe, the nearest
+valid name, and the file and line (or the override) it comes from.
 """
 
 from __future__ import annotations
@@ -19,6 +22,8 @@ from dfray.config import Recipe
 from dfray.errors import RecipeError
 
 Location = tuple[str | int, ...]
+Files = list[tuple[str, yaml.Node | None]]
+"""What a recipe was read from, the topmost file first: path and parsed nodes."""
 
 
 def load_recipe(name_or_path: str, overrides: list[str] | None = None) -> Recipe:
@@ -31,22 +36,14 @@ def load_recipe(name_or_path: str, overrides: list[str] | None = None) -> Recipe
     Raises:
         RecipeError: no such recipe, not YAML, an unknown key, a wrong type or value.
     """
-    path = _find(name_or_path)
-    text = storage.read_bytes(path).decode()
-    try:
-        root = yaml.compose(text)
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise RecipeError(f"{path} is not valid YAML: {error}.") from error
-    if not isinstance(values, dict):
-        raise RecipeError(f"{path} is not a recipe: it holds no keys.", "See jobs/recipes.")
+    values, files = _read(_find(name_or_path))
     origins: dict[Location, str] = {}
     for override in overrides or []:
         origins[_apply(values, override)] = f"override {override!r}"
     try:
         return Recipe.model_validate(values)
     except ValidationError as error:
-        told = [_tell(item, path, root, origins) for item in error.errors()]
+        told = [_tell(item, files, origins) for item in error.errors()]
         raise RecipeError("\n".join(told)) from None
 
 
@@ -64,12 +61,47 @@ def recipe_folder() -> Path:
 
 
 def named_recipes() -> list[str]:
-    return sorted(path.stem for path in recipe_folder().glob("*.yaml"))
+    return sorted(path.stem for path in recipe_folder().glob("[!_]*.yaml"))
 
 
-def _find(name_or_path: str) -> str:
+def _read(path: str, inner: tuple[str, ...] = ()) -> tuple[dict[str, Any], Files]:
+    """The values of the file at `path` on top of those that it extends, and all the files, it first."""
+    if path in inner:
+        raise RecipeError(f"{path} extends itself, by way of {' and '.join(inner)}.")
+    text = storage.read_bytes(path).decode()
+    try:
+        root, own = yaml.compose(text), yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"{path} is not valid YAML: {error}.") from error
+    if not isinstance(own, dict):
+        raise RecipeError(f"{path} is not a recipe: it holds no keys.", "See jobs/recipes.")
+    extended = own.pop("extends", [])
+    values: dict[str, Any] = {}
+    files: Files = []
+    for name in [extended] if isinstance(extended, str) else extended:
+        there, theirs = _read(_find(str(name), beside=path), (*inner, path))
+        values, files = _merged(values, there), theirs + files
+    return _merged(values, own), [(path, root), *files]
+
+
+def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """`above` on top of `below`: sections key by key, everything else replaced."""
+    merged = dict(below)
+    for key, value in above.items():
+        there = merged.get(key)
+        if isinstance(there, dict) and isinstance(value, dict):
+            merged[key] = _merged(there, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _find(name_or_path: str, beside: str | None = None) -> str:
+    """A file of that path, also relative to the file `beside`, or a recipe that comes with dfray."""
     if storage.is_remote(name_or_path) or Path(name_or_path).is_file():
         return name_or_path
+    if beside and not storage.is_remote(beside) and Path(beside).with_name(name_or_path).is_file():
+        return str(Path(beside).with_name(name_or_path))
     inside = recipe_folder() / f"{name_or_path}.yaml"
     if inside.is_file():
         return str(inside)
@@ -107,12 +139,12 @@ def _apply(values: dict[str, Any], override: str) -> Location:
     return location
 
 
-def _tell(item: Any, path: str, root: yaml.Node | None, origins: dict[Location, str]) -> str:
+def _tell(item: Any, files: Files, origins: dict[Location, str]) -> str:
     """One pydantic error as one line."""
     location: Location = item["loc"]
     dotted = ".".join(map(str, location))
     origin = [told for at, told in origins.items() if location and at[: len(location)] == location]
-    where = origin[0] if origin else f"{path}:{_line_of(root, location)}"
+    where = origin[0] if origin else _place(files, location)
     if item["type"] == "extra_forbidden":
         return f"{where}: unknown key {dotted}.{_nearest(location)}"
     if item["type"] == "missing":
@@ -151,19 +183,28 @@ def _sections_in(annotation: Any) -> list[type[BaseModel]]:
     return [section for part in get_args(annotation) for section in _sections_in(part)]
 
 
-def _line_of(node: yaml.Node | None, location: Location) -> int:
-    """Line of the deepest key of `location` that the file has."""
+def _place(files: Files, location: Location) -> str:
+    """file:line of the deepest key of `location`, in the topmost of the files that has most of it."""
+    found = [(path, *_line_of(root, location)) for path, root in files]
+    path, line, _ = max(found, key=lambda place: place[2])
+    return f"{path}:{line}"
+
+
+def _line_of(node: yaml.Node | None, location: Location) -> tuple[int, int]:
+    """Line of the deepest key of `location` that the file has, and how deep that is."""
     line = node.start_mark.line + 1 if node else 1
-    for part in location:
+    for depth, part in enumerate(location):
         if isinstance(node, yaml.MappingNode):
             found = [(key, value) for key, value in node.value if key.value == part]
             if not found:
-                return line
+                return line, depth
             key, node = found[0]
             line = key.start_mark.line + 1
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
+        elif (
+            isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value)
+        ):
             node = node.value[part]
             line = node.start_mark.line + 1
         else:
-            return line
-    return line
+            return line, depth
+    return line, len(location)

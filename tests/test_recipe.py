@@ -54,6 +54,49 @@ def test_a_mistake_is_told_with_its_path_and_line(write, text, message):
         load_recipe(write(text))
 
 
+class TestExtending:
+    """`extends` lays a file's own keys on top of other recipes."""
+
+    @pytest.fixture
+    @staticmethod
+    def folder(tmp_path):
+        (tmp_path / "base.yaml").write_text(MINIMAL + "training: {epochs: 5, lr: 0.1}\n")
+        (tmp_path / "_quick.yaml").write_text("training:\n  epochs: 1\nfaces: {size_px: 64}\n")
+        return tmp_path
+
+    def read(self, folder, text):
+        (folder / "own.yaml").write_text(text)
+        return load_recipe(str(folder / "own.yaml"))
+
+    def test_sections_are_merged_key_by_key_the_later_on_top(self, folder):
+        own = "name: own\nextends: [base.yaml, _quick.yaml]\nfaces: {size_px: 32}\n"
+        recipe = self.read(folder, own)
+        assert (recipe.name, recipe.training.epochs, recipe.training.lr) == ("own", 1, 0.1)
+        assert recipe.faces.size_px == 32
+        assert recipe.corpora[0].root == "/videos"
+
+    def test_lists_are_replaced(self, folder):
+        own = "extends: base.yaml\nname: own\ncorpora: [{reader: csv, root: list.csv}]\n"
+        assert [corpus.reader for corpus in self.read(folder, own).corpora] == ["csv"]
+
+    def test_a_mistake_is_told_in_the_file_that_makes_it(self, folder):
+        (folder / "_quick.yaml").write_text("# a part\ntraining:\n  epochs: none\n")
+        with pytest.raises(RecipeError, match=r"_quick.yaml:3: training.epochs"):
+            self.read(folder, "extends: [base.yaml, _quick.yaml]\nname: own\n")
+
+    def test_a_recipe_that_comes_with_dfray_can_be_extended_by_name(self, folder):
+        assert self.read(folder, "extends: demo\nname: own\n").model.backbone == "resnet10t"
+
+    def test_one_that_is_not_there_or_extends_itself_is_refused(self, folder):
+        with pytest.raises(RecipeError, match="No recipe is called 'dem'"):
+            self.read(folder, "extends: dem\nname: own\n")
+        with pytest.raises(RecipeError, match="extends itself"):
+            self.read(folder, "extends: own.yaml\nname: own\n")
+
+    def test_parts_are_no_recipes(self):
+        assert not any(name.startswith("_") for name in named_recipes())
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [
