@@ -109,6 +109,11 @@ class BatchesSection(Section):
     sampling: Literal["balanced", "all"] = Field(
         "balanced", description="balanced: arXiv 2508.19730 section 4.1; all: every face"
     )
+    labels: Literal["binary", "category", "dataset"] = Field(
+        "binary",
+        description="classes to learn: real and fake; real, FS and RE; or real and the fakes of "
+        "each dataset (arXiv 2508.19730 section 3.4)",
+    )
     stream_first_epoch: bool = Field(
         False, description="feed the first epoch from the running extraction"
     )
@@ -143,16 +148,66 @@ class ModelSection(Section):
 
 
 class TripletSection(Section):
-    """Batch-all triplet loss on raw Euclidean distances (arXiv 2508.19730 section 3.3)."""
+    """Triplet loss on raw Euclidean distances (arXiv 2508.19730 section 3.3).
 
-    weight: Annotated[float, Field(ge=0)] = Field(0.0, description="w; 0 leaves the term out")
+    The paper tuned w and m and publishes neither.
+    """
+
+    strategy: Literal["batch_all", "batch_hard", "easy_positive"] = Field(
+        "batch_all",
+        description="BA: all active triplets; HP-HN: hardest positive and negative of each anchor; "
+        "EP-HN: easiest positive, hardest negative",
+    )
+    weight: Annotated[float, Field(ge=0)] | Literal["balance"] = Field(
+        0.0,
+        description="w; 0 leaves the term out; balance: cross-entropy over triplet loss, measured "
+        "over the first steps and then constant",
+    )
+    balance_steps: Count = Field(
+        50, description="steps over which balance measures; the first epoch's at most"
+    )
     margin: Annotated[float, Field(ge=0)] = Field(1.0, description="m, in embedding units")
 
 
-class ObjectiveSection(Section):
-    """Softmax cross-entropy plus w times the triplet term."""
+class HypersphereSection(Section):
+    """Terms on L2-normalised embeddings (arXiv 2503.19683, after arXiv 2005.10242)."""
 
+    alignment: Annotated[float, Field(ge=0)] = Field(
+        0.0, description="weight of the mean squared distance within classes; 0 leaves it out"
+    )
+    uniformity: Annotated[float, Field(ge=0)] = Field(
+        0.0, description="weight of the log mean Gaussian potential of all pairs; 0 leaves it out"
+    )
+    slerp: bool = Field(
+        False,
+        description="in training replace each embedding by a random point on the arc to another "
+        "of its class",
+    )
+
+
+class MetricSection(Section):
+    """A loss of pytorch-metric-learning on the embeddings of the global batch."""
+
+    name: str = Field(description="such as ArcFaceLoss, SupConLoss or ProxyAnchorLoss")
+    options: dict[str, Any] = Field(
+        {},
+        description="the loss's own keywords; num_classes and embedding_size follow from the model",
+    )
+    weight: Positive = 1.0
+    lr_scale: Positive = Field(
+        1.0, description="learning rate of the loss's own parameters over training.lr"
+    )
+
+
+class ObjectiveSection(Section):
+    """Softmax cross-entropy plus weighted terms on the embeddings."""
+
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0, description="share of the target spread over all classes, in training"
+    )
     triplet: TripletSection = TripletSection()
+    hypersphere: HypersphereSection = HypersphereSection()
+    metric: MetricSection | None = None
 
 
 class TrainingSection(Section):
@@ -249,6 +304,15 @@ class Recipe(Section):
             raise ValueError(
                 f"batches.batch_size {batch} is the global batch and must be a multiple of "
                 f"training.num_workers {workers}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _slerp_has_a_head(self) -> Recipe:
+        if self.objective.hypersphere.slerp and self.model.embedding == "pooled":
+            raise ValueError(
+                "objective.hypersphere.slerp makes new features for the head, which does not take "
+                "model.embedding pooled: use pre_logits"
             )
         return self
 

@@ -5,6 +5,7 @@ clips/             the demo's generated videos
 manifest.parquet   VIDEOS
 faces/             FACES, OUTCOMES and SUMMARIES in shards
 train/             Ray Train's checkpoints
+not_finite/        batches whose loss was not finite, one .npz for each step and worker
 model/             the bundle of the best epoch
 evaluation/        scores.parquet, metrics.json, metrics.md, report.html
 """
@@ -33,6 +34,7 @@ class RunFolder:
         self.clips = storage.join(self.root, "clips")
         self.manifest = storage.join(self.root, "manifest.parquet")
         self.faces = storage.join(self.root, "faces")
+        self.not_finite = storage.join(self.root, "not_finite")
         self.model = storage.join(self.root, "model")
         self.evaluation = storage.join(self.root, "evaluation")
         self.scores = storage.join(self.evaluation, "scores.parquet")

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dfray.batches.labels import BINARY, LabelScheme
 from dfray.config import BatchesSection
 from dfray.errors import ManifestError
 from dfray.tables import REAL
@@ -57,11 +58,18 @@ def quotas(
     return quota
 
 
-def sample_faces(summaries: pa.Table, split: str, section: BatchesSection) -> Sample:
+def sample_faces(
+    summaries: pa.Table, split: str, section: BatchesSection, classes: LabelScheme = BINARY
+) -> Sample:
     """Choose the faces of `split` from SUMMARIES.
 
+    The balance is of real and fake, whatever the scheme of the labels.
+
+    Args:
+        classes: what the labels of the sample count.
+
     Raises:
-        ManifestError: the split has no face, or faces of one class only.
+        ManifestError: the split has no face, only real or only fake ones, or a video of no class.
     """
     table = summaries.filter(
         pc.and_(pc.equal(summaries["split"], split), pc.greater(summaries["n_faces"], 0))
@@ -85,7 +93,7 @@ def sample_faces(summaries: pa.Table, split: str, section: BatchesSection) -> Sa
         shards=encoded.dictionary.to_pylist(),
         shard=encoded.indices.to_numpy().astype(np.int32)[video],
         row=table["first_row"].to_numpy()[video] + spread,
-        label=label[video],
+        label=classes.index(table)[video],
     )
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from dfray.batches.labels import BINARY, LabelScheme
 from dfray.batches.reader import Batch
 from dfray.batches.sample import quotas
 from dfray.config import BatchesSection, FacesSection
@@ -47,9 +48,15 @@ class FacesStream:
     """The share of one worker in a stream of FACES; can be run through once."""
 
     def __init__(
-        self, shard: ray.data.DataIterator, section: BatchesSection, *, world_size: int, seed: int
+        self,
+        shard: ray.data.DataIterator,
+        section: BatchesSection,
+        *,
+        world_size: int,
+        seed: int,
+        classes: LabelScheme = BINARY,
     ) -> None:
-        self.shard, self.section, self.seed = shard, section, seed
+        self.shard, self.section, self.seed, self.classes = shard, section, seed, classes
         self.batch_size = section.batch_size // world_size
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
@@ -63,7 +70,8 @@ class FacesStream:
         full = min(4 * self.batch_size, largest)
         pool: list[tuple[np.ndarray, int]] = []
         for table in self.shard.iter_batches(batch_size=None, batch_format="pyarrow"):
-            for image, label in zip(decode_images(table), table["label"].to_pylist(), strict=True):
+            labels = self.classes.index(table).tolist()
+            for image, label in zip(decode_images(table), labels, strict=True):
                 pool.append((image.copy(), label))  # a view would hold on to the whole block
                 if len(pool) == full:
                     yield _draw(pool, self.batch_size, rng)

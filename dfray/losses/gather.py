@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def gather(local: Tensor) -> Tensor:
@@ -38,3 +38,17 @@ class _Gather(torch.autograd.Function):
     def backward(_ctx: Any, *gradients: Tensor) -> Tensor:
         workers, rank = dist.get_world_size(), dist.get_rank()
         return gradients[0].chunk(workers)[rank] * workers
+
+
+def average_gradients(module: nn.Module) -> None:
+    """Give every worker the mean of the gradients of `module`'s parameters, in place.
+
+    For parameters outside DistributedDataParallel that see the gathered batch: theirs are equal already,
+    unless the loss draws at random, and equal they stay. Every worker must call it, after backward.
+    """
+    if not (dist.is_available() and dist.is_initialized()):
+        return
+    for parameter in module.parameters():
+        if parameter.grad is not None:
+            dist.all_reduce(parameter.grad)
+            parameter.grad /= dist.get_world_size()

@@ -1,60 +1,151 @@
-"""What training minimises: softmax cross-entropy plus w times the batch-all triplet loss.
+"""What training minimises: softmax cross-entropy, and weighted terms on the embeddings.
 
-In training the triplets are mined over the global batch, gathered from all workers. In evaluation
-each worker mines its own batch: no worker waits for another, so they may hold unequal shares.
+In training the terms on embeddings are taken over the global batch, gathered from all workers. In
+evaluation each worker takes its own batch: no worker waits for another, so they may hold unequal shares.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dfray.config import ObjectiveSection
+from dfray.losses.balance import BalancedWeight
 from dfray.losses.gather import gather
+from dfray.losses.hard_triplet import batch_hard_triplet, easy_positive_triplet
+from dfray.losses.hypersphere import alignment, slerp_within_classes, uniformity
+from dfray.losses.metric import build_metric_loss
 from dfray.losses.triplet import batch_all_triplet
+
+Head = Callable[[Tensor], Tensor]
+"""Embeddings (B, D) -> logits (B, C)."""
+
+TRIPLET_LOSSES = {
+    "batch_all": batch_all_triplet,
+    "batch_hard": batch_hard_triplet,
+    "easy_positive": easy_positive_triplet,
+}
 
 
 class Objective(nn.Module):
-    """L = L_CE + w L_triplet (arXiv 2508.19730 section 3.3); no parameters of its own."""
+    """L = L_CE + w L_triplet (arXiv 2508.19730 section 3.3) + a L_align + u L_unif + v L_metric.
 
-    def __init__(self, section: ObjectiveSection) -> None:
+    It is called by each worker beside the wrapped model, not inside it. All terms but the cross-entropy are
+    of the same gathered batch on every worker, so the parameters of a metric loss get the same
+    gradients everywhere; `dfray.losses.gather.average_gradients` keeps them so.
+
+    Args:
+        num_classes, embedding_dim: C and D, for the losses with parameters.
+    """
+
+    def __init__(
+        self, section: ObjectiveSection, *, num_classes: int = 2, embedding_dim: int = 0
+    ) -> None:
         super().__init__()
-        self.triplet = section.triplet
+        self.section = section
+        self.triplet_loss = TRIPLET_LOSSES[section.triplet.strategy]
+        self.balance = (
+            BalancedWeight(section.triplet.balance_steps)
+            if section.triplet.weight == "balance"
+            else None
+        )
+        self.metric = (
+            build_metric_loss(section.metric, num_classes=num_classes, embedding_dim=embedding_dim)
+            if section.metric
+            else None
+        )
 
-    def forward(self, logits: Tensor, embeddings: Tensor, labels: Tensor) -> dict[str, Tensor]:
+    def forward(
+        self, logits: Tensor, embeddings: Tensor, labels: Tensor, head: Head | None = None
+    ) -> dict[str, Tensor]:
         """The terms for one batch, scalars in float32 (float64 for float64 inputs).
 
         Args:
             logits: (B, C), B being this worker's share.
             embeddings: (B, D).
             labels: (B,) int64 class indices.
+            head: gives the logits of the features that slerp makes; needed for nothing else.
 
         Returns:
             loss: what to minimise; its cross-entropy is of this worker's share, and
                 DistributedDataParallel's averaging makes that the global batch's.
-            cross_entropy: mean over the share.
-            triplet: mean over the active triplets, unweighted.
+            cross_entropy: mean over the share; smoothed in training only.
+            triplet: mean as the strategy defines it, unweighted.
             active_triplets: their fraction of the valid ones; 0 if there is none.
+            alignment, uniformity, metric: unweighted, where the recipe has them.
 
-            With a weight of 0 no triplet is mined and the last two are constant 0.
+            With a weight of 0 no triplet is mined and `triplet` and `active_triplets` are constant 0.
         """
+        section = self.section
+        if self.training and section.hypersphere.slerp:
+            assert head is not None, "slerp makes features that have no logits yet"
+            embeddings = slerp_within_classes(embeddings, labels)
+            logits = head(embeddings)
+        terms = {"cross_entropy": self._cross_entropy(logits, labels)}
+        loss = terms["cross_entropy"]
+        terms |= dict.fromkeys(("triplet", "active_triplets"), loss.new_zeros(()))
+        if self.training and self._looks_at_embeddings():
+            embeddings, labels = gather(embeddings), gather(labels)
+        if section.triplet.weight != 0:
+            terms |= self._triplets(embeddings, labels)
+            loss = loss + self._triplet_weight(terms) * terms["triplet"]
+        if section.hypersphere.alignment:
+            terms["alignment"] = alignment(embeddings, labels)
+            loss = loss + section.hypersphere.alignment * terms["alignment"]
+        if section.hypersphere.uniformity:
+            terms["uniformity"] = uniformity(embeddings)
+            loss = loss + section.hypersphere.uniformity * terms["uniformity"]
+        if section.metric and self.metric:
+            terms["metric"] = self.metric(embeddings, labels)
+            loss = loss + section.metric.weight * terms["metric"]
+        return {"loss": loss, **terms}
+
+    def end_epoch(self) -> dict[str, float]:
+        """What was settled, for the run's figures; to be called before every validation.
+
+        A balanced w is settled here at the latest, so that all epochs are judged by one objective.
+
+        Raises:
+            TrainingError: w cannot be balanced, no triplet having been active.
+        """
+        if self.balance is None:
+            return {}
+        self.balance.settle()
+        return {"triplet_weight": self.balance.value}
+
+    def parameter_groups(self) -> list[dict]:
+        """What an optimizer needs to train the losses' own parameters; empty if there are none.
+
+        Without weight decay, our choice: proxies and centres are compared by direction or distance,
+        and a pull to the origin is not part of any of these losses.
+        """
+        parameters = list(self.parameters())
+        if not (parameters and self.section.metric):
+            return []
+        scale = self.section.metric.lr_scale
+        return [{"params": parameters, "weight_decay": 0.0, "lr_scale": scale}]
+
+    def _cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
         if logits.dtype.itemsize < 4:
             logits = logits.float()
-        cross_entropy = F.cross_entropy(logits, labels)
-        if self.triplet.weight == 0:
-            zero = cross_entropy.new_zeros(())
-            return {
-                "loss": cross_entropy,
-                "cross_entropy": cross_entropy,
-                "triplet": zero,
-                "active_triplets": zero,
-            }
-        if self.training:
-            embeddings, labels = gather(embeddings), gather(labels)
-        triplet, active, valid = batch_all_triplet(embeddings, labels, self.triplet.margin)
-        return {
-            "loss": cross_entropy + self.triplet.weight * triplet,
-            "cross_entropy": cross_entropy,
-            "triplet": triplet,
-            "active_triplets": active / valid.clamp(min=1),
-        }
+        smoothing = self.section.label_smoothing if self.training else 0.0
+        return F.cross_entropy(logits, labels, label_smoothing=smoothing)
+
+    def _triplets(self, embeddings: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        loss, active, valid = self.triplet_loss(embeddings, labels, self.section.triplet.margin)
+        return {"triplet": loss, "active_triplets": active / valid.clamp(min=1)}
+
+    def _triplet_weight(self, terms: dict[str, Tensor]) -> float:
+        weight = self.section.triplet.weight
+        if self.balance is None:
+            assert weight != "balance"
+            return weight
+        value: float = self.balance(terms["cross_entropy"], terms["triplet"])
+        return value
+
+    def _looks_at_embeddings(self) -> bool:
+        section = self.section
+        sphere = section.hypersphere
+        return bool(section.triplet.weight or sphere.alignment or sphere.uniformity or self.metric)

@@ -31,12 +31,15 @@ def train(recipe: Recipe, *, verbose: bool = False) -> list[dict[str, float]]:
     Returns:
         The figures of every epoch.
     """
+    from dfray.training.launch import require_learnable
+
     folder = RunFolder(recipe)
     folder.claim()
     if "history" in folder.state():
         return folder.state()["history"]
     videos = manifest_of(recipe)
     manifests.require_both_classes(videos, ("train", "val"))
+    require_learnable(recipe, videos)
     tracked = tracking_run(recipe, videos)
     with session(recipe.cluster, verbose=verbose):
         missing = videos.num_rows - count_done(FacesStore(folder.faces), videos)

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from dfray import storage
+from dfray.batches.labels import LabelScheme
 from dfray.batches.sample import require_batch, sample_faces
 from dfray.batches.stream import with_stream_quotas
 from dfray.config import Recipe
 from dfray.errors import TrainingError
 from dfray.faces.extract import extract_faces
 from dfray.faces.shards import FacesStore
+from dfray.losses.objective import Objective
 from dfray.run_folder import RunFolder
 from dfray.session import explain, require_cpus
 from dfray.training.worker import train_worker
@@ -84,6 +86,7 @@ def train_detector(
 
     Raises:
         ResourceError: the cluster is too small.
+        ManifestError, RecipeError: as `require_learnable`, or a sample is too small.
         TrainingError: training failed for good; its cause is told.
     """
     import ray.train
@@ -92,7 +95,13 @@ def train_detector(
     folder = RunFolder(recipe)
     workers = Workers.of(recipe, streaming=stream)
     there = recipe.model_copy(update={"work_dir": folder.work_dir})  # workers' cwd is another
-    config: dict[str, Any] = {"recipe": there.model_dump(mode="json"), "progress": progress}
+    store = FacesStore(folder.faces)
+    classes = require_learnable(recipe, videos if stream else store.summaries(["train", "val"]))
+    config: dict[str, Any] = {
+        "recipe": there.model_dump(mode="json"),
+        "class_names": list(classes.class_names),
+        "progress": progress,
+    }
     datasets: dict[str, ray.data.Dataset] = {}
     if stream:
         quotaed, config["stream_steps"] = with_stream_quotas(videos, recipe.faces, recipe.batches)
@@ -101,7 +110,7 @@ def train_detector(
             quotaed, folder.faces, recipe.faces, emit="faces", progress=progress, **options
         )
     else:
-        _check_samples(recipe, FacesStore(folder.faces))
+        _check_samples(recipe, store)
     trainer = TorchTrainer(
         train_worker,
         train_loop_config=config,
@@ -123,6 +132,21 @@ def train_detector(
     with best.as_directory() as path:
         storage.put_folder(f"{path}/bundle", folder.model, last="bundle.json")
     return result.return_value
+
+
+def require_learnable(recipe: Recipe, videos: pa.Table) -> LabelScheme:
+    """The run's classes; what its labels or its objective cannot learn is refused before it costs.
+
+    Args:
+        videos: VIDEOS or SUMMARIES, train and val at least.
+
+    Raises:
+        ManifestError: `videos` do not tell the classes that batches.labels asks for.
+        RecipeError: objective.metric names no loss, or gives it options that it does not take.
+    """
+    classes = LabelScheme.of(recipe.batches.labels, videos)
+    Objective(recipe.objective, num_classes=len(classes.class_names), embedding_dim=8)  # any size
+    return classes
 
 
 def _check_samples(recipe: Recipe, store: FacesStore) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from dfray.errors import ModelFileError
 from dfray.models.backbone import Detector
@@ -28,7 +29,11 @@ def seed_epoch(seed: int, epoch: int, rank: int) -> None:
 
 
 def save_state(
-    path: str | Path, detector: Detector, optimizer: torch.optim.Optimizer, progress: dict[str, Any]
+    path: str | Path,
+    detector: Detector,
+    optimizer: torch.optim.Optimizer,
+    progress: dict[str, Any],
+    objective: nn.Module | None = None,
 ) -> None:
     """Write weights, optimizer state and `progress` to the local file `path`.
 
@@ -36,9 +41,11 @@ def save_state(
         detector: the Detector itself, not its DistributedDataParallel wrapper.
         progress: how far the run is (epochs and steps done, the history of its metrics): plain
             values, such as JSON holds.
+        objective: has a balanced weight, and the parameters of metric losses.
     """
     state = {
         "detector": detector.state_dict(),
+        "objective": objective.state_dict() if objective else {},
         "optimizer": optimizer.state_dict(),
         "progress": json.dumps(progress),
     }
@@ -46,9 +53,12 @@ def save_state(
 
 
 def load_state(
-    path: str | Path, detector: Detector, optimizer: torch.optim.Optimizer
+    path: str | Path,
+    detector: Detector,
+    optimizer: torch.optim.Optimizer,
+    objective: nn.Module | None = None,
 ) -> dict[str, Any]:
-    """Restore both in place, on whatever device they are, and return the saved `progress`.
+    """Restore all in place, on whatever device they are, and return the saved `progress`.
 
     Raises:
         ModelFileError: the file is missing or damaged, or of another network or optimizer.
@@ -56,6 +66,8 @@ def load_state(
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         detector.load_state_dict(state["detector"])
+        if objective:
+            objective.load_state_dict(state["objective"])
         optimizer.load_state_dict(state["optimizer"])
         progress: dict[str, Any] = json.loads(state["progress"])
     except (OSError, EOFError, pickle.UnpicklingError, RuntimeError, ValueError, KeyError) as error:

@@ -9,9 +9,22 @@ from torch import Tensor, nn
 
 from dfray.batches.augment import Augment
 from dfray.errors import TrainingError
-from dfray.losses.objective import Objective
+from dfray.losses.gather import average_gradients
+from dfray.losses.objective import Head, Objective
 from dfray.models.preprocess import Preprocess
 from dfray.training.optim import Schedule
+
+
+class NotFiniteError(TrainingError):
+    """The loss of a step is not finite.
+
+    Attributes:
+        terms: the objective's terms in that step.
+    """
+
+    def __init__(self, message: str, mend: str = "", terms: dict[str, float] | None = None) -> None:
+        super().__init__(message, mend)
+        self.terms = terms or {}
 
 
 @dataclass(frozen=True)
@@ -20,6 +33,7 @@ class TrainStep:
 
     Attributes:
         model: the Detector, or its DistributedDataParallel wrapper.
+        head: the model's classifier alone, embeddings -> logits; needed with slerp only.
         clip_norm: the largest gradient norm; none leaves gradients alone.
     """
 
@@ -30,6 +44,7 @@ class TrainStep:
     optimizer: torch.optim.Optimizer
     schedule: Schedule
     clip_norm: float | None = None
+    head: Head | None = None
 
     def __call__(self, faces: Tensor, labels: Tensor, step: int) -> dict[str, Tensor]:
         """Take step number `step` (0, 1, ... over the whole run).
@@ -42,7 +57,7 @@ class TrainStep:
             the objective's terms, detached.
 
         Raises:
-            TrainingError: the loss is not finite; the weights are those of the step before.
+            NotFiniteError: so is the loss; the weights are those of the step before.
         """
         self.model.train()
         self.objective.train()
@@ -52,10 +67,12 @@ class TrainStep:
             pixels = self.preprocess.pixels(faces.to(device, non_blocking=True))
             images = self.preprocess.normalise(self.augment(pixels))
         logits, embeddings = forward(self.model, images)
-        terms = self.objective(logits, embeddings, labels.to(device, non_blocking=True))
+        labels = labels.to(device, non_blocking=True)
+        terms = self.objective(logits, embeddings, labels, self.head)
         _require_finite(terms, step)
         self.optimizer.zero_grad(set_to_none=True)
         terms["loss"].backward()
+        average_gradients(self.objective)
         if self.clip_norm is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_norm)
         self.optimizer.step()
@@ -72,8 +89,10 @@ def forward(model: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
 
 def _require_finite(terms: dict[str, Tensor], step: int) -> None:
     if not torch.isfinite(terms["loss"]):
-        values = ", ".join(f"{name} {term.item():.4g}" for name, term in terms.items())
-        raise TrainingError(
-            f"The loss of step {step} is not finite ({values}).",
+        values = {name: term.item() for name, term in terms.items()}
+        told = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
+        raise NotFiniteError(
+            f"The loss of step {step} is not finite ({told}).",
             "Lower training.lr, set training.clip_norm, or lengthen training.warmup_epochs.",
+            values,
         )

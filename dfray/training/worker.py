@@ -20,6 +20,7 @@ import torch.distributed as dist
 from torch import nn
 
 from dfray.batches.augment import Augment
+from dfray.batches.labels import LabelScheme
 from dfray.batches.reader import Batch, FacesReader
 from dfray.batches.sample import sample_faces
 from dfray.batches.stream import FacesStream
@@ -31,15 +32,15 @@ from dfray.models.backbone import Detector, build_detector
 from dfray.models.bundle import Bundle
 from dfray.models.preprocess import Preprocess
 from dfray.run_folder import RunFolder
+from dfray.training.kept_batch import keep_batch
 from dfray.training.optim import Schedule, build_optimizer
 from dfray.training.state import load_state, save_state, seed_epoch
-from dfray.training.step import TrainStep
+from dfray.training.step import NotFiniteError, TrainStep
 from dfray.training.validate import validate
 
 if TYPE_CHECKING:
     from ray.actor import ActorHandle
 
-CLASS_NAMES = ("real", "fake")
 _TELL_EVERY_S = 0.5
 
 
@@ -47,29 +48,36 @@ def train_worker(config: dict[str, Any]) -> list[dict[str, float]]:
     """Train from the last checkpoint, if there is one, to the last epoch.
 
     Args:
-        config: `recipe` (JSON form), `progress` (counting actor), and with a stream `stream_steps`.
+        config: `recipe` (JSON form), `class_names`, `progress` (counting actor), and with a stream
+            `stream_steps`.
 
     Returns:
         The figures of every epoch, those before a restart included.
     """
-    return Worker(Recipe.model_validate(config["recipe"]), config["progress"]).run(
-        config.get("stream_steps")
-    )
+    recipe = Recipe.model_validate(config["recipe"])
+    classes = LabelScheme(recipe.batches.labels, tuple(config["class_names"]))
+    return Worker(recipe, classes, config["progress"]).run(config.get("stream_steps"))
 
 
 class Worker:
     """One process of a training run."""
 
-    def __init__(self, recipe: Recipe, progress: ActorHandle) -> None:
+    def __init__(self, recipe: Recipe, classes: LabelScheme, progress: ActorHandle) -> None:
         context = ray.train.get_context()
-        self.recipe, self.progress = recipe, progress
+        self.recipe, self.classes, self.progress = recipe, classes, progress
         self.rank, self.world_size = context.get_world_rank(), context.get_world_size()
-        self.device = ray.train.torch.get_device()
+        self.folder, self.device = RunFolder(recipe), ray.train.torch.get_device()
         torch.manual_seed(recipe.seed)
         self.detector = self._build()
         self.preprocess = Preprocess(recipe.model).to(self.device)
-        self.objective = Objective(recipe.objective).to(self.device)
+        self.objective = Objective(
+            recipe.objective,
+            num_classes=len(classes.class_names),
+            embedding_dim=self.detector.embedding_dim,
+        ).to(self.device)
         self.optimizer = build_optimizer(self.detector, recipe.training)
+        for group in self.objective.parameter_groups():
+            self.optimizer.add_param_group(group)
         self.history = self._restore()
         self.step = TrainStep(
             model=ray.train.torch.prepare_model(self.detector),
@@ -79,10 +87,11 @@ class Worker:
             optimizer=self.optimizer,
             schedule=Schedule.of(recipe.training, 1),
             clip_norm=recipe.training.clip_norm,
+            head=self.detector.backbone.get_classifier(),
         )
 
     def run(self, stream_steps: int | None) -> list[dict[str, float]]:
-        store = FacesStore(RunFolder(self.recipe).faces)
+        store = FacesStore(self.folder.faces)
         for epoch in range(len(self.history), self.recipe.training.epochs):
             seed_epoch(self.recipe.seed, epoch, self.rank)
             start = time.perf_counter()
@@ -93,6 +102,7 @@ class Worker:
                 batches, steps = reader.epoch(epoch), reader.steps
             figures = self._train_epoch(epoch, batches, steps)
             figures["seconds"] = time.perf_counter() - start
+            figures |= self.objective.end_epoch()
             validation = validate(
                 self.detector,
                 self.preprocess,
@@ -115,7 +125,11 @@ class Worker:
         taken, told = 0, 0.0
         for taken, batch in enumerate(batches, 1):
             faces, labels = torch.from_numpy(batch.images), torch.from_numpy(batch.labels)
-            terms = take(faces, labels, epoch * steps + taken - 1)
+            number = epoch * steps + taken - 1
+            try:
+                terms = take(faces, labels, number)
+            except NotFiniteError as error:
+                raise keep_batch(self.folder, batch, number, self.rank, error) from None
             for name, value in terms.items():
                 sums[name] = sums[name] + value if name in sums else value
             if time.monotonic() - told > _TELL_EVERY_S:
@@ -134,7 +148,8 @@ class Worker:
         return {"epoch": epoch, "steps": taken, "faces": faces_seen, "lr": lr} | means
 
     def _build(self) -> Detector:
-        detector = build_detector(self.recipe.model, len(CLASS_NAMES)).to(self.device)
+        classes = len(self.classes.class_names)
+        detector = build_detector(self.recipe.model, classes).to(self.device)
         has_statistics = any(
             isinstance(m, nn.modules.batchnorm._BatchNorm) for m in detector.modules()
         )
@@ -156,12 +171,14 @@ class Worker:
             self.recipe.batches,
             world_size=self.world_size,
             seed=self.recipe.seed,
+            classes=self.classes,
         )
 
     def _reader(self, store: FacesStore, split: str) -> FacesReader:
+        summaries = store.summaries([split])
         return FacesReader(
             store,
-            sample_faces(store.summaries([split]), split, self.recipe.batches),
+            sample_faces(summaries, split, self.recipe.batches, self.classes),
             self.recipe.batches,
             rank=self.rank,
             world_size=self.world_size,
@@ -173,7 +190,9 @@ class Worker:
         if checkpoint is None:
             return []
         with checkpoint.as_directory() as folder:
-            progress = load_state(Path(folder) / "state.pt", self.detector, self.optimizer)
+            progress = load_state(
+                Path(folder) / "state.pt", self.detector, self.optimizer, self.objective
+            )
         return progress["history"]
 
     def _report(self, figures: dict[str, float]) -> None:
@@ -182,8 +201,13 @@ class Worker:
             checkpoint = None
             if self.rank == 0:
                 self._bundle().save(Path(folder) / "bundle")
-                progress = {"history": self.history}
-                save_state(Path(folder) / "state.pt", self.detector, self.optimizer, progress)
+                save_state(
+                    Path(folder) / "state.pt",
+                    self.detector,
+                    self.optimizer,
+                    {"history": self.history},
+                    self.objective,
+                )
                 checkpoint = ray.train.Checkpoint.from_directory(folder)
             ray.train.report(
                 figures,
@@ -196,7 +220,7 @@ class Worker:
             detector=self.detector,
             preprocess=self.preprocess,
             recipe=self.recipe.model_dump(mode="json"),
-            class_names=CLASS_NAMES,
+            class_names=self.classes.class_names,
             threshold=self.recipe.evaluation.threshold,
             faces=self.recipe.faces.model_dump(mode="json"),
         )

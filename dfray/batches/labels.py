@@ -1,0 +1,131 @@
+"""What the classes are: real against fake, or real and several kinds of fake (attribution).
+
+Class 0 is real in every scheme (arXiv 2508.19730 section 3.4); at inference the other classes'
+probabilities are summed. The driver names the classes once and hands them to the workers, so that all
+of them, and the model that is kept, count alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dfray.errors import ManifestError
+from dfray.tables import REAL
+
+Scheme = Literal["binary", "category", "dataset"]
+
+_LEARNT_FROM = ("train", "val")
+_KINDS = ("FS", "RE")
+
+
+@dataclass(frozen=True)
+class LabelScheme:
+    """The classes of a run, the first of them real.
+
+    Attributes:
+        scheme: `batches.labels` of the recipe.
+        class_names: real and fake; real, FS and RE; or real and fake:DATASET for each dataset.
+    """
+
+    scheme: Scheme
+    class_names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, scheme: Scheme, videos: pa.Table) -> LabelScheme:
+        """The classes that the train split of `videos` (VIDEOS or SUMMARIES) has.
+
+        Raises:
+            ManifestError: the videos of train and val do not tell what the scheme asks.
+        """
+        if scheme == "binary":
+            return BINARY
+        learnt = videos.filter(pc.is_in(videos["split"], pa.array(_LEARNT_FROM)))
+        if scheme == "category":
+            _require_kinds(learnt)
+            return cls(scheme, ("real", *_KINDS))
+        train = learnt.filter(pc.equal(learnt["split"], "train"))
+        fakes = sorted(set(_names(scheme, train)) - {"real"})
+        _require_datasets(fakes, learnt)
+        return cls(scheme, ("real", *fakes))
+
+    def index(self, videos: pa.Table) -> np.ndarray:
+        """int64 (N,): the class of each row.
+
+        Args:
+            videos: has the columns label, category and dataset: VIDEOS, SUMMARIES, FACES.
+
+        Raises:
+            ManifestError: a row is of none of the classes.
+        """
+        place = {name: number for number, name in enumerate(self.class_names)}
+        names = _names(self.scheme, videos)
+        unknown = sorted(set(names) - place.keys())
+        if unknown:
+            raise ManifestError(
+                f"batches.labels: {self.scheme} has no class for {', '.join(unknown)}; "
+                f"its classes are {', '.join(self.class_names)}.",
+                "Use batches.labels: binary, or leave these videos out.",
+            )
+        return np.array([place[name] for name in names], np.int64)
+
+
+BINARY = LabelScheme("binary", ("real", "fake"))
+
+
+def _names(scheme: Scheme, videos: pa.Table) -> list[str]:
+    """The name of each row's class."""
+    real = [label == REAL for label in videos["label"].to_pylist()]
+    if scheme == "binary":
+        return ["real" if is_real else "fake" for is_real in real]
+    column = videos["category" if scheme == "category" else "dataset"].to_pylist()
+    prefix = "" if scheme == "category" else "fake:"
+    return [
+        "real" if is_real else prefix + value for is_real, value in zip(real, column, strict=True)
+    ]
+
+
+def _require_kinds(learnt: pa.Table) -> None:
+    """Every fake is FS or RE, and train has both."""
+    fakes = learnt.filter(pc.not_equal(learnt["label"], REAL))
+    untold = fakes.filter(pc.invert(pc.is_in(fakes["category"], pa.array(_KINDS))))
+    if untold.num_rows:
+        datasets = ", ".join(sorted(set(untold["dataset"].to_pylist())))
+        raise ManifestError(
+            f"batches.labels: category needs FS or RE for every fake; {untold.num_rows} of "
+            f"{fakes.num_rows} in train and val have neither, such as "
+            f"{untold['video_id'][0].as_py()} (datasets: {datasets}).",
+            "Give their methods a category, leave these datasets out, or use batches.labels: "
+            "dataset or binary.",
+        )
+    train = set(fakes.filter(pc.equal(fakes["split"], "train"))["category"].to_pylist())
+    lacking = [kind for kind in _KINDS if kind not in train]
+    if lacking:
+        raise ManifestError(
+            f"batches.labels: category has three classes, and split train has no "
+            f"{' and no '.join(lacking)} video.",
+            "Add a corpus that has them, or use batches.labels: dataset or binary.",
+        )
+
+
+def _require_datasets(fakes: list[str], learnt: pa.Table) -> None:
+    """Train has the fakes of at least two datasets, and of each that val has."""
+    if len(fakes) < 2:
+        told = fakes[0].removeprefix("fake:") if fakes else "none"
+        raise ManifestError(
+            f"batches.labels: dataset needs fakes of two datasets or more in split train; it has "
+            f"those of {told}.",
+            "Add a corpus, or use batches.labels: category or binary.",
+        )
+    unseen = sorted(set(_names("dataset", learnt)) - {"real", *fakes})
+    if unseen:
+        named = ", ".join(name.removeprefix("fake:") for name in unseen)
+        raise ManifestError(
+            f"batches.labels: dataset: split val has fakes of {named}, of which train has none.",
+            "Give that dataset a train split, leave it out, or use batches.labels: category or "
+            "binary.",
+        )
