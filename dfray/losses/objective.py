@@ -135,7 +135,7 @@ class Objective(nn.Module):
 
     def _triplets(self, embeddings: Tensor, labels: Tensor) -> dict[str, Tensor]:
         loss, active, valid = self.triplet_loss(embeddings, labels, self.section.triplet.margin)
-        return {"triplet": loss, "active_triplets": active / valid.clamp(min=1)}
+        return {"triplet": loss, "active_triplets": active.to(loss) / valid.clamp(min=1)}
 
     def _triplet_weight(self, terms: dict[str, Tensor]) -> float:
         weight = self.section.triplet.weight

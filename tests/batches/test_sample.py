@@ -5,6 +5,7 @@ import time
 import numpy as np
 import pytest
 
+from dfray.batches.labels import LabelScheme
 from dfray.batches.sample import quotas, sample_faces
 from dfray.config import BatchesSection, FacesSection
 from dfray.errors import ManifestError
@@ -76,3 +77,18 @@ def test_a_plan_for_200_000_videos_takes_seconds():
     taken = quotas(dataset, rng.integers(0, 2, count), rng.integers(0, 30, count), "balanced")
     assert taken.sum() > count
     assert time.process_time() - start < 10
+
+
+def test_labels_follow_the_scheme_and_the_balance_is_still_of_real_and_fake(tmp_path):
+    kinds = ("FS", "RE", "FS", "RE")
+    videos = [
+        (video_row("r"), crops(6)),
+        *((fake_row(f"f{i}", category=kind), crops(10)) for i, kind in enumerate(kinds)),
+    ]
+    summaries = write_store(tmp_path, videos, FacesSection(size_px=8)).summaries()
+    classes = LabelScheme.of("category", summaries)
+    binary = sample_faces(summaries, "train", BALANCED)
+    sample = sample_faces(summaries, "train", BALANCED, classes)
+    assert np.bincount(sample.label).tolist() == [6, 4, 4]
+    assert np.array_equal(sample.row, binary.row)
+    assert np.array_equal(np.minimum(sample.label, 1), binary.label)

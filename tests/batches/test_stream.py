@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from dfray.batches.labels import LabelScheme
 from dfray.batches.reader import Batch
 from dfray.batches.stream import FacesStream, with_stream_quotas
 from dfray.config import BatchesSection, FacesSection
@@ -106,6 +107,22 @@ class TestFacesStream:
         assert numbers(self.batches(96)) == first
         assert numbers(self.batches(96, seed=1)) != first
         assert numbers(self.batches(96, epoch=1)) != first
+
+    def test_labels_follow_the_scheme(self, ray_session):
+        import ray.data
+
+        kinds = [video_row("a"), fake_row("b"), fake_row("c", category="RE")]
+        rows = [
+            face_row(kinds[i % 3], np.full((8, 8, 3), i, np.uint8), i, FacesSection(size_px=8))
+            for i in range(24)
+        ]
+        shard = ray.data.from_arrow(FACES.from_rows(rows)).iterator()
+        classes = LabelScheme("category", ("real", "FS", "RE"))
+        section = BatchesSection(batch_size=8, shuffle_faces=64)
+        stream = FacesStream(shard, section, world_size=1, seed=0, classes=classes)
+        for batch in stream.epoch(0):
+            assert batch.labels.dtype == np.int64
+            assert (batch.images[:, 0, 0, 0] % 3 == batch.labels).all()
 
     def test_workers_take_equally_many_steps(self, ray_session):
         """Of uneven blocks, as videos give them, each with a slow and a quick worker."""

@@ -10,6 +10,7 @@ from dfray.config import EvaluationSection, FacesSection, ModelSection, Recipe
 from dfray.errors import EvaluationError, SchemaError, UserError
 from dfray.evaluation import score
 from dfray.evaluation.aggregate import check_scores, video_scores
+from dfray.evaluation.metrics import evaluate
 from dfray.evaluation.score import FaceScorer, collect_scores, plan_tasks, score_faces, score_table
 from dfray.faces.shards import ROW_GROUP, FacesStore, ShardWriter, decode_images, read_parquet
 from dfray.models.backbone import build_detector
@@ -180,3 +181,37 @@ def test_a_model_without_finite_output_is_refused(store, bundle_uri):
 )
 def test_gpus_are_shared_so_that_every_worker_finds_a_place(gpus, workers, share):
     assert score._gpu_share(gpus, workers) == share
+
+
+def test_a_model_of_kinds_of_fakes_is_scored_as_real_against_fake(store, tmp_path):
+    """Its head is set so that dark faces are real and bright ones are FS as likely as RE."""
+    bright, dark = (np.full((40, 40, 3), level, np.uint8) for level in (200, 50))
+    videos = [
+        (video_row("r1", split="test"), [dark, dark]),
+        (video_row("r2", split="test"), [dark]),
+        (fake_row("f1", split="test", category="RE"), [bright]),
+        (fake_row("f2", split="test", category="fake", dataset="of another corpus"), [bright]),
+    ]
+    faces = write_store(tmp_path, videos, FACES)
+    section = ModelSection(backbone="resnet10t", size_px=32)
+    torch.manual_seed(0)
+    detector, preprocess = build_detector(section, 3).eval(), Preprocess(section)
+    with torch.inference_mode():
+        _, seen = detector(preprocess(torch.from_numpy(np.stack([dark, bright]))))
+    towards = (seen[1] - seen[0]) / (seen[1] - seen[0]).square().sum()
+    with torch.no_grad():
+        detector.backbone.fc.weight.copy_(torch.stack([-towards, towards, towards]))
+        detector.backbone.fc.bias.copy_(torch.tensor([1.0, 0, 0]) * (seen.mean(0) @ towards) * 2)
+    recipe = Recipe(name="a", corpora=[{"reader": "folder", "root": "x"}], model=section)
+    bundle = Bundle(
+        detector, preprocess, recipe.model_dump(mode="json"), ("real", "FS", "RE"), 0.5, {}
+    )
+    scores = score_table(bundle, faces_of(faces))
+    by_video = video_scores(scores, faces.summaries(["test"]))
+    level = evaluate(by_video, scores, EvaluationSection(bootstrap=10), 0).overall.video
+    assert level.auc.value == 1
+    assert level.balanced_accuracy.value == 1
+    # The logits of the fakes lie 1 above that of real if bright, 1 below it if dark.
+    expected = [2 / (2 + np.exp(1))] * 3 + [2 / (2 + np.exp(-1))] * 2
+    fake = scores.column("fake_probability").to_numpy()
+    np.testing.assert_allclose(np.sort(fake), expected, rtol=1e-3)

@@ -8,18 +8,30 @@ import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
+from dfray.config import ObjectiveSection
 from tests.training.kit import faces_and_labels, step_over
 
 LABELS = torch.tensor([0, 0, 1, 1] * 3)  # unlike the faces' brightness, so that triplets are active
 
 
-def gradients(shares, rank, wrap=lambda model: model):
-    """Gradients of one step on `shares[rank]`, and the terms it told of."""
-    step, detector = step_over("test_vit", weight=0.7, wrap=wrap)
+def gradients(shares, rank, objective, *, steps=1, wrap=lambda model: model):
+    """After `steps` steps on `shares[rank]`.
+
+    Returns:
+        gradients of the last step (of the detector's and the objective's parameters), its terms, the
+        objective's parameters, its figures.
+    """
+    step, detector = step_over(
+        "test_vit", objective=ObjectiveSection.model_validate(objective), wrap=wrap
+    )
     faces, _ = faces_and_labels(len(LABELS))
     chosen = torch.tensor(shares[rank])
-    terms = step(faces[chosen], LABELS[chosen], 0)
-    return {name: p.grad.clone() for name, p in detector.named_parameters()}, terms
+    torch.manual_seed(rank)
+    for number in range(steps):
+        terms = step(faces[chosen], LABELS[chosen], number)
+    named = [*detector.named_parameters(), *step.objective.named_parameters()]
+    own = {name: p.detach().clone() for name, p in step.objective.named_parameters()}
+    return {n: p.grad.clone() for n, p in named}, terms, own, step.objective.end_epoch()
 
 
 def main(rank: int, folder: str) -> None:
@@ -28,10 +40,9 @@ def main(rank: int, folder: str) -> None:
         "gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=2
     )
     try:
-        for case, shares in torch.load(f"{folder}/cases.pt").items():
-            torch.save(
-                gradients(shares, rank, DistributedDataParallel), f"{folder}/{case}{rank}.pt"
-            )
+        for number, case in enumerate(torch.load(f"{folder}/cases.pt")):
+            found = gradients(**case, rank=rank, wrap=DistributedDataParallel)
+            torch.save(found, f"{folder}/{number}-{rank}.pt")
     finally:
         dist.destroy_process_group()
 

@@ -28,20 +28,36 @@ def faces_and_labels(count, seed=0):
 
 
 def step_over(
-    backbone="test_resnet", weight=0.5, augment=NO_AUGMENTATION, wrap=lambda model: model, **options
+    backbone="test_resnet",
+    weight=0.5,
+    augment=NO_AUGMENTATION,
+    wrap=lambda model: model,
+    objective=None,
+    **options,
 ):
-    """A TrainStep and its detector, built from seed 0; `wrap` is applied to the model."""
+    """A TrainStep and its detector, built from seed 0; `wrap` is applied to the model.
+
+    `objective` is a section; without one it is cross-entropy and `weight` times the triplet loss.
+    """
     torch.manual_seed(0)
     section = ModelSection(backbone=backbone, size_px=32)
     training = TrainingSection(lr=1e-3, epochs=5, warmup_epochs=1)
     detector = build_detector(section, 2)
+    terms = Objective(
+        objective or ObjectiveSection(triplet=TripletSection(weight=weight)),
+        embedding_dim=detector.embedding_dim,
+    )
+    optimizer = build_optimizer(detector, training)
+    for group in terms.parameter_groups():
+        optimizer.add_param_group(group)
     step = TrainStep(
         model=wrap(detector),
         preprocess=Preprocess(section),
         augment=Augment(augment),
-        objective=Objective(ObjectiveSection(triplet=TripletSection(weight=weight))),
-        optimizer=build_optimizer(detector, training),
+        objective=terms,
+        optimizer=optimizer,
         schedule=Schedule.of(training, steps_per_epoch=4),
+        head=detector.backbone.get_classifier(),
         **options,
     )
     return step, detector

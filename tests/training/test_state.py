@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from dfray.config import AugmentSection
+from dfray.config import AugmentSection, MetricSection, ObjectiveSection, TripletSection
 from dfray.errors import ModelFileError
 from dfray.training.state import load_state, save_state, seed_epoch
 from tests.training.kit import faces_and_labels, step_over
@@ -43,6 +43,42 @@ def test_a_resumed_run_ends_as_one_left_alone(backbone, tmp_path):
         detector.state_dict().values(), alone_detector.state_dict().values(), strict=True
     ):
         assert torch.equal(ours, theirs)
+
+
+OWN_STATE = ObjectiveSection(
+    triplet=TripletSection(weight="balance", balance_steps=STEPS + 1),
+    metric=MetricSection(name="ProxyAnchorLoss", options={"alpha": 8}, weight=0.1),
+)
+
+
+@pytest.mark.parametrize("cut_after", [1, 2])
+def test_an_objective_with_a_state_of_its_own_resumes_exactly(cut_after, tmp_path):
+    alone, _ = step_over(objective=OWN_STATE)
+    losses = epochs(alone, 0, 3)
+
+    cut, cut_detector = step_over(objective=OWN_STATE)
+    first = epochs(cut, 0, cut_after)
+    path = tmp_path / "state.pt"
+    save_state(path, cut_detector, cut.optimizer, {}, cut.objective)
+
+    resumed, detector = step_over(objective=OWN_STATE)
+    with torch.no_grad():
+        resumed.objective.metric.loss.proxies.zero_()  # what the file holds must come back
+    load_state(path, detector, resumed.optimizer, resumed.objective)
+    assert first + epochs(resumed, cut_after, 3) == losses
+    assert resumed.objective.end_epoch() == alone.objective.end_epoch()
+    for ours, theirs in zip(
+        resumed.objective.parameters(), alone.objective.parameters(), strict=True
+    ):
+        assert torch.equal(ours, theirs)
+
+
+def test_the_state_of_another_objective_is_refused(tmp_path):
+    step, detector = step_over(objective=OWN_STATE)
+    save_state(tmp_path / "state.pt", detector, step.optimizer, {}, step.objective)
+    other, other_detector = step_over()
+    with pytest.raises(ModelFileError, match="the recipe the run was started with"):
+        load_state(tmp_path / "state.pt", other_detector, other.optimizer, other.objective)
 
 
 def draws():

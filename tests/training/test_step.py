@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from dfray.config import AugmentSection
+from dfray.config import AugmentSection, HypersphereSection, MetricSection, ObjectiveSection
 from dfray.errors import TrainingError
 from tests.training.kit import faces_and_labels, step_over
 
@@ -70,6 +70,40 @@ def test_a_loss_that_is_not_finite_names_the_step_and_leaves_the_weights():
     with pytest.raises(TrainingError, match=r"step 41 .*cross_entropy nan.*training\.lr"):
         step(*faces_and_labels(8), 41)
     assert torch.equal(detector.backbone.fc.weight, before)
+
+
+ARCFACE = MetricSection(name="ArcFaceLoss", options={"scale": 16.0}, lr_scale=10.0)
+
+
+def test_the_parameters_of_a_loss_are_trained_at_their_own_rate_without_decay():
+    step, _ = step_over(objective=ObjectiveSection(metric=ARCFACE))
+    before = step.objective.metric.loss.W.detach().clone()
+    terms = [step(*faces_and_labels(16), number) for number in range(12)]
+    assert not torch.allclose(step.objective.metric.loss.W, before)
+    assert terms[-1]["metric"] < terms[0]["metric"]
+    group = step.optimizer.param_groups[-1]
+    assert (group["lr"], group["weight_decay"]) == (pytest.approx(10 * step.schedule.at(11)), 0)
+
+
+def test_validation_between_steps_leaves_a_loss_that_trains_on():
+    step, detector = step_over(objective=ObjectiveSection(metric=ARCFACE))
+    step(*faces_and_labels(16), 0)
+    with torch.inference_mode():
+        embeddings = torch.ones(4, detector.embedding_dim)
+        step.objective.eval()(torch.zeros(4, 2), embeddings, torch.arange(4) % 2)
+    before = step.objective.metric.loss.W.detach().clone()
+    step(*faces_and_labels(16), 1)
+    assert not torch.equal(step.objective.metric.loss.W, before)
+
+
+def test_slerp_trains_the_head_on_features_within_classes():
+    sphere = HypersphereSection(slerp=True, alignment=0.1, uniformity=0.5)
+    step, detector = step_over(objective=ObjectiveSection(hypersphere=sphere))
+    torch.manual_seed(0)
+    before = detector.backbone.fc.weight.detach().clone()
+    terms = [step(*faces_and_labels(16), number) for number in range(12)]
+    assert terms[-1]["cross_entropy"] < 0.5 * terms[0]["cross_entropy"]
+    assert not torch.equal(detector.backbone.fc.weight, before)
 
 
 @pytest.mark.gpu
