@@ -11,7 +11,7 @@ import hashlib
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Positive = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -158,7 +158,7 @@ class TripletSection(Section):
         description="BA: all active triplets; HP-HN: hardest positive and negative of each anchor; "
         "EP-HN: easiest positive, hardest negative",
     )
-    weight: Annotated[float, Field(ge=0)] | Literal["balance"] = Field(
+    weight: float | Literal["balance"] = Field(
         0.0,
         description="w; 0 leaves the term out; balance: cross-entropy over triplet loss, measured "
         "over the first steps and then constant",
@@ -167,6 +167,14 @@ class TripletSection(Section):
         50, description="steps over which balance measures; the first epoch's at most"
     )
     margin: Annotated[float, Field(ge=0)] = Field(1.0, description="m, in embedding units")
+
+    @field_validator("weight", mode="before")
+    @classmethod
+    def _number_or_balance(cls, value: Any) -> Any:
+        """One message for both, where a union would give one for each."""
+        if value != "balance" and not (isinstance(value, int | float) and value >= 0):
+            raise ValueError(f"it is a number of 0 or more, or balance (got {value!r})")
+        return value
 
 
 class HypersphereSection(Section):

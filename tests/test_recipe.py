@@ -45,6 +45,14 @@ def test_overrides_reach_sections_lists_and_optional_values(write):
         ("name: x\n", r"corpora is missing"),
         (MINIMAL + "  - reader: csv\n", r"recipe.yaml:5: corpora.1.root is missing"),
         (MINIMAL + "faces: {rate_fps: -1}\n", r"recipe.yaml:5: faces.rate_fps: .*greater than 0"),
+        (
+            MINIMAL + "objective:\n  triplet: {weight: balanced}\n",
+            r"recipe.yaml:6: objective.triplet.weight: it is a number .* or balance \(got 'balanced'\)",
+        ),
+        (
+            MINIMAL + "objective: {hypersphere: {slerp: true}}\nmodel: {embedding: pooled}\n",
+            r"slerp .*use pre_logits",
+        ),
         (MINIMAL + "a: [\n", r"not valid YAML"),
         ("", r"holds no keys"),
     ],
