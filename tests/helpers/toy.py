@@ -22,12 +22,13 @@ def toy_recipe(work_dir: Path | str, name: str = "toy", *overrides: str) -> Reci
 
 
 def write_toy_faces(recipe: Recipe, videos: int = 24, faces: int = 6) -> pa.Table:
-    """Fill the run's store with noisy crops, fakes brighter; returns the SUMMARIES."""
+    """Fill the run's store with noisy crops, fakes (FS and RE) brighter; returns the SUMMARIES."""
     rng = np.random.default_rng(0)
     rows = []
     for i in range(videos):
         make = fake_row if i % 2 else video_row
-        video = make(f"{i:03d}", split="train" if i % 3 else "val")
+        kind = {"category": "FS" if i % 4 == 1 else "RE"} if i % 2 else {}
+        video = make(f"{i:03d}", split="train" if i % 3 else "val", **kind)
         level = 150 if i % 2 else 90
         crops = rng.normal(level, 40, (faces, 32, 32, 3)).clip(0, 255).astype(np.uint8)
         rows.append((video, list(crops)))

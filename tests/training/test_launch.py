@@ -118,6 +118,47 @@ with session(recipe.cluster):
 """
 
 
+@pytest.fixture(scope="module")
+def attributed(ray_session, tmp_path_factory):
+    """A run on three classes, with a balanced weight and a loss that has parameters."""
+    recipe = toy_recipe(
+        tmp_path_factory.mktemp("attributed"),
+        "attributed",
+        "training.epochs=3",
+        "batches.labels=category",
+        "objective.triplet={weight: balance, balance_steps: 3, margin: 10.0}",
+        "objective.metric={name: ArcFaceLoss, options: {scale: 8.0}, weight: 0.1}",
+    )
+    write_toy_faces(recipe)
+    return recipe, train(recipe)
+
+
+def test_attribution_keeps_its_classes_and_scores_their_fakes_together(attributed):
+    recipe, history = attributed
+    bundle = Bundle.load(RunFolder(recipe).model)
+    assert bundle.class_names == ("real", "FS", "RE")
+    assert bundle.detector.backbone.get_classifier().out_features == 3
+    bright = np.full((4, 32, 32, 3), 150, np.uint8)
+    fake, _ = bundle.predict(np.concatenate([bright, np.full_like(bright, 90)]))
+    assert fake[:4].min() > fake[4:].max()
+    assert history[-1]["val_metric"] < history[0]["val_metric"]
+
+
+def test_a_balanced_weight_is_one_figure_of_every_epoch(attributed):
+    _, history = attributed
+    (weight,) = {epoch["triplet_weight"] for epoch in history}
+    first = history[0]
+    assert 0.3 < weight * first["train_triplet"] / first["train_cross_entropy"] < 3
+    for epoch in history:
+        parts = epoch["val_cross_entropy"] + weight * epoch["val_triplet"]
+        assert epoch["val_loss"] == pytest.approx(parts + 0.1 * epoch["val_metric"], rel=1e-5)
+
+
+def test_a_finished_run_with_a_stateful_objective_is_restored_whole(attributed):
+    recipe, history = attributed
+    assert train(recipe) == history
+
+
 def test_a_finished_run_started_again_trains_nothing(whole):
     recipe, history = whole
     assert train(recipe) == history
@@ -150,3 +191,8 @@ def test_what_a_worker_raises_comes_back_as_one_line(ray_session, tmp_path):
     with pytest.raises(TrainingError, match=r"The loss of step \d+ is not finite") as caught:
         train(recipe)
     assert "\n" not in str(caught.value)
+    (kept,) = Path(RunFolder(recipe).not_finite).iterdir()
+    assert f"Its batch is kept in {kept}" in str(caught.value)
+    with np.load(kept) as batch:
+        assert batch["images"].shape == (16, 32, 32, 3)
+        assert f"The loss of step {batch['step']} is" in str(caught.value)
