@@ -96,6 +96,7 @@ def training_plan(plan: TrainingPlan) -> None:
             f"({cost.trainable / cost.parameters:.3%})",
         ),
     ]
+    lines.append(("classes", ", ".join(plan.class_names)))
     for split, (real, fake) in plan.sample.items():
         lines.append((f"{split} sample", f"{real + fake:,} faces ({real:,} real, {fake:,} fake)"))
     lines.append(("counts", plan.source))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dfray import render, stages
-from dfray.config import CorpusSection, Recipe
+from dfray.config import BatchesSection, CorpusSection, Recipe
 from dfray.datasets.manifest import Manifest, write_manifest
 from dfray.errors import RecipeError
 from dfray.run_folder import RunFolder
@@ -70,6 +70,20 @@ def test_a_network_that_cannot_be_is_refused(tmp_path: Path) -> None:
         stages.plan_training(recipe(tmp_path, model={"backbone": "resnet10"}))
 
 
+def test_the_classes_are_the_schemes_even_before_a_corpus_is_there(tmp_path: Path) -> None:
+    named = {
+        scheme: stages.plan_training(
+            recipe(tmp_path).model_copy(update={"batches": BatchesSection(labels=scheme)})
+        ).class_names
+        for scheme in ("binary", "category", "dataset")
+    }
+    assert named == {
+        "binary": ("real", "fake"),
+        "category": ("real", "FS", "RE"),
+        "dataset": ("real", "fake:toy"),
+    }
+
+
 def test_the_cpus_of_the_stream_are_counted(tmp_path: Path) -> None:
     write_corpus(tmp_path / "corpus", 8, splits=SPLITS)
     batches = {"batch_size": 4, "stream_first_epoch": True}
@@ -86,5 +100,6 @@ def test_every_need_has_its_line(tmp_path: Path, capsys: pytest.CaptureFixture[s
     write_corpus(tmp_path / "corpus", 8, splits=SPLITS)
     render.training_plan(stages.plan_training(recipe(tmp_path)))
     told = [line.split("  ")[0].strip() for line in capsys.readouterr().out.splitlines()]
-    for name in ("model", "parameters", "train sample", "steps", "memory", "CPUs", "GPUs", "time"):
+    wanted = ("model", "parameters", "classes", "train sample", "steps", "memory", "CPUs", "GPUs")
+    for name in (*wanted, "time"):
         assert any(line.startswith(name) for line in told), name

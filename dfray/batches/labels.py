@@ -7,6 +7,7 @@ of them, and the model that is kept, count alike.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -36,22 +37,32 @@ class LabelScheme:
     class_names: tuple[str, ...]
 
     @classmethod
+    def named(cls, scheme: Scheme, datasets: Iterable[str]) -> LabelScheme:
+        """The classes of `scheme`, where `datasets` have fakes."""
+        fakes = {
+            "binary": ["fake"],
+            "category": list(_KINDS),
+            "dataset": [f"fake:{name}" for name in sorted(set(datasets))],
+        }
+        return cls(scheme, ("real", *fakes[scheme]))
+
+    @classmethod
     def of(cls, scheme: Scheme, videos: pa.Table) -> LabelScheme:
         """The classes that the train split of `videos` (VIDEOS or SUMMARIES) has.
 
         Raises:
             ManifestError: the videos of train and val do not tell what the scheme asks.
         """
-        if scheme == "binary":
-            return BINARY
-        learnt = videos.filter(pc.is_in(videos["split"], pa.array(_LEARNT_FROM)))
+        chosen = pc.and_(
+            pc.not_equal(videos["label"], REAL), pc.is_in(videos["split"], pa.array(_LEARNT_FROM))
+        )
+        fakes = videos.filter(chosen)
+        train = fakes.filter(pc.equal(fakes["split"], "train"))
         if scheme == "category":
-            _require_kinds(learnt)
-            return cls(scheme, ("real", *_KINDS))
-        train = learnt.filter(pc.equal(learnt["split"], "train"))
-        fakes = sorted(set(_names(scheme, train)) - {"real"})
-        _require_datasets(fakes, learnt)
-        return cls(scheme, ("real", *fakes))
+            _require_kinds(fakes, train)
+        if scheme == "dataset":
+            _require_datasets(fakes, train)
+        return cls.named(scheme, train["dataset"].to_pylist())
 
     def index(self, videos: pa.Table) -> np.ndarray:
         """int64 (N,): the class of each row.
@@ -74,7 +85,7 @@ class LabelScheme:
         return np.array([place[name] for name in names], np.int64)
 
 
-BINARY = LabelScheme("binary", ("real", "fake"))
+BINARY = LabelScheme.named("binary", ())
 
 
 def _names(scheme: Scheme, videos: pa.Table) -> list[str]:
@@ -89,9 +100,8 @@ def _names(scheme: Scheme, videos: pa.Table) -> list[str]:
     ]
 
 
-def _require_kinds(learnt: pa.Table) -> None:
+def _require_kinds(fakes: pa.Table, train: pa.Table) -> None:
     """Every fake is FS or RE, and train has both."""
-    fakes = learnt.filter(pc.not_equal(learnt["label"], REAL))
     untold = fakes.filter(pc.invert(pc.is_in(fakes["category"], pa.array(_KINDS))))
     if untold.num_rows:
         datasets = ", ".join(sorted(set(untold["dataset"].to_pylist())))
@@ -102,8 +112,7 @@ def _require_kinds(learnt: pa.Table) -> None:
             "Give their methods a category, leave these datasets out, or use batches.labels: "
             "dataset or binary.",
         )
-    train = set(fakes.filter(pc.equal(fakes["split"], "train"))["category"].to_pylist())
-    lacking = [kind for kind in _KINDS if kind not in train]
+    lacking = [kind for kind in _KINDS if kind not in set(train["category"].to_pylist())]
     if lacking:
         raise ManifestError(
             f"batches.labels: category has three classes, and split train has no "
@@ -112,20 +121,20 @@ def _require_kinds(learnt: pa.Table) -> None:
         )
 
 
-def _require_datasets(fakes: list[str], learnt: pa.Table) -> None:
+def _require_datasets(fakes: pa.Table, train: pa.Table) -> None:
     """Train has the fakes of at least two datasets, and of each that val has."""
-    if len(fakes) < 2:
-        told = fakes[0].removeprefix("fake:") if fakes else "none"
+    learnt = set(train["dataset"].to_pylist())
+    if len(learnt) < 2:
         raise ManifestError(
             f"batches.labels: dataset needs fakes of two datasets or more in split train; it has "
-            f"those of {told}.",
+            f"those of {', '.join(learnt) or 'none'}.",
             "Add a corpus, or use batches.labels: category or binary.",
         )
-    unseen = sorted(set(_names("dataset", learnt)) - {"real", *fakes})
+    unseen = sorted(set(fakes["dataset"].to_pylist()) - learnt)
     if unseen:
-        named = ", ".join(name.removeprefix("fake:") for name in unseen)
         raise ManifestError(
-            f"batches.labels: dataset: split val has fakes of {named}, of which train has none.",
+            f"batches.labels: dataset: split val has fakes of {', '.join(unseen)}, of which train "
+            "has none.",
             "Give that dataset a train split, leave it out, or use batches.labels: category or "
             "binary.",
         )

@@ -31,7 +31,7 @@ def train(recipe: Recipe, *, verbose: bool = False) -> list[dict[str, float]]:
     Returns:
         The figures of every epoch.
     """
-    from dfray.training.launch import require_learnable
+    from dfray.training.learnable import require_learnable
 
     folder = RunFolder(recipe)
     folder.claim()

@@ -35,6 +35,7 @@ class TrainingPlan:
         estimate: the network, the steps, memory and time.
         cpus: what needs CPUs all at once -> how many.
         gpus: None: as many as there are workers, if the cluster has any.
+        class_names: what is told apart; without a manifest, as if each corpus had all its kinds.
     """
 
     recipe: Recipe
@@ -43,18 +44,29 @@ class TrainingPlan:
     estimate: TrainingEstimate
     cpus: dict[str, int]
     gpus: int | None
+    class_names: tuple[str, ...]
 
 
 def plan_training(recipe: Recipe) -> TrainingPlan:
     """Plan without training: nothing is extracted, no weight is loaded and no Ray is started.
 
     Raises:
-        RecipeError: the network cannot be built as asked.
+        RecipeError: the network or the objective cannot be built as asked.
+        ManifestError: the videos do not tell the classes that batches.labels asks for.
     """
     from dfray.training.estimate import estimate_training
+    from dfray.training.learnable import require_learnable
 
     section = recipe.training
-    sample, source, streams = _sample(recipe)
+    streams = recipe.batches.stream_first_epoch
+    videos, sample, source = None, Counts(), ""
+    try:
+        videos = _videos(recipe)
+        sample, source, complete = _sample(recipe, videos)
+        streams = streams and not complete
+    except DfrayError as error:
+        source = f"not known: {error}"
+    class_names = require_learnable(recipe, videos).class_names
     cpus = {"train workers": section.num_workers * section.cpus_per_worker}
     if streams:
         cpus["extraction"] = recipe.cluster.extract_workers or 1
@@ -63,24 +75,21 @@ def plan_training(recipe: Recipe) -> TrainingPlan:
         recipe=recipe,
         sample=sample,
         source=source,
-        estimate=estimate_training(recipe, 2, faces),
+        estimate=estimate_training(recipe, len(class_names), faces),
         cpus=cpus,
         gpus={True: section.num_workers, False: 0, None: None}[section.use_gpu],
+        class_names=class_names,
     )
 
 
-def _sample(recipe: Recipe) -> tuple[Counts, str, bool]:
-    """The counts, where they are from, and whether the first epoch will be streamed."""
+def _sample(recipe: Recipe, videos: pa.Table) -> tuple[Counts, str, bool]:
+    """The counts, where they are from, and whether every video has been extracted."""
     store = FacesStore(RunFolder(recipe).faces)
-    try:
-        videos = _videos(recipe)
-        missing = videos.num_rows - count_done(store, videos)
-        if not missing:
-            return _extracted(store, recipe), "of the extracted faces", False
-        source = f"expected from durations; {missing:,} videos are not yet extracted"
-        return _expected(videos, recipe), source, recipe.batches.stream_first_epoch
-    except DfrayError as error:
-        return {}, f"not known: {error}", recipe.batches.stream_first_epoch
+    missing = videos.num_rows - count_done(store, videos)
+    if not missing:
+        return _extracted(store, recipe), "of the extracted faces", True
+    source = f"expected from durations; {missing:,} videos are not yet extracted"
+    return _expected(videos, recipe), source, False
 
 
 def _videos(recipe: Recipe) -> pa.Table:

@@ -14,16 +14,15 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from dfray import storage
-from dfray.batches.labels import LabelScheme
 from dfray.batches.sample import require_batch, sample_faces
 from dfray.batches.stream import with_stream_quotas
 from dfray.config import Recipe
 from dfray.errors import TrainingError
 from dfray.faces.extract import extract_faces
 from dfray.faces.shards import FacesStore
-from dfray.losses.objective import Objective
 from dfray.run_folder import RunFolder
 from dfray.session import explain, require_cpus
+from dfray.training.learnable import require_learnable
 from dfray.training.worker import train_worker
 
 if TYPE_CHECKING:
@@ -132,21 +131,6 @@ def train_detector(
     with best.as_directory() as path:
         storage.put_folder(f"{path}/bundle", folder.model, last="bundle.json")
     return result.return_value
-
-
-def require_learnable(recipe: Recipe, videos: pa.Table) -> LabelScheme:
-    """The run's classes; what its labels or its objective cannot learn is refused before it costs.
-
-    Args:
-        videos: VIDEOS or SUMMARIES, train and val at least.
-
-    Raises:
-        ManifestError: `videos` do not tell the classes that batches.labels asks for.
-        RecipeError: objective.metric names no loss, or gives it options that it does not take.
-    """
-    classes = LabelScheme.of(recipe.batches.labels, videos)
-    Objective(recipe.objective, num_classes=len(classes.class_names), embedding_dim=8)  # any size
-    return classes
 
 
 def _check_samples(recipe: Recipe, store: FacesStore) -> None:

@@ -6,7 +6,7 @@ from dfray import stages
 from dfray.datasets.manifest import Manifest, write_manifest
 from dfray.errors import ManifestError, RecipeError
 from dfray.run_folder import RunFolder
-from dfray.training.launch import require_learnable
+from dfray.training.learnable import require_learnable
 from tests.helpers.rows import fake_row, video_row, videos_table
 from tests.helpers.toy import toy_recipe
 
@@ -43,5 +43,7 @@ def test_training_refuses_it_before_anything_starts(tmp_path, override, error, t
     write_manifest(Manifest(videos(), [], {}), RunFolder(recipe).manifest)
     with pytest.raises(error, match=told):
         stages.train(recipe)
+    with pytest.raises(error, match=told):
+        stages.plan_training(recipe)
     made = {path.name for path in tmp_path.rglob("*") if path.is_file()}
     assert made == {"recipe.yaml", "manifest.parquet"}
