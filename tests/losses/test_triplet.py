@@ -5,7 +5,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dfray.losses.triplet import PairwiseDistances, batch_all_triplet
+from dfray.losses.distances import PairwiseDistances
+from dfray.losses.triplet import batch_all_triplet
 from tests.losses.naive import naive_triplet
 
 

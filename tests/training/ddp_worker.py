@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 import torch.distributed as dist
+from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
@@ -34,15 +35,40 @@ def gradients(shares, rank, objective, *, steps=1, wrap=lambda model: model):
     return {n: p.grad.clone() for n, p in named}, terms, own, step.objective.end_epoch()
 
 
+class Together(nn.Module):
+    """A detector and its objective in one module, as some wrap them."""
+
+    def __init__(self, detector, objective):
+        super().__init__()
+        self.detector, self.objective = detector, objective
+
+    def forward(self, images, labels):
+        return self.objective(*self.detector(images), labels)["loss"]
+
+
+def gradients_inside(shares, rank, objective):
+    """As those of `gradients`, of one backward pass with the objective inside the wrapped model."""
+    step, detector = step_over("test_vit", objective=ObjectiveSection.model_validate(objective))
+    faces, _ = faces_and_labels(len(LABELS))
+    chosen = torch.tensor(shares[rank])
+    wrapped = DistributedDataParallel(Together(detector, step.objective))
+    wrapped(step.preprocess(faces[chosen]), LABELS[chosen]).backward()
+    named = [*detector.named_parameters(), *step.objective.named_parameters()]
+    return {name: p.grad.clone() for name, p in named}
+
+
 def main(rank: int, folder: str) -> None:
     torch.set_num_threads(1)
     dist.init_process_group(
         "gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=2
     )
     try:
-        for number, case in enumerate(torch.load(f"{folder}/cases.pt")):
+        cases = torch.load(f"{folder}/cases.pt")
+        for number, case in enumerate(cases):
             found = gradients(**case, rank=rank, wrap=DistributedDataParallel)
             torch.save(found, f"{folder}/{number}-{rank}.pt")
+        found = gradients_inside(**torch.load(f"{folder}/inside.pt"), rank=rank)
+        torch.save(found, f"{folder}/{len(cases)}-{rank}.pt")
     finally:
         dist.destroy_process_group()
 

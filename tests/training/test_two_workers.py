@@ -24,11 +24,12 @@ OBJECTIVES = {
     "hypersphere": {"hypersphere": {"alignment": 0.3, "uniformity": 0.7}},
     "ArcFace": {"metric": {"name": "ArcFaceLoss", "options": {"scale": 8.0}}},
     "SupCon": {"metric": {"name": "SupConLoss"}},
+    "ProxyAnchor": {"metric": {"name": "ProxyAnchorLoss"}},
 }
-CASES = {(shares, "batch all"): 1 for shares in SHARES} | {
-    ("uneven classes", objective): 1 for objective in OBJECTIVES
-}
-"""(shares, objective) -> steps."""
+CASES = [
+    *((shares, "batch all") for shares in ("balanced", "one class each")),
+    *(("uneven classes", objective) for objective in OBJECTIVES),
+]
 
 SLERP = {"hypersphere": {"slerp": True}}
 DRAWING = {
@@ -39,15 +40,13 @@ OTHERS = {
     "slerp": {"objective": SLERP},
     "drawing": {"objective": DRAWING, "steps": 4},
 }
+INSIDE = {"shares": SHARES["uneven classes"], "objective": OBJECTIVES["ArcFace"]}
 each_case = pytest.mark.parametrize("case", CASES, ids=" of ".join)
 
 
 def arguments():
     """name -> arguments of `ddp_worker.gradients`."""
-    cases = {
-        case: {"shares": SHARES[case[0]], "objective": OBJECTIVES[case[1]], "steps": steps}
-        for case, steps in CASES.items()
-    }
+    cases = {case: {"shares": SHARES[case[0]], "objective": OBJECTIVES[case[1]]} for case in CASES}
     return cases | {
         name: {"shares": SHARES["uneven classes"]} | more for name, more in OTHERS.items()
     }
@@ -66,6 +65,7 @@ def two_workers(tmp_path_factory):
     folder = tmp_path_factory.mktemp("workers")
     asked = arguments()
     torch.save(list(asked.values()), folder / "cases.pt")
+    torch.save(INSIDE, folder / "inside.pt")
     environment = os.environ | {"GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
     script = str(Path(ddp_worker.__file__))
     workers = [
@@ -79,7 +79,7 @@ def two_workers(tmp_path_factory):
             worker.kill()
     return {
         (name, rank): torch.load(folder / f"{number}-{rank}.pt")
-        for number, name in enumerate(asked)
+        for number, name in enumerate([*asked, "inside"])
         for rank in range(2)
     }
 
@@ -112,6 +112,15 @@ def test_terms_on_embeddings_are_of_the_global_batch(two_workers, case):
 def test_the_triplets_of_these_batches_are_partly_active(two_workers, shares):
     _, terms, *_ = two_workers[(shares, "batch all"), 0]
     assert 0 < terms["active_triplets"] < 1
+
+
+def test_a_loss_inside_the_wrapped_model_has_the_gradients_of_one_outside(two_workers):
+    whole, *_ = of_one_worker(("uneven classes", "ArcFace"))
+    for rank in range(2):
+        shared = two_workers["inside", rank]
+        assert shared.keys() == whole.keys()
+        for name, gradient in whole.items():
+            torch.testing.assert_close(shared[name], gradient, rtol=1e-4, atol=1e-6, msg=name)
 
 
 def test_over_steps_the_losss_parameters_and_weight_stay_equal_and_those_of_one_worker(
