@@ -3,7 +3,13 @@
 import pytest
 import torch
 
-from dfray.config import AugmentSection, HypersphereSection, MetricSection, ObjectiveSection
+from dfray.config import (
+    AugmentSection,
+    HypersphereSection,
+    MetricSection,
+    ObjectiveSection,
+    TripletSection,
+)
 from dfray.errors import TrainingError
 from tests.training.kit import faces_and_labels, step_over
 
@@ -106,12 +112,34 @@ def test_slerp_trains_the_head_on_features_within_classes():
     assert not torch.equal(detector.backbone.fc.weight, before)
 
 
+ALL_TERMS = ObjectiveSection(
+    label_smoothing=0.1,
+    triplet=TripletSection(weight="balance"),
+    hypersphere=HypersphereSection(slerp=True, alignment=0.1, uniformity=0.5),
+    metric=ARCFACE,
+)
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no accelerator")
-def test_on_a_gpu_it_computes_in_bfloat16_and_keeps_float32_weights():
-    step, detector = step_over()
+@pytest.mark.parametrize("objective", [None, ALL_TERMS], ids=["triplets", "all terms"])
+def test_on_a_gpu_it_computes_in_bfloat16_and_keeps_float32_weights(objective):
+    step, detector = step_over(objective=objective)
     for module in (detector, step.preprocess, step.augment, step.objective):
         module.to("cuda")
     terms = step(*faces_and_labels(8), 0)
     assert terms["loss"].is_cuda
-    assert all(parameter.dtype == torch.float32 for parameter in detector.parameters())
+    parameters = [*detector.parameters(), *step.objective.parameters()]
+    assert all(parameter.dtype == torch.float32 for parameter in parameters)
+
+
+def test_all_terms_go_together():
+    step, _ = step_over(objective=ALL_TERMS)
+    torch.manual_seed(0)
+    terms = [step(*faces_and_labels(16), number) for number in range(12)]
+    assert set(terms[0]) == {
+        *("loss", "cross_entropy", "triplet", "active_triplets"),
+        *("alignment", "uniformity", "metric"),
+    }
+    assert terms[-1]["cross_entropy"] < terms[0]["cross_entropy"]
+    assert terms[-1]["alignment"] < terms[0]["alignment"]
