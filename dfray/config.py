@@ -17,6 +17,7 @@ Positive = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 Identities = Annotated[int, Field(ge=2)]  # a face swap takes two
+Levels = tuple[Positive, Positive, Positive]
 
 
 class Section(BaseModel):
@@ -134,17 +135,53 @@ class AugmentSection(Section):
 
 
 class ModelSection(Section):
-    """The network: a timm backbone and a linear head on its embedding."""
+    """The network: a timm backbone, how it starts, and a linear head on its embedding."""
 
     backbone: str = Field("vit_base_patch16_224", description="any timm model name")
-    pretrained: bool = Field(False, description="timm's own weights (needs the hub or its cache)")
+    weights: str | None = Field(
+        None,
+        description="none: random; timm: those timm publishes; else a file: a local path, s3://, or "
+        "hf://owner/repo[@revision][/path]",
+    )
+    weights_layout: Literal["timm", "fsfm"] = Field(
+        "timm", description="what the file of `weights` holds; fsfm: arXiv 2412.12032's checkpoints"
+    )
     size_px: Count = Field(224, description="side of the input the backbone sees")
+    pool: Literal["avg", "token", "map"] | None = Field(
+        None,
+        description="how tokens become one vector: mean of the patches, class token, attention; none: "
+        "avg for a plain ViT, what timm has for all others (CLIP's: the class token)",
+    )
     embedding: Literal["pre_logits", "pooled"] = Field(
         "pre_logits", description="after fc_norm (timm's forward_head pre_logits), or before it"
     )
-    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
-    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    normalise_embedding: bool = Field(
+        False, description="L2-normalise the embedding, for the head too (arXiv 2503.19683)"
+    )
+    head_init_std: Positive | None = Field(
+        None, description="truncated normal of the head's weight; none: timm's own start"
+    )
+    tuning: Literal["full", "head", "norm_layers", "last_blocks"] = Field(
+        "full", description="what is trained; the head always is"
+    )
+    tuned_blocks: Count | None = Field(None, description="how many, with tuning last_blocks")
+    mean: Levels | None = Field(None, description="of RGB in 0..1; none: that of the weights")
+    std: Levels | None = Field(None, description="of RGB in 0..1; none: that of the weights")
     drop_path: Fraction = 0.0
+
+    @model_validator(mode="after")
+    def _keys_agree(self) -> ModelSection:
+        if self.weights_layout == "fsfm" and self.weights in (None, "timm"):
+            raise ValueError(
+                "weights_layout fsfm needs weights: hf://Wolowolo/fsfm-3c, or a copy of it"
+            )
+        if (self.tuning == "last_blocks") != (self.tuned_blocks is not None):
+            raise ValueError("tuning last_blocks and tuned_blocks go together")
+        if self.normalise_embedding and self.embedding == "pooled":
+            raise ValueError(
+                "normalise_embedding goes with embedding pre_logits, which the head reads"
+            )
+        return self
 
 
 class TripletSection(Section):

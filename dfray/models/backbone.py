@@ -10,92 +10,134 @@ import difflib
 from typing import Any
 
 import timm
+import torch.nn.functional as F
 from timm.models import is_model_in_modules
 from torch import Tensor, nn
 
 from dfray.config import ModelSection
 from dfray.errors import ModelFileError, RecipeError
+from dfray.models.checkpoint import Loaded
+from dfray.models.tuning import ParameterCounts, apply_tuning, freeze_statistics
+from dfray.models.weights import load_weights, require_activation
 
 
 class Detector(nn.Module):
     """A timm backbone whose embedding is given beside the logits.
 
     The embedding is timm's `forward_head(pre_logits=True)`: the mean of the patch tokens and then
-    fc_norm for a ViT (arXiv 2508.19730 section 4.3), the pooled map for a convolutional net. With
-    `before_norm` it is taken before fc_norm; the logits are of the normed one either way.
+    fc_norm for a ViT (arXiv 2508.19730 section 4.3), the class token after the last norm for CLIP
+    (arXiv 2503.19683), the pooled map for a convolutional net. With `normalise` it has length 1, for the
+    head too. With `before_norm` it is taken before fc_norm; the logits are of the normed one either way.
 
     Attributes:
         embedding_dim: D, the length of an embedding.
+        loaded: what became of the keys of the file it started from, if it did.
     """
 
     backbone: Any  # timm's models share methods, but no type that declares them
 
-    def __init__(self, backbone: nn.Module, *, before_norm: bool = False) -> None:
+    def __init__(
+        self,
+        backbone: nn.Module,
+        *,
+        before_norm: bool = False,
+        normalise: bool = False,
+        loaded: Loaded | None = None,
+    ) -> None:
         super().__init__()
         self.backbone = backbone
-        self.before_norm = before_norm
+        self.before_norm, self.normalise = before_norm, normalise
+        self.loaded = loaded
         self.embedding_dim: int = self.backbone.get_classifier().in_features
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """(B, 3, S, S) normalised images -> logits (B, C), embeddings (B, D)."""
         features = self.backbone.forward_features(images)
         embeddings = self.backbone.forward_head(features, pre_logits=True)
+        if self.normalise:
+            embeddings = F.normalize(embeddings, dim=1)
         logits = self.backbone.get_classifier()(embeddings)
         if self.before_norm:
             embeddings = self.backbone.pool(features)
         return logits, embeddings
 
+    def train(self, mode: bool = True) -> Detector:
+        """As `nn.Module.train`, but what is frozen keeps its running statistics."""
+        super().train(mode)
+        freeze_statistics(self.backbone)
+        return self
+
+    def told(self) -> list[str]:
+        """How it started and what of it is trained, a line each."""
+        start = [str(self.loaded)] if self.loaded else []
+        return [*start, str(ParameterCounts.of(self.backbone))]
+
 
 def build_detector(section: ModelSection, num_classes: int) -> Detector:
-    """The detector of `section` for `num_classes` classes, with fresh or timm's own weights.
+    """The detector of `section` for `num_classes` classes, started and tuned as it says.
 
     Raises:
-        RecipeError: no such backbone, or it does not take the size, drop path or embedding asked.
-        ModelFileError: timm's weights can neither be fetched nor found in its cache.
+        RecipeError: no such backbone, or it does not take the size, pooling, drop path, embedding or
+            tuning asked, or computes another activation than its weights were trained with.
+        ModelFileError: the weights cannot be had, or do not fit.
     """
     backbone = _create(section, num_classes)
-    name = section.backbone
-    if not isinstance(backbone.get_classifier(), nn.Linear):
+    head, name = backbone.get_classifier(), section.backbone
+    if not isinstance(head, nn.Linear):
         raise RecipeError(
             f"model.backbone: {name} has no single linear head on one embedding.",
             "Choose a backbone with one, such as vit_base_patch16_224 or resnet10t.",
         )
     before_norm = section.embedding == "pooled"
-    if before_norm and not (hasattr(backbone, "pool") and hasattr(backbone, "fc_norm")):
+    if before_norm and isinstance(getattr(backbone, "fc_norm", nn.Identity()), nn.Identity):
         raise RecipeError(
             f"model.embedding: pooled is the embedding before fc_norm, which {name} has not.",
             "Use pre_logits.",
         )
-    return Detector(backbone, before_norm=before_norm)
+    loaded = load_weights(backbone, section)
+    if section.head_init_std is not None:
+        nn.init.trunc_normal_(head.weight, std=section.head_init_std)
+        if head.bias is not None:
+            nn.init.zeros_(head.bias)
+    apply_tuning(backbone, section)
+    return Detector(
+        backbone, before_norm=before_norm, normalise=section.normalise_embedding, loaded=loaded
+    )
 
 
 def _create(section: ModelSection, num_classes: int) -> Any:
+    """The timm model at the size asked, with a fresh head, and timm's own weights if they are asked."""
     name = section.backbone
+    _require_name(name)
+    require_activation(section)
+    options: dict[str, object] = {"drop_path_rate": section.drop_path or None}  # none is left out
+    plain_vit = is_model_in_modules(name, "vision_transformer") and "_clip_" not in name
+    options["global_pool"] = section.pool or ("avg" if plain_vit else None)
+    try:
+        backbone = timm.create_model(
+            name, pretrained=section.weights == "timm", num_classes=num_classes, **options
+        )
+        if hasattr(backbone, "set_input_size"):  # transformers are built for one size
+            backbone.set_input_size(img_size=(section.size_px, section.size_px))
+    except OSError as error:
+        raise ModelFileError(
+            f"model.weights: timm's weights of {name} cannot be had: {error}.",
+            "Connect to the hub, set HF_HOME to a cache that holds them or HF_ENDPOINT to a mirror, give "
+            "the path or URI of a copy, or leave model.weights out to start at random.",
+        ) from error
+    except (TypeError, AssertionError, RuntimeError, ValueError) as error:
+        raise RecipeError(
+            f"model.backbone: timm cannot build {name} as asked: {error}.",
+            f"Check model.size_px ({section.size_px}), model.pool ({section.pool}) and model.drop_path "
+            f"({section.drop_path}).",
+        ) from error
+    return backbone
+
+
+def _require_name(name: str) -> None:
     if not timm.is_model(name):
         near = difflib.get_close_matches(name, timm.list_models(), n=3, cutoff=0.5)
         raise RecipeError(
             f"model.backbone: timm {timm.__version__} has no model {name!r}.",
             f"The nearest are {', '.join(near)}." if near else "See timm.list_models().",
         )
-    options: dict[str, object] = {}
-    if is_model_in_modules(name, "vision_transformer"):
-        options["global_pool"] = "avg"  # timm's default for most is the class token
-    if section.drop_path:
-        options["drop_path_rate"] = section.drop_path
-    try:
-        backbone = timm.create_model(
-            name, pretrained=section.pretrained, num_classes=num_classes, **options
-        )
-        if hasattr(backbone, "set_input_size"):  # transformers are built for one size
-            backbone.set_input_size(img_size=(section.size_px, section.size_px))
-    except OSError as error:
-        raise ModelFileError(
-            f"model.pretrained: timm's weights of {name} cannot be had: {error}.",
-            "Connect to the hub once to fill its cache, or set model.pretrained to false.",
-        ) from error
-    except (TypeError, AssertionError, RuntimeError, ValueError) as error:
-        raise RecipeError(
-            f"model.backbone: timm cannot build {name} as asked: {error}.",
-            f"Check model.size_px ({section.size_px}) and model.drop_path ({section.drop_path}).",
-        ) from error
-    return backbone

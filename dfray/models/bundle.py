@@ -2,7 +2,10 @@
 
     <folder>/model.safetensors   the detector's parameters and buffers
     <folder>/bundle.json         schema version, dfray version, SHA-256 of the weights, the resolved
-                                 recipe, class names, threshold, how faces are found and cut out
+                                 recipe, class names, threshold, mean and std of the input, how faces
+                                 are found and cut out
+
+Loading one asks nothing of the place that the backbone's first weights came from.
 
 The JSON is written last, so a folder that has one is whole.
 """
@@ -28,9 +31,9 @@ from dfray.errors import ModelFileError
 from dfray.models.backbone import Detector, build_detector
 from dfray.models.preprocess import Preprocess
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 WEIGHTS, DESCRIPTION = "model.safetensors", "bundle.json"
-_KEYS = ("weights_sha256", "class_names", "threshold", "faces", "recipe")
+_KEYS = ("weights_sha256", "class_names", "threshold", "mean", "std", "faces", "recipe")
 _MEND = "Copy the model's folder again from where it was saved; no part of it may be edited."
 
 
@@ -67,6 +70,8 @@ class Bundle:
             "weights_sha256": _sha256(folder / WEIGHTS),
             "class_names": list(self.class_names),
             "threshold": self.threshold,
+            "mean": self.preprocess.mean.flatten().tolist(),
+            "std": self.preprocess.std.flatten().tolist(),
             "faces": self.faces,
             "recipe": self.recipe,
         }
@@ -88,9 +93,9 @@ class Bundle:
                 f"not {description['weights_sha256']}.",
                 _MEND,
             )
-        section = ModelSection.model_validate(
-            description["recipe"]["model"] | {"pretrained": False}  # the weights are here
-        )
+        here = {"weights": None, "weights_layout": "timm"}  # they are in this folder
+        resolved = {name: description[name] for name in ("mean", "std")}
+        section = ModelSection.model_validate(description["recipe"]["model"] | here | resolved)
         detector = build_detector(section, len(description["class_names"]))
         try:
             detector.load_state_dict(load_file(folder / WEIGHTS), strict=True)

@@ -12,12 +12,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dfray.config import ModelSection
+from dfray.models.weights import normalisation
 
 
 class Preprocess(nn.Module):
     """Face crops as the backbone wants them: resized, antialiased, only if the sides differ.
 
     Augmentation belongs between `pixels` and `normalise`; `forward` is one after the other.
+
+    Raises:
+        ModelFileError: mean and std lie beside the weights, and cannot be read there.
     """
 
     mean: Tensor
@@ -26,9 +30,10 @@ class Preprocess(nn.Module):
     def __init__(self, section: ModelSection) -> None:
         super().__init__()
         self.size_px = section.size_px
-        # They come from the recipe, so they are no part of the weights.
-        self.register_buffer("mean", torch.tensor(section.mean).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(section.std).view(1, 3, 1, 1), persistent=False)
+        mean, std = normalisation(section)
+        # The bundle keeps them in its description, so they are no part of the weights.
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
 
     def pixels(self, faces: Tensor) -> Tensor:
         """uint8 (B, H, H, 3) on any device -> float32 (B, 3, S, S) in 0..1.

@@ -92,6 +92,9 @@ def test_the_timm_model_alone_gives_the_same_logits():
     [
         ({"backbone": "vit_tiny_patch16_225"}, "vit_tiny_patch16_224"),
         ({"backbone": "resnet10t", "embedding": "pooled"}, "pre_logits"),
+        ({"backbone": "vit_tiny_patch16_224", "pool": "token", "embedding": "pooled"}, "fc_norm"),
+        ({"backbone": "resnet10t", "pool": "token"}, "model.pool"),
+        ({"backbone": "vit_tiny_patch16_224.nonsense"}, "Invalid pretrained tag"),
         ({"backbone": "levit_128s", "size_px": 224}, "linear head"),
         ({"backbone": "vgg11", "drop_path": 0.1}, "drop_path"),
     ],
@@ -104,5 +107,5 @@ def test_what_cannot_be_built_is_refused_with_a_mend(options, words):
 def test_weights_that_cannot_be_fetched_are_an_error_with_a_mend(monkeypatch, tmp_path):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(ModelFileError, match=r"resnet10t.*pretrained"):
-        detector_of("resnet10t", pretrained=True)
+    with pytest.raises(ModelFileError, match=r"resnet10t.*HF_HOME.*copy"):
+        detector_of("resnet10t", weights="timm")

@@ -15,9 +15,9 @@ from dfray.models.preprocess import Preprocess
 FACES = np.random.default_rng(0).integers(0, 256, (5, 48, 48, 3), dtype=np.uint8)
 
 
-def bundle_of(backbone="resnet10t", class_names=("real", "fake")):
+def bundle_of(backbone="resnet10t", class_names=("real", "fake"), **options):
     torch.manual_seed(0)
-    section = ModelSection(backbone=backbone, size_px=32, mean=(0.5, 0.4, 0.3))
+    section = ModelSection(backbone=backbone, size_px=32, mean=(0.5, 0.4, 0.3), **options)
     recipe = Recipe(name="a", corpora=[CorpusSection(reader="folder", root="x")], model=section)
     detector = build_detector(section, len(class_names))
     for module in detector.modules():  # running statistics must travel too
@@ -53,11 +53,35 @@ def test_round_trip_is_bit_equal(backbone, tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["bundle.json", "model.safetensors"]
 
 
-def test_a_pretrained_backbone_loads_without_the_hub(tmp_path):
+@pytest.mark.parametrize(
+    "start",
+    [
+        {"weights": "timm"},
+        {"weights": "hf://nobody/nothing", "weights_layout": "fsfm"},
+        {"weights": "s3://nowhere/weights.pth"},
+    ],
+)
+def test_it_loads_without_the_weights_it_started_from(start, tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     bundle = bundle_of()
-    bundle.recipe["model"]["pretrained"] = True
+    bundle.recipe["model"] |= start | {"mean": None, "std": None}
     bundle.save(tmp_path)
-    assert Bundle.load(tmp_path).recipe["model"]["pretrained"] is True
+    loaded = Bundle.load(tmp_path)
+    assert loaded.recipe["model"]["weights"] == start["weights"]
+    for before, after in zip(bundle.predict(FACES), loaded.predict(FACES), strict=True):
+        np.testing.assert_array_equal(before, after)
+
+
+def test_a_frozen_normalised_detector_comes_back_as_it_was(tmp_path):
+    options = {"tuning": "norm_layers", "normalise_embedding": True, "head_init_std": 2e-5}
+    bundle = bundle_of("vit_tiny_patch16_224", **options)
+    bundle.save(tmp_path)
+    loaded = Bundle.load(tmp_path)
+    for before, after in zip(bundle.predict(FACES), loaded.predict(FACES), strict=True):
+        np.testing.assert_array_equal(before, after)
+    trained = [p.requires_grad for p in bundle.detector.parameters()]
+    assert [p.requires_grad for p in loaded.detector.parameters()] == trained
+    np.testing.assert_allclose(np.linalg.norm(loaded.predict(FACES)[1], axis=1), 1, rtol=1e-6)
 
 
 def test_predict_gives_probabilities_and_embeddings_of_each_face():
@@ -116,9 +140,9 @@ def edit_description(**changes):
     return damage
 
 
-def drop_threshold(folder):
+def drop_mean(folder):
     description = json.loads((folder / "bundle.json").read_text())
-    del description["threshold"]
+    del description["mean"]
     (folder / "bundle.json").write_text(json.dumps(description))
 
 
@@ -132,7 +156,7 @@ def drop_threshold(folder):
         (lambda folder: (folder / "bundle.json").unlink(), "no bundle.json"),
         (edit_description(schema_version=99), "version 99"),
         (edit_description(class_names=["real", "FS", "RE"]), "does not fit resnet10t"),
-        (drop_threshold, "lacks threshold"),
+        (drop_mean, "lacks mean"),
     ],
 )
 def test_a_damaged_model_is_refused(saved, damage, words):
