@@ -6,12 +6,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from dfray import storage
 from dfray.config import ModelSection
 from dfray.errors import ModelFileError
 from dfray.models.backbone import build_detector
 from dfray.models.fsfm import VGGFACE2_MEAN, VGGFACE2_STD
 from dfray.models.preprocess import Preprocess
 from tests.models.fsfm_file import checkpoint_of, encoder_weights, pretraining_shapes
+from tests.models.hub_cache import fill
 from tests.models.plain_vit import linear, norm, tokens_of
 
 
@@ -125,6 +127,34 @@ def test_mean_and_std_come_from_the_file_beside_the_checkpoint(tmp_path):
     preprocess = Preprocess(section_of(tmp_path / "checkpoint-400.pth"))
     torch.testing.assert_close(preprocess.mean.flatten(), torch.tensor([0.5, 0.4, 0.3]))
     torch.testing.assert_close(preprocess.std.flatten(), torch.tensor([0.3, 0.2, 0.1]))
+
+
+@pytest.mark.parametrize("place", ["object store", "hub"])
+def test_checkpoint_and_normalisation_come_from_an_object_store_or_the_hub(
+    tmp_path, bucket, hub_cache, place
+):
+    weights = encoder_weights()
+    path = saved(tmp_path, weights)
+    line = b'{"mean": [0.5, 0.4, 0.3], "std": [0.3, 0.2, 0.1]}'
+    if place == "hub":
+        uri, files = "hf://Wolowolo/fsfm-3c", "pretrained_models/VF2_ViT-B"
+        for name, content in (
+            ("checkpoint-400.pth", path.read_bytes()),
+            ("pretrain_ds_mean_std.txt", line),
+        ):
+            fill(hub_cache, "Wolowolo/fsfm-3c", f"{files}/{name}", write_of(content))
+    else:
+        uri = f"{bucket}/models/checkpoint-400.pth"
+        storage.put(path, uri)
+        storage.write_bytes(line, f"{bucket}/models/pretrain_ds_mean_std.txt")
+    section = section_of(uri)
+    own = build_detector(section, 2).backbone.state_dict()
+    assert all(torch.equal(own[name], value) for name, value in weights.items())
+    torch.testing.assert_close(Preprocess(section).mean.flatten(), torch.tensor([0.5, 0.4, 0.3]))
+
+
+def write_of(content):
+    return lambda path: path.write_bytes(content)
 
 
 def test_without_that_file_they_are_those_of_vggface2(tmp_path):
