@@ -183,6 +183,10 @@ class ModelSection(Section):
             )
         return self
 
+    def without_weights(self) -> ModelSection:
+        """The same network from a random start: to count it, or where its weights are at hand."""
+        return self.model_copy(update={"weights": None, "weights_layout": "timm"})
+
 
 class TripletSection(Section):
     """Triplet loss on raw Euclidean distances (arXiv 2508.19730 section 3.3).

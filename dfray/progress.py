@@ -82,6 +82,10 @@ class StageLine:
         fields: dict[str, Any] = {"detail": detail} if detail else {}
         self._progress.update(self._task, completed=done, total=total, **fields)
 
+    def say(self, text: str) -> None:
+        """Print a line that stays, above the stage's own."""
+        self._progress.console.print(text, highlight=False, soft_wrap=True)
+
     def finish(self, detail: str = "") -> None:
         """Mark the stage as done, whatever had been counted."""
         total = self.total or 1

@@ -90,11 +90,7 @@ def training_plan(plan: TrainingPlan) -> None:
             "model",
             f"{recipe.model.backbone} at {recipe.model.size_px} px, D = {cost.embedding_dim}",
         ),
-        (
-            "parameters",
-            f"{cost.trainable:,} of {cost.parameters:,} are trained "
-            f"({cost.trainable / cost.parameters:.3%})",
-        ),
+        ("parameters", str(cost.counts)),
     ]
     lines.append(("classes", ", ".join(plan.class_names)))
     for split, (real, fake) in plan.sample.items():

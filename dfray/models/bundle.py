@@ -93,10 +93,9 @@ class Bundle:
                 f"not {description['weights_sha256']}.",
                 _MEND,
             )
-        here = {"weights": None, "weights_layout": "timm"}  # they are in this folder
         resolved = {name: description[name] for name in ("mean", "std")}
-        section = ModelSection.model_validate(description["recipe"]["model"] | here | resolved)
-        detector = build_detector(section, len(description["class_names"]))
+        section = ModelSection.model_validate(description["recipe"]["model"] | resolved)
+        detector = build_detector(section.without_weights(), len(description["class_names"]))
         try:
             detector.load_state_dict(load_file(folder / WEIGHTS), strict=True)
         except (SafetensorError, RuntimeError) as error:

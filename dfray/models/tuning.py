@@ -34,6 +34,14 @@ class ParameterCounts:
         total = sum(p.numel() for p in backbone.parameters())
         return cls(trained - head, total - head, head)
 
+    @property
+    def all(self) -> int:
+        return self.backbone + self.head
+
+    @property
+    def all_trained(self) -> int:
+        return self.trained + self.head
+
     def __str__(self) -> str:
         return (
             f"{self.trained:,} of {self.backbone:,} backbone parameters are trained "

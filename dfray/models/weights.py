@@ -14,6 +14,7 @@ from dfray.errors import ModelFileError, RecipeError
 from dfray.models import fsfm
 from dfray.models.checkpoint import Loaded, load_exactly, read_checkpoint
 from dfray.models.sources import complete, local_file
+from dfray.storage import absolute
 
 _HEAD_SIDE = ("norm", "fc_norm", "attn_pool")  # what pooling another way leaves over
 
@@ -50,6 +51,18 @@ def normalisation(section: ModelSection) -> tuple[Levels, Levels]:
         published = timm.get_pretrained_cfg(section.backbone)
         mean, std = published.mean, published.std
     return section.mean or mean, section.std or std
+
+
+def resolve(section: ModelSection) -> ModelSection:
+    """`section` for processes elsewhere: a local path made absolute, mean and std those of the weights.
+
+    Raises:
+        ModelFileError: as `normalisation`.
+    """
+    mean, std = normalisation(section)
+    uri = _file(section)
+    weights = section.weights if uri is None else absolute(uri)
+    return section.model_copy(update={"weights": weights, "mean": mean, "std": std})
 
 
 def require_activation(section: ModelSection) -> None:

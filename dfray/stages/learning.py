@@ -107,16 +107,21 @@ def _fit(recipe: Recipe, videos: pa.Table, stream: bool, tracked: Run) -> list[d
 
     progress = counting_actor()
     title = "extract + train" if stream else "train"
+    told: set[str] = set()
     warned: set[str] = set()
     with stage(title, recipe.training.epochs) as line:
 
         def show(counts: dict[str, Any]) -> None:
-            told = [f"step {counts['step']}/{counts['steps']}"] if "step" in counts else []
-            told += [f"loss {counts['loss']:.3f}"] if "loss" in counts else []
-            told += [f"val {counts['val_loss']:.3f}"] if "val_loss" in counts else []
+            parts = [f"step {counts['step']}/{counts['steps']}"] if "step" in counts else []
+            parts += [f"loss {counts['loss']:.3f}"] if "loss" in counts else []
+            parts += [f"val {counts['val_loss']:.3f}"] if "val_loss" in counts else []
             if stream and counts.get("videos", 0) < videos.num_rows:
-                told.append(f"{int(counts.get('videos', 0))}/{videos.num_rows} videos extracted")
-            line.update(done=counts.get("epoch", 0), detail=", ".join(told) or "starting workers")
+                parts.append(f"{int(counts.get('videos', 0))}/{videos.num_rows} videos extracted")
+            line.update(done=counts.get("epoch", 0), detail=", ".join(parts) or "starting workers")
+            for text in counts.get("model", []):
+                if text not in told:
+                    line.say(text)
+                told.add(text)
             warned.update([counts["warning"]] if "warning" in counts else [])
 
         with watching(progress, show):

@@ -16,6 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from dfray.config import ModelSection, Recipe
 from dfray.models.backbone import build_detector
+from dfray.models.tuning import ParameterCounts
 from dfray.training.optim import Schedule
 
 TRAIN_TO_FORWARD = 3
@@ -30,14 +31,13 @@ class NetworkCost:
     """What a network costs.
 
     Attributes:
-        parameters, trainable: numbers, not bytes.
+        counts: of parameters, not bytes.
         embedding_dim: D.
         forward_flops: floating point operations of the forward pass of one image.
         kept_bytes: what one image's forward pass keeps for the backward pass, in float32.
     """
 
-    parameters: int
-    trainable: int
+    counts: ParameterCounts
     embedding_dim: int
     forward_flops: float
     kept_bytes: float
@@ -50,7 +50,7 @@ class NetworkCost:
             RecipeError: as `build_detector`.
         """
         with torch.device("meta"):
-            detector = build_detector(section, num_classes).train()
+            detector = build_detector(section.without_weights(), num_classes).train()
             images = torch.empty(_PROBE_BATCH, 3, section.size_px, section.size_px)
         kept: dict[int, int] = {}
         alive = []  # or a storage's number would be given out again
@@ -67,12 +67,8 @@ class NetworkCost:
             saved_tensors_hooks(note, lambda tensor: tensor),
         ):
             detector(images)
-        sizes = [
-            (parameter.numel(), parameter.requires_grad) for parameter in detector.parameters()
-        ]
         return cls(
-            parameters=sum(size for size, _ in sizes),
-            trainable=sum(size for size, trained in sizes if trained),
+            counts=ParameterCounts.of(detector.backbone),
             embedding_dim=detector.embedding_dim,
             forward_flops=flops.get_total_flops() / _PROBE_BATCH,
             kept_bytes=sum(kept.values()) / _PROBE_BATCH,
@@ -122,7 +118,7 @@ def estimate_training(
         faces_per_epoch=faces_per_epoch,
         schedule=Schedule.of(section, steps) if steps else None,
         steps_per_epoch=steps,
-        state_bytes=4.0 * (cost.parameters + 3 * cost.trainable),
+        state_bytes=4.0 * (cost.counts.all + 3 * cost.counts.all_trained),
         kept_bytes=cost.kept_bytes * batch / section.num_workers,
         seconds=TRAIN_TO_FORWARD * cost.forward_flops * images / speed if steps else None,
         flops_per_s=speed,

@@ -16,10 +16,12 @@ import pyarrow as pa
 from dfray import storage
 from dfray.batches.sample import require_batch, sample_faces
 from dfray.batches.stream import with_stream_quotas
-from dfray.config import Recipe
+from dfray.config import ModelSection, Recipe
 from dfray.errors import TrainingError
 from dfray.faces.extract import extract_faces
 from dfray.faces.shards import FacesStore
+from dfray.models.backbone import build_detector
+from dfray.models.weights import resolve
 from dfray.run_folder import RunFolder
 from dfray.session import explain, require_cpus
 from dfray.training.learnable import require_learnable
@@ -86,6 +88,7 @@ def train_detector(
     Raises:
         ResourceError: the cluster is too small.
         ManifestError, RecipeError: as `require_learnable`, or a sample is too small.
+        RecipeError, ModelFileError: the network cannot be built or started as asked.
         TrainingError: training failed for good; its cause is told.
     """
     import ray.train
@@ -93,9 +96,12 @@ def train_detector(
 
     folder = RunFolder(recipe)
     workers = Workers.of(recipe, streaming=stream)
-    there = recipe.model_copy(update={"work_dir": folder.work_dir})  # workers' cwd is another
     store = FacesStore(folder.faces)
     classes = require_learnable(recipe, videos if stream else store.summaries(["train", "val"]))
+    model = resolve(recipe.model)
+    progress.note.remote({"model": _check_model(model, len(classes.class_names))})
+    # The workers' current directory is another.
+    there = recipe.model_copy(update={"work_dir": folder.work_dir, "model": model})
     config: dict[str, Any] = {
         "recipe": there.model_dump(mode="json"),
         "class_names": list(classes.class_names),
@@ -131,6 +137,11 @@ def train_detector(
     with best.as_directory() as path:
         storage.put_folder(f"{path}/bundle", folder.model, last="bundle.json")
     return result.return_value
+
+
+def _check_model(section: ModelSection, num_classes: int) -> list[str]:
+    """Build what the workers will build, weights included; returns what it tells of itself."""
+    return build_detector(section, num_classes).told()
 
 
 def _check_samples(recipe: Recipe, store: FacesStore) -> None:

@@ -148,8 +148,10 @@ class Worker:
         return {"epoch": epoch, "steps": taken, "faces": faces_seen, "lr": lr} | means
 
     def _build(self) -> Detector:
-        classes = len(self.classes.class_names)
-        detector = build_detector(self.recipe.model, classes).to(self.device)
+        section, classes = self.recipe.model, len(self.classes.class_names)
+        if ray.train.get_checkpoint() is not None:
+            section = section.without_weights()  # the checkpoint holds what became of them
+        detector = build_detector(section, classes).to(self.device)
         has_statistics = any(
             isinstance(m, nn.modules.batchnorm._BatchNorm) for m in detector.modules()
         )

@@ -19,15 +19,21 @@ def recipe(**sections: object) -> Recipe:
 def test_parameters_and_embedding_are_those_of_the_network() -> None:
     cost = NetworkCost.of(SMALL, 2)
     detector = build_detector(SMALL, 2)
-    assert cost.parameters == sum(p.numel() for p in detector.parameters())
+    assert cost.counts.all == sum(p.numel() for p in detector.parameters())
     assert cost.embedding_dim == detector.embedding_dim
+
+
+def test_nothing_is_fetched_to_count_a_network() -> None:
+    start = {"weights": "hf://Wolowolo/fsfm-3c", "weights_layout": "fsfm"}
+    section = ModelSection.model_validate(SMALL.model_dump() | start)
+    assert NetworkCost.of(section, 2) == NetworkCost.of(SMALL, 2)
 
 
 def test_a_vit_b_takes_the_operations_known_of_it() -> None:
     """17.6 G multiply-adds at 224 px (arXiv 2010.11929 and timm's own tables)."""
     cost = NetworkCost.of(ModelSection(), 2)
     assert cost.forward_flops == pytest.approx(2 * 17.6e9, rel=0.02)
-    assert cost.parameters == pytest.approx(85.8e6, rel=0.01)
+    assert cost.counts.all == pytest.approx(85.8e6, rel=0.01)
 
 
 def test_what_is_kept_grows_with_the_pixels() -> None:
@@ -47,7 +53,7 @@ def test_steps_and_schedule_follow_from_the_sample() -> None:
 def test_an_unknown_sample_leaves_the_time_open() -> None:
     unknown = estimate_training(recipe(), 2, None)
     assert (unknown.schedule, unknown.seconds, unknown.steps_per_epoch) == (None, None, 0)
-    assert unknown.state_bytes == 16 * unknown.cost.parameters
+    assert unknown.state_bytes == 16 * unknown.cost.counts.all
 
 
 def test_more_workers_each_hold_less_of_the_batch() -> None:

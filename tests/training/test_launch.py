@@ -10,8 +10,18 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+import ray
+import torch
 
-from dfray.errors import ManifestError, ResourceError, TrainingError, UserError
+from dfray.config import ModelSection
+from dfray.errors import (
+    ManifestError,
+    ModelFileError,
+    ResourceError,
+    TrainingError,
+    UserError,
+)
+from dfray.models.backbone import build_detector
 from dfray.models.bundle import Bundle
 from dfray.progress import counting_actor
 from dfray.run_folder import RunFolder
@@ -182,6 +192,34 @@ def test_a_sample_smaller_than_a_batch_is_refused_before_workers_start(ray_sessi
     write_toy_faces(recipe)
     with pytest.raises(ManifestError, match=r"less than a batch of 512"):
         train(recipe)
+
+
+def test_weights_that_do_not_fit_are_refused_before_workers_start(ray_session, tmp_path):
+    torch.save({"model": {"cls_token": torch.zeros(1, 1, 64)}}, tmp_path / "other.pth")
+    recipe = toy_recipe(tmp_path, "other", f"model.weights={tmp_path}/other.pth")
+    write_toy_faces(recipe)
+    with pytest.raises(ModelFileError, match=r"other\.pth does not fit the backbone: it lacks"):
+        train(recipe)
+    assert not ray_processes("ray::RayTrainWorker")
+
+
+def test_a_relative_path_of_weights_reaches_the_workers(ray_session, tmp_path, monkeypatch):
+    """Only the head is trained, so the epoch's bundle holds the weights of the file."""
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(4)
+    start = build_detector(ModelSection(backbone="test_vit", size_px=32), 2).backbone.state_dict()
+    torch.save(start, "start.pth")
+    changes = ["model.weights=start.pth", "model.tuning=head", "training.num_workers=1"]
+    recipe = toy_recipe(tmp_path, "relative", "training.epochs=1", *changes)
+    write_toy_faces(recipe)
+    progress = counting_actor()
+    train(recipe, progress)
+    told = ray.get(progress.get.remote())["model"]
+    assert "start.pth; ignored: head.* (2); fresh: head.* (2)" in told[0]
+    assert "0 of" in told[1]
+    trained = Bundle.load(RunFolder(recipe).model).detector.backbone.state_dict()
+    changed = {name for name, value in start.items() if not torch.equal(trained[name], value)}
+    assert changed == {"head.weight", "head.bias"}
 
 
 def test_what_a_worker_raises_comes_back_as_one_line(ray_session, tmp_path):
