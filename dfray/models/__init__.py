@@ -1,1 +1,1 @@
-"""Networks: a timm backbone with a linear head, its preprocessing, and how both are kept."""
+"""Networks: a timm backbone with a linear head, how it starts, is tuned, is fed and is kept."""

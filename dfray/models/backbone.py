@@ -11,6 +11,7 @@ from typing import Any
 
 import timm
 import torch.nn.functional as F
+from safetensors import SafetensorError
 from timm.models import is_model_in_modules
 from torch import Tensor, nn
 
@@ -119,7 +120,7 @@ def _create(section: ModelSection, num_classes: int) -> Any:
         )
         if hasattr(backbone, "set_input_size"):  # transformers are built for one size
             backbone.set_input_size(img_size=(section.size_px, section.size_px))
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         raise ModelFileError(
             f"model.weights: timm's weights of {name} cannot be had: {error}.",
             "Connect to the hub, set HF_HOME to a cache that holds them or HF_ENDPOINT to a mirror, give "

@@ -10,6 +10,7 @@ from dfray.errors import ModelFileError, RecipeError
 from dfray.models.backbone import build_detector
 from dfray.models.preprocess import Preprocess
 from dfray.models.weights import normalisation
+from tests.models.fsfm_file import checkpoint_of, encoder_weights
 from tests.models.hub_cache import fill
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -34,13 +35,22 @@ def shared_weights(detector, weights):
     return {k for k, v in own.items() if k in weights and torch.equal(v, weights[k])}
 
 
-@pytest.mark.parametrize("suffix", ["safetensors", "pth"])
-@pytest.mark.parametrize(("backbone", "head"), [("resnet10t", "fc"), ("convnext_atto", "head.fc")])
-def test_a_copy_of_timms_file_starts_everything_but_the_head(tmp_path, backbone, head, suffix):
-    weights = published(backbone)
-    path = tmp_path / f"model.{suffix}"
-    save_file(weights, path) if suffix == "safetensors" else torch.save(weights, path)
-    detector = detector_from(path, backbone, size_px=64)
+@pytest.mark.parametrize(
+    ("backbone", "size_px", "head"),
+    [
+        ("resnet10t", 64, "fc"),
+        ("efficientnet_b0", 64, "classifier"),
+        ("convnext_atto", 64, "head.fc"),
+        ("swin_tiny_patch4_window7_224", 224, "head.fc"),
+        ("vit_xsmall_patch16_clip_224", 224, "head"),
+        ("vit_pe_core_tiny_patch16_384", 384, "head"),
+        ("vit_small_patch16_dinov3", 64, "head"),
+    ],
+)
+def test_a_copy_of_timms_file_starts_everything_but_the_head(tmp_path, backbone, size_px, head):
+    weights = published(backbone, num_classes=10)
+    save_file(weights, tmp_path / "model.safetensors")
+    detector = detector_from(tmp_path / "model.safetensors", backbone, size_px=size_px)
     heads = {f"{head}.weight", f"{head}.bias"}
     assert shared_weights(detector, weights) == set(weights) - heads
     assert set(detector.loaded.ignored) == set(detector.loaded.fresh) == heads
@@ -115,11 +125,30 @@ def _openai_name(key):
 
 def test_timms_weights_come_from_the_hubs_cache_without_the_hub(hub_cache):
     weights = published("resnet10t")
-    write = lambda path: save_file(weights, path)  # noqa: E731
-    fill(hub_cache, "timm/resnet10t.c3_in1k", "model.safetensors", write)
+    place = ("timm/resnet10t.c3_in1k", "model.safetensors")
+    fill(hub_cache, *place, lambda path: save_file(weights, path))
     for source in ("timm", "hf://timm/resnet10t.c3_in1k"):
         detector = detector_from(source, "resnet10t", size_px=64)
         assert shared_weights(detector, weights) == set(weights) - {"fc.weight", "fc.bias"}
+
+
+def test_a_truncated_file_in_the_hubs_cache_is_refused(hub_cache):
+    path = fill(
+        hub_cache,
+        "timm/resnet10t.c3_in1k",
+        "model.safetensors",
+        lambda path: save_file(published("resnet10t"), path),
+    )
+    path.write_bytes(path.read_bytes()[:-1000])
+    for source in ("timm", "hf://timm/resnet10t.c3_in1k"):
+        with pytest.raises(ModelFileError, match="resnet10t"):
+            detector_from(source, "resnet10t", size_px=64)
+
+
+def test_fsfms_layout_is_not_taken_for_timms(tmp_path):
+    torch.save(checkpoint_of(encoder_weights()), tmp_path / "checkpoint-400.pth")
+    with pytest.raises(ModelFileError, match=r"checkpoint-400\.pth.*weights_layout"):
+        detector_from(tmp_path / "checkpoint-400.pth", "vit_tiny_patch16_224")
 
 
 def test_old_files_of_batch_norm_that_do_not_count_batches_load(tmp_path):
