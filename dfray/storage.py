@@ -239,6 +239,21 @@ def local_copy(uri: str) -> Iterator[str]:
         yield local
 
 
+@contextlib.contextmanager
+def local_copies(uris: list[str]) -> Iterator[list[str]]:
+    """Local paths with the contents of `uris`, in order; remote ones are fetched together."""
+    if not any(is_remote(uri) for uri in uris):
+        yield [absolute(uri) for uri in uris]
+        return
+    with tempfile.TemporaryDirectory(prefix="dfray-") as folder:
+        names = [f"{place:06d}-{uri.rsplit('/', 1)[-1]}" for place, uri in enumerate(uris)]
+        copies = [os.path.join(folder, name) for name in names]
+        fs, _ = filesystem(uris[0])
+        paths = [filesystem(uri)[1] for uri in uris]
+        attempt(lambda: fs.get(paths, copies), uris[0], "read")
+        yield copies
+
+
 def _download(uri: str, local: str) -> None:
     fs, path = filesystem(uri)
     attempt(lambda: fs.get_file(path, local), uri, "read")

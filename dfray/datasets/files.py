@@ -65,7 +65,7 @@ class Files:
         files: dict[str, None] = {}
         images: Counter[str] = Counter()
         count = 0
-        for count, uri in enumerate(storage.walk_files(self.root), 1):  # noqa: B007
+        for count, uri in enumerate(storage.walk_files(self.root), 1):
             path = uri[len(self.root) + 1 :]
             if path.lower().endswith(IMAGE_SUFFIXES):
                 images[path.rpartition("/")[0]] += 1

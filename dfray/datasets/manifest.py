@@ -16,6 +16,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 import pyarrow as pa
@@ -81,7 +82,7 @@ class Manifest:
 
 def build_manifest(
     corpora: Iterable[CorpusSection],
-    progress: Progress = lambda done, total, detail: None,
+    progress: Progress | None = None,
     *,
     opened: int | None = OPENED,
 ) -> Manifest:
@@ -97,7 +98,7 @@ def build_manifest(
     left_out: Counter[LeftOut] = Counter()
     published: dict[str, Published] = {}
     for corpus in corpora:
-        files = Files(corpus.root, _listing_told(corpus.reader, progress))
+        files = Files(corpus.root, partial(_tell_listing, corpus.reader, progress))
         expected = reader(corpus.reader).published
         for found in reader(corpus.reader).read(corpus, files):
             if isinstance(found, LeftOut):
@@ -230,8 +231,9 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:_NAMED]) + more
 
 
-def _listing_told(name: str, progress: Progress):
-    return lambda count: progress(0, 1, f"{name}: {count:,} files listed")
+def _tell_listing(name: str, progress: Progress | None, count: int) -> None:
+    if progress:
+        progress(0, 1, f"{name}: {count:,} files listed")
 
 
 def _is_there(row: dict, files: Files) -> bool:
@@ -242,7 +244,9 @@ def _is_there(row: dict, files: Files) -> bool:
     return row["n_images"] > 0
 
 
-def _open(rows: list[dict], limit: int | None, progress: Progress) -> tuple[dict[str, str], int]:
+def _open(
+    rows: list[dict], limit: int | None, progress: Progress | None
+) -> tuple[dict[str, str], int]:
     """Open video files for their lengths, `limit` of each dataset.
 
     Returns:
@@ -256,7 +260,8 @@ def _open(rows: list[dict], limit: int | None, progress: Progress) -> tuple[dict
             if found.problem:
                 unreadable[row["video_id"]] = found.problem
             row["duration_s"] = row.get("duration_s") or found.duration_s
-            progress(done, len(chosen), row["dataset"])
+            if progress:
+                progress(done, len(chosen), row["dataset"])
     return unreadable, len(chosen)
 
 

@@ -22,9 +22,9 @@ from dfray.tables import REAL
 
 
 def read(corpus: CorpusSection, files: Files) -> Iterator[dict]:
-    default = corpus.dataset or os.path.splitext(os.path.basename(corpus.root))[0]
-    for line, row in read_csv(corpus.root, ("uri", "label"), "Check corpora.root."):
-        where = f"{corpus.root} line {line}"
+    default = corpus.dataset or os.path.splitext(os.path.basename(files.root))[0]
+    for line, row in read_csv(files.root, ("uri", "label"), "Check corpora.root."):
+        where = f"{files.root} line {line}"
         label = label_of(row["label"], where)
         stem = os.path.splitext(os.path.basename(row["uri"]))[0]
         category = row.get("category") or ("real" if label == REAL else "fake")
@@ -32,7 +32,7 @@ def read(corpus: CorpusSection, files: Files) -> Iterator[dict]:
         dataset = row.get("dataset") or default
         yield {
             "video_id": f"{dataset}/{method}/{stem}",
-            "uri": beside(corpus.root, row["uri"]),
+            "uri": beside(files.root, row["uri"]),
             "dataset": dataset,
             "split": row.get("split") or split_of(row.get("identity") or stem),
             "label": label,
@@ -59,4 +59,4 @@ def beside(root: str, uri: str) -> str:
     """`uri` as it is if absolute, else relative to the folder of `root`."""
     if storage.is_remote(uri) or os.path.isabs(uri):
         return uri
-    return storage.join(root.rpartition("/")[0] or ".", uri)
+    return storage.join(root.rpartition("/")[0], uri)

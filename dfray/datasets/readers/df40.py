@@ -21,12 +21,29 @@ from dfray.datasets.readers.celeb_df import LIST, testing_labels
 from dfray.datasets.readers.rows import LeftOut, video_row
 from dfray.tables import REAL
 
-FS = "fsgan faceswap simswap inswap blendface uniface mobileswap e4s facedancer".split()
-RE = (
-    "fomm facevid2vid wav2lip MRAA one_shot_free pirender tpsm lia danet sadtalker mcnet "
-    "hyperreenact"
-).split()
-CATEGORY_OF = dict.fromkeys(FS, "FS") | dict.fromkeys(RE, "RE")
+CATEGORY_OF = {
+    "fsgan": "FS",
+    "faceswap": "FS",
+    "simswap": "FS",
+    "inswap": "FS",
+    "blendface": "FS",
+    "uniface": "FS",
+    "mobileswap": "FS",
+    "e4s": "FS",
+    "facedancer": "FS",
+    "fomm": "RE",
+    "facevid2vid": "RE",
+    "wav2lip": "RE",
+    "MRAA": "RE",
+    "one_shot_free": "RE",
+    "pirender": "RE",
+    "tpsm": "RE",
+    "lia": "RE",
+    "danet": "RE",
+    "sadtalker": "RE",
+    "mcnet": "RE",
+    "hyperreenact": "RE",
+}
 REALS = "Celeb-DF-v2"
 PUBLISHED = Published("arXiv 2508.19730, section 4.2", test=11_544, real=178, fake=11_366)
 
