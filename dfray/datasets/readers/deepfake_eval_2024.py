@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from dfray import storage
 from dfray.config import CorpusSection
 from dfray.datasets.files import Files
 from dfray.datasets.published import TABLE_2, Published
@@ -27,7 +26,7 @@ PUBLISHED = Published(TABLE_2, real=112, fake=964)
 
 def read(corpus: CorpusSection, files: Files) -> Iterator[dict | LeftOut]:
     dataset = corpus.dataset or "deepfake-eval-2024"
-    there = [uri for name in LISTS if storage.exists(uri := files.uri(name))]
+    there = [uri for name in LISTS if files.has(uri := files.uri(name))]
     if not there:
         raise ManifestError(
             f"{corpus.root} holds no {' or '.join(LISTS)}.", "It comes with the corpus."

@@ -13,7 +13,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from dfray import storage
 from dfray.config import CorpusSection
 from dfray.datasets.files import Files
 from dfray.datasets.labels import Labels
@@ -43,15 +42,14 @@ PUBLISHED = Published(TABLE_1, train=64_197, val=9982, test=13_522, real=48_164,
 def read(corpus: CorpusSection, files: Files) -> Iterator[dict | LeftOut]:
     dataset = corpus.dataset or "forgerynet"
     labels = Labels()
-    lists = {folder: files.uri(folder, "video_list.txt") for folder in FOLDERS}
-    if not any(storage.exists(uri) for uri in lists.values()):
+    named = {folder: files.uri(folder, "video_list.txt") for folder in FOLDERS}
+    lists = {folder: uri for folder, uri in named.items() if files.has(uri)}
+    if not lists:
         raise ManifestError(
             f"{corpus.root} holds no {' or '.join(FOLDERS)}/video_list.txt.",
             "They come in ForgeryNet's train_list, val_list and test_list archives; put them there.",
         )
     for folder, uri in lists.items():
-        if not storage.exists(uri):
-            continue
         for line, words in read_lines(uri, "It comes with ForgeryNet."):
             where = f"{folder}/video_list.txt line {line}"
             if not words[0].isdecimal() or len(words) != 5 + 3 * int(words[0]):

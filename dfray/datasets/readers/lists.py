@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from dfray import storage
-from dfray.errors import ManifestError
+from dfray.errors import ManifestError, StorageError
 
 
 def read_text(uri: str, mend: str) -> str:
@@ -21,10 +21,12 @@ def read_text(uri: str, mend: str) -> str:
     Raises:
         ManifestError: the file is missing or is no text.
     """
-    if not storage.exists(uri):
-        raise ManifestError(f"{uri} is missing.", mend)
     try:
         return storage.read_bytes(uri).decode("utf-8-sig")
+    except StorageError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            raise ManifestError(f"{uri} is missing.", mend) from error
+        raise
     except UnicodeDecodeError as error:
         raise ManifestError(f"{uri} is not UTF-8 text: {error}.", mend) from error
 
