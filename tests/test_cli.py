@@ -237,6 +237,8 @@ def test_manifest_check_counts_and_lists_and_writes_nothing(folder: Path) -> Non
     )
     assert "1 videos; 1 missing; 0 cannot be opened (1 were tried)." in listed.out
     assert re.search(r"missing\n +\S*corpus/test/real/gone.mp4", listed.out)
+    quick = dfray(folder, "manifest", "check", "small.yaml", "--list-only")
+    assert "8 videos; 0 missing; 0 cannot be opened (0 were tried)." in quick.out
     assert sorted(folder.rglob("*")) == before
 
 

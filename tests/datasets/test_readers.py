@@ -11,7 +11,9 @@ import pytest
 
 from dfray.config import CorpusSection
 from dfray.datasets.manifest import Manifest, build_manifest
-from dfray.datasets.readers import _MODULES, READERS, reader
+from dfray.datasets.files import Files
+from dfray.datasets.readers import READERS, reader
+from dfray.datasets.readers.rows import LeftOut
 from dfray.errors import ManifestError
 from tests.helpers import corpora
 from tests.helpers.corpora import LAYOUTS, write
@@ -31,7 +33,7 @@ def classes(found: Manifest) -> dict[tuple[str, str], int]:
 
 @pytest.mark.parametrize("name", READERS)
 def test_a_reader_is_a_short_module_that_tells_its_layout(name: str) -> None:
-    module = import_module(f"dfray.datasets.readers.{_MODULES.get(name, name)}")
+    module = import_module(f"dfray.datasets.readers.{READERS[name]}")
     assert module.__file__
     assert module.__doc__
     assert len(Path(module.__file__).read_text().splitlines()) < 100
@@ -183,6 +185,14 @@ def test_fakeavceleb_is_split_by_person_always_alike_and_evenly(tmp_path: Path) 
         path.unlink()
     again = read("fakeavceleb", tmp_path).videos.to_pylist()
     assert {row["identity"]: row["split"] for row in again} == splits
+
+
+def test_fakeavceleb_tells_the_group_of_who_is_seen(tmp_path: Path) -> None:
+    corpora.fakeavceleb(tmp_path, people=4)
+    corpus = CorpusSection(reader="fakeavceleb", root=str(tmp_path))
+    read_rows = reader("fakeavceleb").read(corpus, Files(str(tmp_path)))
+    told = {row["identity_group"] for row in read_rows if not isinstance(row, LeftOut)}
+    assert told == {"men/African", "women/African", "men/Asian", "women/Asian"}
 
 
 def test_fakeavceleb_refuses_a_row_whose_type_is_not_its_folders(tmp_path: Path) -> None:

@@ -46,22 +46,22 @@ from dfray.datasets.readers.rows import LeftOut
 from dfray.errors import RecipeError
 
 READERS = {
-    "folder": "any videos, in folders whose names tell split and class",
-    "csv": "any videos, listed in a table; such as a collection from the wild",
-    "demo": "the demo's generated clips",
-    "ffpp": "FaceForensics++",
-    "celeb_df": "Celeb-DF v2",
-    "dfdc": "DeepFake Detection Challenge",
-    "fakeavceleb": "FakeAVCeleb v1.2",
-    "forgerynet": "ForgeryNet's videos",
-    "df40": "DF40's test set on Celeb-DF",
-    "wilddeepfake": "WildDeepfake's face sequences",
-    "deepfake_eval_2024": "Deepfake-Eval-2024's videos",
-    "dfd": "DeepFakeDetection, beside FaceForensics++",
-    "dfdc_preview": "preview of the DeepFake Detection Challenge",
-    "ffiw": "FFIW10K",
+    "folder": "folder",
+    "csv": "csv_file",
+    "demo": "demo_clips",
+    "ffpp": "ffpp",
+    "celeb_df": "celeb_df",
+    "dfdc": "dfdc",
+    "fakeavceleb": "fakeavceleb",
+    "forgerynet": "forgerynet",
+    "df40": "df40",
+    "wilddeepfake": "wilddeepfake",
+    "deepfake_eval_2024": "deepfake_eval_2024",
+    "dfd": "dfd",
+    "dfdc_preview": "dfdc_preview",
+    "ffiw": "ffiw",
 }
-_MODULES = {"csv": "csv_file", "demo": "demo_clips"}
+"""Name in a recipe -> module here."""
 
 
 class Read(Protocol):
@@ -86,5 +86,5 @@ def reader(name: str) -> Reader:
         raise RecipeError(
             f"corpora: no reader is called {name!r}.", f"There are: {', '.join(READERS)}."
         )
-    module = import_module(f"{__name__}.{_MODULES.get(name, name)}")
+    module = import_module(f"{__name__}.{READERS[name]}")
     return Reader(module.read, getattr(module, "PUBLISHED", None))

@@ -1,8 +1,8 @@
 """A CSV with a row for each video; `root` is the file.
 
 Columns: `uri` (absolute, or relative to the CSV) and `label` (real or fake, 0 or 1) are needed; `dataset`,
-`split`, `category`, `method`, `source_video`, `identity`, `duration_s`, `kind`, `stride` and `licence` are
-used where they are. Without a split a row is put into one by a hash of its identity, or else of its name;
+`split`, `category`, `method`, `source_video`, `identity`, `identity_group`, `duration_s`, `kind`, `stride`
+and `licence` are used where they are. Without a split a row is put into one by a hash of its identity, or else of its name;
 a collection that only tests names `split: test` in the recipe.
 """
 
@@ -40,6 +40,7 @@ def read(corpus: CorpusSection, files: Files) -> Iterator[dict]:
             "method": method,
             "source_video": row.get("source_video") or None,
             "identity": row.get("identity") or None,
+            "identity_group": row.get("identity_group") or None,
             "duration_s": _number(row, "duration_s", where),
             "licence": row.get("licence") or corpus.licence,
             "kind": row.get("kind") or "video",

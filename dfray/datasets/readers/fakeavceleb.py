@@ -69,6 +69,7 @@ def read(corpus: CorpusSection, files: Files) -> Iterator[dict | LeftOut]:
             split=splits[row["source"]],
             category=CATEGORY_OF[row["method"]],
             identity=row["source"],
+            identity_group=f"{row['gender']}/{row['race']}",
             licence="FakeAVCeleb terms of use (non-commercial research)",
         )
 
