@@ -133,7 +133,7 @@ def manifest_check(
     overrides: Overrides = None,
     print_recipe: PrintRecipe = False,
     list_only: Annotated[
-        bool, typer.Option("--list-only", help="Open no file: seconds instead of hours on s3.")
+        bool, typer.Option("--list-only", help="Open no file; on s3 it takes three requests each.")
     ] = False,
     verbose: Verbose = False,
 ) -> None:

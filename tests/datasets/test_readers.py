@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from dfray.config import CorpusSection
-from dfray.datasets.manifest import Manifest, build_manifest
 from dfray.datasets.files import Files
+from dfray.datasets.manifest import Manifest, build_manifest
 from dfray.datasets.readers import READERS, reader
 from dfray.datasets.readers.rows import LeftOut
 from dfray.errors import ManifestError
@@ -145,6 +145,7 @@ def test_dfdc_refuses_two_lists_that_contradict_each_other(tmp_path: Path) -> No
         ("validation/labels.csv", "filename,label\na.mp4\n", "line 2: unknown label ''"),
         ("test/metadata.json", "{", "metadata.json is not JSON"),
         ("test/metadata.json", "[]", "holds no JSON object"),
+        ("test/metadata.json", '{"a.mp4": 1}', "holds no JSON object of objects"),
         ("elsewhere/metadata.json", "{}", "folder does not tell the split"),
     ],
 )
@@ -317,6 +318,27 @@ def test_a_collection_from_the_wild_is_a_table(tmp_path: Path) -> None:
     assert classes(found) == {("test", "real"): 1, ("test", "fake"): 2}
     assert rows(found)["itw/fake/c"]["n_images"] == 2
     assert found.missing == [str(tmp_path / "crops/d")]
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "told"),
+    [
+        ("stride", "-1", r"itw.csv line 2: stride -1 is less than 1"),
+        ("stride", "x", r"itw.csv line 2: stride 'x' is no number"),
+        ("duration_s", "long", r"duration_s 'long' is no number"),
+        ("kind", "film", r"Unknown kind of itw/real/a \('film'\)"),
+    ],
+)
+def test_a_wrong_value_in_a_table_is_refused(
+    column: str, value: str, told: str, tmp_path: Path
+) -> None:
+    corpora.touch(tmp_path, ("a/0.png", "a.mp4"))
+    uri = "a.mp4" if column == "duration_s" else "a"
+    write(tmp_path, "itw.csv", f"uri,label,split,kind,{column}\n{uri},real,test,frames,{value}\n")
+    if column == "kind":
+        write(tmp_path, "itw.csv", f"uri,label,split,kind\n{uri},real,test,{value}\n")
+    with pytest.raises(ManifestError, match=told):
+        read("csv", tmp_path / "itw.csv")
 
 
 def test_two_corpora_that_label_one_file_differently_are_refused_by_name(tmp_path: Path) -> None:

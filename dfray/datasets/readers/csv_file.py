@@ -2,8 +2,8 @@
 
 Columns: `uri` (absolute, or relative to the CSV) and `label` (real or fake, 0 or 1) are needed; `dataset`,
 `split`, `category`, `method`, `source_video`, `identity`, `identity_group`, `duration_s`, `kind`, `stride`
-and `licence` are used where they are. Without a split a row is put into one by a hash of its identity, or else of its name;
-a collection that only tests names `split: test` in the recipe.
+and `licence` are used where they are. Without a split a row is put into one by a hash of its identity, or
+else of its name; for a collection that only tests, name `split: test` in the recipe.
 """
 
 from __future__ import annotations
@@ -44,16 +44,22 @@ def read(corpus: CorpusSection, files: Files) -> Iterator[dict]:
             "duration_s": _number(row, "duration_s", where),
             "licence": row.get("licence") or corpus.licence,
             "kind": row.get("kind") or "video",
-            "stride": int(_number(row, "stride", where) or 1),
+            "stride": int(_number(row, "stride", where, least=1) or 1),
             "listed_in": where,
         }
 
 
-def _number(row: dict[str, str], column: str, where: str) -> float | None:
+def _number(row: dict[str, str], column: str, where: str, least: float = 0) -> float | None:
+    text = row.get(column)
+    if not text:
+        return None
     try:
-        return float(row[column]) if row.get(column) else None
+        number = float(text)
     except ValueError:
-        raise ManifestError(f"{where}: {column} {row[column]!r} is no number.") from None
+        raise ManifestError(f"{where}: {column} {text!r} is no number.") from None
+    if not number >= least:
+        raise ManifestError(f"{where}: {column} {text} is less than {least:g}.")
+    return number
 
 
 def beside(root: str, uri: str) -> str:

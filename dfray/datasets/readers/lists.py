@@ -31,14 +31,14 @@ def read_text(uri: str, mend: str) -> str:
         raise ManifestError(f"{uri} is not UTF-8 text: {error}.", mend) from error
 
 
-def read_json(uri: str, mend: str) -> dict[str, Any]:
-    """The JSON object of a corpus's list; raises as `read_text`, also for what is no object."""
+def read_json(uri: str, mend: str) -> dict[str, dict[str, Any]]:
+    """A list that is a JSON object of objects; raises as `read_text`, also for what is none."""
     try:
         content = json.loads(read_text(uri, mend))
     except json.JSONDecodeError as error:
         raise ManifestError(f"{uri} is not JSON: {error}.", mend) from error
-    if not isinstance(content, dict):
-        raise ManifestError(f"{uri} holds no JSON object.", mend)
+    if not isinstance(content, dict) or not all(isinstance(e, dict) for e in content.values()):
+        raise ManifestError(f"{uri} holds no JSON object of objects.", mend)
     return content
 
 
