@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections import Counter
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dfray.config import CorpusSection
+from dfray.datasets import readers
 from dfray.datasets.files import Files
 from dfray.datasets.manifest import Manifest, build_manifest
 from dfray.datasets.readers import READERS, reader
@@ -38,6 +41,22 @@ def test_a_reader_is_a_short_module_that_tells_its_layout(name: str) -> None:
     assert module.__doc__
     assert len(Path(module.__file__).read_text().splitlines()) < 100
     assert reader(name).read is module.read
+
+
+def test_the_example_of_a_new_reader_works_as_it_is_written(tmp_path: Path) -> None:
+    lines = (readers.__doc__ or "").splitlines()
+    code: dict[str, Any] = {}
+    exec(
+        textwrap.dedent("\n".join(one for one in lines if one.startswith("    ") or not one)), code
+    )
+    corpora.touch(tmp_path, ("clips/real/0007.mp4", "clips/swapped/1000.mp4"))
+    corpus = CorpusSection(reader="folder", root=str(tmp_path))
+    found = list(code["read"](corpus, Files(str(tmp_path))))
+    assert [(row["video_id"], row["split"], row["label"]) for row in found] == [
+        ("mine/real/0007", "train", 0),
+        ("mine/swapped/1000", "test", 1),
+    ]
+    assert code["PUBLISHED"].fake == 2000
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
@@ -293,6 +312,20 @@ def test_deepfake_eval_leaves_out_what_is_unknown(tmp_path: Path) -> None:
     found = read("deepfake_eval_2024", tmp_path)
     assert classes(found) == {("train", "real"): 1, ("test", "fake"): 2}
     assert [n for rule, n in found.left_out.items() if "Unknown" in rule.reason] == [1]
+
+
+def test_deepfake_eval_refuses_its_two_tables_if_they_contradict_each_other(tmp_path: Path) -> None:
+    corpora.deepfake_eval_2024(tmp_path)
+    table = (tmp_path / "video-metadata-publish.csv").read_text()
+    other = tmp_path / "video-metadata-publish-with-links.csv"
+    other.write_text(table.replace("v2.mp4,Unknown", "v2.mp4,Real"))
+    assert read("deepfake_eval_2024", tmp_path).videos.num_rows == 3
+    other.write_text(table.replace("v1.mp4,Fake", "v1.mp4,Real"))
+    with pytest.raises(
+        ManifestError,
+        match=r"v1.mp4 is real in .*links.csv line 3 and fake in .*publish.csv line 3",
+    ):
+        read("deepfake_eval_2024", tmp_path)
 
 
 def test_the_clip_papers_test_sets(tmp_path: Path) -> None:

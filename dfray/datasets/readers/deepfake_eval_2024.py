@@ -14,6 +14,7 @@ from collections.abc import Iterator
 
 from dfray.config import CorpusSection
 from dfray.datasets.files import Files
+from dfray.datasets.labels import Labels
 from dfray.datasets.published import TABLE_2, Published
 from dfray.datasets.readers.lists import read_csv
 from dfray.datasets.readers.rows import LeftOut, label_of, video_row
@@ -31,15 +32,19 @@ def read(corpus: CorpusSection, files: Files) -> Iterator[dict | LeftOut]:
         raise ManifestError(
             f"{corpus.root} holds no {' or '.join(LISTS)}.", "It comes with the corpus."
         )
-    for line, row in read_csv(there[0], ("Filename", _TRUTH, _SET), "It comes with the corpus."):
-        where = f"{there[0]} line {line}"
-        if row[_TRUTH].strip().lower() == "unknown":
+    labels = Labels()
+    for where, row in _rows(there[1:]):
+        if not _is_unknown(row):
+            labels.add(row["Filename"], label_of(row[_TRUTH], where), where)
+    for where, row in _rows(there[:1]):
+        if _is_unknown(row):
             yield LeftOut(dataset, "the picture's label is Unknown")
             continue
+        labels.add(row["Filename"], label_of(row[_TRUTH], where), where)
         split = row[_SET].strip().lower()
         if split not in ("train", "test"):
             raise ManifestError(f"{where}: unknown {_SET} {row[_SET]!r}.", "It is Train or Test.")
-        category = "fake" if label_of(row[_TRUTH], where) else "real"
+        category = "fake" if labels[row["Filename"]] else "real"
         yield video_row(
             corpus,
             dataset,
@@ -50,3 +55,14 @@ def read(corpus: CorpusSection, files: Files) -> Iterator[dict | LeftOut]:
             category=category,
             licence="CC BY-SA 4.0",
         )
+
+
+def _rows(lists: list[str]) -> Iterator[tuple[str, dict[str, str]]]:
+    """(list and line, row) of each of the lists."""
+    for uri in lists:
+        for line, row in read_csv(uri, ("Filename", _TRUTH, _SET), "It comes with the corpus."):
+            yield f"{uri} line {line}", row
+
+
+def _is_unknown(row: dict[str, str]) -> bool:
+    return row[_TRUTH].strip().lower() == "unknown"
