@@ -51,10 +51,20 @@ class ClusterSection(Section):
 class CorpusSection(Section):
     """One corpus to read into the manifest."""
 
-    reader: str = Field(description="folder, csv, ffpp or demo")
+    reader: str = Field(description="a name in dfray.datasets.readers, such as ffpp or csv")
     root: str = Field(description="local path or s3:// of the corpus")
     dataset: str | None = Field(None, description="name in the manifest; default: the reader's")
-    compression: Literal["raw", "c23", "c40"] = Field("c23", description="ffpp: which encoding")
+    compression: Literal["raw", "c23", "c40"] = Field(
+        "c23", description="ffpp and dfd: which encoding"
+    )
+    kind: Literal["video", "frames", "faces"] | None = Field(
+        None,
+        description="df40: read its videos, its pictures through the detector, or its pictures as "
+        "face crops; default: the reader's",
+    )
+    split: Literal["train", "val", "test"] | None = Field(
+        None, description="put every video here, whatever the corpus's lists say"
+    )
     licence: str | None = Field(None, description="licence or terms, kept with every row")
 
 

@@ -40,10 +40,23 @@ def manifest(found: Manifest) -> None:
     for dataset, split, category, count in found.counts():
         table.add_row(dataset, split, category, f"{count:,}")
     console.print(table)
+    if found.published:
+        _against_published(found)
     console.print(f"{found.videos.num_rows:,} videos; {len(found.missing):,} missing", end="; ")
-    console.print(f"{len(found.unreadable):,} cannot be opened.")
+    console.print(f"{len(found.unreadable):,} cannot be opened ({found.opened:,} were tried).")
+    for rule, count in sorted(found.left_out.items(), key=lambda item: str(item[0])):
+        console.print(f"{count:,} of {rule.dataset} are left out: {rule.reason}.")
     _list("missing", found.missing)
     _list("cannot be opened", [f"{key}: {why}" for key, why in found.unreadable.items()])
+
+
+def _against_published(found: Manifest) -> None:
+    numbers = ("found", "published", "share")
+    table = _table("dataset", "videos", *numbers, "published in", right=numbers)
+    for part in found.comparisons():
+        counts = f"{part.found:,}", f"{part.published:,}", f"{part.share:.0%}"
+        table.add_row(part.dataset, part.part, *counts, part.source)
+    console.print(table)
 
 
 def coverage(summaries: pa.Table) -> None:

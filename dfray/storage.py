@@ -13,6 +13,7 @@ import os
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -98,17 +99,71 @@ def list_files(uri: str, suffix: str = "") -> list[str]:
 
 
 def walk_files(uri: str) -> Iterator[str]:
-    """URIs of all files under the folder `uri`, depth first, in sorted order."""
-    fs, path = filesystem(uri)
-    if not attempt(lambda: fs.isdir(path), uri, "look at"):
+    """URIs of all files under the folder `uri`, sorted folder by folder.
+
+    On s3 in pages of 1,000 keys, however many folders they lie in; on a disk by one scan a folder.
+
+    Raises:
+        UserError: there is no such folder.
+    """
+    found = _walk_s3(uri) if uri.startswith("s3://") else _walk_others(uri)
+    first = next(found, None)
+    if first is None and not _is_folder(uri):
         raise UserError(f"{uri} is not a folder.", "Name the folder that holds the videos.")
-    root = path.rstrip("/")
-    for folder, folders, files in fs.walk(path):
-        if isinstance(folders, list):
-            folders.sort()
-        for name in sorted(files):
-            relative = f"{folder.rstrip('/')}/{name}"[len(root) + 1 :]
-            yield join(uri, relative)
+    if first is not None:
+        yield first
+        yield from found
+
+
+def _is_folder(uri: str) -> bool:
+    fs, path = filesystem(uri)
+    return attempt(lambda: fs.isdir(path), uri, "look at")
+
+
+def _walk_s3(uri: str) -> Iterator[str]:
+    fs, path = filesystem(uri)
+    bucket, _, folder = path.rstrip("/").partition("/")
+    prefix = f"{folder}/" if folder else ""
+    more: dict[str, str] = {}
+    while True:
+        asked = {"Bucket": bucket, "Prefix": prefix} | more
+        page = attempt(partial(fs.call_s3, "list_objects_v2", **asked), uri, "list")
+        for entry in page.get("Contents", []):
+            if not entry["Key"].endswith("/"):  # a folder made by hand
+                yield join(uri, entry["Key"][len(prefix) :])
+        if not page.get("IsTruncated"):
+            return
+        more = {"ContinuationToken": page["NextContinuationToken"]}
+
+
+def _walk_others(uri: str) -> Iterator[str]:
+    if is_remote(uri):
+        fs, path = filesystem(uri)
+        for found in attempt(lambda: fs.find(path), uri, "list"):
+            yield join(uri, found[len(path.rstrip("/")) + 1 :])
+        return
+    if os.path.isdir(uri.removeprefix("file://")):
+        yield from _walk_disk(uri.removeprefix("file://").rstrip("/") or "/")
+
+
+def _walk_disk(folder: str) -> Iterator[str]:
+    def scan() -> list[tuple[str, bool]]:
+        with os.scandir(folder) as entries:
+            return sorted((entry.name, _is_below(entry)) for entry in entries)
+
+    entries = attempt(scan, folder, "list")
+    yield from (join(folder, name) for name, is_folder in entries if not is_folder)
+    for name, is_folder in entries:
+        if is_folder:
+            yield from _walk_disk(join(folder, name))
+
+
+def _is_below(entry: os.DirEntry) -> bool:
+    """Whether the entry is a folder to go into; a link to a folder above it would have no end."""
+    if not entry.is_dir() or not entry.is_symlink():
+        return entry.is_dir()
+    folder = os.path.realpath(os.path.dirname(entry.path))
+    return not f"{folder}/".startswith(f"{os.path.realpath(entry.path)}/")
 
 
 def read_bytes(uri: str) -> bytes:
@@ -182,6 +237,21 @@ def local_copy(uri: str) -> Iterator[str]:
         local = os.path.join(folder, uri.rsplit("/", 1)[-1])
         _download(uri, local)
         yield local
+
+
+@contextlib.contextmanager
+def local_copies(uris: list[str]) -> Iterator[list[str]]:
+    """Local paths with the contents of `uris`, in order; remote ones are fetched together."""
+    if not any(is_remote(uri) for uri in uris):
+        yield [absolute(uri) for uri in uris]
+        return
+    with tempfile.TemporaryDirectory(prefix="dfray-") as folder:
+        names = [f"{place:06d}-{uri.rsplit('/', 1)[-1]}" for place, uri in enumerate(uris)]
+        copies = [os.path.join(folder, name) for name in names]
+        fs, _ = filesystem(uris[0])
+        paths = [filesystem(uri)[1] for uri in uris]
+        attempt(lambda: fs.get(paths, copies), uris[0], "read")
+        yield copies
 
 
 def _download(uri: str, local: str) -> None:

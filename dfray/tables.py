@@ -13,6 +13,7 @@ with exactly these columns and types, or says what is wrong with it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 
@@ -22,6 +23,8 @@ REAL, FAKE = 0, 1
 CATEGORIES = ("real", "FS", "RE", "fake")
 """Face swap, face reenactment, and a fake whose kind is not known."""
 SPLITS = ("train", "val", "test")
+KINDS = ("video", "frames", "faces")
+"""What a video is read from: a file, a folder of whole pictures, or a folder of face crops."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,8 @@ class Column:
     type: pa.DataType
     doc: str
     nullable: bool = False
+    default: Any = None
+    """What a table written before the column came holds in it; none: such a table is refused."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,10 @@ class TableSpec:
             SchemaError: a column is missing, has a type that cannot be cast, or has a null where
                 none may be; the message names the column and `source`.
         """
+        for column in self.columns:
+            if column.name not in table.column_names and column.default is not None:
+                values = pa.repeat(pa.scalar(column.default, column.type), table.num_rows)
+                table = table.append_column(column.name, values)
         missing = [name for name in self.names if name not in table.column_names]
         if missing:
             raise SchemaError(
@@ -81,10 +90,9 @@ class TableSpec:
         return pa.table(arrays, schema=self.schema)
 
     def from_rows(self, rows: list[dict]) -> pa.Table:
-        """A table of `rows`; keys outside the spec are left out, missing ones are null."""
-        return pa.Table.from_pylist(
-            [{name: row.get(name) for name in self.names} for row in rows], schema=self.schema
-        )
+        """A table of `rows`; keys outside the spec are left out, missing ones have their default."""
+        columns = [[row.get(c.name, c.default) for row in rows] for c in self.columns]
+        return pa.table(columns, schema=self.schema)
 
 
 _IDENTIFYING = (
@@ -111,6 +119,11 @@ VIDEOS = TableSpec(
         *_PROVENANCE,
         Column("duration_s", pa.float64(), "length in seconds, where the container tells it", True),
         Column("licence", pa.string(), "licence or terms of the corpus", True),
+        Column(
+            "kind", pa.string(), "video, or a folder of pictures: frames or faces", default="video"
+        ),
+        Column("stride", pa.int32(), "of a folder every so many-th picture is taken", default=1),
+        Column("n_images", pa.int32(), "pictures taken of the folder; 0: a video", default=0),
     ),
 )
 
@@ -121,10 +134,14 @@ FACES = TableSpec(
         Column("frame_index", pa.int32(), "k of the sampled frame: due at t0 + k / rate_fps"),
         Column("time_s", pa.float64(), "presentation time of the picture, from t0, in seconds"),
         Column("face_index", pa.int16(), "rank of the face in its frame, the largest box first"),
-        Column("score", pa.float32(), "the detector's confidence, 0..1"),
+        Column("score", pa.float32(), "the detector's confidence, 0..1; 1 if not detected"),
         Column("box", pa.list_(pa.float32(), 4), "x, y, w, h of the detection, px, upright frame"),
         Column("crop", pa.list_(pa.int32(), 3), "x, y, side of the square cut out, px"),
-        Column("keypoints", pa.list_(pa.float32(), 12), "6 x (x, y), px: eyes, nose, mouth, ears"),
+        Column(
+            "keypoints",
+            pa.list_(pa.float32(), 12),
+            "6 x (x, y), px: eyes, nose, mouth, ears; or NaN",
+        ),
         Column("frame_width", pa.int32(), "width of the upright frame, px"),
         Column("frame_height", pa.int32(), "height of the upright frame, px"),
         Column("size_px", pa.int16(), "side of the stored crop, px"),

@@ -225,7 +225,7 @@ def test_manifest_check_counts_and_lists_and_writes_nothing(folder: Path) -> Non
     done = dfray(folder, "manifest", "check", "small.yaml")
     assert done.code == 0
     assert re.search(r"toy +train +real +2\ntoy +train +FS +1\ntoy +val +real +1", done.out)
-    assert "8 videos; 0 missing; 2 cannot be opened." in done.out
+    assert "8 videos; 0 missing; 2 cannot be opened (8 were tried)." in done.out
     assert "toy/real/empty: empty file" in done.out
     assert "toy/FS/text: Invalid data found when processing input" in done.out
     listed = dfray(
@@ -235,8 +235,10 @@ def test_manifest_check_counts_and_lists_and_writes_nothing(folder: Path) -> Non
         "small.yaml",
         "corpora=[{reader: csv, root: list.csv, dataset: two}]",
     )
-    assert "1 videos; 1 missing; 0 cannot be opened." in listed.out
+    assert "1 videos; 1 missing; 0 cannot be opened (1 were tried)." in listed.out
     assert re.search(r"missing\n +\S*corpus/test/real/gone.mp4", listed.out)
+    quick = dfray(folder, "manifest", "check", "small.yaml", "--list-only")
+    assert "8 videos; 0 missing; 0 cannot be opened (0 were tried)." in quick.out
     assert sorted(folder.rglob("*")) == before
 
 

@@ -38,3 +38,9 @@ def test_conform_orders_casts_and_drops():
 def test_a_broken_table_is_refused_by_column(change, message):
     with pytest.raises(SchemaError, match=message):
         VIDEOS.conform(change(videos_table([video_row()])), "x.parquet")
+
+
+def test_a_table_from_before_a_column_came_is_read_with_its_default():
+    table = videos_table([video_row()]).drop_columns(["kind", "stride", "n_images"])
+    (row,) = VIDEOS.conform(table).to_pylist()
+    assert (row["kind"], row["stride"], row["n_images"]) == ("video", 1, 0)

@@ -1,41 +1,69 @@
 """The manifest: one row a video, built from the corpora, checked before any compute is spent.
 
-Contradictions (two videos with one id, a person in two splits, an unknown label) are refused with the rows
-named. Files that are missing or cannot be opened are counted and listed: a missing one is left out, an
-unreadable one stays, so that extraction gives it its row with a reason.
+Contradictions (two videos with one id, a person in two splits, two lists that give a video two labels) are
+refused with the rows named. Files that are missing or cannot be opened are counted and listed: a missing
+one is left out, an unreadable one stays, so that extraction gives it its row with a reason.
+
+A corpus is listed in pages and its files are not asked for one by one. Opening each of 200,000 on s3 takes
+600,000 requests and tells little before the extraction opens them anyway; so a manifest opens OPENED files
+of each dataset, for their lengths, and only `dfray manifest check` opens all.
 """
 
 from __future__ import annotations
 
 import io
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dfray import storage
 from dfray.config import CorpusSection
+from dfray.datasets.files import Files
+from dfray.datasets.labels import Labels
 from dfray.datasets.probe import probe
+from dfray.datasets.published import Comparison, Published, compare
 from dfray.datasets.readers import reader
+from dfray.datasets.readers.rows import LeftOut
 from dfray.errors import ManifestError
-from dfray.tables import CATEGORIES, FAKE, REAL, SPLITS, VIDEOS
+from dfray.tables import CATEGORIES, FAKE, KINDS, REAL, SPLITS, VIDEOS
 
+OPENED = 1000
+"""Files of each dataset that are opened while a manifest is built."""
 _NAMED = 5
 """Rows that a refusal names before it only counts."""
+_OPEN_AT_ONCE = 16
+
+
+class Progress(Protocol):
+    """Told (steps done, steps in all, what is being done)."""
+
+    def __call__(self, done: int, total: int, detail: str) -> None: ...
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """VIDEOS of all corpora, with what is wrong with the files."""
+    """VIDEOS of all corpora, with what is wrong with the files.
+
+    Attributes:
+        missing: URIs that a corpus should hold and does not.
+        unreadable: video_id -> why its file cannot be opened; these stay in `videos`.
+        opened: how many files were opened.
+        left_out: videos that the rules of a corpus leave out, by dataset and reason.
+        published: by dataset, how many videos it should hold.
+    """
 
     videos: pa.Table
-    missing: list[str]
-    """URIs that a corpus should hold and does not."""
-    unreadable: dict[str, str]
-    """video_id -> why its file cannot be opened; these stay in `videos`."""
+    missing: list[str] = field(default_factory=list)
+    unreadable: dict[str, str] = field(default_factory=dict)
+    opened: int = 0
+    left_out: Counter[LeftOut] = field(default_factory=Counter)
+    published: dict[str, Published] = field(default_factory=dict)
 
     def counts(self) -> list[tuple[str, str, str, int]]:
         """(dataset, split, category, videos), in the order of dataset, split and category."""
@@ -47,37 +75,53 @@ class Manifest:
         counted = Counter(keys)
         return [(*key, counted[key]) for key in sorted(counted, key=order)]
 
+    def comparisons(self) -> list[Comparison]:
+        """What was found of each corpus against what is published."""
+        return compare(self.videos, self.published)
+
 
 def build_manifest(
-    corpora: Iterable[CorpusSection], progress: Callable[[int, int], None] | None = None
+    corpora: Iterable[CorpusSection],
+    progress: Progress | None = None,
+    *,
+    opened: int | None = OPENED,
 ) -> Manifest:
-    """Read the corpora, look for every file and open its container.
+    """Read the corpora, look for every file in the listings, and open some.
 
     Args:
-        progress: called with (files opened, files in all).
+        opened: files of each dataset to open for their length, spread over it; none: every file.
 
     Raises:
         ManifestError: the corpora contradict themselves or each other, or hold no video.
     """
-    rows = [row for corpus in corpora for row in reader(corpus.reader)(corpus)]
-    for row in rows:
-        row["uri"] = storage.absolute(row["uri"])
-    rows, missing = _present(rows)
+    labels, rows, missing = Labels(), list[dict](), list[str]()
+    left_out: Counter[LeftOut] = Counter()
+    published: dict[str, Published] = {}
+    for corpus in corpora:
+        files = Files(corpus.root, partial(_tell_listing, corpus.reader, progress))
+        expected = reader(corpus.reader).published
+        for found in reader(corpus.reader).read(corpus, files):
+            if isinstance(found, LeftOut):
+                left_out[found] += 1
+                continue
+            row = {"kind": "video", "stride": 1} | found
+            row["uri"] = storage.absolute(row["uri"])
+            row["split"] = corpus.split or row["split"]
+            labels.add(row["uri"], row["label"], row.pop("listed_in", corpus.root))
+            if expected:
+                published[row["dataset"]] = expected
+            if _is_there(row, files):
+                rows.append(row)
+            else:
+                missing.append(row["uri"])
     if not rows:
         raise ManifestError(
             f"No video is there; {len(missing)} are missing, the first {missing[:1]}.",
             "Check corpora.root (and corpora.compression).",
         )
     validate(rows)
-    unreadable: dict[str, str] = {}
-    with ThreadPoolExecutor(16) as pool:
-        for done, (row, found) in enumerate(zip(rows, pool.map(_probe, rows), strict=True), 1):
-            if found.problem:
-                unreadable[row["video_id"]] = found.problem
-            row["duration_s"] = row.get("duration_s") or found.duration_s
-            if progress:
-                progress(done, len(rows))
-    return Manifest(VIDEOS.from_rows(rows), missing, unreadable)
+    unreadable, count = _open(rows, opened, progress)
+    return Manifest(VIDEOS.from_rows(rows), missing, unreadable, count, left_out, published)
 
 
 def write_manifest(manifest: Manifest, uri: str) -> None:
@@ -116,9 +160,10 @@ def validate(rows: list[dict]) -> None:
     """Refuse rows that contradict themselves or each other; the message names them.
 
     Raises:
-        ManifestError: duplicate ids, a person in two splits, an unknown split, label or category.
+        ManifestError: duplicate ids, a person in two splits, an unknown split, label, category or kind.
     """
-    for column, known in (("split", SPLITS), ("label", (0, 1)), ("category", CATEGORIES)):
+    known_words = {"split": SPLITS, "label": (0, 1), "category": CATEGORIES, "kind": KINDS}
+    for column, known in known_words.items():
         wrong = [f"{r['video_id']} ({r[column]!r})" for r in rows if r[column] not in known]
         if wrong:
             told = ", ".join(map(str, known))
@@ -186,20 +231,46 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:_NAMED]) + more
 
 
-def _present(rows: list[dict]) -> tuple[list[dict], list[str]]:
-    """Rows whose files are there and URIs that are not, from one listing a folder."""
-    there: dict[str, set[str]] = {}
-    present, missing = [], []
+def _tell_listing(name: str, progress: Progress | None, count: int) -> None:
+    if progress:
+        progress(0, 1, f"{name}: {count:,} files listed")
+
+
+def _is_there(row: dict, files: Files) -> bool:
+    """Whether the row's file, or its folder with pictures, is in the listing; counts the pictures."""
+    if row["kind"] == "video":
+        return files.has(row["uri"])
+    row["n_images"] = -(-files.image_count(row["uri"]) // row["stride"])
+    return row["n_images"] > 0
+
+
+def _open(
+    rows: list[dict], limit: int | None, progress: Progress | None
+) -> tuple[dict[str, str], int]:
+    """Open video files for their lengths, `limit` of each dataset.
+
+    Returns:
+        (video_id -> why it cannot be opened, files opened).
+    """
+    chosen = list(_chosen(rows, limit))
+    unreadable: dict[str, str] = {}
+    with ThreadPoolExecutor(_OPEN_AT_ONCE) as pool:
+        probes = pool.map(lambda row: probe(row["uri"]), chosen)
+        for done, (row, found) in enumerate(zip(chosen, probes, strict=True), 1):
+            if found.problem:
+                unreadable[row["video_id"]] = found.problem
+            row["duration_s"] = row.get("duration_s") or found.duration_s
+            if progress:
+                progress(done, len(chosen), row["dataset"])
+    return unreadable, len(chosen)
+
+
+def _chosen(rows: list[dict], limit: int | None) -> Iterator[dict]:
+    """All video files, or `limit` of each dataset, evenly spread."""
+    of_dataset = defaultdict(list)
     for row in rows:
-        folder = row["uri"].rpartition("/")[0]
-        if folder not in there:
-            there[folder] = set(storage.list_files(folder))
-        if row["uri"] in there[folder]:
-            present.append(row)
-        else:
-            missing.append(row["uri"])
-    return present, missing
-
-
-def _probe(row: dict):
-    return probe(row["uri"])
+        if row["kind"] == "video":
+            of_dataset[row["dataset"]].append(row)
+    for videos in of_dataset.values():
+        count = len(videos) if limit is None else min(limit, len(videos))
+        yield from (videos[len(videos) * k // count] for k in range(count))

@@ -23,6 +23,7 @@ from typing import Protocol
 
 from dfray.config import FacesSection
 from dfray.errors import DfrayError
+from dfray.faces.images import Images
 from dfray.faces.video import Frame, VideoExtractor
 
 ALIVE_EVERY_S = 1.0
@@ -32,7 +33,7 @@ class Extractor(Protocol):
     """What `VideoExtractor` offers."""
 
     def extract(
-        self, uri: str, first_frame: int, on_packet: Callable[[], None]
+        self, video: str | Images, first_frame: int, on_packet: Callable[[], None]
     ) -> Iterator[Frame]: ...
 
     def close(self) -> None: ...
@@ -58,11 +59,11 @@ def main(build: Callable[[FacesSection], Extractor] = VideoExtractor) -> None:
 
 def _serve(connection: Connection, extractor: Extractor) -> None:
     while True:
-        path, first_frame = connection.recv()
+        video, first_frame = connection.recv()
         answers = _Answers(connection)
         reason = None
         try:
-            for frame in extractor.extract(path, first_frame, answers.alive):
+            for frame in extractor.extract(video, first_frame, answers.alive):
                 answers.send("frame", frame)
         except ConnectionError:
             raise

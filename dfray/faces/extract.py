@@ -188,7 +188,8 @@ class ShardExtractor:
         self._extractor = self._extractor or self._build_extractor(self.settings)
         first_row, counts = writer.rows, Counter[str]()
         allowance = Allowance(video["quota"] if self.emit == "faces" else 0, expected)
-        for item in self._extractor.extract(video["uri"]):
+        items = self._extractor.extract(video["uri"], video["kind"], video["stride"])
+        for item in items:
             if isinstance(item, Frame):
                 counts["frames"] += 1
                 counts[item.outcome] += 1

@@ -18,7 +18,8 @@ import pyarrow.compute as pc
 from dfray.config import FacesSection
 
 UNKNOWN_DURATION_S = 10.0
-"""Length assumed of a video whose container does not tell it; only sizes of shards depend on it."""
+"""Length assumed of videos of a dataset of which no length is known. Sizes of shards and the shares
+of a streamed first epoch depend on it, nothing else."""
 
 
 @dataclass(frozen=True)
@@ -30,10 +31,19 @@ class ShardPlan:
 
 
 def expected_faces(videos: pa.Table, settings: FacesSection) -> np.ndarray:
-    """Faces to expect of each video, one a sampled frame: int64 (N,), at least 1."""
-    duration = pc.fill_null(videos.column("duration_s"), UNKNOWN_DURATION_S).to_numpy()
+    """Faces to expect of each video, one a sampled frame: int64 (N,), at least 1.
+
+    A video whose length is not known is taken to be as long as its dataset's are on average.
+    """
+    duration = pc.fill_null(videos.column("duration_s"), np.nan).to_numpy().copy()
+    dataset = np.asarray(videos.column("dataset").to_pylist())
+    for name in np.unique(dataset[np.isnan(duration)]):
+        known = duration[(dataset == name) & ~np.isnan(duration)]
+        unknown = (dataset == name) & np.isnan(duration)
+        duration[unknown] = known.mean() if len(known) else UNKNOWN_DURATION_S
     due = np.ceil(duration * settings.rate_fps - 1e-9)  # k / rate_fps before the end, k = 0, 1, ...
-    return np.maximum(1, due.astype(np.int64))
+    images = videos.column("n_images").to_numpy()
+    return np.maximum(1, np.where(images > 0, images, due).astype(np.int64))
 
 
 def plan_shards(

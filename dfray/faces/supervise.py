@@ -20,9 +20,9 @@ from collections.abc import Generator, Iterator, Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
-from dfray import storage
 from dfray.config import FacesSection
 from dfray.errors import ExtractionError, StorageError
+from dfray.faces.images import Images, local_video
 from dfray.faces.video import Frame, Status, VideoEnd
 
 RECYCLE_AFTER = 300
@@ -49,11 +49,15 @@ class SupervisedExtractor:
         self._settings, self._command = settings, command
         self._child: _Child | None = _Child(settings, command)
 
-    def extract(self, uri: str) -> Iterator[Frame | VideoEnd]:
-        """The sampled frames of the video in order, none twice, and last a VideoEnd."""
+    def extract(self, uri: str, kind: str = "video", stride: int = 1) -> Iterator[Frame | VideoEnd]:
+        """The sampled frames of the video in order, none twice, and last a VideoEnd.
+
+        Args:
+            kind, stride: as in VIDEOS.
+        """
         try:
-            with storage.local_copy(uri) as path:
-                yield from self._extract(path)
+            with local_video(uri, kind, stride) as video:
+                yield from self._extract(video)
         except StorageError as error:
             yield VideoEnd("unreadable", str(error), 1, 0.0)
 
@@ -62,22 +66,24 @@ class SupervisedExtractor:
             self._child.close()
             self._child = None
 
-    def _extract(self, path: str) -> Iterator[Frame | VideoEnd]:
+    def _extract(self, video: str | Images) -> Iterator[Frame | VideoEnd]:
         so_far = _SoFar()
         for _ in range(self._settings.attempts):
-            failure = yield from self._attempt(path, so_far)
+            failure = yield from self._attempt(video, so_far)
             if failure is None:
                 break
         yield so_far.end(failure)
 
-    def _attempt(self, path: str, so_far: _SoFar) -> Generator[Frame, None, _ChildFailure | None]:
+    def _attempt(
+        self, video: str | Images, so_far: _SoFar
+    ) -> Generator[Frame, None, _ChildFailure | None]:
         """Let a child work on the rest of the video; returns how that failed, if it did."""
         child = self._fresh_enough()
         so_far.attempts += 1
         cpu_before = so_far.cpu_s
         is_done = False
         try:
-            child.ask(path, so_far.next_frame)
+            child.ask(video, so_far.next_frame)
             while not is_done:
                 kind, cpu_s, payload = child.answer(self._settings.stall_limit_s)
                 so_far.cpu_s = cpu_before + cpu_s
@@ -178,12 +184,12 @@ class _Child:
     def is_alive(self) -> bool:
         return self._process.poll() is None
 
-    def ask(self, path: str, first_frame: int) -> None:
+    def ask(self, video: str | Images, first_frame: int) -> None:
         self.asked += 1
         self._log.seek(0)
         self._log.truncate()
         try:
-            self._connection.send((path, first_frame))
+            self._connection.send((video, first_frame))
         except ConnectionError:
             raise self._death() from None
 

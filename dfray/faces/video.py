@@ -15,7 +15,9 @@ from dfray.config import FacesSection
 from dfray.faces.crop import crop_square, cut
 
 if TYPE_CHECKING:
+    from dfray.faces.decode import Picture
     from dfray.faces.detect import Detection
+    from dfray.faces.images import Images
 
 CLOSE_LOOK_EVERY = 20
 """Pictures of a video from one close look to the next, as long as it finds large faces only."""
@@ -29,9 +31,10 @@ class Face:
 
     Attributes:
         face_index: rank in its frame, 0 the largest.
-        score: the detector's confidence, 0..1.
+        score: the detector's confidence, 0..1; 1 for a ready-made crop.
         box: x, y, w, h of the detection, px of the upright frame; it may reach outside.
-        keypoints: 6 x (x, y), px: right eye, left eye, nose tip, mouth, right and left ear.
+        keypoints: 6 x (x, y), px: right eye, left eye, nose tip, mouth, right and left ear;
+            NaN for a ready-made crop.
         crop: x, y, side of the square cut out, px.
         image: the crop, uint8 (size_px, size_px, 3) RGB.
     """
@@ -98,13 +101,16 @@ class VideoExtractor:
         self._finder = FaceFinder(settings)
 
     def extract(
-        self, uri: str, first_frame: int = 0, on_packet: Callable[[], None] = lambda: None
+        self,
+        video: str | Images,
+        first_frame: int = 0,
+        on_packet: Callable[[], None] = lambda: None,
     ) -> Iterator[Frame]:
         """The sampled frames from `first_frame` on, in order, as they are found.
 
         Args:
-            uri: a local path or s3://.
-            on_packet: called for every packet read, as a sign of life.
+            video: a local path, s3://, or a video given as pictures.
+            on_packet: called for every packet or picture read, as a sign of life.
 
         Raises:
             UnreadableVideoError: nothing in the file can be decoded as video.
@@ -112,20 +118,15 @@ class VideoExtractor:
         """
         from dfray import storage
         from dfray.faces.decode import sampled_pictures
+        from dfray.faces.images import pictures_of
 
-        last = Frame(-1, None, "no_face")
-        last_image = None
-        look = self._looks()
-        with storage.local_copy(uri) as path:
+        if not isinstance(video, str):
+            look = self._whole if video.are_faces else self._looks()
+            yield from _frames(pictures_of(video, first_frame, on_packet), look)
+            return
+        with storage.local_copy(video) as path:
             rate = self._settings.rate_fps
-            for picture in sampled_pictures(path, rate, first_frame, on_packet):
-                k, time_s = picture.frame_index, picture.time_s
-                if picture.image is None:
-                    yield Frame(k, time_s, "decode_error", picture.reason)
-                    continue
-                if picture.image is not last_image:
-                    last, last_image = look(picture.image), picture.image
-                yield replace(last, frame_index=k, time_s=time_s)
+            yield from _frames(sampled_pictures(path, rate, first_frame, on_packet), self._looks())
 
     def close(self) -> None:
         self._finder.close()
@@ -151,6 +152,15 @@ class VideoExtractor:
 
         return look
 
+    def _whole(self, image: np.ndarray) -> Frame:
+        """A ready-made crop: the face is the largest square in the middle of the picture."""
+        height, width = image.shape[:2]
+        box = (0.0, 0.0, float(width), float(height))
+        square = crop_square(box, width, height, margin_ratio=1.0)
+        crop = cut(image, square, self._settings.size_px)
+        face = Face(0, 1.0, box, (float("nan"),) * 12, square, crop)
+        return Frame(-1, None, "faces", None, width, height, [face])
+
     def _frame(self, image: np.ndarray, detections: list[Detection]) -> Frame:
         height, width = image.shape[:2]
         faces = []
@@ -160,3 +170,17 @@ class VideoExtractor:
             faces.append(Face(rank, found.score, found.box, found.keypoints, square, crop))
         outcome: Literal["faces", "no_face"] = "faces" if faces else "no_face"
         return Frame(-1, None, outcome, None, width, height, faces)
+
+
+def _frames(pictures: Iterator[Picture], look: Callable[[np.ndarray], Frame]) -> Iterator[Frame]:
+    """What `look` makes of each picture; a still picture, which comes again, is looked at once."""
+    last = Frame(-1, None, "no_face")
+    last_image = None
+    for picture in pictures:
+        k, time_s = picture.frame_index, picture.time_s
+        if picture.image is None:
+            yield Frame(k, time_s, "decode_error", picture.reason)
+            continue
+        if picture.image is not last_image:
+            last, last_image = look(picture.image), picture.image
+        yield replace(last, frame_index=k, time_s=time_s)

@@ -16,12 +16,16 @@ from dfray.run_folder import RunFolder
 from dfray.session import require_cpus, session
 
 
-def check_manifest(recipe: Recipe) -> Manifest:
-    """Read and check the corpora; writes nothing (but the demo's clips, if the recipe has them)."""
+def check_manifest(recipe: Recipe, *, opened: int | None = manifests.OPENED) -> Manifest:
+    """Read and check the corpora; writes nothing (but the demo's clips, if the recipe has them).
+
+    Args:
+        opened: files of each dataset that are opened; none: all.
+    """
     if recipe.demo is not None:
         _generate_clips(recipe)
     with stage("manifest", total=1) as line:
-        found = manifests.build_manifest(recipe.corpora, line.update)
+        found = manifests.build_manifest(recipe.corpora, line.update, opened=opened)
         line.finish(f"{found.videos.num_rows} videos, {len(found.missing)} missing")
     return found
 

@@ -132,8 +132,8 @@ def test_no_videos_at_all_is_refused(tmp_path):
 
 
 def test_an_unknown_reader_lists_those_there_are(tmp_path):
-    with pytest.raises(RecipeError, match="folder, csv, ffpp, demo"):
-        build_manifest([CorpusSection(reader="celebdf", root=str(tmp_path))])
+    with pytest.raises(RecipeError, match="folder, csv, demo, ffpp"):
+        build_manifest([CorpusSection(reader="celebrities", root=str(tmp_path))])
 
 
 @pytest.mark.parametrize(

@@ -87,3 +87,14 @@ def test_a_manifest_that_grew_keeps_what_was_done():
 
 def test_an_unknown_duration_counts_as_something():
     assert expected_faces(manifest(4, duration_s=None), SETTINGS).min() >= 1
+
+
+def test_an_unknown_duration_is_that_of_the_dataset_on_average():
+    known = [video_row("a", duration_s=4.0), video_row("b", duration_s=8.0)]
+    rows = [*known, video_row("c", duration_s=None), video_row("d", dataset="x", duration_s=None)]
+    assert expected_faces(videos_table(rows), SETTINGS).tolist() == [8, 16, 12, 20]
+
+
+def test_of_a_video_in_pictures_each_is_a_frame():
+    rows = [video_row("a", kind="faces", n_images=7, duration_s=None)]
+    assert expected_faces(videos_table(rows), SETTINGS).tolist() == [7]

@@ -24,6 +24,9 @@ def video_row(stem: str = "000", **changes) -> dict:
         "identity": None,
         "duration_s": 2.0,
         "licence": None,
+        "kind": "video",
+        "stride": 1,
+        "n_images": 0,
     } | changes
     return {"video_id": f"{row['dataset']}/{row['method']}/{stem}"} | row
 

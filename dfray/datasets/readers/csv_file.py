@@ -1,37 +1,38 @@
 """A CSV with a row for each video; `root` is the file.
 
 Columns: `uri` (absolute, or relative to the CSV) and `label` (real or fake, 0 or 1) are needed; `dataset`,
-`split`, `category`, `method`, `source_video`, `identity`, `duration_s` and `licence` are used where they
-are. Without a split a row is put into one by a hash of its identity, or else of its name.
+`split`, `category`, `method`, `source_video`, `identity`, `identity_group`, `duration_s`, `kind`, `stride`
+and `licence` are used where they are. Without a split a row is put into one by a hash of its identity, or
+else of its name; for a collection that only tests, name `split: test` in the recipe.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 from collections.abc import Iterator
 
 from dfray import storage
 from dfray.config import CorpusSection
+from dfray.datasets.files import Files
 from dfray.datasets.readers.folder import split_of
+from dfray.datasets.readers.lists import read_csv
+from dfray.datasets.readers.rows import label_of
 from dfray.errors import ManifestError
-from dfray.tables import FAKE, REAL
-
-_LABELS = {"real": REAL, "0": REAL, "fake": FAKE, "1": FAKE}
+from dfray.tables import REAL
 
 
-def read(corpus: CorpusSection) -> Iterator[dict]:
-    default = corpus.dataset or os.path.splitext(os.path.basename(corpus.root))[0]
-    for line, row in rows_of(corpus.root, needed=("uri", "label")):
-        label = label_of(row["label"], f"{corpus.root} line {line}")
+def read(corpus: CorpusSection, files: Files) -> Iterator[dict]:
+    default = corpus.dataset or os.path.splitext(os.path.basename(files.root))[0]
+    for line, row in read_csv(files.root, ("uri", "label"), "Check corpora.root."):
+        where = f"{files.root} line {line}"
+        label = label_of(row["label"], where)
         stem = os.path.splitext(os.path.basename(row["uri"]))[0]
         category = row.get("category") or ("real" if label == REAL else "fake")
         method = row.get("method") or category
         dataset = row.get("dataset") or default
         yield {
             "video_id": f"{dataset}/{method}/{stem}",
-            "uri": beside(corpus.root, row["uri"]),
+            "uri": beside(files.root, row["uri"]),
             "dataset": dataset,
             "split": row.get("split") or split_of(row.get("identity") or stem),
             "label": label,
@@ -39,43 +40,30 @@ def read(corpus: CorpusSection) -> Iterator[dict]:
             "method": method,
             "source_video": row.get("source_video") or None,
             "identity": row.get("identity") or None,
-            "duration_s": float(row["duration_s"]) if row.get("duration_s") else None,
+            "identity_group": row.get("identity_group") or None,
+            "duration_s": _number(row, "duration_s", where),
             "licence": row.get("licence") or corpus.licence,
+            "kind": row.get("kind") or "video",
+            "stride": int(_number(row, "stride", where, least=1) or 1),
+            "listed_in": where,
         }
 
 
-def rows_of(uri: str, needed: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
-    """The rows of a CSV with their line numbers.
-
-    Raises:
-        ManifestError: a needed column is missing, or the file is not UTF-8 text.
-    """
+def _number(row: dict[str, str], column: str, where: str, least: float = 0) -> float | None:
+    text = row.get(column)
+    if not text:
+        return None
     try:
-        text = storage.read_bytes(uri).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ManifestError(f"{uri} is not UTF-8 text: {error}.") from error
-    table = csv.DictReader(io.StringIO(text))
-    missing = [name for name in needed if name not in (table.fieldnames or [])]
-    if missing:
-        raise ManifestError(
-            f"{uri} lacks the column(s) {', '.join(missing)}.",
-            f"It has: {', '.join(table.fieldnames or []) or 'none'}.",
-        )
-    for row in table:
-        yield table.line_num, row
-
-
-def label_of(text: str, where: str) -> int:
-    try:
-        return _LABELS[text.strip().lower()]
-    except KeyError:
-        raise ManifestError(
-            f"{where}: unknown label {text!r}.", "A label is real or fake, 0 or 1."
-        ) from None
+        number = float(text)
+    except ValueError:
+        raise ManifestError(f"{where}: {column} {text!r} is no number.") from None
+    if not number >= least:
+        raise ManifestError(f"{where}: {column} {text} is less than {least:g}.")
+    return number
 
 
 def beside(root: str, uri: str) -> str:
     """`uri` as it is if absolute, else relative to the folder of `root`."""
     if storage.is_remote(uri) or os.path.isabs(uri):
         return uri
-    return storage.join(root.rpartition("/")[0] or ".", uri)
+    return storage.join(root.rpartition("/")[0], uri)

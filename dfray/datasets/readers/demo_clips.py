@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dfray import storage
 from dfray.config import CorpusSection
-from dfray.datasets.readers.csv_file import label_of, rows_of
+from dfray.datasets.files import Files
+from dfray.datasets.readers.lists import read_csv
+from dfray.datasets.readers.rows import label_of
 
 _NEEDED = ("stem", "label", "category", "method", "identity", "source_video", "split", "duration_s")
 
 
-def read(corpus: CorpusSection) -> Iterator[dict]:
+def read(corpus: CorpusSection, files: Files) -> Iterator[dict]:
     dataset = corpus.dataset or "demo"
-    index = storage.join(corpus.root, "clips.csv")
-    rows = list(rows_of(index, needed=_NEEDED))
+    index = files.uri("clips.csv")
+    rows = list(read_csv(index, _NEEDED, "`dfray run` generates the demo's clips."))
     ids = {row["stem"]: f"{dataset}/{row['method']}/{row['stem']}" for _, row in rows}
     for line, row in rows:
         yield {
             "video_id": ids[row["stem"]],
-            "uri": storage.join(corpus.root, "videos", f"{row['stem']}.mp4"),
+            "uri": files.uri("videos", f"{row['stem']}.mp4"),
             "dataset": dataset,
             "split": row["split"],
             "label": label_of(row["label"], f"{index} line {line}"),

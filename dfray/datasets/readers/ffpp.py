@@ -13,10 +13,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from dfray import storage
 from dfray.config import CorpusSection
+from dfray.datasets.files import Files
+from dfray.datasets.published import TABLE_1, Published
+from dfray.datasets.readers.lists import read_text
+from dfray.datasets.readers.rows import video_row
 from dfray.errors import ManifestError
-from dfray.tables import FAKE, REAL, SPLITS
+from dfray.tables import SPLITS
 
 CATEGORY_OF = {
     "Deepfakes": "FS",
@@ -26,31 +29,30 @@ CATEGORY_OF = {
     "NeuralTextures": "RE",
 }
 LICENCE = "FaceForensics++ terms of use (non-commercial research)"
+PUBLISHED = Published(TABLE_1, train=4320, val=840, test=840, real=1000, fake=5000)
 
 
-def read(corpus: CorpusSection) -> Iterator[dict]:
+def read(corpus: CorpusSection, files: Files) -> Iterator[dict]:
     dataset = corpus.dataset or "ff++"
 
     def row(split: str, kind: str, method: str, stem: str) -> dict:
         target = stem.split("_")[0]
         original = kind == "original_sequences"
-        return {
-            "video_id": f"{dataset}/{method}/{stem}",
-            "uri": storage.join(
-                corpus.root, kind, method, corpus.compression, "videos", f"{stem}.mp4"
-            ),
-            "dataset": dataset,
-            "split": split,
-            "label": REAL if original else FAKE,
-            "category": CATEGORY_OF.get(method, "real"),
-            "method": method,
-            "source_video": None if original else f"{dataset}/youtube/{target}",
-            "identity": target,
-            "licence": corpus.licence or LICENCE,
-        }
+        return video_row(
+            corpus,
+            dataset,
+            uri=files.uri(kind, method, corpus.compression, "videos", f"{stem}.mp4"),
+            method=method,
+            stem=stem,
+            split=split,
+            category=CATEGORY_OF.get(method, "real"),
+            source_video=None if original else f"{dataset}/youtube/{target}",
+            identity=target,
+            licence=LICENCE,
+        )
 
     for split in SPLITS:
-        for first, second in _pairs(corpus.root, split):
+        for first, second in _pairs(files.uri("splits", f"{split}.json")):
             yield row(split, "original_sequences", "youtube", first)
             yield row(split, "original_sequences", "youtube", second)
             for method in CATEGORY_OF:
@@ -58,14 +60,11 @@ def read(corpus: CorpusSection) -> Iterator[dict]:
                 yield row(split, "manipulated_sequences", method, f"{second}_{first}")
 
 
-def _pairs(root: str, split: str) -> list[tuple[str, str]]:
-    uri = storage.join(root, "splits", f"{split}.json")
-    if not storage.exists(uri):
-        raise ManifestError(
-            f"{uri} is missing.",
-            "The official splits come with FaceForensics++ (dataset/splits); put them there.",
-        )
+def _pairs(uri: str) -> list[tuple[str, str]]:
+    text = read_text(
+        uri, "The official splits come with FaceForensics++ (dataset/splits); put them there."
+    )
     try:
-        return [(str(first), str(second)) for first, second in json.loads(storage.read_bytes(uri))]
+        return [(str(first), str(second)) for first, second in json.loads(text)]
     except (ValueError, TypeError) as error:
         raise ManifestError(f"{uri} is not a list of pairs of video names: {error}.") from error

@@ -11,41 +11,38 @@ import hashlib
 import os
 from collections.abc import Iterator
 
-from dfray import storage
 from dfray.config import CorpusSection
+from dfray.datasets.files import VIDEO_SUFFIXES, Files
+from dfray.datasets.readers.rows import video_row
 from dfray.errors import ManifestError
-from dfray.tables import FAKE, REAL, SPLITS
+from dfray.tables import SPLITS
 
-VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg")
 _CATEGORY_OF = {"real": "real", "fake": "fake", "fs": "FS", "re": "RE"}
 
 
-def read(corpus: CorpusSection) -> Iterator[dict]:
+def read(corpus: CorpusSection, files: Files) -> Iterator[dict]:
     dataset = corpus.dataset or os.path.basename(corpus.root.rstrip("/")) or "folder"
     found = False
-    for uri in storage.walk_files(corpus.root):
-        if not uri.lower().endswith(VIDEO_SUFFIXES):
-            continue
+    for path in files.videos():
         found = True
-        parts = uri[len(corpus.root.rstrip("/")) + 1 :].split("/")
-        stem = os.path.splitext(parts[-1])[0]
-        folders = parts[:-1]
+        *folders, name = path.split("/")
+        stem = os.path.splitext(name)[0]
         split = folders.pop(0) if folders and folders[0] in SPLITS else split_of(stem)
         category = _CATEGORY_OF.get(folders.pop(0).lower()) if folders else None
         if category is None:
             raise ManifestError(
-                f"{uri}: its folders do not tell whether it is real or fake.",
+                f"{files.uri(path)}: its folders do not tell whether it is real or fake.",
                 "Put videos under folders called real, fake, FS or RE, or use the csv reader.",
             )
-        yield {
-            "video_id": f"{dataset}/{'/'.join(folders) or category}/{stem}",
-            "uri": uri,
-            "dataset": dataset,
-            "split": split,
-            "label": REAL if category == "real" else FAKE,
-            "category": category,
-            "method": "/".join(folders) or category,
-        }
+        yield video_row(
+            corpus,
+            dataset,
+            uri=files.uri(path),
+            method="/".join(folders) or category,
+            stem=stem,
+            split=split,
+            category=category,
+        )
     if not found:
         raise ManifestError(
             f"{corpus.root} holds no video ({', '.join(VIDEO_SUFFIXES)}).", "Check corpora.root."

@@ -1,0 +1,67 @@
+"""Celeb-DF v2 (arXiv 1909.12962).
+
+    Celeb-real/idA_NNNN.mp4  YouTube-real/NNNNN.mp4  Celeb-synthesis/idA_idB_NNNN.mp4
+    List_of_testing_videos.txt       lines "1 Celeb-real/id0_0000.mp4": 1 real, 0 fake
+
+idA_idB_NNNN is idA_NNNN with the face of idB. What the list does not name is for training; there is no
+validation split, and none is made up. The list tests on people who are trained on as well, so people are
+not named here: they would be refused.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+
+from dfray.config import CorpusSection
+from dfray.datasets.files import Files
+from dfray.datasets.labels import Labels
+from dfray.datasets.published import TABLE_1, Published
+from dfray.datasets.readers.lists import read_lines
+from dfray.datasets.readers.rows import video_row
+from dfray.errors import ManifestError
+from dfray.tables import FAKE, REAL
+
+CATEGORY_OF = {"Celeb-real": "real", "YouTube-real": "real", "Celeb-synthesis": "FS"}
+LIST = "List_of_testing_videos.txt"
+LICENCE = "Celeb-DF terms of use (non-commercial research)"
+PUBLISHED = Published(TABLE_1, train=6010, test=518, real=889, fake=5639)
+
+
+def read(corpus: CorpusSection, files: Files) -> Iterator[dict]:
+    dataset = corpus.dataset or "celeb-df-v2"
+    tested = testing_labels(files.uri(LIST))
+    found = [path for folder in CATEGORY_OF for path in files.videos(folder)]
+    for path in sorted({*tested, *found}):
+        folder, _, name = path.partition("/")
+        stem = os.path.splitext(name)[0]
+        swapped = re.fullmatch(r"(id\d+)_id\d+_(\d+)", stem)
+        yield video_row(
+            corpus,
+            dataset,
+            uri=files.uri(path),
+            method=folder,
+            stem=stem,
+            split="test" if path in tested else "train",
+            category=CATEGORY_OF[folder],
+            source_video=f"{dataset}/Celeb-real/{swapped[1]}_{swapped[2]}" if swapped else None,
+            licence=LICENCE,
+        )
+
+
+def testing_labels(uri: str) -> dict[str, int]:
+    """The official test videos: path -> label.
+
+    Raises:
+        ManifestError: the list is missing, has a line that is none, or contradicts the folders.
+    """
+    labels, listed = Labels(), {}
+    for line, words in read_lines(uri, "It comes with Celeb-DF v2; put it there."):
+        folder = words[-1].partition("/")[0]
+        if len(words) != 2 or words[0] not in ("0", "1") or folder not in CATEGORY_OF:
+            raise ManifestError(f"{uri} line {line}: {' '.join(words)!r} is no label and video.")
+        labels.add(words[1], REAL if CATEGORY_OF[folder] == "real" else FAKE, f"folder {folder}")
+        labels.add(words[1], REAL if words[0] == "1" else FAKE, f"{LIST} line {line}")
+        listed[words[1]] = labels[words[1]]
+    return listed

@@ -1,0 +1,68 @@
+"""Deepfake-Eval-2024 (arXiv 2503.02857), its videos.
+
+    video-metadata-publish[-with-links].csv     Filename, Video Ground Truth, Finetuning Set
+    video-data/FILENAME
+
+Videos whose picture is labelled Unknown are left out (arXiv 2508.19730 section 4.2). Its own split is one
+for fine-tuning (Train) and one for testing; `split: test` tests on all.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from dfray.config import CorpusSection
+from dfray.datasets.files import Files
+from dfray.datasets.labels import Labels
+from dfray.datasets.published import TABLE_2, Published
+from dfray.datasets.readers.lists import read_csv
+from dfray.datasets.readers.rows import LeftOut, label_of, video_row
+from dfray.errors import ManifestError
+
+LISTS = ("video-metadata-publish.csv", "video-metadata-publish-with-links.csv")
+_TRUTH, _SET = "Video Ground Truth", "Finetuning Set"
+PUBLISHED = Published(TABLE_2, real=112, fake=964)
+
+
+def read(corpus: CorpusSection, files: Files) -> Iterator[dict | LeftOut]:
+    dataset = corpus.dataset or "deepfake-eval-2024"
+    there = [uri for name in LISTS if files.has(uri := files.uri(name))]
+    if not there:
+        raise ManifestError(
+            f"{corpus.root} holds no {' or '.join(LISTS)}.", "It comes with the corpus."
+        )
+    labels = Labels()
+    for where, row in _rows(there[1:]):
+        if not _is_unknown(row):
+            labels.add(row["Filename"], label_of(row[_TRUTH], where), where)
+    for where, row in _rows(there[:1]):
+        if _is_unknown(row):
+            yield LeftOut(dataset, "the picture's label is Unknown")
+            continue
+        labels.add(row["Filename"], label_of(row[_TRUTH], where), where)
+        split = row[_SET].strip().lower()
+        if split not in ("train", "test"):
+            raise ManifestError(f"{where}: unknown {_SET} {row[_SET]!r}.", "It is Train or Test.")
+        category = "fake" if labels[row["Filename"]] else "real"
+        yield video_row(
+            corpus,
+            dataset,
+            uri=files.uri("video-data", row["Filename"]),
+            method=category,
+            stem=os.path.splitext(row["Filename"])[0],
+            split=split,
+            category=category,
+            licence="CC BY-SA 4.0",
+        )
+
+
+def _rows(lists: list[str]) -> Iterator[tuple[str, dict[str, str]]]:
+    """(list and line, row) of each of the lists."""
+    for uri in lists:
+        for line, row in read_csv(uri, ("Filename", _TRUTH, _SET), "It comes with the corpus."):
+            yield f"{uri} line {line}", row
+
+
+def _is_unknown(row: dict[str, str]) -> bool:
+    return row[_TRUTH].strip().lower() == "unknown"

@@ -1,0 +1,83 @@
+"""DF40's test set on Celeb-DF (arXiv 2406.13495), as arXiv 2508.19730 section 4.2 uses it.
+
+    METHOD/cdf/frames/VIDEO/*.png                                   as published: cropped faces
+    METHOD/cdf/videos/VIDEO.mp4                                     with `kind: video`
+    Celeb-DF-v2/{Celeb-real,YouTube-real}/{frames/VIDEO/*.png,VIDEO.mp4}
+    Celeb-DF-v2/List_of_testing_videos.txt                          names the 178 real videos
+
+Nine swapping and twelve re-enacting methods; synthesis, editing, and what was made from FaceForensics++
+(METHOD/ff, the training data) are left out. `kind: frames` sends the pictures through the detector.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from dfray.config import CorpusSection
+from dfray.datasets.files import Files
+from dfray.datasets.published import Published
+from dfray.datasets.readers.celeb_df import LIST, testing_labels
+from dfray.datasets.readers.rows import LeftOut, video_row
+from dfray.tables import REAL
+
+CATEGORY_OF = {
+    "fsgan": "FS",
+    "faceswap": "FS",
+    "simswap": "FS",
+    "inswap": "FS",
+    "blendface": "FS",
+    "uniface": "FS",
+    "mobileswap": "FS",
+    "e4s": "FS",
+    "facedancer": "FS",
+    "fomm": "RE",
+    "facevid2vid": "RE",
+    "wav2lip": "RE",
+    "MRAA": "RE",
+    "one_shot_free": "RE",
+    "pirender": "RE",
+    "tpsm": "RE",
+    "lia": "RE",
+    "danet": "RE",
+    "sadtalker": "RE",
+    "mcnet": "RE",
+    "hyperreenact": "RE",
+}
+REALS = "Celeb-DF-v2"
+PUBLISHED = Published("arXiv 2508.19730, section 4.2", test=11_544, real=178, fake=11_366)
+
+
+def read(corpus: CorpusSection, files: Files) -> Iterator[dict | LeftOut]:
+    dataset = corpus.dataset or "df40"
+    kind = corpus.kind or "faces"
+
+    def row(path: str, method: str, category: str) -> dict:
+        return video_row(
+            corpus,
+            dataset,
+            uri=files.uri(path),
+            method=method,
+            stem=os.path.splitext(os.path.basename(path))[0],
+            split="test",
+            category=category,
+            kind=kind,
+            licence="DF40, CC BY-NC 4.0",
+        )
+
+    for listed, label in testing_labels(files.uri(REALS, LIST)).items():
+        folder, _, name = listed.partition("/")
+        if label == REAL:
+            stem = os.path.splitext(name)[0]
+            where = name if kind == "video" else f"frames/{stem}"
+            yield row(f"{REALS}/{folder}/{where}", folder, "real")
+    for path in files.videos() if kind == "video" else files.image_folders():
+        method, *rest = path.split("/")
+        if method == REALS:
+            continue
+        if method not in CATEGORY_OF:
+            yield LeftOut(dataset, f"{method}: none of the 21 methods")
+        elif rest[0] != "cdf":
+            yield LeftOut(dataset, "not made from Celeb-DF's test videos")
+        else:
+            yield row(path, method, CATEGORY_OF[method])

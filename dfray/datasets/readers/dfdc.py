@@ -1,0 +1,77 @@
+"""The DeepFake Detection Challenge (arXiv 2006.07397), in the folders of its archives.
+
+    [train/]dfdc_train_part_N/metadata.json   {"name.mp4": {"label": "FAKE", "original": ...}}
+    validation/labels.csv                     filename,label (1 fake)
+    test/labels.csv, test/metadata.json       the same; {"name.mp4": {"is_fake": 1, ...}}
+
+Videos lie beside their lists. Which of its methods made a fake is not told; all count as face swaps
+(arXiv 2508.19730, Table 1).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from dfray.config import CorpusSection
+from dfray.datasets.files import Files
+from dfray.datasets.labels import Labels
+from dfray.datasets.published import TABLE_1, Published
+from dfray.datasets.readers.lists import read_csv, read_json
+from dfray.datasets.readers.rows import label_of, video_row
+from dfray.errors import ManifestError
+
+LISTS = ("metadata.json", "labels.csv", "label.csv")
+_MEND = "It comes in DFDC's archives, beside the videos."
+PUBLISHED = Published(TABLE_1, train=119_154, val=4000, test=5000, real=23_654, fake=104_500)
+
+
+def read(corpus: CorpusSection, files: Files) -> Iterator[dict]:
+    dataset = corpus.dataset or "dfdc"
+    labels = Labels()
+    originals: dict[str, str] = {}
+    for path in files.named(*LISTS):
+        folder = path.rpartition("/")[0]
+        split_of(folder, path)
+        for name, label, original in _entries(files.uri(path)):
+            labels.add(f"{folder}/{name}", label, path)
+            if original:
+                originals[f"{folder}/{name}"] = os.path.splitext(original)[0]
+    if not labels:
+        raise ManifestError(f"{corpus.root} holds no {' or '.join(LISTS)}.", _MEND)
+    for path, label in labels.items():
+        folder, _, name = path.rpartition("/")
+        yield video_row(
+            corpus,
+            dataset,
+            uri=files.uri(path),
+            method="fake" if label else "real",
+            stem=os.path.splitext(name)[0],
+            split=split_of(folder, path),
+            category="FS" if label else "real",
+            source_video=f"{dataset}/real/{originals[path]}" if path in originals else None,
+            licence="DFDC terms of use",
+        )
+
+
+def split_of(folder: str, path: str) -> str:
+    """train, val or test, as the list's folder tells."""
+    for part in reversed(folder.lower().split("/")):
+        for start, split in (("dfdc_train", "train"), ("val", "val"), ("test", "test")):
+            if part.startswith(start):
+                return split
+    raise ManifestError(
+        f"{path}: its folder does not tell the split.",
+        "It should be called dfdc_train_part_N, validation or test.",
+    )
+
+
+def _entries(uri: str) -> Iterator[tuple[str, int, str | None]]:
+    """(file, label, original) as one list has them."""
+    if uri.endswith(".csv"):
+        for line, row in read_csv(uri, ("filename", "label"), _MEND):
+            yield row["filename"], label_of(row["label"], f"{uri} line {line}"), None
+        return
+    for name, entry in read_json(uri, _MEND).items():
+        told = entry.get("label", entry.get("is_fake"))
+        yield name, label_of(str(told), f"{uri}: {name}"), entry.get("original")

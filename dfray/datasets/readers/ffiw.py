@@ -1,0 +1,36 @@
+"""FFIW10K (arXiv 2103.16076): {source,target}/{train,val,test}/NAME.mp4, several people in a picture.
+
+source is real, target has one or more faces swapped; target_mask is not read.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from dfray.config import CorpusSection
+from dfray.datasets.files import Files
+from dfray.datasets.published import Published
+from dfray.datasets.readers.rows import video_row
+from dfray.tables import SPLITS
+
+CATEGORY_OF = {"source": "real", "target": "FS"}
+PUBLISHED = Published("arXiv 2103.16076", real=10_000, fake=10_000)
+
+
+def read(corpus: CorpusSection, files: Files) -> Iterator[dict]:
+    dataset = corpus.dataset or "ffiw"
+    for folder, category in CATEGORY_OF.items():
+        for split in SPLITS:
+            for path in files.videos(f"{folder}/{split}"):
+                name = os.path.splitext(path.split("/", 2)[2])[0]
+                yield video_row(
+                    corpus,
+                    dataset,
+                    uri=files.uri(path),
+                    method=folder,
+                    stem=f"{split}/{name}",
+                    split=split,
+                    category=category,
+                    licence="FFIW10K terms of use (non-commercial research)",
+                )

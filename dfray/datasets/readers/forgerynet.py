@@ -1,0 +1,75 @@
+"""ForgeryNet (arXiv 2103.05630), its videos.
+
+    {Training,Validation,Test}/video_list.txt
+    {Training,Validation,Test}/video/NAME           NAME as in the list
+
+A line is `<n> <name> (<start> <frames> <0 or 1>) x n <binary> <three-way> <16-way>`: n segments and then the
+labels of the whole video (0 real). The 16-way label names the method. Editing and synthesis, which
+ForgeryNet applies to images, would be left out. A list that is not there gives no videos; its counts tell.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from dfray.config import CorpusSection
+from dfray.datasets.files import Files
+from dfray.datasets.labels import Labels
+from dfray.datasets.published import TABLE_1, Published
+from dfray.datasets.readers.lists import read_lines
+from dfray.datasets.readers.rows import LeftOut, label_of, video_row
+from dfray.errors import ManifestError
+
+METHODS = {
+    "0": ("real", "real"),
+    "1": ("FaceShifter", "FS"),
+    "2": ("FS-GAN", "FS"),
+    "3": ("DeepFakes", "FS"),
+    "4": ("BlendFace", "FS"),
+    "5": ("MMReplacement", "FS"),
+    "6": ("DeepFakes-StarGAN-Stack", "FS"),
+    "7": ("Talking Head Video", "RE"),
+    "8": ("ATVG-Net", "RE"),
+    "9": ("StarGAN-BlendFace-Stack", "FS"),
+    "10": ("First Order Motion", "RE"),
+}
+EDITING = {str(number) for number in range(11, 16)}
+FOLDERS = {"Training": "train", "Validation": "val", "Test": "test"}
+PUBLISHED = Published(TABLE_1, train=64_197, val=9982, test=13_522, real=48_164, fake=39_537)
+
+
+def read(corpus: CorpusSection, files: Files) -> Iterator[dict | LeftOut]:
+    dataset = corpus.dataset or "forgerynet"
+    labels = Labels()
+    named = {folder: files.uri(folder, "video_list.txt") for folder in FOLDERS}
+    lists = {folder: uri for folder, uri in named.items() if files.has(uri)}
+    if not lists:
+        raise ManifestError(
+            f"{corpus.root} holds no {' or '.join(FOLDERS)}/video_list.txt.",
+            "They come in ForgeryNet's train_list, val_list and test_list archives; put them there.",
+        )
+    for folder, uri in lists.items():
+        for line, words in read_lines(uri, "It comes with ForgeryNet."):
+            where = f"{folder}/video_list.txt line {line}"
+            if not words[0].isdecimal() or len(words) != 5 + 3 * int(words[0]):
+                raise ManifestError(f"{uri} line {line} has {len(words)} words, not 5 + 3 n.")
+            name, binary, number = words[1], words[-3], words[-1]
+            if number in EDITING:
+                yield LeftOut(dataset, "face editing or synthesis")
+                continue
+            if number not in METHODS:
+                raise ManifestError(f"{uri} line {line}: unknown 16-way label {number!r}.")
+            labels.add(name, label_of(binary, where), f"{where} (binary label)")
+            labels.add(name, int(number != "0"), f"{where} (16-way label)")
+            method, category = METHODS[number]
+            yield video_row(
+                corpus,
+                dataset,
+                uri=files.uri(folder, "video", name),
+                method=method,
+                stem=os.path.splitext(name.partition("/")[2] or name)[0],
+                split=FOLDERS[folder],
+                category=category,
+                licence="ForgeryNet terms of use (non-commercial research)",
+            )

@@ -1,0 +1,62 @@
+"""The files in which corpora list their videos, read with the errors told by file and line."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from dfray import storage
+from dfray.errors import ManifestError, StorageError
+
+
+def read_text(uri: str, mend: str) -> str:
+    """The UTF-8 text of a corpus's list.
+
+    Args:
+        mend: where the file comes from, as a full sentence.
+
+    Raises:
+        ManifestError: the file is missing or is no text.
+    """
+    try:
+        return storage.read_bytes(uri).decode("utf-8-sig")
+    except StorageError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            raise ManifestError(f"{uri} is missing.", mend) from error
+        raise
+    except UnicodeDecodeError as error:
+        raise ManifestError(f"{uri} is not UTF-8 text: {error}.", mend) from error
+
+
+def read_json(uri: str, mend: str) -> dict[str, dict[str, Any]]:
+    """A list that is a JSON object of objects; raises as `read_text`, also for what is none."""
+    try:
+        content = json.loads(read_text(uri, mend))
+    except json.JSONDecodeError as error:
+        raise ManifestError(f"{uri} is not JSON: {error}.", mend) from error
+    if not isinstance(content, dict) or not all(isinstance(e, dict) for e in content.values()):
+        raise ManifestError(f"{uri} holds no JSON object of objects.", mend)
+    return content
+
+
+def read_csv(uri: str, needed: tuple[str, ...], mend: str) -> Iterator[tuple[int, dict[str, str]]]:
+    """The rows of a CSV with their line numbers; raises as `read_text`, also for lacking columns."""
+    table = csv.DictReader(io.StringIO(read_text(uri, mend)), restval="")
+    lacking = [name for name in needed if name not in (table.fieldnames or [])]
+    if lacking:
+        raise ManifestError(
+            f"{uri} lacks the column(s) {', '.join(lacking)}.",
+            f"It has: {', '.join(table.fieldnames or []) or 'none'}.",
+        )
+    for row in table:
+        yield table.line_num, row
+
+
+def read_lines(uri: str, mend: str) -> Iterator[tuple[int, list[str]]]:
+    """The words of each line that is not empty, with its number; raises as `read_text`."""
+    for number, line in enumerate(read_text(uri, mend).splitlines(), 1):
+        if words := line.split():
+            yield number, words

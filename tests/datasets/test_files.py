@@ -1,0 +1,139 @@
+"""A corpus is listed in pages, whatever its size and wherever it lies; its files are not asked for."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dfray import storage
+from dfray.config import CorpusSection
+from dfray.datasets.files import Files
+from dfray.datasets.manifest import build_manifest
+from dfray.errors import UserError
+from tests.helpers.corpora import touch
+from tests.helpers.videos import write_video
+
+COUNT = 2400
+
+
+@pytest.fixture
+def requests(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """Requests that the S3 server answers, by method and kind of path."""
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication
+
+    seen: Counter[str] = Counter()
+    serve = DomainDispatcherApplication.__call__
+
+    def counted(self: Any, environ: dict, start_response: Any) -> Any:
+        is_listing = "list-type" in environ["QUERY_STRING"]
+        seen[f"{environ['REQUEST_METHOD']} {'list' if is_listing else 'object'}"] += 1
+        return serve(self, environ, start_response)
+
+    monkeypatch.setattr(DomainDispatcherApplication, "__call__", counted)
+    return seen
+
+
+def put_forgerynet(bucket: str, count: int) -> str:
+    """A corpus with a folder for each video, put into the S3 server from within; its root."""
+    from moto.core import DEFAULT_ACCOUNT_ID
+    from moto.s3.models import s3_backends
+
+    backend = s3_backends[DEFAULT_ACCOUNT_ID]["aws"]
+    names = [f"train_video_release/{k % 19}/{k:06x}/{k:08x}.mp4" for k in range(count)]
+    lines = "\n".join(f"0 {name} {k % 2} {k % 2} {k % 2}" for k, name in enumerate(names))
+    bucket_name = bucket.removeprefix("s3://")
+    backend.put_object(bucket_name, "fnet/Training/video_list.txt", lines.encode())
+    for name in names:
+        backend.put_object(bucket_name, f"fnet/Training/video/{name}", b"")
+    return f"{bucket}/fnet"
+
+
+def test_on_s3_a_corpus_costs_a_few_calls_per_thousand_files(
+    bucket: str, requests: Counter[str]
+) -> None:
+    root = put_forgerynet(bucket, COUNT)
+    told: list[str] = []
+    found = build_manifest(
+        [CorpusSection(reader="forgerynet", root=root)],
+        lambda done, total, detail: told.append(detail),
+        opened=0,
+    )
+    assert found.videos.num_rows == COUNT
+    assert found.missing == []
+    assert requests["GET list"] <= 3 * COUNT / 1000
+    assert requests.total() <= 4 * COUNT / 1000
+    assert told[1] == "forgerynet: 2,000 files listed"
+    assert told[-1] == "forgerynet: 2,401 files listed"
+
+
+def test_on_s3_only_so_many_files_are_opened_as_is_said(
+    bucket: str, requests: Counter[str], tmp_path: Path
+) -> None:
+    video = write_video(tmp_path / "a.mp4", frames=6, fps=2)
+    for k in range(6):
+        storage.put(video, f"{bucket}/clips/real/{k}.mp4")
+        storage.put(video, f"{bucket}/clips/fake/{k}.mp4")
+    requests.clear()
+    corpus = CorpusSection(reader="folder", root=f"{bucket}/clips")
+    found = build_manifest([corpus], opened=2)
+    known = [length for length in found.videos["duration_s"].to_pylist() if length is not None]
+    assert known == [pytest.approx(3.0)] * 2
+    assert found.opened == 2
+    assert requests["HEAD object"] <= 3
+    assert requests["GET object"] <= 6
+
+
+def test_on_disk_each_folder_is_read_once_and_no_file_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders = ("train/real/a", "train/FS/b", "train/FS/c", "test/real/d", "test/FS/e", "val/RE/f")
+    touch(tmp_path, (f"{folder}/{k:05d}.mp4" for folder in folders for k in range(COUNT // 6)))
+    scanned: list[str] = []
+    scan, stat = os.scandir, os.stat
+    looked_at: list[object] = []
+    monkeypatch.setattr(os, "scandir", lambda path: scanned.append(str(path)) or scan(path))
+    monkeypatch.setattr(os, "stat", lambda *a, **k: looked_at.append(a) or stat(*a, **k))
+    found = build_manifest([CorpusSection(reader="folder", root=str(tmp_path))], opened=0)
+    monkeypatch.undo()
+    assert found.videos.num_rows == COUNT
+    assert len(scanned) == len(set(scanned)) == 1 + 3 + 5 + 6
+    assert len(looked_at) < 20
+
+
+@pytest.fixture(params=["local", "s3"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return str(tmp_path) if request.param == "local" else request.getfixturevalue("bucket")
+
+
+def test_local_and_s3_are_listed_alike_and_images_by_folder(place: str) -> None:
+    root = storage.join(place, "corpus ä")
+    for name in ("b/x.mp4", "a/y.MOV", "a/meta.json", "f/1.png", "f/2.PNG", "f/g/1.jpg", "z.mp4"):
+        storage.write_bytes(b"", storage.join(root, name))
+    storage.write_bytes(b"", storage.join(place, "corpus äo", "other.mp4"))
+    files = Files(root)
+    assert list(files.videos()) == ["a/y.MOV", "b/x.mp4", "z.mp4"]
+    assert list(files.videos("a")) == ["a/y.MOV"]
+    assert list(files.named("meta.json")) == ["a/meta.json"]
+    assert list(files.image_folders()) == ["f", "f/g"]
+    assert [files.image_count(files.uri(folder)) for folder in ("f", "f/g", "a")] == [2, 1, 0]
+    assert files.has(files.uri("b/x.mp4"))
+    assert not files.has(files.uri("b/gone.mp4"))
+    beside = storage.join(place, "corpus äo")
+    assert files.has(storage.join(beside, "other.mp4"))
+    assert not files.has(storage.join(beside, "gone.mp4"))
+
+
+def test_a_root_that_is_no_folder_is_refused(place: str) -> None:
+    with pytest.raises(UserError, match="nowhere is not a folder"):
+        list(Files(storage.join(place, "nowhere")).videos())
+
+
+def test_a_link_to_a_folder_is_followed_but_not_in_circles(tmp_path: Path) -> None:
+    touch(tmp_path, ("disk2/a.mp4", "corpus/sub/b.mp4"))
+    (tmp_path / "corpus/more").symlink_to(tmp_path / "disk2")
+    (tmp_path / "corpus/sub/up").symlink_to(tmp_path / "corpus")
+    assert list(Files(str(tmp_path / "corpus")).videos()) == ["more/a.mp4", "sub/b.mp4"]

@@ -1,0 +1,419 @@
+"""Each corpus as it is published: its splits, classes and rules, and its lists when they are wrong."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections import Counter
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dfray.config import CorpusSection
+from dfray.datasets import readers
+from dfray.datasets.files import Files
+from dfray.datasets.manifest import Manifest, build_manifest
+from dfray.datasets.readers import READERS, reader
+from dfray.datasets.readers.rows import LeftOut
+from dfray.errors import ManifestError
+from tests.helpers import corpora
+from tests.helpers.corpora import LAYOUTS, write
+
+
+def read(name: str, root: Path, **more: str) -> Manifest:
+    return build_manifest([CorpusSection(reader=name, root=str(root), **more)], opened=0)
+
+
+def rows(found: Manifest) -> dict[str, dict]:
+    return {row["video_id"]: row for row in found.videos.to_pylist()}
+
+
+def classes(found: Manifest) -> dict[tuple[str, str], int]:
+    return {(split, category): count for _, split, category, count in found.counts()}
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_reader_is_a_short_module_that_tells_its_layout(name: str) -> None:
+    module = import_module(f"dfray.datasets.readers.{READERS[name]}")
+    assert module.__file__
+    assert module.__doc__
+    assert len(Path(module.__file__).read_text().splitlines()) < 100
+    assert reader(name).read is module.read
+
+
+def test_the_example_of_a_new_reader_works_as_it_is_written(tmp_path: Path) -> None:
+    lines = (readers.__doc__ or "").splitlines()
+    code: dict[str, Any] = {}
+    exec(
+        textwrap.dedent("\n".join(one for one in lines if one.startswith("    ") or not one)), code
+    )
+    corpora.touch(tmp_path, ("clips/real/0007.mp4", "clips/swapped/1000.mp4"))
+    corpus = CorpusSection(reader="folder", root=str(tmp_path))
+    found = list(code["read"](corpus, Files(str(tmp_path))))
+    assert [(row["video_id"], row["split"], row["label"]) for row in found] == [
+        ("mine/real/0007", "train", 0),
+        ("mine/swapped/1000", "test", 1),
+    ]
+    assert code["PUBLISHED"].fake == 2000
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_a_whole_corpus_misses_nothing_and_has_both_classes(name: str, tmp_path: Path) -> None:
+    LAYOUTS[name](tmp_path)
+    found = read(name, tmp_path)
+    assert found.missing == []
+    assert set(found.videos["label"].to_pylist()) == {0, 1}
+    (dataset,) = set(found.videos["dataset"].to_pylist())
+    assert set(found.published) == {dataset}
+    assert None not in found.videos["licence"].to_pylist()
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_a_corpus_that_is_not_there_is_refused_with_what_is_wanted(
+    name: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ManifestError, match=r"is missing|holds no|No video is there"):
+        read(name, tmp_path)
+
+
+@pytest.mark.parametrize("name", sorted(set(LAYOUTS) - {"dfd", "ffiw", "wilddeepfake"}))
+def test_with_half_its_files_gone_a_corpus_lists_them_and_keeps_the_rest(
+    name: str, tmp_path: Path
+) -> None:
+    LAYOUTS[name](tmp_path)
+    whole = read(name, tmp_path)
+    files = [Path(uri) for uri in whole.videos["uri"].to_pylist()]
+    gone = files[::2]
+    for path in gone:
+        for file in [*path.glob("*")] if path.is_dir() else [path]:
+            file.unlink()
+    found = read(name, tmp_path)
+    lost = {str(path) for path in gone}
+    kept = {row["uri"] for row in found.videos.to_pylist()}
+    assert kept == {str(path) for path in files} - lost
+    listed_nowhere = {"celeb_df": 3, "df40": 11}.get(name, 0)  # found by looking, not in a list
+    assert len(lost - set(found.missing)) <= listed_nowhere
+    assert set(found.missing) <= lost
+    before, after = whole.comparisons()[-1], found.comparisons()[-1]
+    assert (before.part, after.part) == ("all", "all")
+    assert after.found == before.found - len(gone)
+
+
+def test_a_corpus_can_be_put_into_one_split(tmp_path: Path) -> None:
+    corpora.wilddeepfake(tmp_path)
+    found = read("wilddeepfake", tmp_path, split="test")
+    assert set(found.videos["split"].to_pylist()) == {"test"}
+
+
+def test_celeb_df_tests_on_its_list_and_has_no_validation(tmp_path: Path) -> None:
+    corpora.celeb_df(tmp_path)
+    found = read("celeb_df", tmp_path)
+    assert classes(found) == {
+        ("train", "real"): 4,
+        ("train", "FS"): 1,
+        ("test", "real"): 2,
+        ("test", "FS"): 1,
+    }
+    fake = rows(found)["celeb-df-v2/Celeb-synthesis/id0_id1_0000"]
+    assert fake["source_video"] == "celeb-df-v2/Celeb-real/id0_0000"
+
+
+def test_celeb_df_refuses_a_list_that_contradicts_its_folders(tmp_path: Path) -> None:
+    corpora.celeb_df(tmp_path)
+    write(tmp_path, "List_of_testing_videos.txt", "0 Celeb-real/id2_0000.mp4\n")
+    told = (
+        r"id2_0000.mp4 is real in folder Celeb-real and fake in List_of_testing_videos.txt line 1"
+    )
+    with pytest.raises(ManifestError, match=told):
+        read("celeb_df", tmp_path)
+
+
+@pytest.mark.parametrize("line", ["2 Celeb-real/a.mp4", "1 Elsewhere/a.mp4", "Celeb-real/a.mp4"])
+def test_celeb_df_refuses_a_line_that_is_none(line: str, tmp_path: Path) -> None:
+    corpora.celeb_df(tmp_path)
+    write(tmp_path, "List_of_testing_videos.txt", f"1 Celeb-real/id0_0000.mp4\n{line}\n")
+    with pytest.raises(ManifestError, match="line 2"):
+        read("celeb_df", tmp_path)
+
+
+def test_dfdc_has_the_splits_of_its_archives_and_the_originals(tmp_path: Path) -> None:
+    corpora.dfdc(tmp_path)
+    found = read("dfdc", tmp_path)
+    assert classes(found) == {
+        (split, category): 2 if split == "train" else 1
+        for split in ("train", "val", "test")
+        for category in ("real", "FS")
+    }
+    assert rows(found)["dfdc/fake/bbbbbbbbbb"]["source_video"] == "dfdc/real/aaaaaaaaaa"
+
+
+def test_dfdc_refuses_two_lists_that_contradict_each_other(tmp_path: Path) -> None:
+    corpora.dfdc(tmp_path)
+    write(tmp_path, "test/metadata.json", json.dumps({"eeeeeeeeee.mp4": {"is_fake": 0}}))
+    told = r"test/eeeeeeeeee.mp4 is fake in test/labels.csv and real in test/metadata.json"
+    with pytest.raises(ManifestError, match=told):
+        read("dfdc", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "told"),
+    [
+        ("validation/labels.csv", "file,label\n", r"labels.csv lacks the column\(s\) filename"),
+        ("validation/labels.csv", "filename,label\na.mp4\n", "line 2: unknown label ''"),
+        ("test/metadata.json", "{", "metadata.json is not JSON"),
+        ("test/metadata.json", "[]", "holds no JSON object"),
+        ("test/metadata.json", '{"a.mp4": 1}', "holds no JSON object of objects"),
+        ("elsewhere/metadata.json", "{}", "folder does not tell the split"),
+    ],
+)
+def test_dfdc_refuses_a_broken_list_by_name(
+    path: str, text: str, told: str, tmp_path: Path
+) -> None:
+    corpora.dfdc(tmp_path)
+    write(tmp_path, path, text)
+    with pytest.raises(ManifestError, match=told):
+        read("dfdc", tmp_path)
+
+
+def test_fakeavceleb_leaves_out_fake_audio_and_repeated_lines(tmp_path: Path) -> None:
+    corpora.fakeavceleb(tmp_path)
+    found = read("fakeavceleb", tmp_path)
+    reasons = {rule.reason: count for rule, count in found.left_out.items()}
+    assert reasons == {"real video under fake audio": 40, "listed again in meta_data.csv": 1}
+    category = {row["method"]: row["category"] for row in found.videos.to_pylist()}
+    assert category == {
+        "real": "real",
+        "faceswap": "FS",
+        "fsgan": "FS",
+        "faceswap-wav2lip": "FS",
+        "fsgan-wav2lip": "FS",
+        "wav2lip": "RE",
+    }
+
+
+def test_fakeavceleb_is_split_by_person_always_alike_and_evenly(tmp_path: Path) -> None:
+    corpora.fakeavceleb(tmp_path, people=80)
+    table = read("fakeavceleb", tmp_path).videos.to_pylist()
+    splits = {row["identity"]: row["split"] for row in table}
+    assert Counter(splits.values()) == {"train": 56, "val": 12, "test": 12}
+    for half in ("African", "Asian"):
+        people = {row["identity"] for row in table if f"/{half}/" in row["uri"]}
+        assert 5 <= sum(splits[person] == "test" for person in people) <= 7
+    for path in (tmp_path / "FakeVideo-FakeAudio").rglob("*.mp4"):
+        path.unlink()
+    again = read("fakeavceleb", tmp_path).videos.to_pylist()
+    assert {row["identity"]: row["split"] for row in again} == splits
+
+
+def test_fakeavceleb_tells_the_group_of_who_is_seen(tmp_path: Path) -> None:
+    corpora.fakeavceleb(tmp_path, people=4)
+    corpus = CorpusSection(reader="fakeavceleb", root=str(tmp_path))
+    read_rows = reader("fakeavceleb").read(corpus, Files(str(tmp_path)))
+    told = {row["identity_group"] for row in read_rows if not isinstance(row, LeftOut)}
+    assert told == {"men/African", "women/African", "men/Asian", "women/Asian"}
+
+
+def test_fakeavceleb_refuses_a_row_whose_type_is_not_its_folders(tmp_path: Path) -> None:
+    corpora.fakeavceleb(tmp_path, people=1)
+    path = tmp_path / "meta_data.csv"
+    path.write_text(path.read_text().replace("fsgan,A,FakeVideo-Real", "fsgan,A,RealVideo-Real"))
+    with pytest.raises(ManifestError, match=r"fake in folder FakeVideo-RealAudio and real in meta"):
+        read("fakeavceleb", tmp_path)
+
+
+def test_forgerynet_reads_methods_from_its_lists(tmp_path: Path) -> None:
+    corpora.forgerynet(tmp_path)
+    found = read("forgerynet", tmp_path)
+    told = {(row["split"], row["method"], row["category"]) for row in found.videos.to_pylist()}
+    assert told == {
+        ("train", "real", "real"),
+        ("train", "FaceShifter", "FS"),
+        ("train", "ATVG-Net", "RE"),
+        ("val", "real", "real"),
+        ("val", "First Order Motion", "RE"),
+    }
+    assert [(rule.reason, n) for rule, n in found.left_out.items()] == [
+        ("face editing or synthesis", 1)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("1 a/b.mp4 0 9 1 0 1 1", r"real in .*line 1 \(binary label\) and fake in .*16-way"),
+        ("2 a/b.mp4 0 9 1 1 1 1", r"line 1 has 8 words, not 5 \+ 3 n"),
+        ("0 a/b.mp4 1 1 77", r"unknown 16-way label '77'"),
+    ],
+)
+def test_forgerynet_refuses_a_line_that_contradicts_itself(
+    line: str, told: str, tmp_path: Path
+) -> None:
+    corpora.forgerynet(tmp_path)
+    write(tmp_path, "Training/video_list.txt", line)
+    with pytest.raises(ManifestError, match=told):
+        read("forgerynet", tmp_path)
+
+
+def test_forgerynet_refuses_two_lists_that_contradict_each_other(tmp_path: Path) -> None:
+    corpora.forgerynet(tmp_path)
+    write(tmp_path, "Validation/video_list.txt", "0 train_video_release/16/aa/v0.mp4 1 1 1\n")
+    told = r"v0.mp4 is real in Training/video_list.txt line 1 .* fake in Validation/video_list.txt"
+    with pytest.raises(ManifestError, match=told):
+        read("forgerynet", tmp_path)
+
+
+def test_df40_is_nine_swapping_and_twelve_reenacting_methods_as_face_crops(tmp_path: Path) -> None:
+    corpora.df40(tmp_path)
+    found = read("df40", tmp_path)
+    assert classes(found) == {("test", "real"): 2, ("test", "FS"): 9, ("test", "RE"): 12}
+    assert {(row["kind"], row["n_images"]) for row in found.videos.to_pylist()} == {("faces", 3)}
+    assert {rule.reason: n for rule, n in found.left_out.items()} == {
+        "MidJourney: none of the 21 methods": 1,
+        "heygen: none of the 21 methods": 1,
+        "not made from Celeb-DF's test videos": 1,
+    }
+
+
+def test_df40_can_be_read_as_frames_or_as_videos(tmp_path: Path) -> None:
+    corpora.df40(tmp_path / "pictures")
+    frames = read("df40", tmp_path / "pictures", kind="frames")
+    assert set(frames.videos["kind"].to_pylist()) == {"frames"}
+    root = tmp_path / "videos"
+    write(root, "Celeb-DF-v2/List_of_testing_videos.txt", "1 Celeb-real/id2_0000.mp4\n")
+    corpora.touch(root, ("Celeb-DF-v2/Celeb-real/id2_0000.mp4", "fomm/cdf/videos/id2_id3.mp4"))
+    videos = read("df40", root, kind="video")
+    assert classes(videos) == {("test", "real"): 1, ("test", "RE"): 1}
+    assert videos.missing == []
+
+
+def test_wilddeepfake_takes_every_tenth_face_of_its_sequences(tmp_path: Path) -> None:
+    corpora.wilddeepfake(tmp_path)
+    found = read("wilddeepfake", tmp_path)
+    assert classes(found) == {
+        (split, category): 2 if split == "train" else 1
+        for split in ("train", "test")
+        for category in ("real", "fake")
+    }
+    row = rows(found)["wilddeepfake/fake/train/1/7"]
+    assert (row["kind"], row["stride"], row["n_images"]) == ("faces", 10, 3)  # 0, 10 and 20 of 21
+
+
+def test_wilddeepfake_refuses_a_real_sequence_among_the_fakes(tmp_path: Path) -> None:
+    corpora.wilddeepfake(tmp_path)
+    corpora.touch(tmp_path, ("deepfake_in_the_wild/fake_test/3/real/8/0.png",))
+    with pytest.raises(ManifestError, match=r"is fake in folder fake_test and real in folder real"):
+        read("wilddeepfake", tmp_path)
+
+
+def test_deepfake_eval_leaves_out_what_is_unknown(tmp_path: Path) -> None:
+    corpora.deepfake_eval_2024(tmp_path)
+    found = read("deepfake_eval_2024", tmp_path)
+    assert classes(found) == {("train", "real"): 1, ("test", "fake"): 2}
+    assert [n for rule, n in found.left_out.items() if "Unknown" in rule.reason] == [1]
+
+
+def test_deepfake_eval_refuses_its_two_tables_if_they_contradict_each_other(tmp_path: Path) -> None:
+    corpora.deepfake_eval_2024(tmp_path)
+    table = (tmp_path / "video-metadata-publish.csv").read_text()
+    other = tmp_path / "video-metadata-publish-with-links.csv"
+    other.write_text(table.replace("v2.mp4,Unknown", "v2.mp4,Real"))
+    assert read("deepfake_eval_2024", tmp_path).videos.num_rows == 3
+    other.write_text(table.replace("v1.mp4,Fake", "v1.mp4,Real"))
+    with pytest.raises(
+        ManifestError,
+        match=r"v1.mp4 is real in .*links.csv line 3 and fake in .*publish.csv line 3",
+    ):
+        read("deepfake_eval_2024", tmp_path)
+
+
+def test_the_clip_papers_test_sets(tmp_path: Path) -> None:
+    for name in ("dfd", "dfdc_preview", "ffiw"):
+        LAYOUTS[name](tmp_path / name)
+    dfd = rows(read("dfd", tmp_path / "dfd"))
+    fake = dfd["dfd/DeepFakeDetection/01_02__walking__YVGY8LOK"]
+    assert fake["source_video"] in dfd
+    assert (fake["identity"], fake["category"], len(dfd)) == ("01", "FS", 2)
+    preview = read("dfdc_preview", tmp_path / "dfdc_preview")
+    assert classes(preview) == {("train", "real"): 1, ("train", "FS"): 1, ("test", "FS"): 1}
+    ffiw = read("ffiw", tmp_path / "ffiw")
+    assert classes(ffiw) == {
+        (split, category): 1 for split in ("train", "val", "test") for category in ("real", "FS")
+    }
+
+
+def test_a_collection_from_the_wild_is_a_table(tmp_path: Path) -> None:
+    corpora.touch(tmp_path, ("v/a.mp4", "v/b.mp4", "crops/c/0.png", "crops/c/1.png"))
+    table = "uri,label,kind\nv/a.mp4,real,\nv/b.mp4,fake,\ncrops/c,fake,faces\ncrops/d,real,faces\n"
+    write(tmp_path, "itw.csv", table)
+    found = read("csv", tmp_path / "itw.csv", split="test")
+    assert classes(found) == {("test", "real"): 1, ("test", "fake"): 2}
+    assert rows(found)["itw/fake/c"]["n_images"] == 2
+    assert found.missing == [str(tmp_path / "crops/d")]
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "told"),
+    [
+        ("stride", "-1", r"itw.csv line 2: stride -1 is less than 1"),
+        ("stride", "x", r"itw.csv line 2: stride 'x' is no number"),
+        ("duration_s", "long", r"duration_s 'long' is no number"),
+        ("kind", "film", r"Unknown kind of itw/real/a \('film'\)"),
+    ],
+)
+def test_a_wrong_value_in_a_table_is_refused(
+    column: str, value: str, told: str, tmp_path: Path
+) -> None:
+    corpora.touch(tmp_path, ("a/0.png", "a.mp4"))
+    uri = "a.mp4" if column == "duration_s" else "a"
+    write(tmp_path, "itw.csv", f"uri,label,split,kind,{column}\n{uri},real,test,frames,{value}\n")
+    if column == "kind":
+        write(tmp_path, "itw.csv", f"uri,label,split,kind\n{uri},real,test,{value}\n")
+    with pytest.raises(ManifestError, match=told):
+        read("csv", tmp_path / "itw.csv")
+
+
+def test_two_corpora_that_label_one_file_differently_are_refused_by_name(tmp_path: Path) -> None:
+    corpora.touch(tmp_path, ("a.mp4",))
+    for name, label in (("first", "real"), ("second", "fake")):
+        write(tmp_path, f"{name}.csv", f"uri,label\na.mp4,{label}\n")
+    lists = [
+        CorpusSection(reader="csv", root=str(tmp_path / f"{name}.csv"))
+        for name in ("first", "second")
+    ]
+    with pytest.raises(
+        ManifestError, match=r"a.mp4 is real in \S+first.csv line 2 and fake in \S+second.csv"
+    ):
+        build_manifest(lists, opened=0)
+
+
+def test_what_was_found_stands_against_what_is_published(tmp_path: Path) -> None:
+    corpora.ffpp(tmp_path)
+    (tmp_path / "original_sequences/youtube/c23/videos/000.mp4").unlink()
+    found = read("ffpp", tmp_path, dataset="mine")
+    counts = {part.part: (part.found, part.published) for part in found.comparisons()}
+    assert counts == {
+        "train": (11, 4320),
+        "val": (12, 840),
+        "test": (12, 840),
+        "real": (5, 1000),
+        "fake": (30, 5000),
+        "all": (35, 6000),
+    }
+    assert {part.dataset for part in found.comparisons()} == {"mine"}
+    assert found.comparisons()[0].share == pytest.approx(11 / 4320)
+
+
+def test_the_published_counts_add_up_to_the_papers_totals() -> None:
+    trained = [
+        reader(n).published for n in ("ffpp", "celeb_df", "dfdc", "fakeavceleb", "forgerynet")
+    ]
+    told = [p for p in trained if p is not None]
+    assert len(told) == 5
+    assert sum(p.train for p in told) == 208_401
+    assert sum(p.val for p in told) == 17_971
+    assert sum(p.test for p in told) == 23_052
+    assert sum(p.real for p in told) == 74_205
+    assert sum(p.fake for p in told) == 175_219
+    assert all(p.train + p.val + p.test == p.real + p.fake for p in told)

@@ -1,0 +1,237 @@
+"""Videos that come as pictures: every kind of file as RGB, in order, each picture a frame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pyarrow as pa
+import pytest
+from PIL import Image
+
+from dfray import storage
+from dfray.config import CorpusSection, FacesSection
+from dfray.datasets.manifest import build_manifest
+from dfray.faces.decode import UnreadableVideoError
+from dfray.faces.extract import ShardExtractor
+from dfray.faces.images import Images, local_video, pictures_of, read_image
+from dfray.faces.plan import plan_shards
+from dfray.faces.shards import FacesStore, decode_images, read_parquet
+from dfray.faces.supervise import SupervisedExtractor
+from dfray.faces.video import Frame, VideoEnd
+from dfray.tables import FACES
+from tests.helpers.clips import talking_head
+
+COLOURS = np.array([[200, 60, 30], [20, 120, 240], [0, 0, 0], [255, 255, 255]], np.uint8)
+PATCHES = np.repeat(np.repeat(COLOURS[None], 16, axis=0), 16, axis=1)
+"""Four patches of 16 px, side by side."""
+
+
+def centres(image: np.ndarray) -> np.ndarray:
+    return image[8, 8::16].astype(int)
+
+
+def test_plain_rgb_comes_as_it_is(tmp_path: Path) -> None:
+    Image.fromarray(PATCHES).save(tmp_path / "a.png")
+    image = read_image(str(tmp_path / "a.png"))
+    assert (image.dtype, image.shape) == (np.uint8, (16, 64, 3))
+    assert np.array_equal(image, PATCHES)
+
+
+@pytest.mark.parametrize("bits", [1, 8, 16])
+def test_grey_is_repeated_at_its_full_range(bits: int, tmp_path: Path) -> None:
+    ramp = np.linspace(0, 2**bits - 1, 64).round().astype(np.uint16 if bits == 16 else np.uint8)
+    grey = np.tile(ramp, (16, 1))
+    picture = Image.fromarray(grey.astype(bool) if bits == 1 else grey)
+    picture.save(tmp_path / "a.png")
+    image = read_image(str(tmp_path / "a.png"))
+    expected = np.round(grey / (2**bits - 1) * 255)
+    assert np.array_equal(image, np.repeat(expected[..., None], 3, axis=2))
+
+
+def test_sixteen_bits_a_channel_become_eight(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), PATCHES[..., ::-1].astype(np.uint16) * 257)
+    image = read_image(str(tmp_path / "a.png"))
+    assert np.abs(image.astype(int) - PATCHES).max() <= 1
+
+
+def test_cmyk_is_converted_as_another_decoder_does(tmp_path: Path) -> None:
+    path = str(tmp_path / "a.jpg")
+    Image.fromarray(PATCHES).convert("CMYK").save(path, quality=95)
+    image, other = read_image(path), cv2.imread(path)
+    assert other is not None
+    assert np.abs(centres(image) - COLOURS).max() <= 4
+    assert np.abs(centres(image) - centres(other[..., ::-1])).max() <= 4
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_what_is_transparent_is_black(mode: str, tmp_path: Path) -> None:
+    rgba = np.dstack([PATCHES, np.full((16, 64), 255, np.uint8)])
+    rgba[:, 48:, 3] = 0
+    picture = Image.fromarray(rgba)
+    (picture.quantize(8) if mode == "P" else picture.convert(mode)).save(tmp_path / "a.png")
+    image = read_image(str(tmp_path / "a.png"))
+    assert image.shape == (16, 64, 3)
+    assert centres(image)[3].tolist() == [0, 0, 0]
+    if mode != "LA":
+        assert np.array_equal(centres(image)[:3], COLOURS[:3])
+
+
+def test_a_palette_is_looked_up(tmp_path: Path) -> None:
+    Image.fromarray(PATCHES).quantize(4).save(tmp_path / "a.png")
+    assert np.abs(centres(read_image(str(tmp_path / "a.png"))) - COLOURS).max() <= 2
+
+
+def test_the_exif_tag_turns_the_picture_upright(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # shown a quarter turn to the right
+    Image.fromarray(np.rot90(PATCHES)).save(tmp_path / "a.png", exif=exif)
+    assert np.array_equal(read_image(str(tmp_path / "a.png")), PATCHES)
+
+
+def test_pixels_without_a_range_are_refused(tmp_path: Path) -> None:
+    Image.fromarray(np.ones((4, 4), np.float32)).save(tmp_path / "a.tiff")
+    with pytest.raises(ValueError, match="floating point"):
+        read_image(str(tmp_path / "a.tiff"))
+    Image.fromarray(np.full((4, 4), 70_000, np.int32)).save(tmp_path / "b.tiff")
+    with pytest.raises(ValueError, match=r"70000\.\.70000, not of 16 bits"):
+        read_image(str(tmp_path / "b.tiff"))
+
+
+def numbered(folder: Path, count: int) -> Path:
+    """Pictures 0.png to count - 1, each of the grey of its number, and a file that is no picture."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for k in range(count):
+        Image.fromarray(np.full((8, 8, 3), k, np.uint8)).save(folder / f"{k}.png")
+    (folder / "notes.txt").write_text("none")
+    return folder
+
+
+@pytest.fixture(params=["local", "s3"])
+def sequence(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    folder = numbered(tmp_path / "sequence", 21)
+    if request.param == "local":
+        return str(folder)
+    uri = storage.join(request.getfixturevalue("bucket"), "sequence")
+    for path in folder.iterdir():
+        storage.put(path, storage.join(uri, path.name))
+    return uri
+
+
+def test_every_tenth_picture_is_taken_in_the_order_of_their_numbers(sequence: str) -> None:
+    with local_video(sequence, "faces", 10) as video:
+        assert isinstance(video, Images)
+        assert video.are_faces
+        found = list(pictures_of(video))
+    assert [int(picture.image[0, 0, 0]) for picture in found if picture.image is not None] == [
+        0,
+        10,
+        20,
+    ]
+    assert [(picture.frame_index, picture.time_s) for picture in found] == [
+        (0, None),
+        (1, None),
+        (2, None),
+    ]
+
+
+def test_a_broken_picture_costs_itself_only(tmp_path: Path) -> None:
+    folder = numbered(tmp_path, 3)
+    (folder / "1.png").write_bytes((folder / "0.png").read_bytes()[:40])
+    with local_video(str(folder), "frames", 1) as video:
+        assert isinstance(video, Images)
+        found = list(pictures_of(video, first_frame=1))
+    assert [picture.image is None for picture in found] == [True, False]
+    assert str(found[0].reason).startswith("1.png cannot be decoded")
+
+
+def test_an_empty_folder_is_an_unreadable_video(tmp_path: Path) -> None:
+    with local_video(str(tmp_path), "frames", 1) as video:
+        assert isinstance(video, Images)
+        with pytest.raises(UnreadableVideoError, match="no picture"):
+            list(pictures_of(video))
+
+
+@pytest.fixture(scope="module")
+def extractor() -> Iterator[SupervisedExtractor]:
+    extractor = SupervisedExtractor(FacesSection(size_px=64))
+    yield extractor
+    extractor.close()
+
+
+def run(
+    extractor: SupervisedExtractor, uri: Path, kind: str, stride: int = 1
+) -> tuple[list[Frame], VideoEnd]:
+    *frames, end = extractor.extract(str(uri), kind, stride)
+    assert isinstance(end, VideoEnd)
+    return [frame for frame in frames if isinstance(frame, Frame)], end
+
+
+def test_frames_go_through_the_detector(extractor: SupervisedExtractor, tmp_path: Path) -> None:
+    for k, picture in enumerate(talking_head(3)):
+        Image.fromarray(picture).save(tmp_path / f"{k:03d}.jpg", quality=95)
+    Image.new("L", (320, 240)).save(tmp_path / "003.jpg")
+    frames, end = run(extractor, tmp_path, "frames")
+    assert [frame.outcome for frame in frames] == ["faces"] * 3 + ["no_face"]
+    (face,) = frames[0].faces
+    assert 0.5 <= face.score < 1
+    assert face.crop[2] < 240
+    assert end.status == "ok"
+
+
+def test_ready_made_crops_are_kept_whole_and_undistorted(
+    extractor: SupervisedExtractor, tmp_path: Path
+) -> None:
+    """No detector would find a face in this; the circle must stay one when the sides differ."""
+    wide = np.zeros((128, 192, 3), np.uint8)
+    cv2.circle(wide, (96, 64), 60, (255, 255, 255), -1)
+    Image.fromarray(wide).save(tmp_path / "0.png")
+    Image.fromarray(wide[:, 32:160]).save(tmp_path / "1.png")
+    frames, end = run(extractor, tmp_path, "faces")
+    assert end.status == "ok"
+    assert (frames[0].width, frames[0].height) == (192, 128)
+    one, two = (frame.faces[0] for frame in frames)
+    assert (one.crop, two.crop, one.score) == ((32, 0, 128), (0, 0, 128), 1.0)
+    assert np.array_equal(one.image, two.image)
+    disc = one.image[..., 0] > 127
+    assert disc.any(axis=0).sum() == disc.any(axis=1).sum() == 60
+    assert np.isnan(one.keypoints).all()
+
+
+def test_a_sequence_of_broken_pictures_is_unreadable_with_its_reason(
+    extractor: SupervisedExtractor, tmp_path: Path
+) -> None:
+    for k in range(2):
+        (tmp_path / f"{k}.png").write_text("no picture")
+    frames, end = run(extractor, tmp_path, "faces")
+    assert [frame.outcome for frame in frames] == ["decode_error"] * 2
+    assert end.status == "unreadable"
+    assert str(end.reason).startswith("0.png cannot be decoded: cannot identify image file")
+
+
+def test_a_corpus_of_face_sequences_goes_the_whole_way_to_the_store(tmp_path: Path) -> None:
+    for kind in ("real", "fake"):
+        numbered(tmp_path / f"corpus/{kind}_test/3/{kind}/7", 21)
+    corpus = CorpusSection(reader="wilddeepfake", root=str(tmp_path / "corpus"))
+    found = build_manifest([corpus])
+    assert (found.opened, found.unreadable) == (0, {})
+    settings = FacesSection(size_px=8)
+    store = FacesStore(str(tmp_path / "faces"))
+    store.claim(settings)
+    plans, _ = plan_shards(found.videos, settings, store.summaries(), workers=1, seed=0)
+    extractor = ShardExtractor(store, settings, "summaries")
+    for plan in plans:
+        shard = pa.array([plan.shard] * plan.videos.num_rows)
+        list(extractor(plan.videos.append_column("shard", shard)))
+    extractor.close()
+    summaries = store.summaries().to_pylist()
+    assert sorted((row["video_id"], row["status"], row["n_faces"]) for row in summaries) == [
+        ("wilddeepfake/fake/test/3/7", "ok", 3),
+        ("wilddeepfake/real/test/3/7", "ok", 3),
+    ]
+    for uri in store.shards("test"):
+        faces = FACES.conform(read_parquet(uri))
+        assert decode_images(faces)[:, 0, 0, 0].tolist() in ([0, 10, 20], [0, 10, 20] * 2)
+    assert set(store.outcomes()["time_s"].to_pylist()) == {None}
