@@ -87,6 +87,9 @@ class FacesSection(Section):
     min_score: Fraction = Field(0.5, description="detections below this confidence are not faces")
     margin_ratio: Positive = Field(1.3, description="crop side over the larger side of the box")
     size_px: Count = Field(224, description="side of the stored crop")
+    landmarks: bool = Field(
+        False, description="keep MediaPipe's 468 landmarks of each face (batches.self_blend needs them)"
+    )
     storage: Literal["lz4", "zstd", "jpeg"] = Field(
         "lz4", description="lossless bytes under lz4 or zstd, or JPEG"
     )
