@@ -188,6 +188,21 @@ def train(
         render.history(stages.train(chosen, verbose=verbose))
 
 
+@app.command("self-blend")
+def self_blend(
+    recipe: RecipeName,
+    overrides: Overrides = None,
+    out: Annotated[str, typer.Option(help="Where the PNG goes, local or s3://.")] = "sheet.png",
+    faces: Annotated[int, typer.Option(min=1, help="How many faces it shows.")] = 12,
+    seed: Annotated[int, typer.Option(min=0, help="Chooses the faces and their blending.")] = 0,
+    verbose: Verbose = False,
+) -> None:
+    """Draw a contact sheet of self-blended faces: crop, real view, mask, fake."""
+    from dfray import stages
+
+    print(stages.self_blend(_recipe(recipe, overrides, False), out, count=faces, seed=seed))
+
+
 @app.command()
 def evaluate(
     recipe: RecipeName,

@@ -10,8 +10,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pyarrow as pa
 
-from dfray.errors import ModelFileError
+from dfray.errors import ModelFileError, SchemaError
 from dfray.faces.detect import Detection
 from dfray.faces.model_file import landmark_model_path
 
@@ -69,6 +70,24 @@ class LandmarkFinder:
             return None
         offsets = points.reshape(POINTS, 3)[:, :2] - _INPUT_PX / 2
         return (offsets @ turn.T + centre).astype(np.float32)
+
+
+def decode_landmarks(table: pa.Table) -> np.ndarray:
+    """The landmarks of FACES rows (columns landmarks, size_px): float32 (N, 468, 2), in sides of the crop.
+
+    NaN for a face that has none.
+
+    Raises:
+        SchemaError: a face has another number of them.
+    """
+    column = table.column("landmarks").combine_chunks()
+    known = column.is_valid().to_numpy(zero_copy_only=False)
+    values = column.drop_null().flatten().to_numpy(zero_copy_only=False)
+    if len(values) != np.count_nonzero(known) * POINTS * 2:
+        raise SchemaError(f"The landmarks of a face are {POINTS} x 2 numbers, or none at all.")
+    landmarks = np.full((len(known), POINTS, 2), np.nan, np.float32)
+    landmarks[known] = values.reshape(-1, POINTS, 2)
+    return landmarks / table.column("size_px").to_numpy().astype(np.float32)[:, None, None]
 
 
 def _region(face: Detection) -> tuple[np.ndarray, np.ndarray]:

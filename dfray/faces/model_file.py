@@ -133,8 +133,7 @@ def _verify(path: Path, expected: str, what: str, mend: str = "") -> None:
         raise ModelFileError(f"The face model {what} is missing.", mend)
     if found != expected:
         raise ModelFileError(
-            f"{what} is not the expected face model: its SHA-256 is {found}, "
-            f"expected {expected}.",
+            f"{what} is not the expected face model: its SHA-256 is {found}, expected {expected}.",
             mend or "If another model is meant, name it as `<path>#sha256=<hash>`.",
         )
 

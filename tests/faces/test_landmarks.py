@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from dfray.config import FacesSection
-from dfray.errors import ModelFileError
+from dfray.errors import ModelFileError, UserError
 from dfray.faces import model_file
 from dfray.faces.detect import Detection, FaceFinder
-from dfray.faces.landmarks import LandmarkFinder
+from dfray.faces.extract import ShardExtractor
+from dfray.faces.landmarks import LandmarkFinder, decode_landmarks
+from dfray.faces.shards import FacesStore, read_parquet
 from dfray.faces.video import VideoExtractor
+from dfray.tables import FACES, VIDEOS
 from tests.helpers.clips import moving_noise, talking_head, write_clip
 from tests.helpers.heads import background, draw_head, paste
+from tests.helpers.rows import video_row
 
 BESIDE = Path(__file__).parents[3] / "shared" / "corpus"
 CORPUS = Path(os.environ.get("DFRAY_CORPUS", BESIDE))
@@ -124,6 +130,40 @@ def test_a_video_gives_landmarks_in_pixels_of_the_crop_if_asked(tmp_path: Path) 
     (face,) = next(extractor.extract(str(path))).faces
     extractor.close()
     assert face.landmarks is None
+
+
+def test_extraction_keeps_landmarks_and_counts_them(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "head.mp4", talking_head(60))
+    for settings in (FacesSection(size_px=112, landmarks=True), FacesSection(size_px=112)):
+        store = FacesStore(str(tmp_path / str(settings.landmarks)))
+        store.claim(settings)
+        task = VIDEOS.from_rows([video_row("head", uri=str(path))])
+        task = task.append_column("quota", pa.array([0], pa.int32()))
+        task = task.append_column("shard", pa.array(["train-000000000000"]))
+        extract = ShardExtractor(store, settings, "summaries")
+        assert sum(block.num_rows for block in extract(task)) == 1
+        extract.close()
+        (summary,) = store.summaries().to_pylist()
+        assert summary["n_faces"] == 3
+        assert summary["n_landmarks"] == (3 if settings.landmarks else None)
+        faces = FACES.conform(read_parquet(store.shards("train")[0]))
+        found = decode_landmarks(faces)
+        assert np.isfinite(found).all() == settings.landmarks
+        if settings.landmarks:
+            keypoints = np.reshape(faces["keypoints"].to_pylist(), (3, 6, 2))
+            crops = np.array(faces["crop"].to_pylist())
+            expected = (keypoints[:, :2] - crops[:, None, :2]) / crops[:, 2, None, None]
+            assert np.abs([eyes(points) for points in found] - expected).max() < 0.06
+
+
+def test_a_store_made_before_there_were_landmarks_is_still_its_own(tmp_path: Path) -> None:
+    store = FacesStore(str(tmp_path))
+    old = FacesSection(size_px=64).shaping()
+    del old["landmarks"]
+    (tmp_path / "extraction.json").write_text(json.dumps(old))
+    store.claim(FacesSection(size_px=64))
+    with pytest.raises(UserError, match=r"faces\.landmarks False \(now True\)"):
+        store.claim(FacesSection(size_px=64, landmarks=True))
 
 
 def test_a_video_without_a_face_costs_no_look(tmp_path: Path) -> None:
