@@ -18,8 +18,8 @@ from dfray.faces.model_file import landmark_model_path
 
 POINTS = 468
 REGION_RATIO = 1.5
-MIN_PRESENCE = 0.5
-"""Of the model's own belief that it sees a face, as in MediaPipe's graph."""
+MIN_LOGIT = 0.0
+"""Of the model's own belief that it sees a face: a probability of 0.5, as in MediaPipe's graph."""
 _INPUT_PX = 192
 _POINTS, _PRESENCE = "conv2d_21", "conv2d_31"  # the model's outputs
 
@@ -66,7 +66,7 @@ class LandmarkFinder:
         )
         self._net.setInput(cv2.dnn.blobFromImage(seen, 1 / 255))
         points, logit = self._net.forward((_POINTS, _PRESENCE))
-        if 1 / (1 + math.exp(-float(logit.item()))) < MIN_PRESENCE:
+        if logit.item() < MIN_LOGIT:
             return None
         offsets = points.reshape(POINTS, 3)[:, :2] - _INPUT_PX / 2
         return (offsets @ turn.T + centre).astype(np.float32)
