@@ -27,7 +27,7 @@ app = typer.Typer(
     add_completion=False,
 )
 manifest_app = typer.Typer(no_args_is_help=True, help="One row a video: build it, check it.")
-models_app = typer.Typer(no_args_is_help=True, help="The face detector's model files.")
+models_app = typer.Typer(no_args_is_help=True, help="The face models' files.")
 app.add_typer(manifest_app, name="manifest")
 app.add_typer(models_app, name="models")
 
@@ -195,6 +195,21 @@ def train(
         render.history(stages.train(chosen, verbose=verbose))
 
 
+@app.command("self-blend")
+def self_blend(
+    recipe: RecipeName,
+    overrides: Overrides = None,
+    out: Annotated[str, typer.Option(help="Where the PNG goes, local or s3://.")] = "sheet.png",
+    faces: Annotated[int, typer.Option(min=1, help="How many faces it shows.")] = 12,
+    seed: Annotated[int, typer.Option(min=0, help="Chooses the faces and their blending.")] = 0,
+    verbose: Verbose = False,
+) -> None:
+    """Draw a contact sheet of self-blended faces: crop, real view, mask, fake."""
+    from dfray import stages
+
+    print(stages.self_blend(_recipe(recipe, overrides, False), out, count=faces, seed=seed))
+
+
 @app.command()
 def evaluate(
     recipe: RecipeName,
@@ -292,21 +307,20 @@ def score(
 
 @models_app.command("fetch")
 def models_fetch(verbose: Verbose = False) -> None:
-    """Fetch the face detector's models through pip's index; done once, at set-up."""
-    from dfray.faces.model_file import fetch_detector_models
+    """Fetch the models of detector and landmarks through pip's index; done once, at set-up."""
+    from dfray.faces.model_file import fetch_models
 
-    for kind, path in fetch_detector_models().items():
-        print(f"{kind:6} {path}")
+    for path in fetch_models():
+        print(path)
 
 
 @models_app.command("where")
 def models_where(verbose: Verbose = False) -> None:
-    """Print the path of each face detector model that is set up."""
-    from dfray.faces.model_file import detector_model_path
+    """Print the path of each face model that is set up."""
+    from dfray.faces.model_file import detector_model_path, landmark_model_path
 
-    print(
-        json.dumps({kind: str(detector_model_path(kind)) for kind in ("full", "short")}, indent=2)
-    )
+    paths = {"full": detector_model_path("full"), "short": detector_model_path("short")}
+    print(json.dumps(paths | {"landmarks": landmark_model_path()}, indent=2))
 
 
 if __name__ == "__main__":

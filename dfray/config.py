@@ -98,6 +98,10 @@ class FacesSection(Section):
     min_score: Fraction = Field(0.5, description="detections below this confidence are not faces")
     margin_ratio: Positive = Field(1.3, description="crop side over the larger side of the box")
     size_px: Count = Field(224, description="side of the stored crop")
+    landmarks: bool = Field(
+        False,
+        description="keep MediaPipe's 468 landmarks of each face (batches.self_blend needs them)",
+    )
     storage: Literal["lz4", "zstd", "jpeg"] = Field(
         "lz4", description="lossless bytes under lz4 or zstd, or JPEG"
     )
@@ -111,6 +115,30 @@ class FacesSection(Section):
     def shaping(self) -> dict:
         """The settings that shape a face row; shard size, time limit and attempts do not."""
         return self.model_dump(exclude={"shard_mb", "stall_limit_s", "attempts"}, mode="json")
+
+
+class SelfBlendSection(Section):
+    """Self-blended images (arXiv 2204.08376 section 3); ranges that the paper does not name are ours."""
+
+    rgb: Fraction = Field(0.05, description="largest shift of red, green and blue")
+    hue: Fraction = Field(0.02, description="largest shift of the hue, turns")
+    saturation: Fraction = Field(0.08, description="largest shift of the saturation")
+    value: Fraction = Field(0.06, description="largest shift of the value")
+    brightness: Fraction = Field(0.1, description="brightness of one view: 1 +- this")
+    contrast: Fraction = Field(0.1, description="contrast of one view: 1 +- this")
+    scale: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.05, description="width and height of the source: 1 +- this"
+    )
+    shift: Fraction = Field(
+        0.03, description="largest shift of the source, in sides of the picture"
+    )
+    deform: Fraction = Field(
+        0.06, description="largest move of 4 x 4 points of the mask, over the face's extent"
+    )
+    elastic: Fraction = Field(0.03, description="the same of 8 x 8 points: elastic deformation")
+    ratios: Annotated[tuple[Fraction, ...], Field(min_length=1)] = Field(
+        (0.25, 0.5, 0.75, 1.0, 1.0, 1.0), description="the mask's strength, each as likely"
+    )
 
 
 class BatchesSection(Section):
@@ -129,6 +157,16 @@ class BatchesSection(Section):
         False, description="feed the first epoch from the running extraction"
     )
     shuffle_faces: Count = Field(2048, description="faces in the shuffle buffer of each worker")
+    self_blend: SelfBlendSection | None = Field(
+        None,
+        description="train on real faces and their self-blended fakes alone, half a batch each; "
+        "needs faces.landmarks",
+    )
+
+    @property
+    def faces_per_step(self) -> int:
+        """Faces to read for an optimizer step: half a batch if each brings its own fake."""
+        return self.batch_size // 2 if self.self_blend else self.batch_size
 
 
 class AugmentSection(Section):
@@ -372,6 +410,29 @@ class Recipe(Section):
             raise ValueError(
                 "objective.hypersphere.slerp makes new features for the head, which does not take "
                 "model.embedding pooled: use pre_logits"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _self_blend_fits(self) -> Recipe:
+        if self.batches.self_blend is None:
+            return self
+        batch, workers = self.batches.batch_size, self.training.num_workers
+        if batch % (2 * workers):
+            raise ValueError(
+                f"batches.batch_size {batch} holds pairs with batches.self_blend and must be a "
+                f"multiple of 2 x training.num_workers {workers}"
+            )
+        if not self.faces.landmarks:
+            raise ValueError("batches.self_blend needs faces.landmarks: true")
+        if self.batches.labels != "binary":
+            raise ValueError(
+                f"batches.self_blend makes fakes of one kind, and batches.labels: "
+                f"{self.batches.labels} tells several apart: use binary"
+            )
+        if self.batches.stream_first_epoch:
+            raise ValueError(
+                "batches.self_blend reads written faces; set batches.stream_first_epoch: false"
             )
         return self
 

@@ -142,6 +142,13 @@ FACES = TableSpec(
             pa.list_(pa.float32(), 12),
             "6 x (x, y), px: eyes, nose, mouth, ears; or NaN",
         ),
+        Column(
+            "landmarks",
+            pa.list_(pa.float32()),
+            "468 x (x, y) of MediaPipe's face mesh, px of the stored crop, from its upper left edge; "
+            "empty if not asked for (faces.landmarks), or if the model doubts that it sees a face",
+            True,
+        ),
         Column("frame_width", pa.int32(), "width of the upright frame, px"),
         Column("frame_height", pa.int32(), "height of the upright frame, px"),
         Column("size_px", pa.int16(), "side of the stored crop, px"),
@@ -174,6 +181,7 @@ SUMMARIES = TableSpec(
         Column("n_frames_with_face", pa.int32(), "sampled frames with at least one face"),
         Column("n_decode_errors", pa.int32(), "sampled frames that could not be decoded"),
         Column("n_faces", pa.int32(), "face crops kept"),
+        Column("n_landmarks", pa.int32(), "of them with landmarks; empty if none asked for", True),
         Column("cpu_s", pa.float64(), "CPU seconds spent on the video"),
         Column("shard", pa.string(), "file under faces/ that holds the crops", True),
         Column("first_row", pa.int64(), "row of the video's first crop in its shard"),

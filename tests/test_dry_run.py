@@ -58,6 +58,16 @@ def test_extracted_faces_are_counted(tmp_path: Path) -> None:
     assert plan.cpus == {"train workers": 1}
 
 
+def test_self_blending_counts_real_faces_and_as_many_fakes(tmp_path: Path) -> None:
+    write_corpus(tmp_path / "corpus", 8, splits=SPLITS)
+    real, _ = stages.plan_training(recipe(tmp_path)).sample["train"]
+    blending = {"batches": {"batch_size": 4, "self_blend": {}}, "faces": {"landmarks": True}}
+    chosen = Recipe.model_validate(recipe(tmp_path).model_dump() | blending)
+    plan = stages.plan_training(chosen)
+    assert plan.sample["train"] == (real, real)
+    assert plan.estimate.steps_per_epoch == real // 2
+
+
 def test_a_corpus_that_is_not_there_leaves_the_counts_open(tmp_path: Path) -> None:
     plan = stages.plan_training(recipe(tmp_path))
     assert plan.sample == {}

@@ -113,11 +113,36 @@ class TestExtending:
         ("corpora.5.root=x", r"there is no corpora.5"),
         ("name.first=x", r"there is no name"),
         ("batches.batch_size=33", r"multiple of training.num_workers 2"),
+        ("batches.self_blend={}", r"batches.self_blend needs faces.landmarks: true"),
+        ("batches.self_blend={ratios: []}", r"batches.self_blend.ratios: .*at least 1"),
     ],
 )
 def test_a_wrong_override_is_named(override, message):
     with pytest.raises(RecipeError, match=message):
         load_recipe("demo", [override])
+
+
+SELF_BLEND = "faces: {landmarks: true}\nbatches: {batch_size: 12, self_blend: {}}\n"
+
+
+def test_self_blending_needs_a_section_and_landmarks(write):
+    recipe = load_recipe(write(MINIMAL + SELF_BLEND))
+    assert recipe.batches.self_blend.ratios == (0.25, 0.5, 0.75, 1, 1, 1)
+    assert recipe.batches.faces_per_step == 6
+    assert load_recipe(write(MINIMAL)).batches.faces_per_step == 64
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("batches.batch_size=6", r"multiple of 2 x training.num_workers 2"),
+        ("batches.stream_first_epoch=true", r"self_blend reads written faces"),
+        ("batches.labels=category", r"one kind, and batches.labels: category"),
+    ],
+)
+def test_a_recipe_that_self_blending_cannot_follow_is_refused(write, override, message):
+    with pytest.raises(RecipeError, match=message):
+        load_recipe(write(MINIMAL + SELF_BLEND), ["training.num_workers=2", override])
 
 
 def test_an_unknown_name_gets_the_nearest_one():

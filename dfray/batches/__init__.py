@@ -1,1 +1,1 @@
-"""From faces to batches: the balanced sample, the reader over written faces, the live stream."""
+"""From faces to batches: the balanced sample, written faces, the live stream, self-blended images."""

@@ -19,6 +19,8 @@ import pyarrow.parquet as pq
 from dfray import storage
 from dfray.batches.sample import Sample, require_batch
 from dfray.config import BatchesSection
+from dfray.errors import ManifestError
+from dfray.faces.landmarks import POINTS, decode_landmarks
 from dfray.faces.shards import ROW_GROUP, FacesStore, decode_images, open_shard
 
 _COLUMNS = ["image", "encoding", "size_px"]
@@ -26,14 +28,26 @@ _COLUMNS = ["image", "encoding", "size_px"]
 
 @dataclass(frozen=True)
 class Batch:
-    """`images` uint8 (B, S, S, 3) RGB, `labels` int64 (B,)."""
+    """`images` uint8 (B, S, S, 3) RGB, `labels` int64 (B,).
+
+    `landmarks` float32 (B, 468, 2), in sides of the crop; none but for self-blending.
+    """
 
     images: np.ndarray
     labels: np.ndarray
+    landmarks: np.ndarray | None = None
+
+    def take(self, chosen: slice | np.ndarray) -> Batch:
+        """The faces at these places of the batch."""
+        landmarks = None if self.landmarks is None else self.landmarks[chosen]
+        return Batch(self.images[chosen], self.labels[chosen], landmarks)
 
 
 class FacesReader:
     """The share of one worker in a sample of written faces.
+
+    With `self_blend` every face must have landmarks: one without gives its place in an epoch to another
+    of its window, and is left out of `in_order`.
 
     Args:
         rank, world_size: which of how many workers this is.
@@ -51,15 +65,16 @@ class FacesReader:
     ) -> None:
         self.store, self.sample, self.section = store, sample, section
         self.rank, self.world_size, self.seed = rank, world_size, seed
-        self.batch_size = section.batch_size // world_size
-        self.steps = len(sample) // section.batch_size
+        self.batch_size = section.faces_per_step // world_size
+        self.steps = len(sample) // section.faces_per_step
         self._files: dict[int, pq.ParquetFile] = {}
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """`steps` batches of `batch_size` faces, in an order of (seed, epoch) alone.
 
         Raises:
-            ManifestError: the sample is smaller than one global batch.
+            ManifestError: the sample is smaller than one global batch, or no face of a window has the
+                landmarks it needs.
         """
         require_batch(self.sample, self.section)
         rng = np.random.default_rng([self.seed, epoch])
@@ -67,11 +82,10 @@ class FacesReader:
         count = self.steps * self.batch_size
         share = order[self.rank * count : (self.rank + 1) * count]
         windows = [rng.permutation(window) for window in np.split(share, self._cuts(len(share)))]
-        for window, images in zip(windows, self._prefetched(windows), strict=True):
-            labels = self.sample.label[window]
-            for start in range(0, len(window), self.batch_size):
-                batch = slice(start, start + self.batch_size)
-                yield Batch(images[batch], labels[batch])
+        for faces in self._prefetched(windows):
+            whole = _replace_unknown(faces, rng)
+            for start in range(0, len(whole.labels), self.batch_size):
+                yield whole.take(slice(start, start + self.batch_size))
 
     def in_order(self) -> Iterator[Batch]:
         """This worker's share of all chosen faces, once; the shares of all workers, rank after rank,
@@ -79,8 +93,11 @@ class FacesReader:
         order = self._by_permuted_groups(np.random.default_rng(self.seed))
         share = np.array_split(order, self.world_size)[self.rank]
         windows = np.split(share, range(self.batch_size, len(share), self.batch_size))
-        for window, images in zip(windows, self._prefetched(windows), strict=True):
-            yield Batch(images, self.sample.label[window])
+        for faces in self._prefetched(windows):
+            if (known := _known(faces)).all():
+                yield faces
+            elif known.any():
+                yield faces.take(known)
 
     def _cuts(self, count: int) -> list[int]:
         """Where a share is cut into windows; they double from four batches up to `shuffle_faces`,
@@ -101,37 +118,66 @@ class FacesReader:
         place = rng.permutation(index.max() + 1)
         return np.argsort(place[index], kind="stable")
 
-    def _prefetched(self, windows: list[np.ndarray]) -> Iterator[np.ndarray]:
-        """The images of each window, one window read ahead."""
+    def _prefetched(self, windows: list[np.ndarray]) -> Iterator[Batch]:
+        """The faces of each window, one window read ahead."""
         with ThreadPoolExecutor(1) as thread:
             ahead = thread.submit(self._read, windows[0])
             for following in [*windows[1:], None]:
-                images = ahead.result()
+                faces = ahead.result()
                 if following is not None:
                     ahead = thread.submit(self._read, following)
-                yield images
+                yield faces
 
-    def _read(self, window: np.ndarray) -> np.ndarray:
-        """The images of the chosen rows, in the order of `window`: uint8 (N, S, S, 3)."""
+    def _read(self, window: np.ndarray) -> Batch:
+        """The chosen faces, in the order of `window`."""
         images: np.ndarray | None = None
+        landmarks: np.ndarray | None = None
+        if self.section.self_blend:
+            landmarks = np.empty((len(window), POINTS, 2), np.float32)
         group = self.sample.row[window] // ROW_GROUP
         shard = self.sample.shard[window]
         for key in np.unique(np.stack([shard, group]), axis=1).T.tolist():
             places = np.flatnonzero((shard == key[0]) & (group == key[1]))
-            found = decode_images(self._row_group(*key))
+            table = self._row_group(*key)
+            found = decode_images(table)
             if images is None:
                 images = np.empty((len(window), *found.shape[1:]), np.uint8)
             rows = self.sample.row[window[places]] - key[1] * ROW_GROUP
             for place, row in zip(places, rows, strict=True):
                 images[place] = found[row]  # one copy; numpy's fancy indexing makes two
+            if landmarks is not None:
+                landmarks[places] = decode_landmarks(table)[rows]
         assert images is not None, "a window is never empty"
-        return images
+        return Batch(images, self.sample.label[window], landmarks)
 
     def _row_group(self, shard: int, group: int) -> pa.Table:
         uri = self.store.shard_uri(self.sample.shards[shard])
         if shard not in self._files:
             self._files[shard] = open_shard(uri)
         file = self._files[shard]
+        columns = [*_COLUMNS, *(["landmarks"] if self.section.self_blend else [])]
         return storage.attempt(
-            lambda: file.read_row_group(group, columns=_COLUMNS, use_threads=False), uri, "read"
+            lambda: file.read_row_group(group, columns=columns, use_threads=False), uri, "read"
         )
+
+
+def _known(faces: Batch) -> np.ndarray:
+    """Which faces have the landmarks they need: bool (N,)."""
+    if faces.landmarks is None:
+        return np.ones(len(faces.labels), bool)
+    return np.isfinite(faces.landmarks[:, 0, 0])
+
+
+def _replace_unknown(faces: Batch, rng: np.random.Generator) -> Batch:
+    """As many faces, those without landmarks replaced by others, drawn at random."""
+    known = _known(faces)
+    if known.all():
+        return faces
+    if not known.any():
+        raise ManifestError(
+            f"None of {len(known)} faces read together has landmarks.",
+            "Look at n_landmarks in the extraction's summaries, or raise batches.shuffle_faces.",
+        )
+    places = np.arange(len(known))
+    places[~known] = rng.choice(places[known], np.count_nonzero(~known))
+    return faces.take(places)

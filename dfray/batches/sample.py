@@ -61,7 +61,7 @@ def quotas(
 def sample_faces(
     summaries: pa.Table, split: str, section: BatchesSection, classes: LabelScheme = BINARY
 ) -> Sample:
-    """Choose the faces of `split` from SUMMARIES.
+    """Choose the faces of `split` from SUMMARIES; with `self_blend`, of real videos with landmarks.
 
     The balance is of real and fake, whatever the scheme of the labels.
 
@@ -69,13 +69,16 @@ def sample_faces(
         classes: what the labels of the sample count.
 
     Raises:
-        ManifestError: the split has no face, only real or only fake ones, or a video of no class.
+        ManifestError: the split has no face, only real or only fake ones, or a video of no class; with
+            `self_blend`, it has no real face with landmarks.
     """
     table = summaries.filter(
         pc.and_(pc.equal(summaries["split"], split), pc.greater(summaries["n_faces"], 0))
     ).sort_by("video_id")
+    if section.self_blend is not None:
+        table = _blendable(table, split)
     label = table["label"].to_numpy().astype(np.int64)
-    if len(set(label.tolist())) < 2:
+    if len(set(label.tolist())) < 2 and section.self_blend is None:
         seen = {0: "real", 1: "fake"}
         told = f"only {seen[int(label[0])]} faces" if len(label) else "no face"
         raise ManifestError(
@@ -97,14 +100,27 @@ def sample_faces(
     )
 
 
+def _blendable(summaries: pa.Table, split: str) -> pa.Table:
+    """The SUMMARIES of real videos with landmarks."""
+    kept = summaries.filter(
+        pc.and_(pc.equal(summaries["label"], REAL), pc.greater(summaries["n_landmarks"], 0))
+    )
+    if kept.num_rows == 0:
+        raise ManifestError(
+            f"Split {split} has no real face with landmarks to blend with itself.",
+            "Extract its real videos with faces.landmarks: true.",
+        )
+    return kept
+
+
 def require_batch(sample: Sample, section: BatchesSection) -> None:
     """Refuse a sample that does not fill one global batch.
 
     Raises:
-        ManifestError: it has fewer faces than `batch_size`.
+        ManifestError: it has fewer faces than a step reads.
     """
-    if len(sample) < section.batch_size:
+    if len(sample) < section.faces_per_step:
         raise ManifestError(
-            f"The sample has {len(sample)} faces, less than a batch of {section.batch_size}.",
+            f"The sample has {len(sample)} faces, less than a batch of {section.faces_per_step}.",
             "Choose a smaller batches.batch_size, or extract more videos.",
         )

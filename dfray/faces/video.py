@@ -37,6 +37,7 @@ class Face:
             NaN for a ready-made crop.
         crop: x, y, side of the square cut out, px.
         image: the crop, uint8 (size_px, size_px, 3) RGB.
+        landmarks: float32 (468, 2), px of `image`; none if they were not asked for or not found.
     """
 
     face_index: int
@@ -45,6 +46,7 @@ class Face:
     keypoints: tuple[float, ...]
     crop: tuple[int, int, int]
     image: np.ndarray = field(repr=False)
+    landmarks: np.ndarray | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -91,14 +93,16 @@ class VideoExtractor:
     """Extracts in this process, one video after the other; close it after use.
 
     Raises:
-        ModelFileError: the detector's model is missing, not the expected one, or cannot be loaded.
+        ModelFileError: a model file is missing, not the expected one, or cannot be loaded.
     """
 
     def __init__(self, settings: FacesSection) -> None:
         from dfray.faces.detect import FaceFinder
+        from dfray.faces.landmarks import LandmarkFinder
 
         self._settings = settings
         self._finder = FaceFinder(settings)
+        self._landmarks = LandmarkFinder() if settings.landmarks else None
 
     def extract(
         self,
@@ -167,7 +171,11 @@ class VideoExtractor:
         for rank, found in enumerate(detections):
             square = crop_square(found.box, width, height, self._settings.margin_ratio)
             crop = cut(image, square, self._settings.size_px)
-            faces.append(Face(rank, found.score, found.box, found.keypoints, square, crop))
+            points = self._landmarks.find(image, found) if self._landmarks else None
+            if points is not None:
+                points = (points - square[:2]) * (self._settings.size_px / square[2])
+            face = Face(rank, found.score, found.box, found.keypoints, square, crop, points)
+            faces.append(face)
         outcome: Literal["faces", "no_face"] = "faces" if faces else "no_face"
         return Frame(-1, None, outcome, None, width, height, faces)
 

@@ -69,7 +69,7 @@ class PictureScorer:
         self.bundle = Bundle.load(bundle_dir)
         settings = FacesSection.model_validate(self.bundle.faces)
         self.settings = settings.model_copy(
-            update={"detector_model": _carried_model(settings, detector_dir)}
+            update={"detector_model": _carried_model(settings, detector_dir), "landmarks": False}
         )
         self._finder: FaceFinder | None = None
         self._extractor: SupervisedExtractor | None = None

@@ -16,6 +16,7 @@ from dfray.stages.learning import evaluate, train
 from dfray.stages.planning import TrainingPlan, plan_training
 from dfray.stages.promotion import history, promote, register, rollback, score
 from dfray.stages.road import RunResult, run
+from dfray.stages.sheet import self_blend
 
 __all__ = [
     "RunResult",
@@ -31,5 +32,6 @@ __all__ = [
     "rollback",
     "run",
     "score",
+    "self_blend",
     "train",
 ]

@@ -102,7 +102,7 @@ def _videos(recipe: Recipe) -> pa.Table:
 
 def _extracted(store: FacesStore, recipe: Recipe) -> Counts:
     return {
-        name: _by_class(sample_faces(store.summaries([name]), name, recipe.batches).label)
+        name: _by_class(sample_faces(store.summaries([name]), name, recipe.batches).label, recipe)
         for name in ("train", "val")
     }
 
@@ -115,9 +115,10 @@ def _expected(videos: pa.Table, recipe: Recipe) -> Counts:
         label = rows["label"].to_numpy()
         dataset = np.asarray(rows["dataset"].to_pylist())
         quota = quotas(dataset, label, expected_faces(rows, recipe.faces), recipe.batches.sampling)
-        counts[name] = _by_class(np.repeat(label, quota))
+        counts[name] = _by_class(np.repeat(label, quota), recipe)
     return counts
 
 
-def _by_class(label: np.ndarray) -> tuple[int, int]:
-    return int((label == 0).sum()), int((label != 0).sum())
+def _by_class(label: np.ndarray, recipe: Recipe) -> tuple[int, int]:
+    real, fake = int((label == 0).sum()), int((label != 0).sum())
+    return real, real if recipe.batches.self_blend else fake  # each brings a fake of its own

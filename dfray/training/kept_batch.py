@@ -20,10 +20,12 @@ def keep_batch(
     """Write this worker's share of the batch, and return the error to raise, which names the file.
 
     The file is a NumPy .npz, readable without pickle: `images` uint8 (B, S, S, 3) as read, before any
-    augmentation; `labels` int64 (B,); `step`, `rank`; the objective's terms as `term_NAME`.
+    augmentation; `labels` int64 (B,); `landmarks` float32 (B, 468, 2) if they were read; `step`, `rank`;
+    the objective's terms as `term_NAME`.
     """
     uri = storage.join(folder.not_finite, f"step-{step:06d}-worker-{rank}.npz")
     arrays: dict[str, Any] = {"images": batch.images, "labels": batch.labels}
+    arrays |= {} if batch.landmarks is None else {"landmarks": batch.landmarks}
     arrays |= {"step": step, "rank": rank}
     arrays |= {f"term_{name}": value for name, value in error.terms.items()}
     content = io.BytesIO()

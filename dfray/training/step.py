@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from dfray.batches.augment import Augment
+from dfray.batches.self_blend import SelfBlend
 from dfray.errors import TrainingError
 from dfray.losses.gather import average_gradients
 from dfray.losses.objective import Head, Objective
@@ -35,6 +36,7 @@ class TrainStep:
         model: the Detector, or its DistributedDataParallel wrapper.
         head: the model's classifier alone, embeddings -> logits; needed with slerp only.
         clip_norm: the largest gradient norm; none leaves gradients alone.
+        blend: gives each face a fake of its own; none trains on faces as they are.
     """
 
     model: nn.Module
@@ -45,13 +47,17 @@ class TrainStep:
     schedule: Schedule
     clip_norm: float | None = None
     head: Head | None = None
+    blend: SelfBlend | None = None
 
-    def __call__(self, faces: Tensor, labels: Tensor, step: int) -> dict[str, Tensor]:
+    def __call__(
+        self, faces: Tensor, labels: Tensor, step: int, landmarks: Tensor | None = None
+    ) -> dict[str, Tensor]:
         """Take step number `step` (0, 1, ... over the whole run).
 
         Args:
             faces: uint8 (B, H, H, 3), this worker's share of the global batch, on any device.
             labels: int64 (B,).
+            landmarks: float32 (B, 468, 2), in sides of the crop; what `blend` needs.
 
         Returns:
             the objective's terms, detached.
@@ -65,9 +71,12 @@ class TrainStep:
         device = self.preprocess.mean.device
         with torch.no_grad():
             pixels = self.preprocess.pixels(faces.to(device, non_blocking=True))
+            labels = labels.to(device, non_blocking=True)
+            if self.blend is not None:
+                assert landmarks is not None, "the reader brings them with self_blend"
+                pixels, labels = self.blend.pairs(pixels, landmarks.to(device, non_blocking=True))
             images = self.preprocess.normalise(self.augment(pixels))
         logits, embeddings = forward(self.model, images)
-        labels = labels.to(device, non_blocking=True)
         terms = self.objective(logits, embeddings, labels, self.head)
         _require_finite(terms, step)
         self.optimizer.zero_grad(set_to_none=True)

@@ -12,7 +12,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from dfray.batches.reader import FacesReader
+from dfray.batches.reader import Batch, FacesReader
+from dfray.batches.self_blend import Draws, SelfBlend
 from dfray.losses.objective import Objective
 from dfray.models.preprocess import Preprocess
 from dfray.training.step import forward
@@ -25,26 +26,40 @@ def validate(
     objective: Objective,
     reader: FacesReader,
     device: torch.device,
+    blend: SelfBlend | None = None,
 ) -> dict[str, float]:
     """The objective's terms over all faces of `reader`'s sample, as means over faces.
 
     Args:
         detector: the network itself, not its DDP wrapper.
+        blend: gives each face a fake of its own, the same one at every validation.
     """
     _same_buffers(detector)
     detector.eval()
     objective.eval()  # it mines what it is given, and gathers nothing
     logits, embeddings, labels = [], [], []
     for batch in reader.in_order():
-        images = torch.from_numpy(batch.images).to(device)
-        out, embedding = forward(detector, preprocess(images))
+        pixels, label = _pixels(batch, preprocess, blend, device, reader.seed)
+        out, embedding = forward(detector, preprocess.normalise(pixels))
         logits.append(out.float())
         embeddings.append(embedding.float())
-        labels.append(torch.from_numpy(batch.labels).to(device))
+        labels.append(label)
     gathered = [_gather(torch.cat(part)) for part in (logits, embeddings, labels)]
     return _objective_over(
         objective, *gathered, batch_size=reader.section.batch_size, seed=reader.seed
     )
+
+
+def _pixels(
+    batch: Batch, preprocess: Preprocess, blend: SelfBlend | None, device: torch.device, seed: int
+) -> tuple[Tensor, Tensor]:
+    """What the detector is shown of a batch, and the labels."""
+    pixels = preprocess.pixels(torch.from_numpy(batch.images).to(device))
+    if blend is None:
+        return pixels, torch.from_numpy(batch.labels).to(device)
+    assert batch.landmarks is not None, "the reader brings them with self_blend"
+    landmarks = torch.from_numpy(batch.landmarks)
+    return blend.pairs(pixels, landmarks.to(device), Draws.of(landmarks, seed).to(device))
 
 
 def _objective_over(

@@ -23,6 +23,7 @@ from dfray.batches.augment import Augment
 from dfray.batches.labels import LabelScheme
 from dfray.batches.reader import Batch, FacesReader
 from dfray.batches.sample import sample_faces
+from dfray.batches.self_blend import SelfBlend
 from dfray.batches.stream import FacesStream
 from dfray.config import Recipe
 from dfray.errors import TrainingError
@@ -88,6 +89,7 @@ class Worker:
             schedule=Schedule.of(recipe.training, 1),
             clip_norm=recipe.training.clip_norm,
             head=self.detector.backbone.get_classifier(),
+            blend=SelfBlend(recipe.batches.self_blend) if recipe.batches.self_blend else None,
         )
 
     def run(self, stream_steps: int | None) -> list[dict[str, float]]:
@@ -109,6 +111,7 @@ class Worker:
                 self.objective,
                 self._reader(store, "val"),
                 self.device,
+                self.step.blend,
             )
             figures |= {f"val_{name}": value for name, value in validation.items()}
             selected = "loss" if self.recipe.training.selection == "objective" else "cross_entropy"
@@ -125,9 +128,10 @@ class Worker:
         taken, told = 0, 0.0
         for taken, batch in enumerate(batches, 1):
             faces, labels = torch.from_numpy(batch.images), torch.from_numpy(batch.labels)
+            points = None if batch.landmarks is None else torch.from_numpy(batch.landmarks)
             number = epoch * steps + taken - 1
             try:
-                terms = take(faces, labels, number)
+                terms = take(faces, labels, number, points)
             except NotFiniteError as error:
                 raise keep_batch(self.folder, batch, number, self.rank, error) from None
             for name, value in terms.items():

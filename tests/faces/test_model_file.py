@@ -1,4 +1,4 @@
-"""The detector's model files: found, verified, refused."""
+"""The model files of detector and landmarks: found, verified, refused."""
 
 from __future__ import annotations
 
@@ -13,7 +13,15 @@ import pytest
 from dfray import storage
 from dfray.errors import ModelFileError
 from dfray.faces import model_file
-from dfray.faces.model_file import FILE_NAMES, SHA256, detector_model_path, fetch_detector_models
+from dfray.faces.model_file import (
+    FILE_NAMES,
+    LANDMARKS_FILE,
+    LANDMARKS_SHA256,
+    SHA256,
+    detector_model_path,
+    fetch_models,
+    landmark_model_path,
+)
 
 
 @pytest.fixture
@@ -31,8 +39,8 @@ def no_pip(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_models_are_fetched_once_and_only_if_they_are_not_there_and_right(no_pip: None) -> None:
-    for kind, path in fetch_detector_models().items():
-        assert hashlib.sha256(path.read_bytes()).hexdigest() == SHA256[kind]
+    hashes = {hashlib.sha256(path.read_bytes()).hexdigest() for path in fetch_models()}
+    assert hashes == {*SHA256.values(), LANDMARKS_SHA256}
 
 
 def offline_index(folder: Path, monkeypatch: pytest.MonkeyPatch, content: dict[str, bytes]) -> None:
@@ -51,7 +59,8 @@ def offline_index(folder: Path, monkeypatch: pytest.MonkeyPatch, content: dict[s
         )
         wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: false\n")
         for file, data in content.items():
-            wheel.writestr(f"mediapipe/modules/face_detection/{file}", data)
+            within = "face_landmark" if file == LANDMARKS_FILE else "face_detection"
+            wheel.writestr(f"mediapipe/modules/{within}/{file}", data)
 
 
 def test_models_come_out_of_the_wheel_that_pip_finds(
@@ -59,13 +68,14 @@ def test_models_come_out_of_the_wheel_that_pip_finds(
 ) -> None:
     content = {
         FILE_NAMES[kind]: Path(detector_model_path(kind)).read_bytes() for kind in FILE_NAMES
-    }
+    } | {LANDMARKS_FILE: Path(landmark_model_path()).read_bytes()}
     offline_index(tmp_path / "index", monkeypatch, content)
     monkeypatch.setenv("DFRAY_CACHE", str(tmp_path / "cache"))
-    paths = fetch_detector_models()
-    for kind, name in FILE_NAMES.items():
-        assert paths[kind] == tmp_path / "cache" / "models" / name
-        assert detector_model_path(kind) == str(paths[kind])
+    paths = fetch_models()
+    assert {path.name for path in paths} == set(content)
+    assert {path.parent for path in paths} == {tmp_path / "cache" / "models"}
+    assert {detector_model_path(kind) for kind in FILE_NAMES} < {str(path) for path in paths}
+    assert landmark_model_path() in {str(path) for path in paths}
 
 
 def test_a_wheel_with_other_models_is_refused(
@@ -74,7 +84,7 @@ def test_a_wheel_with_other_models_is_refused(
     offline_index(tmp_path / "index", monkeypatch, dict.fromkeys(FILE_NAMES.values(), b"other"))
     found = hashlib.sha256(b"other").hexdigest()
     with pytest.raises(ModelFileError, match=f"{found}, expected {SHA256['full']}"):
-        fetch_detector_models()
+        fetch_models()
     assert not empty_cache.exists()
 
 
@@ -83,7 +93,7 @@ def test_no_wheel_within_reach_is_told_with_pips_own_words(
 ) -> None:
     offline_index(tmp_path / "index", monkeypatch, {})
     with pytest.raises(ModelFileError, match="(?s)No matching distribution.*PIP_INDEX_URL"):
-        fetch_detector_models()
+        fetch_models()
 
 
 def test_a_missing_model_says_which_command_sets_it_up(empty_cache: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +40,13 @@ def videos_table(rows: list[dict]) -> pa.Table:
     return VIDEOS.from_rows(rows)
 
 
-def face_row(video: dict, image: np.ndarray, frame: int, settings: FacesSection) -> dict:
+def face_row(
+    video: dict,
+    image: np.ndarray,
+    frame: int,
+    settings: FacesSection,
+    landmarks: np.ndarray | None = None,
+) -> dict:
     encoding, data = encode_image(image, settings)
     return video | {
         "frame_index": frame,
@@ -49,6 +56,7 @@ def face_row(video: dict, image: np.ndarray, frame: int, settings: FacesSection)
         "box": [0.0, 0.0, 10.0, 10.0],
         "crop": [0, 0, 10],
         "keypoints": [0.0] * 12,
+        "landmarks": None if landmarks is None else landmarks.ravel(),
         "frame_width": 64,
         "frame_height": 64,
         "size_px": settings.size_px,
@@ -58,9 +66,16 @@ def face_row(video: dict, image: np.ndarray, frame: int, settings: FacesSection)
 
 
 def write_store(
-    folder: Path | str, videos: list[tuple[dict, list[np.ndarray]]], settings: FacesSection
+    folder: Path | str,
+    videos: list[tuple[dict, list[np.ndarray]]],
+    settings: FacesSection,
+    landmarks: Callable[[dict, int], np.ndarray | None] = lambda video, frame: None,
 ) -> FacesStore:
-    """A committed store, a shard for each split, holding the given crops of each video."""
+    """A committed store, a shard for each split, holding the given crops of each video.
+
+    Args:
+        landmarks: of a video and the rank of its crop; counted if the settings ask for any.
+    """
     store = FacesStore(str(folder))
     store.claim(settings)
     for split in sorted({video["split"] for video, _ in videos}):
@@ -69,8 +84,9 @@ def write_store(
             if video["split"] != split:
                 continue
             first = writer.rows
+            points = [landmarks(video, frame) for frame in range(len(images))]
             for frame, image in enumerate(images):
-                writer.add_face(face_row(video, image, frame, settings))
+                writer.add_face(face_row(video, image, frame, settings, points[frame]))
                 writer.add_outcome(
                     {"video_id": video["video_id"], "frame_index": frame, "time_s": float(frame)}
                     | {"outcome": "faces", "n_faces": 1, "reason": None}
@@ -85,6 +101,9 @@ def write_store(
                     "n_frames_with_face": len(images),
                     "n_decode_errors": 0,
                     "n_faces": len(images),
+                    "n_landmarks": (
+                        sum(p is not None for p in points) if settings.landmarks else None
+                    ),
                     "cpu_s": 0.1,
                     "shard": writer.shard,
                     "first_row": first,

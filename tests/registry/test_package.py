@@ -201,6 +201,20 @@ def test_a_detector_of_ones_own_is_carried_with_its_hash(tmp_path: Path):
         PictureScorer(str(bundle), str(carried)).predict(portrait())
 
 
+def test_a_model_trained_with_landmarks_scores_without_their_model(
+    tmp_path: Path, clip: Path, monkeypatch: pytest.MonkeyPatch
+):
+    faces = RECIPE.faces.model_copy(update={"landmarks": True})
+    bundle = save_bundle(tmp_path / "bundle", RECIPE.model_copy(update={"faces": faces}))
+    carried = tmp_path / "detector"
+    carried.mkdir()
+    shutil.copyfile(detector_model_path("full"), carried / FILE_NAMES["full"])
+    monkeypatch.setenv("DFRAY_CACHE", str(tmp_path / "empty"))
+    scorer = PictureScorer(str(bundle), str(carried))
+    assert scorer.predict(str(clip))["outcome"].tolist() == ["ok"]
+    scorer.close()
+
+
 def test_it_runs_from_its_own_wheel_with_pickle_forbidden(
     model_folder: Path, model, clip: Path, tmp_path: Path
 ):

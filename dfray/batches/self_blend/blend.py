@@ -1,0 +1,60 @@
+"""Pairs of a real view and its fake: arXiv 2204.08376 section 3.1."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from dfray.batches.self_blend.draws import Draws
+from dfray.batches.self_blend.mask import blending_mask
+from dfray.batches.self_blend.views import source_and_target
+from dfray.config import SelfBlendSection
+from dfray.tables import FAKE, REAL
+
+
+@dataclass(frozen=True)
+class Blended:
+    """float32 (B, 3, S, S) in 0..1, on the 256 levels of stored pixels; `mask` (B, 1, S, S)."""
+
+    real: Tensor
+    fake: Tensor
+    mask: Tensor
+
+
+class SelfBlend(nn.Module):
+    """Blends real faces with themselves; between `Preprocess.pixels` and augmentation."""
+
+    def __init__(self, section: SelfBlendSection) -> None:
+        super().__init__()
+        self.section = section
+
+    def forward(self, pixels: Tensor, landmarks: Tensor, draws: Draws | None = None) -> Blended:
+        """Each face as its target view, and the same with its source view blended in.
+
+        Both are brought to whole levels, as a detector could tell fakes by fractions.
+
+        Args:
+            pixels: float32 (B, 3, S, S) in 0..1, real faces.
+            landmarks: float32 (B, 468, 2), x and y in sides of the picture, on the same device.
+            draws: default: from torch's global generator of the device.
+        """
+        draws = draws or Draws.fresh(pixels)
+        source, target = source_and_target(pixels, draws, self.section)
+        mask = blending_mask(landmarks, pixels.shape[-1], draws, self.section)
+        fake = source * mask + target * (1 - mask)
+        return Blended(_to_levels(target), _to_levels(fake), mask)
+
+    def pairs(
+        self, pixels: Tensor, landmarks: Tensor, draws: Draws | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The batch to train on: pixels (2B, 3, S, S) and labels int64 (2B,), real and fake by turns."""
+        blended = self(pixels, landmarks, draws)
+        both = torch.stack((blended.real, blended.fake), dim=1).flatten(0, 1)
+        labels = torch.tensor((REAL, FAKE), device=pixels.device).repeat(len(pixels))
+        return both, labels
+
+
+def _to_levels(pixels: Tensor) -> Tensor:
+    return (pixels * 255).round().div_(255).clamp_(0, 1)

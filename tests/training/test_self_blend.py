@@ -1,0 +1,139 @@
+"""Training on self-blended faces through the real step, and the validation that selects."""
+
+import numpy as np
+import pytest
+import torch
+
+from dfray.batches.reader import FacesReader
+from dfray.batches.sample import sample_faces
+from dfray.batches.self_blend import SelfBlend
+from dfray.config import (
+    BatchesSection,
+    FacesSection,
+    ModelSection,
+    ObjectiveSection,
+    SelfBlendSection,
+    TripletSection,
+)
+from dfray.losses.objective import Objective
+from dfray.models.backbone import build_detector
+from dfray.models.preprocess import Preprocess
+from dfray.training import validate as validation
+from tests.helpers.heads import background, draw_head, paste
+from tests.helpers.mesh import oval_landmarks
+from tests.helpers.rows import video_row, write_store
+from tests.training.kit import step_over
+
+# Heads as they are drawn: the face is an ellipse about the middle.
+HEAD = {"centre": (0.5, 0.55), "half": (0.3, 0.36)}
+SECTION = SelfBlendSection(ratios=(1.0,), rgb=0.2)
+
+
+def heads(count: int, side: int) -> np.ndarray:
+    """uint8 (count, side, side, 3): drawn heads, each before a background of its own."""
+    pictures = []
+    for seed in range(count):
+        picture = background(side, side, seed)
+        paste(picture, draw_head(seed, side), 0, 0)
+        pictures.append(picture)
+    return np.stack(pictures)
+
+
+def test_steps_learn_to_tell_fakes_made_of_real_faces_alone():
+    step, _ = step_over("resnet10t", weight=0.0, blend=SelfBlend(SECTION))
+    faces = torch.from_numpy(heads(16, 64))
+    points, labels = oval_landmarks(16, **HEAD), torch.zeros(16, dtype=torch.long)
+    step.preprocess.size_px = 64
+    torch.manual_seed(0)
+    terms = [step(faces, labels, number, points) for number in range(4, 24)]
+    losses = [float(term["cross_entropy"]) for term in terms]
+    assert np.mean(losses[:4]) > 0.55
+    assert np.mean(losses[-4:]) < 0.45
+
+
+def test_a_step_shows_the_detector_twice_the_faces_it_is_given():
+    seen = []
+
+    class Watch(torch.nn.Module):
+        def __init__(self, model):
+            super().__init__()
+            self.model = model
+
+        def forward(self, images):
+            seen.append(len(images))
+            return self.model(images)
+
+    step, _ = step_over(blend=SelfBlend(SECTION), wrap=Watch)
+    faces = torch.from_numpy(heads(6, 40))
+    step(faces, torch.zeros(6, dtype=torch.long), 0, oval_landmarks(6, **HEAD))
+    assert seen == [12]
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    """Five real videos of seven heads each; the third face of each has no landmarks."""
+    points = oval_landmarks(1, **HEAD)[0].numpy() * 32
+    videos = [
+        (video_row(f"{i}", split="val"), list(heads(35, 32)[i * 7 : i * 7 + 7])) for i in range(5)
+    ]
+    return write_store(
+        tmp_path_factory.mktemp("faces"),
+        videos,
+        FacesSection(size_px=32, landmarks=True),
+        lambda video, frame: (
+            None if frame == 2 else points + frame + int(video["video_id"][-1]) / 9
+        ),
+    )
+
+
+def validate_as(store, monkeypatch, world_size: int) -> dict[str, float]:
+    """The figures of so many workers, run one after the other and put together by hand."""
+    torch.manual_seed(0)
+    model = ModelSection(backbone="test_resnet", size_px=32)
+    detector = build_detector(model, 2)
+    batches = BatchesSection(batch_size=8, self_blend=SECTION)
+    sample = sample_faces(store.summaries(), "val", batches)
+    shares = []
+    for rank in range(world_size):
+        reader = FacesReader(store, sample, batches, rank=rank, world_size=world_size, seed=5)
+        parts = []
+
+        def gather(share, parts=parts, rank=rank):
+            parts.append(share)
+            before = [other[len(parts) - 1] for other in shares]
+            return torch.cat([*before, share])
+
+        monkeypatch.setattr(validation, "_gather", gather)
+        figures = validation.validate(
+            detector,
+            Preprocess(model),
+            Objective(ObjectiveSection(triplet=TripletSection(weight=0.5))),
+            reader,
+            torch.device("cpu"),
+            SelfBlend(SECTION),
+        )
+        shares.append(parts)
+    assert sum(len(parts[2]) for parts in shares) == 2 * 5 * 6
+    return figures
+
+
+def test_validation_blends_alike_every_time_and_whoever_scores(store, monkeypatch):
+    alone, again = (validate_as(store, monkeypatch, 1) for _ in range(2))
+    assert alone == again
+    assert validate_as(store, monkeypatch, 2) == pytest.approx(alone, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "size_px"), [("efficientnet_b4", 380), ("vit_base_patch16_224", 224)]
+)
+def test_the_papers_backbones_take_blended_faces(backbone, size_px):
+    section = ModelSection(backbone=backbone, size_px=size_px)
+    detector = build_detector(section, 2).eval()
+    preprocess = Preprocess(section)
+    pixels = preprocess.pixels(torch.from_numpy(heads(1, 256)))
+    both, labels = SelfBlend(SECTION).pairs(pixels, oval_landmarks(1, **HEAD))
+    with torch.inference_mode():
+        logits, _ = detector(preprocess.normalise(both))
+    assert both.shape == (2, 3, size_px, size_px)
+    assert labels.tolist() == [0, 1]
+    assert torch.isfinite(logits).all()
