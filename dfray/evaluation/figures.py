@@ -28,6 +28,7 @@ _LOSSES = ("_loss", "_cross_entropy", "_triplet")
 _DASHES = ("solid", "dash", "dot", "dashdot")
 
 BINS = 40
+COLLECTION_BINS = 20
 MAX_CURVE_POINTS = 400
 MIN_POINTS, MAX_POINTS = 3, 2000
 """Faces in the projection: fewer show nothing; more are drawn at random from all that were scored."""
@@ -91,6 +92,34 @@ def histogram_figure(
     figure.update_xaxes(title="fake probability", range=[0, 1])
     figure.update_yaxes(title=f"share of the class's {item}", tickformat=".0%")
     return _styled(figure, height=340)
+
+
+def collection_figure(values: dict[str, np.ndarray], name: str) -> go.Figure:
+    """How one property of videos is spread for each label, on common bins.
+
+    Args:
+        values: "real" and "fake" -> float (M,), a value for each video; not both empty.
+        name: of the property, with its unit.
+    """
+    edges = np.histogram_bin_edges(np.concatenate(list(values.values())), COLLECTION_BINS)
+    figure = go.Figure()
+    for label, of_label in values.items():
+        counts = np.histogram(of_label, edges)[0]
+        figure.add_bar(
+            x=(edges[:-1] + edges[1:]) / 2,
+            y=counts / max(1, len(of_label)),
+            width=(edges[1] - edges[0]) * 0.96,
+            customdata=np.stack([edges[:-1], edges[1:], counts], axis=1),
+            name=f"{label} ({len(of_label):,})",
+            marker={"color": COLOURS[label], "line_width": 0},
+            opacity=0.62,
+            hovertemplate=f"{label}: %{{customdata[2]:,}} videos (%{{y:.1%}})<br>"
+            "%{customdata[0]:.4g} to %{customdata[1]:.4g}<extra></extra>",
+        )
+    figure.update_layout(barmode="overlay", bargap=0)
+    figure.update_xaxes(title=name)
+    figure.update_yaxes(title="share of the label's videos", tickformat=".0%")
+    return _styled(figure, height=320)
 
 
 def projection_figure(scores: pa.Table, seed: int) -> go.Figure:
