@@ -111,6 +111,12 @@ VIDEOS = TableSpec(
         *_PROVENANCE,
         Column("duration_s", pa.float64(), "length in seconds, where the container tells it", True),
         Column("licence", pa.string(), "licence or terms of the corpus", True),
+        Column(
+            "identity_group",
+            pa.string(),
+            "group of who is seen, as the corpus names it, such as women/African",
+            True,
+        ),
     ),
 )
 

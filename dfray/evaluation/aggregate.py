@@ -1,8 +1,8 @@
 """From face scores to one row per video, and to one score per frame.
 
-A video's score is the mean over all its faces (arXiv 2508.19730 section 4.3); a frame's is the mean
-over the faces in it. A video without a face keeps its row, with the reason and no score: it is
-counted, never guessed.
+A video's score is the mean over all its faces (arXiv 2508.19730 section 4.3), or by option the highest
+mean of a person in it; a frame's is the mean over the faces in it. A video without a face keeps its row,
+with the reason and no score: it is counted, never guessed.
 """
 
 from __future__ import annotations
@@ -22,21 +22,32 @@ VIDEO_SCORES = TableSpec(
         *(column for column in SUMMARIES.columns if column.name in _KEPT),
         Column("status", pa.string(), "how its extraction ended: see SUMMARIES"),
         Column("reason", pa.string(), "why the video has no score", True),
-        Column("n_faces", pa.int32(), "faces the score is the mean of"),
-        Column("fake_probability", pa.float64(), "mean over its faces, 0..1; null: no score", True),
+        Column("n_faces", pa.int32(), "faces that were scored"),
+        Column("fake_probability", pa.float64(), "by the video rule, 0..1; null: no score", True),
     ),
 )
+
+_FOUND = ["video_id", "fake_probability", "n_faces"]
 
 ROUNDING = 1e-5
 """How far a sum of float32 probabilities may leave 0..1."""
 
 
-def video_scores(scores: pa.Table, summaries: pa.Table) -> pa.Table:
+MIN_FACES = 3
+"""A person seen less often does not decide over a video in which another is seen more often."""
+
+
+def video_scores(
+    scores: pa.Table, summaries: pa.Table, persons: np.ndarray | None = None
+) -> pa.Table:
     """One row per video of `summaries`, in the order of video ids.
 
     Args:
         scores: SCORES of every face of these videos.
         summaries: SUMMARIES of the split that was scored.
+        persons: int (N,), who is seen in each face, as `tracks.track_persons` gives it for the scores in
+            the order of video, frame and face. With it a video's score is the highest mean of a person
+            (of at least MIN_FACES faces, if there is one); without it the mean over all faces.
 
     Returns:
         VIDEO_SCORES; a video with no face has a null score and a reason.
@@ -46,20 +57,11 @@ def video_scores(scores: pa.Table, summaries: pa.Table) -> pa.Table:
             the summaries count.
     """
     scores = check_scores(scores)
-    means = scores.group_by("video_id", use_threads=False).aggregate(
-        [("fake_probability", "mean"), ("fake_probability", "count")]
-    )
-    scored = dict(
-        zip(
-            means.column("video_id").to_pylist(),
-            zip(
-                means.column("fake_probability_mean").to_pylist(),
-                means.column("fake_probability_count").to_pylist(),
-                strict=True,
-            ),
-            strict=True,
-        )
-    )
+    found = _mean_of_faces(scores) if persons is None else _highest_person(scores, persons)
+    scored = {
+        video: (score, n_faces)
+        for video, score, n_faces in zip(*(found[c].to_pylist() for c in _FOUND), strict=True)
+    }
     rows = []
     for row in SUMMARIES.conform(summaries, "summaries").sort_by("video_id").to_pylist():
         mean, n_scored = scored.pop(row["video_id"], (None, 0))
@@ -76,6 +78,35 @@ def video_scores(scores: pa.Table, summaries: pa.Table) -> pa.Table:
             "Score the split that the summaries are of.",
         )
     return VIDEO_SCORES.from_rows(rows)
+
+
+def _mean_of_faces(scores: pa.Table) -> pa.Table:
+    """_FOUND of each video: the mean over all its faces."""
+    means = scores.group_by("video_id", use_threads=False).aggregate(
+        [("fake_probability", "mean"), ("fake_probability", "count")]
+    )
+    return means.rename_columns(_FOUND)
+
+
+def _highest_person(scores: pa.Table, persons: np.ndarray) -> pa.Table:
+    """_FOUND of each video: the highest mean of a person seen often enough."""
+    of_person = scores.select(["video_id", "fake_probability"]).append_column(
+        "person", pa.array(persons)
+    )
+    means = of_person.group_by(["video_id", "person"], use_threads=False).aggregate(
+        [("fake_probability", "mean"), ("fake_probability", "count")]
+    )
+    seen = means["fake_probability_count"]
+    often = pc.if_else(pc.greater_equal(seen, MIN_FACES), means["fake_probability_mean"], None)
+    found = (
+        means.append_column("often", often)
+        .group_by("video_id", use_threads=False)
+        .aggregate(
+            [("often", "max"), ("fake_probability_mean", "max"), ("fake_probability_count", "sum")]
+        )
+    )
+    score = pc.coalesce(found["often_max"], found["fake_probability_mean_max"])
+    return pa.table([found["video_id"], score, found["fake_probability_count_sum"]], names=_FOUND)
 
 
 def frame_scores(scores: pa.Table) -> pa.Table:

@@ -24,7 +24,9 @@ def read_boxes(store: FacesStore, split: str) -> pa.Table:
     """The COLUMNS of FACES of every face of `split`, in the order of video, frame and face."""
     fields = [FACES.schema.field(name) for name in COLUMNS]
     tables = [open_shard(uri).read(columns=list(COLUMNS)) for uri in store.shards(split)]
-    table = pa.concat_tables([pa.schema(fields).empty_table(), *(t.select(COLUMNS) for t in tables)])
+    table = pa.concat_tables(
+        [pa.schema(fields).empty_table(), *(t.select(COLUMNS) for t in tables)]
+    )
     return table.sort_by(
         [(name, "ascending") for name in ("video_id", "frame_index", "face_index")]
     )

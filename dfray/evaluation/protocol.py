@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 import sysconfig
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -45,7 +44,9 @@ class Column(_Part):
 class Scenario(_Part):
     name: str
     columns: list[Column]
-    average: str | None = Field(None, description="name of the mean over the columns, if there is one")
+    average: str | None = Field(
+        None, description="name of the mean over the columns, if there is one"
+    )
     collections: bool = Field(False, description="show the statistics of its datasets")
 
 
@@ -125,7 +126,9 @@ def load_protocol(name_or_path: str) -> Protocol:
         told = "; ".join(
             f"{'.'.join(map(str, e['loc'])) or 'protocol'}: {e['msg']}" for e in error.errors()
         )
-        raise UserError(f"{path} is no protocol: {told}.", "See jobs/protocols/paper.yaml.") from None
+        raise UserError(
+            f"{path} is no protocol: {told}.", "See jobs/protocols/paper.yaml."
+        ) from None
 
 
 def named_protocols() -> list[str]:

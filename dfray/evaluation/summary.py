@@ -21,7 +21,7 @@ def write_summary(folder_uri: str, metrics: Metrics) -> None:
 
 def to_markdown(metrics: Metrics) -> str:
     """The video-level figures with their intervals as a Markdown table."""
-    groups = [metrics.overall, *metrics.datasets, *metrics.methods]
+    groups = [metrics.overall, *metrics.datasets, *metrics.methods, *metrics.identity_groups]
     lines = [_COLUMNS, "|---|" + "---:|" * 7, *map(_row, groups)]
     note = (
         f"Video level on the {metrics.split} split, threshold {metrics.threshold:g}; in brackets "
@@ -31,7 +31,8 @@ def to_markdown(metrics: Metrics) -> str:
 
 
 def _row(group: Group) -> str:
-    name = " / ".join(part for part in (group.dataset, group.method) if part) or "overall"
+    parts = (group.dataset, group.method, group.identity_group)
+    name = " / ".join(part for part in parts if part) or "overall"
     level, counts = group.video, group.counts
     figures = (level.auc, level.balanced_accuracy, level.eer, level.average_precision)
     cells = [

@@ -80,7 +80,8 @@ def test_a_table_row_and_a_plot_for_each_measure_real_and_fake_apart(store):
 def test_boxes_are_read_without_pixels_and_in_order(store):
     boxes = read_boxes(store, "test")
     assert "image" not in boxes.column_names
-    keys = list(zip(*(boxes[c].to_pylist() for c in ("video_id", "frame_index", "face_index"))))
+    names = ["video_id", "frame_index", "face_index"]
+    keys = [tuple(row.values()) for row in boxes.select(names).to_pylist()]
     assert keys == sorted(keys)
     assert len(keys) == 20
 

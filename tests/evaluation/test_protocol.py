@@ -113,7 +113,7 @@ def test_a_scenario_averages_over_datasets_not_over_videos():
     methods = {"a": "FS"}
     names = ("wilddeepfake", "itw", "deepfake-eval-2024")
     sets = [corpus(name, methods, 4 * (n + 1), seed=n) for n, name in enumerate(names)]
-    average = figures(sum(sets, []))["In-the-wild", "Avg"]
+    average = figures([row for rows in sets for row in rows])["In-the-wild", "Avg"]
     expected = np.mean([by_hand(rows) for rows in sets], axis=0)
     assert (average.auc, average.balanced_accuracy) == pytest.approx(expected)
     assert average.note is None
