@@ -8,7 +8,9 @@ Every string from outside is escaped, since plotly reads a subset of HTML in lab
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
+from typing import TYPE_CHECKING
 
 import numpy as np
 import plotly.graph_objects as go
@@ -16,6 +18,9 @@ import pyarrow as pa
 
 from dfray.evaluation.aggregate import is_scored
 from dfray.tables import FAKE, REAL
+
+if TYPE_CHECKING:
+    from dfray.evaluation.robustness import Loss
 
 COLOURS = {"real": "#2389C9", "fake": "#E0661A", "FS": "#E0661A", "RE": "#CC79A7"}
 _CATEGORIES = {
@@ -120,6 +125,28 @@ def collection_figure(values: dict[str, np.ndarray], name: str) -> go.Figure:
     figure.update_xaxes(title=name)
     figure.update_yaxes(title="share of the label's videos", tickformat=".0%")
     return _styled(figure, height=320)
+
+
+def losses_figure(losses: Sequence[Loss]) -> go.Figure:
+    """AUC over the five strengths of each kind of post-processing, from none at the left."""
+    figure = go.Figure()
+    for number, loss in enumerate(losses):
+        figure.add_scatter(
+            x=list(range(len(loss.aucs) + 1)),
+            y=[loss.clean, *loss.aucs],
+            customdata=["none", *(f"{loss.unit}: {strength:g}" for strength in loss.strengths)],
+            mode="lines+markers",
+            name=loss.kind,
+            line={"color": _LINES[number % len(_LINES)], "width": 2},
+            marker={"size": 7, "symbol": number},
+            hovertemplate="%{customdata}<br>AUC %{y:.3f}<extra>%{fullData.name}</extra>",
+        )
+    steps = list(range(max(len(loss.aucs) for loss in losses) + 1))
+    figure.update_xaxes(
+        title="strength", tickvals=steps, ticktext=["none", "mildest", "2", "3", "4", "harshest"]
+    )
+    figure.update_yaxes(title="AUC at video level")
+    return _styled(figure, height=360)
 
 
 def projection_figure(scores: pa.Table, seed: int) -> go.Figure:

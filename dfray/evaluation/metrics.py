@@ -82,6 +82,7 @@ class Metrics(_Figures):
     confidence: float
     bootstrap: int
     seed: int
+    video_rule: Literal["mean", "max_of_persons"] = "mean"
     overall: Group
     datasets: list[Group]
     methods: list[Group]
@@ -166,6 +167,7 @@ def evaluate(
         confidence=section.confidence,
         bootstrap=section.bootstrap,
         seed=seed,
+        video_rule=section.video_rule,
         overall=group(everything, everything),
         datasets=by_dataset,
         methods=by_method,

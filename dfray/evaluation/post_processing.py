@@ -26,6 +26,9 @@ STRENGTHS: dict[str, tuple[float, ...]] = {
     "blur": (0.5, 1.0, 2.0, 3.0, 5.0),
     "noise": (2, 5, 10, 20, 40),
 }
+_X264 = {"threads": "1", "x264-params": "rc-lookahead=0:sync-lookahead=0:mbtree=0"}
+"""Without the look-ahead, which reads past pictures as small as crops: it gave other bytes now and then."""
+
 UNITS = {
     "jpeg": "JPEG quality",
     "h264": "H.264 CRF",
@@ -82,12 +85,11 @@ def _through_h264(film: np.ndarray, crf: int) -> np.ndarray:
     padded = np.pad(film, ((0, 0), (0, side % 2), (0, side % 2), (0, 0)), mode="edge")
     buffer = io.BytesIO()
     with av.open(buffer, "w", format="matroska") as container:
-        stream = container.add_stream("libx264", rate=1, options={"crf": str(crf), "threads": "1"})
+        stream = container.add_stream("libx264", rate=1, options={"crf": str(crf), **_X264})
         stream.width = stream.height = padded.shape[1]
         stream.pix_fmt = "yuv420p"
         stream.time_base = Fraction(1, 1)
         for number, face in enumerate(padded):
-            # Converted here: left to encode(), the encoder may read a picture that is being replaced.
             frame = av.VideoFrame.from_ndarray(face, format="rgb24").reformat(format="yuv420p")
             frame.pts = number
             container.mux(stream.encode(frame))
@@ -129,7 +131,7 @@ def _noise(faces: np.ndarray, sigma: float, videos: Sequence[str], _: str) -> np
 def _runs(videos: Sequence[str]) -> list[tuple[int, int]]:
     """(start, end) of every run of equal names."""
     names = np.asarray(videos, str)
-    starts = np.flatnonzero(np.append(True, names[1:] != names[:-1])) if len(names) else []
+    starts = np.flatnonzero(np.append(names[:1] != "", names[1:] != names[:-1]))
     return list(zip(starts, [*starts[1:], len(names)], strict=True))
 
 

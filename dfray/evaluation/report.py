@@ -21,6 +21,7 @@ from dfray.evaluation.coverage import Coverage, Reason, count_coverage
 from dfray.evaluation.metrics import Estimate, Metrics
 from dfray.evaluation.mistakes import Mistake
 from dfray.evaluation.page import Plot, assets, environment, plot
+from dfray.evaluation.robustness import Loss
 from dfray.tables import FAKE, REAL, SCORES
 
 NAMES = {
@@ -34,6 +35,10 @@ NAMES = {
 }
 STATUSES = ("ok", "no_face", "unreadable", "crashed", "timed_out")
 OUTCOMES = ("faces", "no_face", "decode_error")
+RULES = {
+    "mean": "A video's score is the mean fake probability over its faces.",
+    "max_of_persons": "A video's score is the highest mean fake probability of a person in it.",
+}
 MAX_ROWS = 200
 """Rows of the tables that grow with the corpus: reasons, and videos without a score."""
 
@@ -61,6 +66,7 @@ def write_report(
     worst: Sequence[Mistake],
     history: list[dict],
     provenance: dict,
+    losses: Sequence[Loss] = (),
 ) -> None:
     """Write the HTML report to `path_uri`, atomically.
 
@@ -73,6 +79,7 @@ def write_report(
         worst: from `worst_mistakes`.
         history: per epoch {epoch, lr, selection_loss, *_loss, *_cross_entropy, *_triplet, ...}, as
             training records it; may be empty.
+        losses: of AUC under post-processing, from `measure_losses`; none: not measured.
         provenance: what made the model and the scores (fingerprints, versions); may be nested.
 
     Raises:
@@ -89,6 +96,9 @@ def write_report(
         cards=headline_cards(metrics),
         curves=_curves(videos, faces, metrics),
         training=_training(history),
+        rule=RULES[metrics.video_rule],
+        losses=losses,
+        loss_plot=_losses(losses),
         recipe=yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True),
         provenance=list(_flat(provenance)),
         **_mistakes(worst, videos, metrics.threshold),
@@ -144,7 +154,7 @@ def _card(name: str, figure: Estimate | None, sentence: str, reason: str | None)
 
 def _axis_from(metrics: Metrics) -> float:
     """Where the axis of the AUC whiskers begins: at 0.4, or at the tenth below the lowest end."""
-    groups = [metrics.overall, *metrics.datasets, *metrics.methods]
+    groups = [metrics.overall, *metrics.datasets, *metrics.methods, *metrics.identity_groups]
     levels = [level for group in groups for level in (group.video, group.frame)]
     lowest = min((level.auc.low for level in levels if level.auc), default=1.0)
     return min(0.4, math.floor(10 * lowest) / 10)
@@ -186,6 +196,13 @@ def _training(history: list[dict]) -> list[Plot]:
     return [plot(title, caption, figure) for title, figure in figures.training_figures(history)]
 
 
+def _losses(losses: Sequence[Loss]) -> Plot | None:
+    if not losses:
+        return None
+    caption = "Every video's score is the mean over its faces, each changed and scored again."
+    return plot("AUC under post-processing", caption, figures.losses_figure(losses))
+
+
 def _mistakes(worst: Sequence[Mistake], videos: pa.Table, threshold: float) -> dict:
     scored = videos.filter(is_scored(videos))
     called_fake = scored.column("fake_probability").to_numpy() >= threshold
@@ -194,6 +211,7 @@ def _mistakes(worst: Sequence[Mistake], videos: pa.Table, threshold: float) -> d
         "false_alarms": [mistake for mistake in worst if mistake.label == REAL],
         "missed": [mistake for mistake in worst if mistake.label == FAKE],
         "n_false_alarms": int(np.sum(called_fake & ~is_fake)),
+        "explained": any(mistake.maps for mistake in worst),
         "n_missed": int(np.sum(~called_fake & is_fake)),
     }
 

@@ -51,7 +51,7 @@ def track_persons(scores: pa.Table, boxes: pa.Table) -> np.ndarray:
     places = boxes["box"].combine_chunks().flatten().to_numpy(zero_copy_only=False).reshape(-1, 4)
     looks = scores["embedding"].combine_chunks()
     times = boxes["time_s"].to_numpy()
-    starts = np.flatnonzero(np.append(True, videos[1:] != videos[:-1])) if len(videos) else []
+    starts = np.flatnonzero(np.append(videos[:1] != "", videos[1:] != videos[:-1]))
     persons = np.zeros(len(videos), np.int32)
     for start, end in zip(starts, [*starts[1:], len(videos)], strict=True):
         of_video = looks.slice(start, end - start)

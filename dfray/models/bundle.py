@@ -174,6 +174,15 @@ def read_decision(folder: str | Path) -> Decision:
     return _decision(_describe(Path(folder)))
 
 
+def read_faces(folder: str | Path) -> dict[str, Any]:
+    """How faces were found and cut out for the bundle in the local `folder`.
+
+    Raises:
+        ModelFileError: as `Bundle.load`.
+    """
+    return _describe(Path(folder))["faces"]
+
+
 def with_decision(folder: str | Path, decision: Decision) -> bytes:
     """What bundle.json of the local `folder` holds once its decision is `decision`."""
     description = _describe(Path(folder)) | asdict(decision)
