@@ -8,30 +8,15 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from dfray.errors import UserError
 from dfray.evaluation.aggregate import check_scores, is_scored
-from dfray.tables import FAKE, REAL
+from dfray.tables import FAKE, REAL, refuse_test
 
 TEMPERATURES = (0.05, 20.0)
 """Where the temperature is looked for; a fit at either end means that scores do not order the classes."""
 
 _EDGE = 1e-6  # float32 probabilities this near 0 or 1 no longer tell how sure the network was
-
-
-def refuse_test(table: pa.Table, what: str) -> None:
-    """Make sure that no row is of the test split.
-
-    Raises:
-        UserError: some are; `what` says what they would have chosen.
-    """
-    n_test = pc.sum(pc.equal(table["split"], "test")).as_py() or 0
-    if n_test:
-        raise UserError(
-            f"{what} would be chosen on test data ({n_test} of {table.num_rows} rows).",
-            "Figures on data that made a choice are better than the detector is: use validation.",
-        )
 
 
 def fit_temperature(scores: pa.Table) -> float:

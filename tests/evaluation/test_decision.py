@@ -8,8 +8,8 @@ from pydantic import ValidationError
 from dfray.config import EvaluationSection, WantedRate
 from dfray.errors import UserError
 from dfray.evaluation.aggregate import VIDEO_SCORES
-from dfray.evaluation.decision import fit_temperature, fit_threshold, refuse_test
-from dfray.tables import SCORES
+from dfray.evaluation.decision import fit_temperature, fit_threshold
+from dfray.tables import SCORES, refuse_test
 from tests.helpers.rows import fake_row, video_row
 
 
