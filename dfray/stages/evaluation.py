@@ -66,8 +66,10 @@ def decide(recipe: Recipe, bundle_uri: str) -> Decision:
 
     section, split = recipe.evaluation, recipe.evaluation.fit_split
     there = decision_of(bundle_uri)
+    if not section.is_fitted:
+        return there
     fitted_on = f"{split}-{FacesStore(RunFolder(recipe).faces).fingerprint(split)}"
-    if not section.is_fitted or there.fitted_on == fitted_on:
+    if there.fitted_on == fitted_on:
         return there
     decision = Decision(section.fixed_threshold)
     _store_decision(bundle_uri, decision)

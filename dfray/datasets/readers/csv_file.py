@@ -1,8 +1,8 @@
 """A CSV with a row for each video; `root` is the file.
 
 Columns: `uri` (absolute, or relative to the CSV) and `label` (real or fake, 0 or 1) are needed; `dataset`,
-`split`, `category`, `method`, `source_video`, `identity`, `identity_group`, `duration_s` and `licence` are
-used where they are. Without a split a row is put into one by a hash of its identity, or else of its name.
+`split`, `category`, `method`, `source_video`, `identity`, `duration_s` and `licence` are used where they
+are. Without a split a row is put into one by a hash of its identity, or else of its name.
 """
 
 from __future__ import annotations
@@ -41,7 +41,6 @@ def read(corpus: CorpusSection) -> Iterator[dict]:
             "identity": row.get("identity") or None,
             "duration_s": float(row["duration_s"]) if row.get("duration_s") else None,
             "licence": row.get("licence") or corpus.licence,
-            "identity_group": row.get("identity_group") or None,
         }
 
 
