@@ -90,23 +90,28 @@ def _mean_of_faces(scores: pa.Table) -> pa.Table:
 
 def _highest_person(scores: pa.Table, persons: np.ndarray) -> pa.Table:
     """_FOUND of each video: the highest mean of a person seen often enough."""
-    of_person = scores.select(["video_id", "fake_probability"]).append_column(
-        "person", pa.array(persons)
-    )
-    means = of_person.group_by(["video_id", "person"], use_threads=False).aggregate(
-        [("fake_probability", "mean"), ("fake_probability", "count")]
-    )
-    seen = means["fake_probability_count"]
-    often = pc.if_else(pc.greater_equal(seen, MIN_FACES), means["fake_probability_mean"], None)
-    found = (
-        means.append_column("often", often)
-        .group_by("video_id", use_threads=False)
-        .aggregate(
-            [("often", "max"), ("fake_probability_mean", "max"), ("fake_probability_count", "sum")]
-        )
-    )
-    score = pc.coalesce(found["often_max"], found["fake_probability_mean_max"])
-    return pa.table([found["video_id"], score, found["fake_probability_count_sum"]], names=_FOUND)
+    names, starts = np.unique(np.asarray(scores["video_id"].to_pylist(), str), return_index=True)
+    values = np.split(scores["fake_probability"].to_numpy(), starts[1:])
+    highest = [
+        highest_person(of_video, who)
+        for of_video, who in zip(values, np.split(persons, starts[1:]), strict=True)
+        if len(of_video)
+    ]
+    counts = [len(of_video) for of_video in values if len(of_video)]
+    return pa.table([pa.array(names.tolist(), pa.string()), highest, counts], names=_FOUND)
+
+
+def highest_person(probabilities: np.ndarray, persons: np.ndarray) -> float:
+    """The score of one video: the highest mean of a person seen in MIN_FACES faces, if there is one.
+
+    Args:
+        probabilities: float (N,), of its faces, N >= 1.
+        persons: int (N,), who is seen in each, 0, 1, ...
+    """
+    counts = np.bincount(persons)
+    means = np.bincount(persons, weights=probabilities) / np.maximum(counts, 1)
+    often = counts >= MIN_FACES
+    return float(means[often if often.any() else counts > 0].max())
 
 
 def frame_scores(scores: pa.Table) -> pa.Table:

@@ -68,7 +68,7 @@ def _model_uris(recipe: Recipe, models: Sequence[str]) -> dict[str, str]:
         versions, version = find_version(model, tracking_uri(recipe))
         shared = storage.join(folder.root, "versions", versions.name, version)
         with downloaded_bundle(versions.name, version, tracking_uri(recipe)) as bundle:
-            storage.put_folder(bundle, shared)
+            storage.put_folder(bundle, shared, last="bundle.json")
         uris[f"{versions.name} version {version}"] = shared
     return uris
 
