@@ -214,14 +214,35 @@ def self_blend(
 def evaluate(
     recipe: RecipeName,
     overrides: Overrides = None,
+    protocol: Annotated[
+        str | None,
+        typer.Option(help="Write a protocol's table: `paper`, or a YAML file of one's own."),
+    ] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="With --protocol: models:/NAME@ALIAS or models:/NAME/VERSION to set beside the "
+            "run's own model; may be repeated."
+        ),
+    ] = None,
     print_recipe: PrintRecipe = False,
     verbose: Verbose = False,
 ) -> None:
-    """Score the held-out split, compute the metrics and write the report."""
+    """Score the held-out split, compute the metrics and write the report.
+
+    With --protocol, measure the run's model and every --model by its scenarios instead, and write the
+    table with the published rows beside it.
+    """
     from dfray import render, stages
     from dfray.run_folder import RunFolder
 
     chosen = _recipe(recipe, overrides, print_recipe)
+    if protocol is not None:
+        page = stages.compare(chosen, protocol, model or [], verbose=verbose)
+        print(f"Table: {page}")
+        return
+    if model:
+        raise UserError("--model names models for a protocol's table.", "Add --protocol paper.")
     render.evaluation(stages.evaluate(chosen, verbose=verbose))
     print(f"Report: {RunFolder(chosen).report}")
 

@@ -7,7 +7,8 @@ faces/             FACES, OUTCOMES and SUMMARIES in shards
 train/             Ray Train's checkpoints
 not_finite/        batches whose loss was not finite, one .npz for each step and worker
 model/             the bundle of the best epoch
-evaluation/        scores.parquet, metrics.json, metrics.md, report.html
+evaluation/        scores.parquet, metrics.json, metrics.md, report.html, and tables of protocols
+versions/          bundles of registered models that were measured here
 """
 
 from __future__ import annotations

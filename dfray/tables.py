@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from dfray.errors import SchemaError
+from dfray.errors import SchemaError, UserError
 
 REAL, FAKE = 0, 1
 CATEGORIES = ("real", "FS", "RE", "fake")
@@ -124,6 +125,12 @@ VIDEOS = TableSpec(
         ),
         Column("stride", pa.int32(), "of a folder every so many-th picture is taken", default=1),
         Column("n_images", pa.int32(), "pictures taken of the folder; 0: a video", default=0),
+        Column(
+            "identity_group",
+            pa.string(),
+            "group of who is seen, as the corpus names it, such as women/African",
+            True,
+        ),
     ),
 )
 
@@ -199,3 +206,21 @@ SCORES = TableSpec(
         Column("embedding", pa.list_(pa.float32()), "the model's embedding of the face, D values"),
     ),
 )
+
+
+def refuse_test(table: pa.Table, what: str) -> None:
+    """Make sure that no row is of the test split: the door of everything that chooses or trains.
+
+    Args:
+        table: any table with a column `split`.
+        what: that would be chosen, such as "A threshold".
+
+    Raises:
+        UserError: some rows are of the test split.
+    """
+    n_test = pc.sum(pc.equal(table["split"], "test")).as_py() or 0
+    if n_test:
+        raise UserError(
+            f"{what} would be chosen on test data ({n_test} of {table.num_rows} rows).",
+            "Figures on data that made a choice are better than the detector is: use validation.",
+        )

@@ -161,6 +161,22 @@ MISTAKES = {
     "no value": (["train", "demo", "training.epochs"], r"not of the form section.key=value"),
     "corpus not there": (["manifest", "check", "small.yaml"], r"corpus is not a folder"),
     "evaluate first": (["evaluate", "small.yaml"], r"no model/bundle.json yet. Run `dfray train`"),
+    "a choice on test data": (
+        ["evaluate", "small.yaml", "evaluation.fit_split=test"],
+        r"evaluation.fit_split: .*the test split chooses no checkpoint, threshold or parameter",
+    ),
+    "unknown protocol": (
+        ["evaluate", "small.yaml", "--protocol", "papr"],
+        r"No protocol is called 'papr'.*Did you mean paper\?",
+    ),
+    "model without protocol": (
+        ["evaluate", "small.yaml", "--model", "models:/a/1"],
+        r"--model names models for a protocol's table. Add --protocol paper",
+    ),
+    "protocol before train": (
+        ["evaluate", "small.yaml", "--protocol", "paper"],
+        r"no model/bundle.json yet. Run `dfray train`",
+    ),
     "register first": (["register", "small.yaml"], r"metrics.json yet. Run `dfray evaluate`"),
     "no model": (["history", "small.yaml"], r"no registered model 'deepfake-detector' on sqlite"),
     "no champion": (["score", "clip.mp4"], r"No model has a champion on sqlite:.*mlflow.db"),

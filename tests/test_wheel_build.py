@@ -16,6 +16,7 @@ def test_the_wheel_carries_recipes_templates_and_the_licence(tmp_path):
     names = zipfile.ZipFile(wheel).namelist()
     assert "dfray/cli.py" in names
     assert any(name.endswith("data/share/dfray/recipes/demo.yaml") for name in names)
+    assert any(name.endswith("data/share/dfray/protocols/paper.yaml") for name in names)
     assert any(name.startswith("dfray/evaluation/templates/") for name in names)
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert not any(name.startswith(("tests/", "infra/")) for name in names)

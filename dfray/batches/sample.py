@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from dfray.batches.labels import BINARY, LabelScheme
 from dfray.config import BatchesSection
 from dfray.errors import ManifestError
-from dfray.tables import REAL
+from dfray.tables import REAL, refuse_test
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,7 @@ def sample_faces(
     Raises:
         ManifestError: the split has no face, only real or only fake ones, or a video of no class; with
             `self_blend`, it has no real face with landmarks.
+        UserError: it is the test split, which neither trains nor chooses a checkpoint.
     """
     table = summaries.filter(
         pc.and_(pc.equal(summaries["split"], split), pc.greater(summaries["n_faces"], 0))
@@ -85,6 +86,7 @@ def sample_faces(
             f"Split {split} has {told}; training and validation need both classes.",
             "Look at `dfray manifest check` and at the extraction's counts.",
         )
+    refuse_test(table, "A checkpoint")
     available = table["n_faces"].to_numpy().astype(np.int64)
     dataset = np.asarray(table["dataset"].to_pylist())
     quota = quotas(dataset, label, available, section.sampling)

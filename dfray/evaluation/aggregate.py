@@ -1,8 +1,8 @@
 """From face scores to one row per video, and to one score per frame.
 
-A video's score is the mean over all its faces (arXiv 2508.19730 section 4.3); a frame's is the mean
-over the faces in it. A video without a face keeps its row, with the reason and no score: it is
-counted, never guessed.
+A video's score is the mean over all its faces (arXiv 2508.19730 section 4.3), or by option the highest
+mean of a person in it; a frame's is the mean over the faces in it. A video without a face keeps its row,
+with the reason and no score: it is counted, never guessed.
 """
 
 from __future__ import annotations
@@ -22,21 +22,32 @@ VIDEO_SCORES = TableSpec(
         *(column for column in SUMMARIES.columns if column.name in _KEPT),
         Column("status", pa.string(), "how its extraction ended: see SUMMARIES"),
         Column("reason", pa.string(), "why the video has no score", True),
-        Column("n_faces", pa.int32(), "faces the score is the mean of"),
-        Column("fake_probability", pa.float64(), "mean over its faces, 0..1; null: no score", True),
+        Column("n_faces", pa.int32(), "faces that were scored"),
+        Column("fake_probability", pa.float64(), "by the video rule, 0..1; null: no score", True),
     ),
 )
+
+_FOUND = ["video_id", "fake_probability", "n_faces"]
 
 ROUNDING = 1e-5
 """How far a sum of float32 probabilities may leave 0..1."""
 
 
-def video_scores(scores: pa.Table, summaries: pa.Table) -> pa.Table:
+MIN_FACES = 3
+"""A person seen less often does not decide over a video in which another is seen more often."""
+
+
+def video_scores(
+    scores: pa.Table, summaries: pa.Table, persons: np.ndarray | None = None
+) -> pa.Table:
     """One row per video of `summaries`, in the order of video ids.
 
     Args:
         scores: SCORES of every face of these videos.
         summaries: SUMMARIES of the split that was scored.
+        persons: int (N,), who is seen in each face, as `tracks.track_persons` gives it for the scores in
+            the order of video, frame and face. With it a video's score is the highest mean of a person
+            (of at least MIN_FACES faces, if there is one); without it the mean over all faces.
 
     Returns:
         VIDEO_SCORES; a video with no face has a null score and a reason.
@@ -46,20 +57,11 @@ def video_scores(scores: pa.Table, summaries: pa.Table) -> pa.Table:
             the summaries count.
     """
     scores = check_scores(scores)
-    means = scores.group_by("video_id", use_threads=False).aggregate(
-        [("fake_probability", "mean"), ("fake_probability", "count")]
-    )
-    scored = dict(
-        zip(
-            means.column("video_id").to_pylist(),
-            zip(
-                means.column("fake_probability_mean").to_pylist(),
-                means.column("fake_probability_count").to_pylist(),
-                strict=True,
-            ),
-            strict=True,
-        )
-    )
+    found = _mean_of_faces(scores) if persons is None else _highest_person(scores, persons)
+    scored = {
+        video: (score, n_faces)
+        for video, score, n_faces in zip(*(found[c].to_pylist() for c in _FOUND), strict=True)
+    }
     rows = []
     for row in SUMMARIES.conform(summaries, "summaries").sort_by("video_id").to_pylist():
         mean, n_scored = scored.pop(row["video_id"], (None, 0))
@@ -76,6 +78,40 @@ def video_scores(scores: pa.Table, summaries: pa.Table) -> pa.Table:
             "Score the split that the summaries are of.",
         )
     return VIDEO_SCORES.from_rows(rows)
+
+
+def _mean_of_faces(scores: pa.Table) -> pa.Table:
+    """_FOUND of each video: the mean over all its faces."""
+    means = scores.group_by("video_id", use_threads=False).aggregate(
+        [("fake_probability", "mean"), ("fake_probability", "count")]
+    )
+    return means.rename_columns(_FOUND)
+
+
+def _highest_person(scores: pa.Table, persons: np.ndarray) -> pa.Table:
+    """_FOUND of each video: the highest mean of a person seen often enough."""
+    names, starts = np.unique(np.asarray(scores["video_id"].to_pylist(), str), return_index=True)
+    values = np.split(scores["fake_probability"].to_numpy(), starts[1:])
+    highest = [
+        highest_person(of_video, who)
+        for of_video, who in zip(values, np.split(persons, starts[1:]), strict=True)
+        if len(of_video)
+    ]
+    counts = [len(of_video) for of_video in values if len(of_video)]
+    return pa.table([pa.array(names.tolist(), pa.string()), highest, counts], names=_FOUND)
+
+
+def highest_person(probabilities: np.ndarray, persons: np.ndarray) -> float:
+    """The score of one video: the highest mean of a person seen in MIN_FACES faces, if there is one.
+
+    Args:
+        probabilities: float (N,), of its faces, N >= 1.
+        persons: int (N,), who is seen in each, 0, 1, ...
+    """
+    counts = np.bincount(persons)
+    means = np.bincount(persons, weights=probabilities) / np.maximum(counts, 1)
+    often = counts >= MIN_FACES
+    return float(means[often if often.any() else counts > 0].max())
 
 
 def frame_scores(scores: pa.Table) -> pa.Table:

@@ -8,7 +8,9 @@ Every string from outside is escaped, since plotly reads a subset of HTML in lab
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
+from typing import TYPE_CHECKING
 
 import numpy as np
 import plotly.graph_objects as go
@@ -16,6 +18,9 @@ import pyarrow as pa
 
 from dfray.evaluation.aggregate import is_scored
 from dfray.tables import FAKE, REAL
+
+if TYPE_CHECKING:
+    from dfray.evaluation.robustness import Loss
 
 COLOURS = {"real": "#2389C9", "fake": "#E0661A", "FS": "#E0661A", "RE": "#CC79A7"}
 _CATEGORIES = {
@@ -28,6 +33,7 @@ _LOSSES = ("_loss", "_cross_entropy", "_triplet")
 _DASHES = ("solid", "dash", "dot", "dashdot")
 
 BINS = 40
+COLLECTION_BINS = 20
 MAX_CURVE_POINTS = 400
 MIN_POINTS, MAX_POINTS = 3, 2000
 """Faces in the projection: fewer show nothing; more are drawn at random from all that were scored."""
@@ -91,6 +97,56 @@ def histogram_figure(
     figure.update_xaxes(title="fake probability", range=[0, 1])
     figure.update_yaxes(title=f"share of the class's {item}", tickformat=".0%")
     return _styled(figure, height=340)
+
+
+def collection_figure(values: dict[str, np.ndarray], name: str) -> go.Figure:
+    """How one property of videos is spread for each label, on common bins.
+
+    Args:
+        values: "real" and "fake" -> float (M,), a value for each video; not both empty.
+        name: of the property, with its unit.
+    """
+    edges = np.histogram_bin_edges(np.concatenate(list(values.values())), COLLECTION_BINS)
+    figure = go.Figure()
+    for label, of_label in values.items():
+        counts = np.histogram(of_label, edges)[0]
+        figure.add_bar(
+            x=(edges[:-1] + edges[1:]) / 2,
+            y=counts / max(1, len(of_label)),
+            width=(edges[1] - edges[0]) * 0.96,
+            customdata=np.stack([edges[:-1], edges[1:], counts], axis=1),
+            name=f"{label} ({len(of_label):,})",
+            marker={"color": COLOURS[label], "line_width": 0},
+            opacity=0.62,
+            hovertemplate=f"{label}: %{{customdata[2]:,}} videos (%{{y:.1%}})<br>"
+            "%{customdata[0]:.4g} to %{customdata[1]:.4g}<extra></extra>",
+        )
+    figure.update_layout(barmode="overlay", bargap=0)
+    figure.update_xaxes(title=name)
+    figure.update_yaxes(title="share of the label's videos", tickformat=".0%")
+    return _styled(figure, height=320)
+
+
+def losses_figure(losses: Sequence[Loss]) -> go.Figure:
+    """AUC over the five strengths of each kind of post-processing, from none at the left."""
+    figure = go.Figure()
+    for number, loss in enumerate(losses):
+        figure.add_scatter(
+            x=list(range(len(loss.aucs) + 1)),
+            y=[loss.clean, *loss.aucs],
+            customdata=["none", *(f"{loss.unit}: {strength:g}" for strength in loss.strengths)],
+            mode="lines+markers",
+            name=loss.kind,
+            line={"color": _LINES[number % len(_LINES)], "width": 2},
+            marker={"size": 7, "symbol": number},
+            hovertemplate="%{customdata}<br>AUC %{y:.3f}<extra>%{fullData.name}</extra>",
+        )
+    steps = list(range(max(len(loss.aucs) for loss in losses) + 1))
+    figure.update_xaxes(
+        title="strength", tickvals=steps, ticktext=["none", "mildest", "2", "3", "4", "harshest"]
+    )
+    figure.update_yaxes(title="AUC at video level")
+    return _styled(figure, height=360)
 
 
 def projection_figure(scores: pa.Table, seed: int) -> go.Figure:

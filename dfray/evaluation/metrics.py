@@ -61,10 +61,14 @@ class Counts(_Figures):
 
 
 class Group(_Figures):
-    """One row of the tables. For a method, `counts` are of its own videos, without the real ones."""
+    """One row of the tables. For a method, `counts` are of its own videos, without the real ones.
+
+    A group of people (`identity_group`) has its own real and fake videos, of all datasets.
+    """
 
     dataset: str | None
     method: str | None
+    identity_group: str | None = None
     counts: Counts
     video: Level
     frame: Level
@@ -78,9 +82,11 @@ class Metrics(_Figures):
     confidence: float
     bootstrap: int
     seed: int
+    video_rule: Literal["mean", "max_of_persons"] = "mean"
     overall: Group
     datasets: list[Group]
     methods: list[Group]
+    identity_groups: list[Group] = []
 
 
 class _Items:
@@ -96,7 +102,13 @@ class _Items:
 
 
 def evaluate(
-    video_scores: pa.Table, face_scores: pa.Table, section: EvaluationSection, seed: int
+    video_scores: pa.Table,
+    face_scores: pa.Table,
+    section: EvaluationSection,
+    seed: int,
+    *,
+    threshold: float | None = None,
+    identity_groups: dict[str, str] | None = None,
 ) -> Metrics:
     """Figures of one scored split.
 
@@ -104,6 +116,8 @@ def evaluate(
         video_scores: VIDEO_SCORES, from `aggregate.video_scores`.
         face_scores: the SCORES they were made of; a frame's score is the mean of its faces.
         seed: of the bootstrap; each group draws from a generator of its own.
+        threshold: the model's own; by default the one that the section fixes.
+        identity_groups: video_id -> group of the person seen, of the videos that tell it.
 
     Raises:
         EvaluationError: a score is no number in 0..1.
@@ -112,6 +126,7 @@ def evaluate(
     dataset, method, label = (
         np.asarray(table.column(name).to_pylist()) for name in ("dataset", "method", "label")
     )
+    threshold = section.fixed_threshold if threshold is None else threshold
     videos = _video_items(table)
     frames = _frame_items(table, check_scores(face_scores))
     statuses = np.asarray(table.column("status").to_pylist())
@@ -119,7 +134,7 @@ def evaluate(
     def group(kept: np.ndarray, counted: np.ndarray, *name: str) -> Group:
         def level(items: _Items) -> Level:
             rng = np.random.default_rng([seed, zlib.crc32("/".join(name).encode())])
-            return _level(items.of(kept), label, section, rng)
+            return _level(items.of(kept), label, section, threshold, rng)
 
         return Group(
             dataset=name[0] if name else None,
@@ -138,15 +153,25 @@ def evaluate(
             made_so = here & (label == FAKE) & (method == fake)
             against = made_so | (here & (label == REAL))
             by_method.append(group(against, made_so, str(name), str(fake)))
+    people = identity_groups or {}
+    seen = np.asarray([people.get(video, "") for video in table.column("video_id").to_pylist()])
+    by_group = []
+    for name in sorted(set(people.values()) & set(seen.tolist())):
+        of_group = group(seen == name, seen == name, "", "", name)
+        by_group.append(
+            of_group.model_copy(update={"dataset": None, "method": None, "identity_group": name})
+        )
     return Metrics(
         split=section.split,
-        threshold=section.threshold,
+        threshold=threshold,
         confidence=section.confidence,
         bootstrap=section.bootstrap,
         seed=seed,
+        video_rule=section.video_rule,
         overall=group(everything, everything),
         datasets=by_dataset,
         methods=by_method,
+        identity_groups=by_group,
     )
 
 
@@ -164,7 +189,11 @@ def point_metrics(labels: np.ndarray, scores: np.ndarray, threshold: float) -> d
 
 
 def _level(
-    items: _Items, label: np.ndarray, section: EvaluationSection, rng: np.random.Generator
+    items: _Items,
+    label: np.ndarray,
+    section: EvaluationSection,
+    threshold: float,
+    rng: np.random.Generator,
 ) -> Level:
     labels = label[items.video]
     n_real, n_fake = int(np.sum(labels == REAL)), int(np.sum(labels == FAKE))
@@ -172,13 +201,13 @@ def _level(
     if missing:
         reason = f"no scored {' and no scored '.join(missing)} video to compare with"
         return Level(n_real=n_real, n_fake=n_fake, reason=reason)
-    points = point_metrics(labels, items.score, section.threshold)
+    points = point_metrics(labels, items.score, threshold)
     drawn_from, video_of = np.unique(items.video, return_inverse=True)
     resampled = resample_metrics(
         items.score,
         video_of,
         label[drawn_from],
-        threshold=section.threshold,
+        threshold=threshold,
         resamples=section.bootstrap,
         rng=rng,
     )

@@ -1,29 +1,36 @@
 """The worst mistakes, with the faces they were made on.
 
 Only the row groups that hold the chosen videos are read, and of a long video a few faces spread
-evenly in time.
+evenly in time. For the very worst, maps show where in the face the evidence for the wrong call lay.
 """
 
 from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
 
 from dfray.errors import EvaluationError
 from dfray.evaluation.aggregate import VIDEO_SCORES, is_scored
+from dfray.evaluation.evidence import overlay
 from dfray.faces.shards import ROW_GROUP, FacesStore, decode_images, open_shard
-from dfray.tables import REAL
+from dfray.tables import FAKE, REAL
 
 FACES_SHOWN = 6
+EXPLAINED = 3
+"""Mistakes of each kind whose faces get a map."""
 SIDE_PX = 112
 
 
 @dataclass(frozen=True)
 class Mistake:
-    """A video on the wrong side of the threshold; `images` are JPEG files of some of its faces."""
+    """A video on the wrong side of the threshold.
+
+    `images` are JPEG files of some of its faces, `maps` of the same faces with what spoke for the call.
+    """
 
     video_id: str
     dataset: str
@@ -32,10 +39,23 @@ class Mistake:
     score: float
     n_faces: int
     images: tuple[bytes, ...]
+    maps: tuple[bytes, ...] = ()
+
+
+class Explain(Protocol):
+    """Faces, uint8 (N, H, H, 3) -> what speaks for the call, float (N, H, H), 0..1."""
+
+    def __call__(self, faces: np.ndarray, *, toward_fake: bool) -> np.ndarray: ...
 
 
 def worst_mistakes(
-    video_scores: pa.Table, store: FacesStore, split: str, n: int, *, threshold: float = 0.5
+    video_scores: pa.Table,
+    store: FacesStore,
+    split: str,
+    n: int,
+    *,
+    threshold: float = 0.5,
+    explain: Explain | None = None,
 ) -> list[Mistake]:
     """The `n` real videos with the highest scores, then the `n` fakes with the lowest.
 
@@ -45,6 +65,7 @@ def worst_mistakes(
     Args:
         video_scores: VIDEO_SCORES of `split`.
         store: the faces that were scored.
+        explain: gives the maps of the EXPLAINED worst of each kind; none: no maps.
     """
     scored = VIDEO_SCORES.conform(video_scores, "video scores").filter(is_scored(video_scores))
     scores = scored.column("fake_probability").to_numpy()
@@ -60,22 +81,34 @@ def worst_mistakes(
         for row in store.summaries([split]).select(["video_id", "shard", "first_row"]).to_pylist()
         if row["video_id"] in wanted
     }
-    return [
-        Mistake(
-            video_id=row["video_id"],
-            dataset=row["dataset"],
-            method=row["method"],
-            label=row["label"],
-            score=row["fake_probability"],
-            n_faces=row["n_faces"],
-            images=_faces(store, summaries[row["video_id"]], row["n_faces"]),
+    explained = {row["video_id"] for label in (REAL, FAKE) for row in _first(rows, label)}
+    worst = []
+    for row in rows:
+        faces = _faces(store, summaries[row["video_id"]], row["n_faces"])
+        maps: list[np.ndarray] = []
+        if explain is not None and row["video_id"] in explained:
+            maps = list(explain(np.stack(faces), toward_fake=row["label"] == REAL))
+        worst.append(
+            Mistake(
+                video_id=row["video_id"],
+                dataset=row["dataset"],
+                method=row["method"],
+                label=row["label"],
+                score=row["fake_probability"],
+                n_faces=row["n_faces"],
+                images=tuple(_thumbnail(face) for face in faces),
+                maps=tuple(_thumbnail(overlay(*pair)) for pair in zip(faces, maps, strict=False)),
+            )
         )
-        for row in rows
-    ]
+    return worst
 
 
-def _faces(store: FacesStore, summary: dict, n_faces: int) -> tuple[bytes, ...]:
-    """JPEG files of up to FACES_SHOWN faces of one video, spread evenly over its rows."""
+def _first(rows: list[dict], label: int) -> list[dict]:
+    return [row for row in rows if row["label"] == label][:EXPLAINED]
+
+
+def _faces(store: FacesStore, summary: dict, n_faces: int) -> list[np.ndarray]:
+    """Up to FACES_SHOWN faces of one video, spread evenly over its rows: uint8 (H, H, 3) each."""
     shown = np.unique(np.linspace(0, n_faces - 1, min(n_faces, FACES_SHOWN)).round().astype(int))
     uri = store.shard_uri(summary["shard"])
     rows = summary["first_row"] + shown
@@ -93,8 +126,8 @@ def _faces(store: FacesStore, summary: dict, n_faces: int) -> tuple[bytes, ...]:
                 f"Row {row} of {uri} is no face of {summary['video_id']}, as its summary says.",
                 "Extract the faces again into an empty folder.",
             )
-        images.append(_thumbnail(decode_images(face)[0]))
-    return tuple(images)
+        images.append(decode_images(face)[0])
+    return images
 
 
 def _thumbnail(image: np.ndarray) -> bytes:

@@ -6,16 +6,13 @@ its content security policy forbids the network. Every string from outside is es
 
 from __future__ import annotations
 
-import base64
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import jinja2
 import numpy as np
 import pyarrow as pa
 import yaml
-from markupsafe import Markup
 
 from dfray import storage
 from dfray.evaluation import figures
@@ -23,6 +20,8 @@ from dfray.evaluation.aggregate import VIDEO_SCORES, is_scored
 from dfray.evaluation.coverage import Coverage, Reason, count_coverage
 from dfray.evaluation.metrics import Estimate, Metrics
 from dfray.evaluation.mistakes import Mistake
+from dfray.evaluation.page import Plot, assets, environment, plot
+from dfray.evaluation.robustness import Loss
 from dfray.tables import FAKE, REAL, SCORES
 
 NAMES = {
@@ -36,6 +35,10 @@ NAMES = {
 }
 STATUSES = ("ok", "no_face", "unreadable", "crashed", "timed_out")
 OUTCOMES = ("faces", "no_face", "decode_error")
+RULES = {
+    "mean": "A video's score is the mean fake probability over its faces.",
+    "max_of_persons": "A video's score is the highest mean fake probability of a person in it.",
+}
 MAX_ROWS = 200
 """Rows of the tables that grow with the corpus: reasons, and videos without a score."""
 
@@ -48,13 +51,6 @@ class Card:
     value: str
     interval: str
     sentence: str
-
-
-@dataclass(frozen=True)
-class Plot:
-    title: str
-    caption: str
-    json: Markup
 
 
 def write_report(
@@ -70,6 +66,7 @@ def write_report(
     worst: Sequence[Mistake],
     history: list[dict],
     provenance: dict,
+    losses: Sequence[Loss] = (),
 ) -> None:
     """Write the HTML report to `path_uri`, atomically.
 
@@ -82,6 +79,7 @@ def write_report(
         worst: from `worst_mistakes`.
         history: per epoch {epoch, lr, selection_loss, *_loss, *_cross_entropy, *_triplet, ...}, as
             training records it; may be empty.
+        losses: of AUC under post-processing, from `measure_losses`; none: not measured.
         provenance: what made the model and the scores (fingerprints, versions); may be nested.
 
     Raises:
@@ -89,7 +87,7 @@ def write_report(
     """
     videos = VIDEO_SCORES.conform(video_scores, "video scores")
     faces = SCORES.conform(face_scores, "scores")
-    page = _environment().get_template("report.html.jinja")
+    page = environment().get_template("report.html.jinja")
     html = page.render(
         title=title,
         metrics=metrics,
@@ -98,11 +96,14 @@ def write_report(
         cards=headline_cards(metrics),
         curves=_curves(videos, faces, metrics),
         training=_training(history),
+        rule=RULES[metrics.video_rule],
+        losses=losses,
+        loss_plot=_losses(losses),
         recipe=yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True),
         provenance=list(_flat(provenance)),
         **_mistakes(worst, videos, metrics.threshold),
         **_coverage(count_coverage(summaries, outcomes), videos),
-        **_assets(),
+        **assets(),
     )
     storage.write_bytes(html.encode(), path_uri)
 
@@ -153,7 +154,7 @@ def _card(name: str, figure: Estimate | None, sentence: str, reason: str | None)
 
 def _axis_from(metrics: Metrics) -> float:
     """Where the axis of the AUC whiskers begins: at 0.4, or at the tenth below the lowest end."""
-    groups = [metrics.overall, *metrics.datasets, *metrics.methods]
+    groups = [metrics.overall, *metrics.datasets, *metrics.methods, *metrics.identity_groups]
     levels = [level for group in groups for level in (group.video, group.frame)]
     lowest = min((level.auc.low for level in levels if level.auc), default=1.0)
     return min(0.4, math.floor(10 * lowest) / 10)
@@ -164,7 +165,7 @@ def _curves(videos: pa.Table, faces: pa.Table, metrics: Metrics) -> list[Plot]:
     plots = []
     if metrics.overall.video.auc:
         plots.append(
-            _plot(
+            plot(
                 "ROC at video level",
                 "AUC beside each name. Methods against the real videos of their dataset.",
                 figures.roc_figure(videos),
@@ -172,7 +173,7 @@ def _curves(videos: pa.Table, faces: pa.Table, metrics: Metrics) -> list[Plot]:
         )
     if faces.num_rows >= figures.MIN_POINTS:
         plots.append(
-            _plot(
+            plot(
                 "Faces in the embedding space",
                 f"Up to {figures.MAX_POINTS:,} faces, drawn at random, on the two principal "
                 "components of the model's embedding.",
@@ -184,7 +185,7 @@ def _curves(videos: pa.Table, faces: pa.Table, metrics: Metrics) -> list[Plot]:
             scores, labels = (table.column(c).to_numpy() for c in ("fake_probability", "label"))
             caption = f"Each bar is a share of its class; {item} right of the line are called fake."
             figure = figures.histogram_figure(scores, labels, metrics.threshold, item)
-            plots.append(_plot(f"Scores of {item}", caption, figure))
+            plots.append(plot(f"Scores of {item}", caption, figure))
     return plots
 
 
@@ -192,12 +193,14 @@ def _training(history: list[dict]) -> list[Plot]:
     if not history:
         return []
     caption = "Per epoch; the dashed line marks the epoch whose weights were kept."
-    return [_plot(title, caption, figure) for title, figure in figures.training_figures(history)]
+    return [plot(title, caption, figure) for title, figure in figures.training_figures(history)]
 
 
-def _plot(title: str, caption: str, figure: figures.go.Figure) -> Plot:
-    # plotly writes <, > and / as unicode escapes, so no string can end the script element.
-    return Plot(title, caption, Markup(figure.to_json()))
+def _losses(losses: Sequence[Loss]) -> Plot | None:
+    if not losses:
+        return None
+    caption = "Every video's score is the mean over its faces, each changed and scored again."
+    return plot("AUC under post-processing", caption, figures.losses_figure(losses))
 
 
 def _mistakes(worst: Sequence[Mistake], videos: pa.Table, threshold: float) -> dict:
@@ -208,6 +211,7 @@ def _mistakes(worst: Sequence[Mistake], videos: pa.Table, threshold: float) -> d
         "false_alarms": [mistake for mistake in worst if mistake.label == REAL],
         "missed": [mistake for mistake in worst if mistake.label == FAKE],
         "n_false_alarms": int(np.sum(called_fake & ~is_fake)),
+        "explained": any(mistake.maps for mistake in worst),
         "n_missed": int(np.sum(~called_fake & is_fake)),
     }
 
@@ -239,29 +243,3 @@ def _flat(values: dict, prefix: str = "") -> list[tuple[str, str]]:
         else:
             rows.append((f"{prefix}{name}", str(value)))
     return rows
-
-
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("dfray.evaluation"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["base64"] = lambda data: base64.b64encode(data).decode()
-    return environment
-
-
-def _assets() -> dict[str, Markup]:
-    """The style sheet and the scripts, which are ours and plotly's and so go in unescaped."""
-    from importlib import resources
-
-    from plotly.offline import get_plotlyjs
-
-    folder = resources.files("dfray.evaluation") / "templates"
-    return {
-        "css": Markup((folder / "report.css").read_text()),
-        "script": Markup((folder / "report.js").read_text()),
-        "plotly": Markup(get_plotlyjs()),
-    }

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -53,6 +53,18 @@ def score_faces(
     Raises:
         UserError: there is no face of this split.
     """
+    return on_actors(FaceScorer, faces_uri, bundle_uri, split, section)
+
+
+def on_actors(
+    scorer: type[FaceScorer],
+    faces_uri: str,
+    bundle_uri: str,
+    split: str,
+    section: EvaluationSection,
+    **options: Any,
+) -> ray.data.Dataset:
+    """What `scorer` yields for the tasks of `split`; lazy. `options` go to its constructor."""
     import ray.data
     from ray.util.annotations import RayDeprecationWarning
 
@@ -63,15 +75,13 @@ def score_faces(
             "Extract that split, or evaluate another (evaluation.split).",
         )
     workers = min(section.num_workers, len(tasks))
+    arguments = {"bundle_uri": storage.absolute(bundle_uri), "batch_size": section.batch_size}
     with warnings.catch_warnings():
         # Ray wants named parameters from 2.64 on, but has none yet for these two.
         warnings.simplefilter("ignore", RayDeprecationWarning)
         return ray.data.from_items(tasks, override_num_blocks=len(tasks)).map_batches(
-            FaceScorer,
-            fn_constructor_kwargs={
-                "bundle_uri": storage.absolute(bundle_uri),
-                "batch_size": section.batch_size,
-            },
+            scorer,
+            fn_constructor_kwargs=arguments | options,
             batch_size=1,
             batch_format="pyarrow",
             compute=ray.data.ActorPoolStrategy(size=workers),
@@ -86,6 +96,18 @@ def collect_scores(dataset: ray.data.Dataset) -> pa.Table:
     """Run the plan; SCORES in the order of video, frame and face.
 
     Raises:
+        DfrayError, EvaluationError: as `collect`.
+    """
+    table = SCORES.conform(collect(dataset), "scores")
+    return table.sort_by(
+        [(name, "ascending") for name in ("video_id", "frame_index", "face_index")]
+    )
+
+
+def collect(dataset: ray.data.Dataset) -> pa.Table:
+    """Run the plan; what the actors yielded, in no fixed order.
+
+    Raises:
         DfrayError: what an actor raised, itself and not wrapped in Ray's report of it.
         EvaluationError: scoring failed otherwise, such as by actors that kept dying.
     """
@@ -97,10 +119,7 @@ def collect_scores(dataset: ray.data.Dataset) -> pa.Table:
     except RayError as error:
         mend = "Run again with --verbose for the traceback."
         raise explain(error, EvaluationError, "Scoring failed", mend) from error
-    table = SCORES.conform(pa.concat_tables(t for t in tables if t.num_rows), "scores")
-    return table.sort_by(
-        [(name, "ascending") for name in ("video_id", "frame_index", "face_index")]
-    )
+    return pa.concat_tables(t for t in tables if t.num_rows)
 
 
 def plan_tasks(store: FacesStore, split: str) -> list[dict]:
@@ -140,10 +159,14 @@ class FaceScorer:
 
     def __call__(self, tasks: pa.Table) -> Iterator[pa.Table]:
         for task in tasks.to_pylist():
-            groups = range(task["first_group"], task["first_group"] + task["n_groups"])
-            faces = open_shard(task["uri"]).read_row_groups(list(groups), columns=_READ)
+            faces = self.read(task)
             for start in range(0, faces.num_rows, self.batch_size):
                 yield score_table(self.bundle, faces.slice(start, self.batch_size))
+
+    def read(self, task: dict) -> pa.Table:
+        """The rows of FACES of one task."""
+        groups = range(task["first_group"], task["first_group"] + task["n_groups"])
+        return open_shard(task["uri"]).read_row_groups(list(groups), columns=_READ)
 
 
 def score_table(bundle: Bundle, faces: pa.Table) -> pa.Table:

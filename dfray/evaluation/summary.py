@@ -2,26 +2,41 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
 from dfray import storage
 from dfray.evaluation.metrics import Estimate, Group, Metrics
+
+if TYPE_CHECKING:
+    from dfray.evaluation.robustness import Loss
 
 _COLUMNS = "| | real | fake | AUC | balanced accuracy | EER | average precision | scored |"
 
 
-def write_summary(folder_uri: str, metrics: Metrics) -> None:
+def write_summary(folder_uri: str, metrics: Metrics, losses: Sequence[Loss] = ()) -> None:
     """Write metrics.json (`Metrics.model_validate_json` reads it back) and metrics.md.
+
+    Losses of AUC under post-processing stand in metrics.md and, each by itself, in robustness.json.
 
     Raises:
         StorageError: the folder cannot be written.
     """
     as_json = metrics.model_dump_json(indent=2).encode()
     storage.write_bytes(as_json, storage.join(folder_uri, "metrics.json"))
-    storage.write_bytes(to_markdown(metrics).encode(), storage.join(folder_uri, "metrics.md"))
+    told = to_markdown(metrics) + losses_to_markdown(losses)
+    storage.write_bytes(told.encode(), storage.join(folder_uri, "metrics.md"))
+    if losses:
+        rows = [asdict(loss) | {"drops": loss.drops} for loss in losses]
+        as_json = json.dumps(rows, indent=2).encode()
+        storage.write_bytes(as_json, storage.join(folder_uri, "robustness.json"))
 
 
 def to_markdown(metrics: Metrics) -> str:
     """The video-level figures with their intervals as a Markdown table."""
-    groups = [metrics.overall, *metrics.datasets, *metrics.methods]
+    groups = [metrics.overall, *metrics.datasets, *metrics.methods, *metrics.identity_groups]
     lines = [_COLUMNS, "|---|" + "---:|" * 7, *map(_row, groups)]
     note = (
         f"Video level on the {metrics.split} split, threshold {metrics.threshold:g}; in brackets "
@@ -30,8 +45,24 @@ def to_markdown(metrics: Metrics) -> str:
     return "\n".join([*lines, "", note, ""])
 
 
+def losses_to_markdown(losses: Sequence[Loss]) -> str:
+    """The drop of AUC at every strength as a Markdown table; nothing if none was measured."""
+    if not losses:
+        return ""
+    head = "| drop of AUC | clean AUC | mildest | 2 | 3 | 4 | harshest |"
+    lines = [head, "|---|" + "---:|" * 6]
+    for loss in losses:
+        cells = [
+            f"{drop:.3f} ({strength:g})"
+            for drop, strength in zip(loss.drops, loss.strengths, strict=True)
+        ]
+        lines.append(f"| {loss.unit} | {loss.clean:.3f} | {' | '.join(cells)} |")
+    return "\n".join(["", *lines, ""])
+
+
 def _row(group: Group) -> str:
-    name = " / ".join(part for part in (group.dataset, group.method) if part) or "overall"
+    parts = (group.dataset, group.method, group.identity_group)
+    name = " / ".join(part for part in parts if part) or "overall"
     level, counts = group.video, group.counts
     figures = (level.auc, level.balanced_accuracy, level.eer, level.average_precision)
     cells = [

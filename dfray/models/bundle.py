@@ -2,7 +2,7 @@
 
     <folder>/model.safetensors   the detector's parameters and buffers
     <folder>/bundle.json         schema version, dfray version, SHA-256 of the weights, the resolved
-                                 recipe, class names, threshold, mean and std of the input, how faces
+                                 recipe, class names, decision, mean and std of the input, how faces
                                  are found and cut out
 
 Loading one asks nothing of the place that the backbone's first weights came from.
@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,22 @@ _KEYS = ("weights_sha256", "class_names", "threshold", "mean", "std", "faces", "
 _MEND = "Copy the model's folder again from where it was saved; no part of it may be edited."
 
 
+@dataclass(frozen=True)
+class Decision:
+    """How scores become calls, fixed before any test data are seen.
+
+    Attributes:
+        threshold: fake at or above this fake probability.
+        temperature: T, which the log-odds of fake against real are divided by (arXiv 1706.04599
+            section 4.2, for two classes); 1 leaves scores as the network gives them.
+        fitted_on: the evaluation set that either was fitted on; None: neither was.
+    """
+
+    threshold: float = 0.5
+    temperature: float = 1.0
+    fitted_on: str | None = None
+
+
 @dataclass
 class Bundle:
     """All that is needed to score faces, and to say how they must be cut out.
@@ -48,6 +64,7 @@ class Bundle:
         class_names: one for each logit; the first is "real".
         threshold: fake at or above this fake probability.
         faces: the recipe's faces section: sampling, face detector, margin, size.
+        temperature, fitted_on: as in `Decision`.
     """
 
     detector: Detector
@@ -56,6 +73,8 @@ class Bundle:
     class_names: Sequence[str]
     threshold: float
     faces: dict[str, Any]
+    temperature: float = 1.0
+    fitted_on: str | None = None
 
     def save(self, folder: str | Path) -> None:
         """Write the bundle into the local `folder`, made if need be."""
@@ -72,6 +91,8 @@ class Bundle:
             "threshold": self.threshold,
             "mean": self.preprocess.mean.flatten().tolist(),
             "std": self.preprocess.std.flatten().tolist(),
+            "temperature": self.temperature,
+            "fitted_on": self.fitted_on,
             "faces": self.faces,
             "recipe": self.recipe,
         }
@@ -107,8 +128,8 @@ class Bundle:
             preprocess=Preprocess(section).to(device),
             recipe=description["recipe"],
             class_names=tuple(description["class_names"]),
-            threshold=description["threshold"],
             faces=description["faces"],
+            **asdict(_decision(description)),
         )
 
     def predict(
@@ -117,7 +138,7 @@ class Bundle:
         """Score face crops, uint8 (N, H, H, 3), in float32 on the detector's device.
 
         Returns:
-            fake probability (N,) float32: the softmax of all classes but "real", summed;
+            fake probability (N,) float32: the softmax of all classes but "real", summed, calibrated;
             embeddings (N, D) float32.
         """
         crops = torch.as_tensor(faces)
@@ -127,16 +148,58 @@ class Bundle:
         with torch.inference_mode():
             for batch in crops.split(batch_size) if len(crops) else ():
                 logits, embedding = self.detector(self.preprocess(batch.to(device)))
-                probabilities.append(fake_probability(logits).cpu())
+                probabilities.append(fake_probability(logits, self.temperature).cpu())
                 embeddings.append(embedding.float().cpu())
         if not embeddings:
             return np.empty(0, np.float32), np.empty((0, self.detector.embedding_dim), np.float32)
         return torch.cat(probabilities).numpy(), torch.cat(embeddings).numpy()
 
 
-def fake_probability(logits: Tensor) -> Tensor:
-    """(B, C) logits, class 0 real -> (B,) float32, the sum of the other classes' softmax."""
-    return logits.float().softmax(dim=1)[:, 1:].sum(dim=1).clamp(max=1)
+def fake_probability(logits: Tensor, temperature: float = 1.0) -> Tensor:
+    """(B, C) logits, class 0 real -> (B,) float32, the sum of the other classes' softmax.
+
+    A temperature divides the log-odds of all fake classes together against real, which leaves the order
+    of faces as it is.
+    """
+    return (fake_log_odds(logits) / temperature).sigmoid()
+
+
+def fake_log_odds(logits: Tensor) -> Tensor:
+    """(B, C) logits, class 0 real -> (B,) float32, log of P(any fake class) over P(real)."""
+    return logits.float()[:, 1:].logsumexp(dim=1) - logits.float()[:, 0]
+
+
+def read_decision(folder: str | Path) -> Decision:
+    """The decision of the bundle in the local `folder`, without its weights.
+
+    Raises:
+        ModelFileError: as `Bundle.load`.
+    """
+    return _decision(_describe(Path(folder)))
+
+
+def read_faces(folder: str | Path) -> dict[str, Any]:
+    """How faces were found and cut out for the bundle in the local `folder`.
+
+    Raises:
+        ModelFileError: as `Bundle.load`.
+    """
+    return _describe(Path(folder))["faces"]
+
+
+def with_decision(folder: str | Path, decision: Decision) -> bytes:
+    """What bundle.json of the local `folder` holds once its decision is `decision`."""
+    description = _describe(Path(folder)) | asdict(decision)
+    return (json.dumps(description, indent=2) + "\n").encode()
+
+
+def _decision(description: dict[str, Any]) -> Decision:
+    """Bundles written before calibration have a threshold only."""
+    return Decision(
+        threshold=description["threshold"],
+        temperature=description.get("temperature", 1.0),
+        fitted_on=description.get("fitted_on"),
+    )
 
 
 def _describe(folder: Path) -> dict[str, Any]:

@@ -17,7 +17,7 @@ class Figures:
 
     Attributes:
         auc: video-level; None if the set holds one class only.
-        balanced_accuracy: video-level, at the recipe's threshold; None likewise.
+        balanced_accuracy: video-level, at the model's own threshold; None likewise.
         coverage: videos with a score over videos in the split, 0..1.
         n_videos: videos with a score.
         evaluation_set: fingerprint of what it was scored on; only figures of one set compare.

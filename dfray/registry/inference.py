@@ -20,6 +20,8 @@ from dfray import storage
 from dfray.config import FacesSection
 from dfray.datasets.probe import probe
 from dfray.errors import StorageError, UserError
+from dfray.evaluation.aggregate import highest_person
+from dfray.evaluation.tracks import track_faces
 from dfray.faces.crop import crop_square, cut
 from dfray.faces.detect import FaceFinder
 from dfray.faces.model_file import FILE_NAMES, Kind
@@ -43,6 +45,9 @@ COLUMNS = {
     "work_s": ("double", False),
 }
 """What `predict` returns: column -> MLflow type, and whether a value may be missing."""
+
+_Place = tuple[float, tuple[float, float, float, float]]
+"""When a face is due in its video, in seconds, and its box, x, y, w, h in px."""
 
 _BATCH = 64  # crops scored together; more are not kept in memory
 
@@ -71,6 +76,7 @@ class PictureScorer:
         self.settings = settings.model_copy(
             update={"detector_model": _carried_model(settings, detector_dir), "landmarks": False}
         )
+        self.rule = self.bundle.recipe.get("evaluation", {}).get("video_rule", "mean")
         self._finder: FaceFinder | None = None
         self._extractor: SupervisedExtractor | None = None
 
@@ -83,8 +89,9 @@ class PictureScorer:
                 a column `video` (paths, URIs) or `image` (bytes, or base64 of them).
 
         Returns:
-            A DataFrame of `COLUMNS`. `fake_probability` is the mean over the faces, missing where there
-            is none; `outcome` is ok, no_face, unreadable, crashed or timed_out, with its `reason`.
+            A DataFrame of `COLUMNS`. `fake_probability` is by the model's video rule over the faces,
+            missing where there is none; `outcome` is ok, no_face, unreadable, crashed or timed_out, with
+            its `reason`.
 
         Raises:
             UserError: an input is none of these.
@@ -104,23 +111,34 @@ class PictureScorer:
 
     def _score(self, item: Any, number: int) -> _Row:
         row = _Row(str(item) if isinstance(item, str | Path) else f"image {number}")
+        places: list[_Place] = []
         if isinstance(item, str | Path) and not row.input.lower().endswith(PICTURE_SUFFIXES):
             # The child is started before the clock is.
             self._extractor = self._extractor or SupervisedExtractor(self.settings)
-            crops = self._from_video(row, self._extractor)
+            crops = self._from_video(row, self._extractor, places)
         else:
             self._finder = self._finder or FaceFinder(self.settings)
-            crops = self._from_picture(item, row, self._finder)
+            crops = self._from_picture(item, row, self._finder, places)
         started = time.perf_counter()
-        scores = np.concatenate([np.empty(0), *self._probabilities(crops)])
-        row.n_faces = len(scores)
-        if len(scores):
-            row.fake_probability = float(scores.mean())
+        predictions = list(self._predictions(crops))
+        if predictions:
+            scores, looks = (np.concatenate(part) for part in zip(*predictions, strict=True))
+            row.n_faces = len(scores)
+            row.fake_probability = self._of_video(scores, looks, places)
             row.label = "fake" if row.fake_probability >= self.bundle.threshold else "real"
         row.work_s = time.perf_counter() - started
         return row
 
-    def _from_picture(self, item: Any, row: _Row, finder: FaceFinder) -> Iterator[np.ndarray]:
+    def _of_video(self, scores: np.ndarray, looks: np.ndarray, places: list[_Place]) -> float:
+        """One score by the video rule that the model's threshold was chosen under."""
+        if self.rule == "mean":
+            return float(scores.mean())
+        times, boxes = (np.asarray(part) for part in zip(*places, strict=True))
+        return highest_person(scores, track_faces(times, boxes, looks))
+
+    def _from_picture(
+        self, item: Any, row: _Row, finder: FaceFinder, places: list[_Place]
+    ) -> Iterator[np.ndarray]:
         try:
             named = isinstance(item, str | Path)
             picture = _picture(storage.read_bytes(str(item)) if named else item)
@@ -132,28 +150,34 @@ class PictureScorer:
         faces = finder.find(picture)
         row.outcome, row.reason = ("ok", None) if faces else ("no_face", "no face in the picture")
         for face in faces:
+            places.append((0.0, face.box))
             square = crop_square(face.box, width, height, self.settings.margin_ratio)
             yield cut(picture, square, self.settings.size_px)
 
-    def _from_video(self, row: _Row, extractor: SupervisedExtractor) -> Iterator[np.ndarray]:
+    def _from_video(
+        self, row: _Row, extractor: SupervisedExtractor, places: list[_Place]
+    ) -> Iterator[np.ndarray]:
         for item in extractor.extract(row.input):
             if isinstance(item, Frame):
                 row.n_frames += 1
-                yield from (face.image for face in item.faces)
+                for face in item.faces:
+                    places.append((item.frame_index / self.settings.rate_fps, face.box))
+                    yield face.image
                 continue
             row.outcome, row.reason = item.status, item.reason
             if item.status in ("ok", "no_face"):  # else the header is not to be trusted
                 row.video_s = probe(row.input).duration_s
 
-    def _probabilities(self, crops: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    def _predictions(self, crops: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """(fake probabilities, embeddings) of the crops, a batch at a time."""
         waiting: list[np.ndarray] = []
         for crop in crops:
             waiting.append(crop)
             if len(waiting) == _BATCH:
-                yield self.bundle.predict(np.stack(waiting))[0]
+                yield self.bundle.predict(np.stack(waiting))
                 waiting = []
         if waiting:
-            yield self.bundle.predict(np.stack(waiting))[0]
+            yield self.bundle.predict(np.stack(waiting))
 
 
 def _items(model_input: Any) -> list[Any]:

@@ -11,8 +11,10 @@ it at once, so that a road that was cut off is walked on by calling `run` again.
     history = stages.train(recipe)
 """
 
+from dfray.stages.comparison import compare
 from dfray.stages.data import build, check_manifest, extract
-from dfray.stages.learning import evaluate, train
+from dfray.stages.evaluation import evaluate
+from dfray.stages.learning import train
 from dfray.stages.planning import TrainingPlan, plan_training
 from dfray.stages.promotion import history, promote, register, rollback, score
 from dfray.stages.road import RunResult, run
@@ -23,6 +25,7 @@ __all__ = [
     "TrainingPlan",
     "build",
     "check_manifest",
+    "compare",
     "evaluate",
     "extract",
     "history",

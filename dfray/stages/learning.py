@@ -1,24 +1,21 @@
-"""From faces to a measured model: training, and the evaluation of what it gave."""
+"""From faces to a trained model."""
 
 from __future__ import annotations
 
-import io
 import sys
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from dfray import storage
-from dfray.config import EvaluationSection, Recipe
+from dfray.config import Recipe
 from dfray.datasets import manifest as manifests
 from dfray.faces.shards import FacesStore
 from dfray.progress import counting_actor, stage, watching
 from dfray.run_folder import RunFolder
-from dfray.session import require_cpus, session
+from dfray.session import session
 from dfray.stages.data import count_done, extract, manifest_of
 
 if TYPE_CHECKING:
-    from dfray.evaluation.metrics import Metrics
     from dfray.registry.tracking import Run
 
 
@@ -51,41 +48,6 @@ def train(recipe: Recipe, *, verbose: bool = False) -> list[dict[str, float]]:
     tracked.set_tags({"dfray.faces_fingerprint": FacesStore(folder.faces).fingerprint()})
     folder.remember(history=history)
     return history
-
-
-def evaluate(recipe: Recipe, *, verbose: bool = False) -> Metrics:
-    """Score the held-out split with the run's model, compute the figures and write the report."""
-    from dfray.evaluation.aggregate import video_scores
-    from dfray.evaluation.metrics import evaluate as compute
-    from dfray.evaluation.summary import write_summary
-
-    folder = RunFolder(recipe)
-    folder.require("model/bundle.json", "train")
-    store, section = FacesStore(folder.faces), recipe.evaluation
-    with session(recipe.cluster, verbose=verbose), stage("evaluate") as line:
-        line.update(detail=f"scoring the {section.split} split")
-        scores = score_split(recipe, folder.model)
-        _write_table(scores, folder.scores)
-        line.update(detail="metrics and report")
-        by_video = video_scores(scores, store.summaries([section.split]))
-        metrics = compute(by_video, scores, section, recipe.seed)
-        write_summary(folder.evaluation, metrics)
-        _write_report(recipe, metrics, by_video, scores)
-        line.finish(folder.report)
-    return metrics
-
-
-def score_split(recipe: Recipe, bundle_uri: str) -> pa.Table:
-    from dfray.evaluation.score import collect_scores, score_faces
-
-    section = recipe.evaluation
-    require_cpus({"scoring": section.num_workers})
-    folder = RunFolder(recipe)
-    return collect_scores(score_faces(folder.faces, bundle_uri, section.split, section))
-
-
-def evaluation_set(section: EvaluationSection, folder: RunFolder) -> str:
-    return f"{section.split}-{FacesStore(folder.faces).fingerprint(section.split)}"
 
 
 def tracking_run(recipe: Recipe, videos: pa.Table) -> Run:
@@ -145,41 +107,6 @@ class LogEpoch:
     def __call__(self, figures: dict[str, float]) -> None:
         kept = {name: value for name, value in figures.items() if name != "epoch"}
         self.tracked.log_metrics(kept, step=int(figures["epoch"]))
-
-
-def _write_report(recipe: Recipe, metrics: Metrics, by_video: pa.Table, scores: pa.Table) -> None:
-    from dfray.evaluation.mistakes import worst_mistakes
-    from dfray.evaluation.report import write_report
-
-    folder = RunFolder(recipe)
-    store, section = FacesStore(folder.faces), recipe.evaluation
-    state = folder.state()
-    write_report(
-        folder.report,
-        title=f"{recipe.name}: {recipe.description or recipe.model.backbone}",
-        recipe=recipe.model_dump(mode="json"),
-        metrics=metrics,
-        video_scores=by_video,
-        face_scores=scores,
-        summaries=store.summaries(),
-        outcomes=store.outcomes(),
-        worst=worst_mistakes(by_video, store, section.split, 8, threshold=section.threshold),
-        history=state.get("history", []),
-        provenance={
-            "recipe fingerprint": recipe.fingerprint(),
-            "faces fingerprint": store.fingerprint(),
-            "evaluation set": evaluation_set(section, folder),
-            "MLflow run": state.get("run_id", ""),
-        },
-    )
-
-
-def _write_table(table: pa.Table, uri: str) -> None:
-    import pyarrow.parquet as pq
-
-    buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd")
-    storage.write_bytes(buffer.getvalue(), uri)
 
 
 def tracking_uri(recipe: Recipe) -> str:

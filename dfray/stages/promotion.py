@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from dfray import storage
 from dfray.config import Recipe, RegistrySection
-from dfray.faces.shards import FacesStore
 from dfray.progress import stage
 from dfray.run_folder import RunFolder
 from dfray.session import session
 from dfray.stages.data import manifest_of
-from dfray.stages.learning import evaluation_set, score_split, tracking_run, tracking_uri
+from dfray.stages.evaluation import evaluation_set, figures_of, score_split, videos_of
+from dfray.stages.learning import tracking_run, tracking_uri
 
 if TYPE_CHECKING:
     from dfray.evaluation.metrics import Metrics
@@ -112,16 +112,14 @@ def _figures(recipe: Recipe, metrics: Metrics) -> Figures:
 
 def _figures_of_version(recipe: Recipe, version: str, verbose: bool) -> Figures:
     """Score a registered version on the run's held-out split, now."""
-    from dfray.evaluation.aggregate import video_scores
-    from dfray.evaluation.metrics import evaluate as compute
     from dfray.registry.package import downloaded_bundle
 
-    folder = RunFolder(recipe)
-    store, section = FacesStore(folder.faces), recipe.evaluation
-    shared = storage.join(folder.root, "versions", version)  # where every node can read it
-    with downloaded_bundle(recipe.registry.model_name, version, tracking_uri(recipe)) as bundle:
+    folder, split = RunFolder(recipe), recipe.evaluation.split
+    name = recipe.registry.model_name
+    shared = storage.join(folder.root, "versions", name, version)  # where every node can read it
+    with downloaded_bundle(name, version, tracking_uri(recipe)) as bundle:
         storage.put_folder(bundle, shared, last="bundle.json")
     with session(recipe.cluster, verbose=verbose):
-        scores = score_split(recipe, shared)
-    by_video = video_scores(scores, store.summaries([section.split]))
-    return _figures(recipe, compute(by_video, scores, section, recipe.seed))
+        scores = score_split(recipe, shared, split)
+    by_video = videos_of(recipe, scores, split)
+    return _figures(recipe, figures_of(recipe, scores, by_video, shared))

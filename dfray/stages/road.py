@@ -13,7 +13,8 @@ from dfray.progress import stage
 from dfray.run_folder import RunFolder
 from dfray.session import session
 from dfray.stages.data import manifest_of
-from dfray.stages.learning import evaluate, tracking_uri, train
+from dfray.stages.evaluation import evaluate
+from dfray.stages.learning import tracking_uri, train
 from dfray.stages.promotion import history as decisions
 from dfray.stages.promotion import promote, register, score
 

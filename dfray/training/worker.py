@@ -227,7 +227,7 @@ class Worker:
             preprocess=self.preprocess,
             recipe=self.recipe.model_dump(mode="json"),
             class_names=self.classes.class_names,
-            threshold=self.recipe.evaluation.threshold,
+            threshold=self.recipe.evaluation.fixed_threshold,
             faces=self.recipe.faces.model_dump(mode="json"),
         )
 

@@ -10,7 +10,7 @@ import pytest
 from dfray.batches.labels import LabelScheme
 from dfray.batches.sample import quotas, sample_faces
 from dfray.config import BatchesSection, FacesSection
-from dfray.errors import ManifestError
+from dfray.errors import ManifestError, UserError
 from tests.helpers.rows import fake_row, video_row, write_store
 
 BALANCED = BatchesSection(batch_size=4)
@@ -69,6 +69,15 @@ def test_a_dataset_of_one_class_is_taken_whole():
 def test_a_split_that_cannot_train_is_refused(store, split, told):
     with pytest.raises(ManifestError, match=f"Split {split} has {told}"):
         sample_faces(store.summaries(), split, BALANCED)
+
+
+def test_test_data_choose_no_checkpoint(store):
+    summaries = store.summaries()
+    test = pa.array(["test"] * summaries.num_rows)
+    place = summaries.schema.get_field_index("split")
+    all_test = summaries.set_column(place, summaries.schema.field(place), test)
+    with pytest.raises(UserError, match="A checkpoint would be chosen on test data"):
+        sample_faces(all_test, "test", BALANCED)
 
 
 TABLE_1 = {

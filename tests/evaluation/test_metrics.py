@@ -191,3 +191,37 @@ def test_metrics_survive_json(make_scored):
     text = found.model_dump_json()
     assert Metrics.model_validate_json(text) == found
     assert json.loads(text)["overall"]["video"]["auc"]["value"] == found.overall.video.auc.value
+
+
+def test_a_group_of_people_is_measured_on_its_own_videos_of_all_datasets(make_scored):
+    scored = make_scored(8, datasets=("one", "two"))
+    ids = scored.videos["video_id"].to_pylist()
+    groups = {video: f"g{int(video[-1]) % 2}" for video in ids if video[-1] != "7"}
+    metrics = evaluate(scored.videos, scored.faces, SECTION, 0, identity_groups=groups)
+    assert [group.identity_group for group in metrics.identity_groups] == ["g0", "g1"]
+    for found in metrics.identity_groups:
+        rows = [
+            row
+            for row in scored.videos.to_pylist()
+            if groups.get(row["video_id"]) == found.identity_group
+        ]
+        labels = [row["label"] for row in rows]
+        scores = [row["fake_probability"] for row in rows]
+        assert found.counts.videos == len(rows)
+        assert found.video.auc.value == pytest.approx(roc_auc_score(labels, scores))
+
+
+def test_without_groups_there_are_no_rows_of_groups(make_scored):
+    scored = make_scored(4)
+    assert evaluate(scored.videos, scored.faces, SECTION, 0).identity_groups == []
+
+
+def test_the_models_own_threshold_goes_before_the_recipes(make_scored):
+    scored = make_scored(20, skill=0.5)
+    own = evaluate(scored.videos, scored.faces, SECTION, 0, threshold=0.8)
+    fixed = evaluate(scored.videos, scored.faces, SECTION.model_copy(update={"threshold": 0.8}), 0)
+    assert own == fixed
+    assert own.threshold == 0.8
+    at_half = evaluate(scored.videos, scored.faces, SECTION, 0).overall.video
+    assert own.overall.video.balanced_accuracy != at_half.balanced_accuracy
+    assert own.overall.video.auc == at_half.auc

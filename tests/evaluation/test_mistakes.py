@@ -9,6 +9,7 @@ from PIL import Image
 
 from dfray.config import FacesSection
 from dfray.errors import EvaluationError
+from dfray.evaluation import mistakes
 from dfray.evaluation.aggregate import VIDEO_SCORES
 from dfray.evaluation.mistakes import FACES_SHOWN, SIDE_PX, worst_mistakes
 from tests.helpers.rows import fake_row, video_row, write_store
@@ -24,6 +25,10 @@ SCORES = {
     "toy/swap/002": 0.5,
     "toy/swap/003": 0.95,
 }
+
+
+def explained_of(worst, label):
+    return [mistake for mistake in worst if mistake.maps and mistake.label == label]
 
 
 def grey(level: int) -> np.ndarray:
@@ -114,3 +119,29 @@ def test_no_mistakes_give_an_empty_list(made):
         row for row in scores.to_pylist() if row["video_id"] in ("toy/camera/003", "toy/swap/003")
     ]
     assert worst_mistakes(VIDEO_SCORES.from_rows(right), store, "test", 5) == []
+
+
+def test_the_worst_of_each_kind_are_explained_toward_the_wrong_call(made):
+    asked = []
+
+    def explain(faces, *, toward_fake):
+        asked.append((len(faces), toward_fake))
+        return np.zeros(faces.shape[:3], np.float32)
+
+    worst = worst_mistakes(*made, "test", 10, explain=explain)
+    assert len(explained_of(worst, 0)) == len(explained_of(worst, 1)) + 1 == 3
+    assert asked == [(len(m.images), m.label == 0) for m in worst]
+    for mistake in worst:
+        assert len(mistake.maps) == len(mistake.images)
+        for face, shown in zip(mistake.images, mistake.maps, strict=True):
+            pair = [np.asarray(Image.open(io.BytesIO(data))).mean() for data in (face, shown)]
+            assert pair[0] == pytest.approx(pair[1], abs=2)
+
+
+def test_no_more_than_a_few_are_explained(made, monkeypatch):
+    monkeypatch.setattr(mistakes, "EXPLAINED", 1)
+    worst = worst_mistakes(
+        *made, "test", 10, explain=lambda faces, **_: np.ones(faces.shape[:3], np.float32)
+    )
+    assert [m.video_id for m in worst if m.maps] == ["toy/camera/000", "toy/swap/000"]
+    assert all(m.maps == () for m in worst_mistakes(*made, "test", 10))

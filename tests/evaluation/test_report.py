@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -11,7 +12,9 @@ from dfray.config import EvaluationSection
 from dfray.errors import StorageError
 from dfray.evaluation.metrics import evaluate
 from dfray.evaluation.mistakes import Mistake
+from dfray.evaluation.post_processing import STRENGTHS, UNITS
 from dfray.evaluation.report import headline_cards, write_report
+from dfray.evaluation.robustness import Loss
 
 EVIL = "</script><script>alert('x')</script>"
 JPEG = b"\xff\xd8\xff\xe0 not looked at"
@@ -254,3 +257,42 @@ def test_a_report_that_cannot_be_written_says_where(tmp_path, scored, render):
     (tmp_path / "report.html").mkdir()
     with pytest.raises(StorageError, match=r"report\.html"):
         render(scored)
+
+
+def test_losses_under_post_processing_are_a_table_and_a_plot(scored, render):
+    loss = Loss("blur", UNITS["blur"], 0.9, STRENGTHS["blur"], (0.9, 0.88, 0.8, 0.7, 0.55))
+    page = render(scored, losses=[loss])
+    assert "Gaussian blur, sigma in px\n0.900\n0.000\nat 0.5\n0.020\nat 1\n0.100\nat 2" in page.text
+    (figure,) = [f for f in page.figures if f["layout"]["xaxis"]["title"]["text"] == "strength"]
+    assert figure["data"][0]["y"] == [0.9, 0.9, 0.88, 0.8, 0.7, 0.55]
+    assert "Post-processing" not in render(scored).text
+
+
+def test_maps_stand_below_their_faces_and_are_explained(scored, render):
+    plain = mistake(scored, 0, score=0.9, label=0)
+    page = render(scored, worst=[replace(plain, maps=plain.images), plain])
+    alts = [image["alt"] for image in page.of("img")]
+    name = plain.video_id
+    faces = [f"face {n} of {name}" for n in (1, 2)]
+    assert alts == [*faces, *(f"evidence in {face}" for face in faces), *faces]
+    assert "A map tells what moved the score, not what is fake." in page.text
+    assert "A map tells" not in render(scored, worst=[plain]).text
+
+
+def test_groups_of_people_stand_below_the_datasets(scored, render):
+    groups = {v: "ab"[int(v[-1]) % 2] for v in scored.videos["video_id"].to_pylist()}
+    section = EvaluationSection(bootstrap=50)
+    metrics = evaluate(scored.videos, scored.faces, section, 0, identity_groups=groups)
+    text = render(scored, metrics=metrics).text
+    assert "By group of the person seen, over all datasets\na\n" in text
+    assert "By group" not in render(scored).text
+
+
+def test_the_video_rule_is_named(scored, render):
+    section = EvaluationSection(bootstrap=50, video_rule="max_of_persons")
+    metrics = evaluate(scored.videos, scored.faces, section, 0)
+    assert (
+        "the highest mean fake probability of a person in it"
+        in render(scored, metrics=metrics).text
+    )
+    assert "the mean fake probability over its faces" in render(scored).text

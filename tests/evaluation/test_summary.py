@@ -1,5 +1,11 @@
+import json
+
+import pytest
+
 from dfray.config import EvaluationSection
 from dfray.evaluation.metrics import Metrics, evaluate
+from dfray.evaluation.post_processing import STRENGTHS, UNITS
+from dfray.evaluation.robustness import Loss
 from dfray.evaluation.summary import to_markdown, write_summary
 
 
@@ -23,3 +29,27 @@ def test_a_figure_that_is_not_defined_is_a_dash(make_scored):
     scored = make_scored(3, methods={"real": ["source"]})
     metrics = evaluate(scored.videos, scored.faces, EvaluationSection(bootstrap=20), 0)
     assert "| overall | 3 | 0 | – | – | – | – | 3/3 |" in to_markdown(metrics)
+
+
+def test_losses_under_post_processing_stand_with_their_strengths(make_scored, tmp_path):
+    scored = make_scored(5)
+    metrics = evaluate(scored.videos, scored.faces, EvaluationSection(bootstrap=20), 0)
+    loss = Loss("blur", UNITS["blur"], 0.9, STRENGTHS["blur"], (0.9, 0.88, 0.8, 0.7, 0.55))
+    write_summary(str(tmp_path), metrics, [loss])
+    text = (tmp_path / "metrics.md").read_text()
+    assert (
+        "| Gaussian blur, sigma in px | 0.900 | 0.000 (0.5) | 0.020 (1) | 0.100 (2) "
+        "| 0.200 (3) | 0.350 (5) |" in text
+    )
+    (row,) = json.loads((tmp_path / "robustness.json").read_text())
+    assert row["drops"] == pytest.approx([0, 0.02, 0.1, 0.2, 0.35])
+
+
+def test_groups_of_people_have_rows_of_their_own(make_scored):
+    scored = make_scored(6)
+    groups = {v: "ab"[int(v[-1]) % 2] for v in scored.videos["video_id"].to_pylist()}
+    metrics = evaluate(
+        scored.videos, scored.faces, EvaluationSection(bootstrap=20), 0, identity_groups=groups
+    )
+    rows = [line.split(" | ")[0] for line in to_markdown(metrics).splitlines()[6:8]]
+    assert rows == ["| a", "| b"]

@@ -9,7 +9,13 @@ import torch
 from dfray.config import CorpusSection, ModelSection, Recipe
 from dfray.errors import ModelFileError
 from dfray.models.backbone import build_detector
-from dfray.models.bundle import Bundle, fake_probability
+from dfray.models.bundle import (
+    Bundle,
+    Decision,
+    fake_probability,
+    read_decision,
+    with_decision,
+)
 from dfray.models.preprocess import Preprocess
 
 FACES = np.random.default_rng(0).integers(0, 256, (5, 48, 48, 3), dtype=np.uint8)
@@ -173,3 +179,37 @@ def test_a_save_cut_short_leaves_nothing_that_loads(saved, monkeypatch):
         bundle_of().save(saved)
     with pytest.raises(ModelFileError, match=r"no bundle\.json"):
         Bundle.load(saved)
+
+
+def test_a_temperature_divides_the_log_odds_and_keeps_the_order():
+    logits = torch.randn(64, 4, generator=torch.Generator().manual_seed(0))
+    plain, warm = fake_probability(logits), fake_probability(logits, 3.0)
+    torch.testing.assert_close(warm.logit(), plain.logit() / 3, rtol=1e-4, atol=1e-4)
+    assert torch.equal(plain.argsort(), warm.argsort())
+
+
+def test_of_two_classes_a_temperature_is_the_softmax_of_the_divided_logits():
+    logits = torch.randn(64, 2) * 5
+    torch.testing.assert_close(fake_probability(logits, 2.5), (logits / 2.5).softmax(1)[:, 1])
+
+
+def test_a_decision_is_kept_beside_the_weights_and_applied_to_scores(saved):
+    decision = Decision(threshold=0.62, temperature=2.5, fitted_on="val-1234")
+    before, _ = Bundle.load(saved).predict(FACES)
+    (saved / "bundle.json").write_bytes(with_decision(saved, decision))
+    loaded = Bundle.load(saved)
+    assert read_decision(saved) == decision
+    assert (loaded.threshold, loaded.temperature) == (0.62, 2.5)
+    after, _ = loaded.predict(FACES)
+    odds = np.log(before.astype(float)) - np.log1p(-before.astype(float))
+    np.testing.assert_allclose(after, 1 / (1 + np.exp(-odds / 2.5)), rtol=1e-4)
+    loaded.save(saved)
+    assert read_decision(saved) == decision
+
+
+def test_a_bundle_from_before_calibration_still_loads(saved):
+    description = json.loads((saved / "bundle.json").read_text())
+    del description["temperature"], description["fitted_on"]
+    (saved / "bundle.json").write_text(json.dumps(description))
+    assert read_decision(saved) == Decision(0.5, 1.0, None)
+    assert Bundle.load(saved).temperature == 1.0

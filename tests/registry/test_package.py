@@ -248,3 +248,24 @@ model.unwrap_python_model().close()
     assert row["outcome"] == "ok"
     assert row["fake_probability"] == pytest.approx(here["fake_probability"], abs=1e-6)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("rule", ["mean", "max_of_persons"])
+def test_a_video_is_scored_by_the_rule_its_threshold_was_chosen_under(tmp_path: Path, rule: str):
+    """Two people, of whom the second is called fake: the mean hides it, the highest person does not."""
+    recipe = RECIPE.model_copy(
+        update={"evaluation": RECIPE.evaluation.model_copy(update={"video_rule": rule})}
+    )
+    bundle = save_bundle(tmp_path / "bundle", recipe)
+    detector = tmp_path / "detector"
+    detector.mkdir()
+    shutil.copyfile(detector_model_path("full"), detector / FILE_NAMES["full"])
+    scorer = PictureScorer(str(bundle), str(detector))
+    scores = np.array([0.1, 0.9] * 4, np.float32)
+    looks = np.tile(np.eye(2, dtype=np.float32), (4, 1))
+    places = [(float(t), (300.0 * who, 0.0, 80.0, 80.0)) for t in range(4) for who in (0, 1)]
+    expected = {"mean": 0.5, "max_of_persons": 0.9}[rule]
+    assert scorer._of_video(scores, looks, places) == pytest.approx(expected)
+    row = scorer.predict(portrait()).iloc[0]
+    assert (row.outcome, row.n_faces) == ("ok", 1)
+    scorer.close()

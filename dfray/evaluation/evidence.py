@@ -1,0 +1,93 @@
+"""Where in a face the evidence for a call lies: HiResCAM (arXiv 2011.08891) on a late feature map.
+
+The gradient of the called class's log-odds is multiplied with the features, element by element, and summed
+over channels. On the last map of a convolutional net with one linear head that is exactly each place's
+part of the logit; on the tokens that enter a transformer's last block it is so to first order, and holds
+for heads on the class token too. A map says what moved this score, not what is fake in the picture.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from dfray.errors import EvaluationError
+from dfray.models.bundle import Bundle, fake_log_odds
+
+ALPHA = 0.6
+"""How much of a colour covers the face where the evidence is strongest."""
+_STOPS = np.array([[40, 10, 90], [190, 40, 110], [250, 130, 40], [255, 240, 120]], np.float32)
+
+
+def evidence_maps(bundle: Bundle, faces: np.ndarray, *, toward_fake: bool) -> np.ndarray:
+    """How much each place of a face speaks for it being called fake (or real).
+
+    Args:
+        faces: uint8 (N, H, H, 3), RGB.
+
+    Returns:
+        float32 (N, H, H), 0..1, the highest place of each face 1; all 0 where nothing speaks for it.
+
+    Raises:
+        EvaluationError: the backbone's late features are no map of the picture.
+    """
+    backbone: Any = bundle.detector.backbone
+    seen: list[Tensor] = []
+    layer = _late_layer(backbone)
+    handle = layer.register_forward_hook(lambda *call: seen.append(call[-1]))
+    images = bundle.preprocess(torch.as_tensor(faces).to(bundle.preprocess.mean.device))
+    try:
+        with torch.enable_grad():
+            logits, _ = bundle.detector.eval()(images.requires_grad_())
+    finally:
+        handle.remove()
+    odds = fake_log_odds(logits).sum() * (1 if toward_fake else -1)
+    (gradient,) = torch.autograd.grad(odds, seen[-1])
+    parts = _as_map(gradient * seen[-1].detach(), backbone).relu()
+    whole = F.interpolate(parts, size=faces.shape[1:3], mode="bilinear")[:, 0]
+    highest = whole.amax(dim=(1, 2), keepdim=True)
+    return (whole / highest.clamp(min=torch.finfo(whole.dtype).tiny)).cpu().numpy()
+
+
+def overlay(face: np.ndarray, evidence: np.ndarray) -> np.ndarray:
+    """A grey face, uint8 (S, S, 3), under a map, float (S, S) in 0..1: dark to light is weak to strong."""
+    place = np.clip(evidence, 0, 1) * (len(_STOPS) - 1)
+    lower = np.minimum(place.astype(int), len(_STOPS) - 2)
+    share = (place - lower)[..., None]
+    colour = _STOPS[lower] * (1 - share) + _STOPS[lower + 1] * share
+    grey = face.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
+    cover = ALPHA * np.clip(evidence, 0, 1)[..., None] ** 0.7
+    return (grey[..., None] * (1 - cover) + colour * cover).astype(np.uint8)
+
+
+def _late_layer(backbone: Any) -> torch.nn.Module:
+    """The last feature map, or of a transformer the tokens that enter the last block.
+
+    What leaves the last block reaches a class-token head through the class token alone.
+    """
+    names = [stage["module"] for stage in getattr(backbone, "feature_info", [])]
+    if not names:
+        raise EvaluationError(
+            f"{type(backbone).__name__} does not tell its feature maps (timm's feature_info)."
+        )
+    has_tokens = hasattr(backbone, "num_prefix_tokens") and len(names) > 1
+    return backbone.get_submodule(names[-2 if has_tokens else -1])
+
+
+def _as_map(parts: Tensor, backbone: Any) -> Tensor:
+    """(B, T, C) tokens, or (B, C, h, w) or (B, h, w, C) maps -> (B, 1, h, w), summed over channels."""
+    if parts.ndim == 3:
+        tokens = parts[:, getattr(backbone, "num_prefix_tokens", 0) :].sum(dim=2)
+        side = round(tokens.shape[1] ** 0.5)
+        if side * side == tokens.shape[1]:
+            return tokens.reshape(len(tokens), 1, side, side)
+    elif parts.ndim == 4:
+        channels_last = getattr(backbone, "output_fmt", "NCHW") == "NHWC"
+        return parts.sum(dim=3)[:, None] if channels_last else parts.sum(dim=1, keepdim=True)
+    raise EvaluationError(
+        f"The late features of {type(backbone).__name__}, {tuple(parts.shape)}, are no map."
+    )

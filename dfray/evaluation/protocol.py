@@ -1,0 +1,274 @@
+"""A protocol: which datasets are measured in which scenario, and what its table's columns average.
+
+Protocols are data (jobs/protocols). A dataset that was not measured leaves its column empty, and an average
+over fewer parts than the protocol names is marked: no mean hides what is missing from it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import sysconfig
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from dfray import storage
+from dfray.errors import UserError
+from dfray.evaluation.aggregate import VIDEO_SCORES, is_scored
+from dfray.tables import FAKE, REAL
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Column(_Part):
+    """One figure of the table, over the videos of a dataset or as the mean over its methods."""
+
+    name: str
+    dataset: str = Field(description="as in the manifest")
+    over: Literal["videos", "methods"] = Field(
+        "videos", description="methods: the mean over fake methods, each against all real videos"
+    )
+    category: Literal["FS", "RE"] | None = Field(None, description="of these methods only")
+    n_methods: int | None = Field(None, description="methods that a complete figure has")
+    n_real: int | None = Field(None, description="real videos that a complete figure has")
+    by_method: bool = Field(False, description="also shown method by method")
+
+
+class Scenario(_Part):
+    name: str
+    columns: list[Column]
+    average: str | None = Field(
+        None, description="name of the mean over the columns, if there is one"
+    )
+    collections: bool = Field(False, description="show the statistics of its datasets")
+
+
+class PublishedRow(_Part):
+    """What a paper prints, in percent, in the order of `Protocol.headings`."""
+
+    name: str
+    auc: list[float]
+    balanced_accuracy: list[float]
+
+
+class Published(_Part):
+    source: str
+    notes: list[str] = []
+    rows: list[PublishedRow]
+
+
+class Protocol(_Part):
+    name: str
+    title: str
+    source: str
+    scenarios: list[Scenario]
+    published: Published | None = None
+
+    @property
+    def headings(self) -> list[tuple[str, str]]:
+        """(scenario, column) of every figure, averages included, in the order of the table."""
+        return [
+            (scenario.name, name)
+            for scenario in self.scenarios
+            for name in [c.name for c in scenario.columns]
+            + ([scenario.average] if scenario.average else [])
+        ]
+
+    @model_validator(mode="after")
+    def _published_rows_fit(self) -> Protocol:
+        for row in self.published.rows if self.published else ():
+            for figures in (row.auc, row.balanced_accuracy):
+                if len(figures) != len(self.headings):
+                    raise ValueError(
+                        f"published row {row.name!r} has {len(figures)} figures for "
+                        f"{len(self.headings)} columns"
+                    )
+        return self
+
+
+@dataclass(frozen=True)
+class Figure:
+    """AUC and balanced accuracy (0..1) of one column; None where they are not defined.
+
+    Attributes:
+        n_real, n_fake: scored videos.
+        n_unscored: videos without a score, such as those without a face.
+        note: what the figure lacks, or why there is none; None: it is complete.
+    """
+
+    auc: float | None
+    balanced_accuracy: float | None
+    n_real: int = 0
+    n_fake: int = 0
+    n_unscored: int = 0
+    note: str | None = None
+
+
+def load_protocol(name_or_path: str) -> Protocol:
+    """A protocol from a YAML file, or one that comes with dfray by its name.
+
+    Raises:
+        UserError: there is none, or it is not valid.
+    """
+    path = _find(name_or_path)
+    try:
+        return Protocol.model_validate(yaml.safe_load(storage.read_bytes(path)))
+    except yaml.YAMLError as error:
+        raise UserError(f"{path} is not valid YAML: {error}.") from error
+    except ValidationError as error:
+        told = "; ".join(
+            f"{'.'.join(map(str, e['loc'])) or 'protocol'}: {e['msg']}" for e in error.errors()
+        )
+        raise UserError(
+            f"{path} is no protocol: {told}.", "See jobs/protocols/paper.yaml."
+        ) from None
+
+
+def named_protocols() -> list[str]:
+    return sorted(path.stem for path in _folder().glob("*.yaml"))
+
+
+def apply_protocol(protocol: Protocol, videos: pa.Table, threshold: float) -> list[Figure]:
+    """The figures of one model, in the order of `protocol.headings`.
+
+    Args:
+        videos: VIDEO_SCORES of the evaluated split, of all datasets there are.
+        threshold: the model's own; a video is called fake at or above it.
+    """
+    scored = _Videos(videos, threshold)
+    figures = []
+    for scenario in protocol.scenarios:
+        columns = [_column(column, scored) for column in scenario.columns]
+        figures += columns
+        if scenario.average:
+            figures.append(_mean(columns, len(columns), "columns"))
+    return figures
+
+
+def method_figures(
+    protocol: Protocol, videos: pa.Table, threshold: float
+) -> list[tuple[str, str, Figure]]:
+    """(column, method, figure) of every method of the columns that are also shown by method."""
+    scored = _Videos(videos, threshold)
+    return [
+        (column.name, method, scored.figure(column.dataset, method))
+        for scenario in protocol.scenarios
+        for column in scenario.columns
+        if column.by_method
+        for method in scored.methods(column.dataset)
+    ]
+
+
+class _Videos:
+    """VIDEO_SCORES as arrays."""
+
+    def __init__(self, videos: pa.Table, threshold: float) -> None:
+        table = VIDEO_SCORES.conform(videos, "video scores")
+        self.threshold = threshold
+        self.scored = is_scored(table)
+        self.score = table.column("fake_probability").to_numpy()
+        self.label = table.column("label").to_numpy()
+        self.dataset, self.method, self.category = (
+            np.asarray(table.column(name).to_pylist(), str)
+            for name in ("dataset", "method", "category")
+        )
+
+    def methods(self, dataset: str, category: str | None = None) -> list[str]:
+        """The fake methods of a dataset, of one category or of all."""
+        kept = (self.dataset == dataset) & (self.label == FAKE)
+        if category:
+            kept &= self.category == category
+        return np.unique(self.method[kept]).tolist()
+
+    def n_real(self, dataset: str) -> int:
+        return int(np.sum((self.dataset == dataset) & (self.label == REAL)))
+
+    def n_unscored(self, dataset: str, methods: list[str]) -> int:
+        """Videos without a score among the real ones of a dataset and the fakes of `methods`."""
+        kept = (self.dataset == dataset) & ((self.label == REAL) | np.isin(self.method, methods))
+        return int(np.sum(kept & ~self.scored))
+
+    def figure(self, dataset: str, method: str | None = None) -> Figure:
+        """Over all videos of a dataset, or of its real ones and the fakes of one method."""
+        from sklearn.metrics import roc_auc_score
+
+        here = self.dataset == dataset
+        if not here.any():
+            return Figure(None, None, note=f"no video of {dataset}")
+        if method is not None:
+            here &= (self.label == REAL) | (self.method == method)
+        label, score = self.label[here & self.scored], self.score[here & self.scored]
+        fake = label == FAKE
+        counts = (int(np.sum(~fake)), int(np.sum(fake)), int(np.sum(here & ~self.scored)))
+        if not (counts[0] and counts[1]):
+            kind = "fake" if counts[0] else "real"
+            return Figure(None, None, *counts, note=f"{dataset} has no scored {kind} video")
+        called = score >= self.threshold
+        accuracy = (called[fake].mean() + (~called[~fake]).mean()) / 2
+        return Figure(float(roc_auc_score(label, score)), float(accuracy), *counts)
+
+
+def _column(column: Column, videos: _Videos) -> Figure:
+    if column.over == "videos":
+        figure = videos.figure(column.dataset)
+    else:
+        methods = videos.methods(column.dataset, column.category)
+        if not methods:
+            kind = f"{column.category} " if column.category else ""
+            return Figure(None, None, note=f"no {kind}fake of {column.dataset}")
+        parts = [videos.figure(column.dataset, method) for method in methods]
+        n_unscored = videos.n_unscored(column.dataset, methods)
+        mean = _mean(parts, column.n_methods or len(parts), "methods")
+        # A dataset's real videos stand beside each of its methods, and are counted once.
+        figure = replace(mean, n_real=max(part.n_real for part in parts), n_unscored=n_unscored)
+    n_real = videos.n_real(column.dataset)
+    if figure.auc is not None and column.n_real not in (None, n_real):
+        lacking = f"{n_real} of {column.n_real} real videos"
+        figure = replace(figure, note="; ".join(filter(None, (figure.note, lacking))))
+    return figure
+
+
+def _mean(parts: list[Figure], expected: int, of: str) -> Figure:
+    """The mean over those that are defined; marked if they are not as many as expected, or marked."""
+    known = [(p, p.auc, p.balanced_accuracy) for p in parts if p.auc is not None]
+    if not known:
+        return Figure(None, None, note=f"none of {expected} {of}")
+    lacking = [] if len(known) == expected else [f"{len(known)} of {expected} {of}"]
+    if any(part.note for part, *_ in known):
+        lacking.append("over incomplete figures")
+    return Figure(
+        auc=float(np.mean([auc for _, auc, _ in known])),
+        balanced_accuracy=float(np.mean([accuracy for *_, accuracy in known])),
+        n_real=sum(part.n_real for part, *_ in known),
+        n_fake=sum(part.n_fake for part, *_ in known),
+        n_unscored=sum(part.n_unscored for part, *_ in known),
+        note="; ".join(lacking) or None,
+    )
+
+
+def _folder() -> Path:
+    """Where the protocols lie that come with dfray: in a checkout, or where its wheel puts them."""
+    checkout = Path(__file__).parent.parent.parent / "jobs" / "protocols"
+    installed = Path(sysconfig.get_path("data"), "share/dfray/protocols")
+    return checkout if checkout.is_dir() else installed
+
+
+def _find(name_or_path: str) -> str:
+    if storage.is_remote(name_or_path) or Path(name_or_path).is_file():
+        return name_or_path
+    inside = _folder() / f"{name_or_path}.yaml"
+    if inside.is_file():
+        return str(inside)
+    near = difflib.get_close_matches(name_or_path, named_protocols(), n=1)
+    hint = f"Did you mean {near[0]}? " if near else ""
+    raise UserError(
+        f"No protocol is called {name_or_path!r}, and no such file is there.",
+        f"{hint}There are: {', '.join(named_protocols())}.",
+    )

@@ -1,0 +1,129 @@
+"""Who is who in a video: faces linked over its sampled frames, so that each person has a score.
+
+Frames are a second or so apart, people move and leave, and two may cross. So a face goes to the person whose
+last box it overlaps and whose faces it resembles, all faces of a frame at once (the assignment of highest
+affinity), and a person who is not seen for a while is remembered. Two faces of one frame are two people.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from dfray.errors import EvaluationError
+from dfray.evaluation.aggregate import check_scores
+
+MIN_OVERLAP = 0.1
+"""Intersection over union with the last box from which a face may be the same person's by place alone."""
+MIN_LIKENESS = 0.8
+"""Cosine of the embeddings from which it may be by looks alone, if it is near and about as large."""
+MAX_STEPS = 3.0
+"""How far apart, in box sides, faces may lie that are linked by looks."""
+MAX_SCALE = 2.0
+MAX_GAP_S = 5.0
+"""A person unseen for longer is a new one."""
+
+_KEYS = ("video_id", "frame_index", "face_index")
+
+
+def track_persons(scores: pa.Table, boxes: pa.Table) -> np.ndarray:
+    """Who is seen in each face of SCORES, in the order of video, frame and face.
+
+    Args:
+        scores: SCORES of a split; their embeddings tell how alike faces are.
+        boxes: from `read_boxes` on the same faces.
+
+    Returns:
+        int32 (N,): 0, 1, ... within each video, in the order of appearance.
+
+    Raises:
+        EvaluationError: the two are not of the same faces.
+    """
+    scores = check_scores(scores)
+    if not scores.select(_KEYS).equals(boxes.select(_KEYS).cast(scores.select(_KEYS).schema)):
+        raise EvaluationError(
+            "Scores and boxes are not of the same faces.",
+            "Score the split's faces again, all of them.",
+        )
+    videos = np.asarray(scores["video_id"].to_pylist(), str)
+    places = boxes["box"].combine_chunks().flatten().to_numpy(zero_copy_only=False).reshape(-1, 4)
+    looks = scores["embedding"].combine_chunks()
+    times = boxes["time_s"].to_numpy()
+    starts = np.flatnonzero(np.append(videos[:1] != "", videos[1:] != videos[:-1]))
+    persons = np.zeros(len(videos), np.int32)
+    for start, end in zip(starts, [*starts[1:], len(videos)], strict=True):
+        of_video = looks.slice(start, end - start)
+        values = of_video.flatten().to_numpy(zero_copy_only=False)
+        persons[start:end] = track_faces(
+            times[start:end], places[start:end], values.reshape(end - start, -1)
+        )
+    return persons
+
+
+def track_faces(times: np.ndarray, boxes: np.ndarray, embeddings: np.ndarray) -> np.ndarray:
+    """Who is seen in each face of one video.
+
+    Args:
+        times: float (N,), seconds, ascending; faces of one frame have the same.
+        boxes: float (N, 4), x, y, w, h in px.
+        embeddings: float (N, D).
+
+    Returns:
+        int32 (N,): 0, 1, ... in the order of appearance.
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    directions = embeddings / np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), 1e-12)
+    persons = np.full(len(times), -1, np.int32)
+    known: list[_Person] = []
+    for time in np.unique(times):
+        faces = np.flatnonzero(times == time)
+        near = [p for p in range(len(known)) if time - known[p].seen_s <= MAX_GAP_S]
+        affinity = np.array(
+            [[known[p].affinity(boxes[f], directions[f]) for p in near] for f in faces]
+        ).reshape(len(faces), len(near))
+        for row, column in zip(*linear_sum_assignment(affinity, maximize=True), strict=True):
+            if affinity[row, column] > 0:
+                persons[faces[row]] = near[column]
+        for face in faces:
+            if persons[face] < 0:
+                persons[face] = len(known)
+                known.append(_Person(boxes[face], time, np.zeros_like(directions[face])))
+            known[persons[face]].meet(boxes[face], time, directions[face])
+    return persons
+
+
+@dataclass
+class _Person:
+    """Where and when a person was seen last, and the sum of the directions of their embeddings."""
+
+    box: np.ndarray
+    seen_s: float
+    looks: np.ndarray
+
+    def meet(self, box: np.ndarray, time_s: float, direction: np.ndarray) -> None:
+        self.box, self.seen_s, self.looks = box, time_s, self.looks + direction
+
+    def affinity(self, box: np.ndarray, direction: np.ndarray) -> float:
+        """Overlap plus likeness, in 0..2; 0: this is somebody else."""
+        overlap = _overlap(self.box, box)
+        likeness = float(self.looks @ direction / max(np.linalg.norm(self.looks), 1e-12))
+        by_looks = likeness >= MIN_LIKENESS and _is_near(self.box, box)
+        return overlap + max(0.0, likeness) if overlap >= MIN_OVERLAP or by_looks else 0.0
+
+
+def _overlap(one: np.ndarray, other: np.ndarray) -> float:
+    """Intersection over union of two boxes x, y, w, h."""
+    corner = np.minimum(one[:2] + one[2:], other[:2] + other[2:])
+    width, height = np.maximum(corner - np.maximum(one[:2], other[:2]), 0)
+    common = width * height
+    return float(common / max(one[2] * one[3] + other[2] * other[3] - common, 1e-12))
+
+
+def _is_near(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether two boxes are about as large, and within a few sides of each other."""
+    sides = max(one[2:]), max(other[2:])
+    apart = np.linalg.norm((one[:2] + one[2:] / 2) - (other[:2] + other[2:] / 2))
+    return bool(max(sides) <= MAX_SCALE * min(sides) and apart <= MAX_STEPS * max(sides))

@@ -1,0 +1,125 @@
+"""A protocol's table for the run's model and any registered ones, on the run's faces."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from dfray import storage
+from dfray.config import FacesSection, Recipe
+from dfray.errors import UserError
+from dfray.faces.shards import FacesStore
+from dfray.progress import stage
+from dfray.run_folder import RunFolder
+from dfray.session import session
+from dfray.stages.evaluation import decide, decision_of, score_split, videos_of
+from dfray.stages.learning import tracking_uri
+
+if TYPE_CHECKING:
+    from dfray.evaluation.collection import Collection
+    from dfray.evaluation.comparison import Measured
+    from dfray.evaluation.protocol import Protocol
+
+_CUT = ("detector", "detector_model", "margin_ratio")
+"""Settings of faces that a model must have been trained with to be compared on them."""
+
+
+def compare(
+    recipe: Recipe, protocol: str = "paper", models: Sequence[str] = (), *, verbose: bool = False
+) -> str:
+    """Measure models by a protocol and write its table as page, Markdown and CSV.
+
+    Args:
+        protocol: the name of one that comes with dfray, or a YAML file.
+        models: models:/NAME@ALIAS or models:/NAME/VERSION, beside the run's own model if it has one.
+
+    Returns:
+        The URI of the page.
+
+    Raises:
+        UserError: no such protocol or model, no model at all, or one trained on faces cut otherwise.
+    """
+    from dfray.evaluation.comparison import write_comparison
+    from dfray.evaluation.protocol import load_protocol
+
+    folder, chosen = RunFolder(recipe), load_protocol(protocol)
+    if not models:
+        folder.require("model/bundle.json", "train")
+    uris = _model_uris(recipe, models)
+    with session(recipe.cluster, verbose=verbose), stage("compare", len(uris)) as line:
+        measured = []
+        for done, (name, uri) in enumerate(uris.items()):
+            line.update(done=done, detail=name)
+            measured.append(_measure(recipe, chosen, name, uri))
+        page = write_comparison(folder.evaluation, chosen, measured, _collections(recipe, chosen))
+        line.finish(page)
+    return page
+
+
+def _model_uris(recipe: Recipe, models: Sequence[str]) -> dict[str, str]:
+    """Name in the table -> where every node can read the bundle; the run's own model first."""
+    from dfray.registry.package import downloaded_bundle
+    from dfray.registry.versions import find_version
+
+    folder, uris = RunFolder(recipe), {}
+    if storage.exists(storage.join(folder.model, "bundle.json")):
+        uris[recipe.name] = folder.model
+    for model in dict.fromkeys(models):
+        versions, version = find_version(model, tracking_uri(recipe))
+        shared = storage.join(folder.root, "versions", versions.name, version)
+        with downloaded_bundle(versions.name, version, tracking_uri(recipe)) as bundle:
+            storage.put_folder(bundle, shared, last="bundle.json")
+        uris[f"{versions.name} version {version}"] = shared
+    return uris
+
+
+def _measure(recipe: Recipe, protocol: Protocol, name: str, bundle_uri: str) -> Measured:
+    from dfray.evaluation.comparison import Measured
+    from dfray.evaluation.protocol import apply_protocol, method_figures
+
+    _require_same_faces(recipe.faces, name, bundle_uri)
+    own = bundle_uri == RunFolder(recipe).model
+    threshold = (decide(recipe, bundle_uri) if own else decision_of(bundle_uri)).threshold
+    split = recipe.evaluation.split
+    videos = videos_of(recipe, score_split(recipe, bundle_uri, split), split)
+    return Measured(
+        name,
+        threshold,
+        apply_protocol(protocol, videos, threshold),
+        method_figures(protocol, videos, threshold),
+    )
+
+
+def _require_same_faces(settings: FacesSection, name: str, bundle_uri: str) -> None:
+    """Refuse a model that was trained on faces found or cut otherwise than these.
+
+    Raises:
+        UserError: with both values of each setting that differs.
+    """
+    from dfray.models.bundle import read_faces
+
+    with storage.local_folder(bundle_uri) as folder:
+        theirs = read_faces(folder)
+    here = settings.model_dump(mode="json")
+    told = [
+        f"faces.{key} {theirs[key]!r} (here {here[key]!r})"
+        for key in _CUT
+        if key in theirs and theirs[key] != here[key]
+    ]
+    if told:
+        raise UserError(
+            f"{name} was trained on other faces than these: {', '.join(told)}.",
+            "Compare it in a run whose faces are cut as its own.",
+        )
+
+
+def _collections(recipe: Recipe, protocol: Protocol) -> list[Collection]:
+    from dfray.evaluation.boxes import read_boxes
+    from dfray.evaluation.collection import describe_collections
+
+    store, split = FacesStore(RunFolder(recipe).faces), recipe.evaluation.split
+    names = [c.dataset for s in protocol.scenarios if s.collections for c in s.columns]
+    summaries = store.summaries([split])
+    if not set(names) & set(summaries["dataset"].to_pylist()):
+        return []
+    return describe_collections(names, summaries, store.outcomes(), read_boxes(store, split))

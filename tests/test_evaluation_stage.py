@@ -1,0 +1,169 @@
+"""The evaluation of a run: a decision fitted on validation and kept, and tables beside registered models."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from dfray import stages, storage
+from dfray.config import Recipe
+from dfray.errors import UserError
+from dfray.evaluation.metrics import Metrics
+from dfray.models.backbone import build_detector
+from dfray.models.bundle import Bundle, Decision, read_decision
+from dfray.models.preprocess import Preprocess
+from dfray.run_folder import RunFolder
+from dfray.stages.evaluation import decide, score_split, videos_of
+from tests.helpers.rows import fake_row, video_row, write_store
+from tests.helpers.toy import toy_recipe
+
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated"),
+]
+
+WISHES = (
+    "evaluation.threshold={fpr: 0.2}",
+    "evaluation.calibrate=true",
+    "evaluation.video_rule=max_of_persons",
+    "evaluation.post_processing=[noise]",
+    "evaluation.bootstrap=20",
+    "model.backbone=test_resnet",
+)
+PROTOCOL = {
+    "name": "toys",
+    "title": "Toys",
+    "source": "here",
+    "scenarios": [
+        {
+            "name": "all",
+            "average": "Avg",
+            "collections": True,
+            "columns": [{"name": "Toy", "dataset": "toy"}, {"name": "Gone", "dataset": "gone"}],
+        }
+    ],
+}
+
+
+def save_model(recipe: Recipe, folder: Path, seed: int) -> None:
+    torch.manual_seed(seed)
+    Bundle(
+        detector=build_detector(recipe.model, 2),
+        preprocess=Preprocess(recipe.model),
+        recipe=recipe.model_dump(mode="json"),
+        class_names=("real", "fake"),
+        threshold=recipe.evaluation.fixed_threshold,
+        faces=recipe.faces.model_dump(mode="json"),
+    ).save(folder)
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory, ray_session) -> Recipe:
+    """A run with faces of every split and a model that was never trained."""
+    recipe = toy_recipe(tmp_path_factory.mktemp("runs"), "toy", *WISHES)
+    folder, rng = RunFolder(recipe), np.random.default_rng(0)
+    folder.claim()
+    rows = []
+    for number in range(48):
+        make = fake_row if number % 2 else video_row
+        video = make(f"{number:03d}", split=("train", "val", "test")[number % 3])
+        level = rng.normal(140 if number % 2 else 110, 25)
+        crops = rng.normal(level, 30, (4, 32, 32, 3)).clip(0, 255).astype(np.uint8)
+        rows.append((video, list(crops)))
+    write_store(folder.faces, rows, recipe.faces)
+    save_model(recipe, Path(folder.model), seed=0)
+    return recipe
+
+
+@pytest.fixture(scope="module")
+def metrics(recipe) -> Metrics:
+    return stages.evaluate(recipe)
+
+
+def test_the_decision_is_fitted_on_validation_and_kept_with_the_model(recipe, metrics):
+    folder = RunFolder(recipe)
+    decision = read_decision(folder.model)
+    assert decision.fitted_on.startswith("val-")
+    assert decision.temperature != 1.0
+    assert metrics.threshold == decision.threshold
+    videos = videos_of(recipe, score_split(recipe, folder.model, "val"), "val").to_pylist()
+    real = [row["fake_probability"] for row in videos if row["label"] == 0]
+    assert np.mean(np.array(real) >= decision.threshold) <= 0.2
+    assert sum(score < decision.threshold for score in real) < len(real)
+
+
+def test_a_decision_that_stands_is_not_fitted_again(recipe, metrics):
+    before = storage.read_bytes(f"{RunFolder(recipe).model}/bundle.json")
+    assert decide(recipe, RunFolder(recipe).model) == read_decision(RunFolder(recipe).model)
+    assert storage.read_bytes(f"{RunFolder(recipe).model}/bundle.json") == before
+
+
+def test_a_fixed_decision_leaves_the_model_alone(recipe, metrics, tmp_path):
+    plain = toy_recipe(tmp_path, "plain", "model.backbone=test_resnet", "evaluation.threshold=0.3")
+    save_model(plain, tmp_path / "model", seed=0)
+    assert decide(plain, str(tmp_path / "model")) == Decision(0.3, 1.0, None)
+
+
+def test_the_report_has_the_losses_and_the_maps(recipe, metrics):
+    html = storage.read_bytes(RunFolder(recipe).report).decode()
+    assert "AUC under post-processing" in html
+    assert 'alt="evidence in face 1 of toy/' in html
+    assert "robustness.json" in {
+        uri.rsplit("/", 1)[-1] for uri in storage.list_files(RunFolder(recipe).evaluation)
+    }
+
+
+@pytest.fixture(scope="module")
+def registered(recipe, tmp_path_factory) -> str:
+    """models:/… of another model, with a threshold of its own."""
+    from dfray.registry.gates import Figures
+    from dfray.registry.package import register
+    from dfray.registry.tracking import start_run
+    from dfray.stages.learning import tracking_uri
+
+    other = recipe.model_copy(
+        update={"evaluation": recipe.evaluation.model_copy(update={"threshold": 0.35})}
+    )
+    bundle = tmp_path_factory.mktemp("other")
+    save_model(other, bundle, seed=1)
+    uri = tracking_uri(recipe)
+    with start_run(recipe, uri, manifest_fingerprint="m") as run:
+        version = register(
+            bundle,
+            section=recipe.registry,
+            tracking_uri=uri,
+            run_id=run.run_id,
+            figures=Figures(None, None, 1.0, 1, "none"),
+        )
+    return f"models:/{recipe.registry.model_name}/{version}"
+
+
+def test_registered_models_stand_beside_the_runs_own(recipe, metrics, registered, tmp_path):
+    (tmp_path / "toys.yaml").write_text(yaml.safe_dump(PROTOCOL))
+    page = stages.compare(recipe, str(tmp_path / "toys.yaml"), [registered])
+    rows = csv.DictReader(io.StringIO(storage.read_bytes(page.replace(".html", ".csv")).decode()))
+    found = {(row["row"], row["metric"], row["column"]): row["percent"] for row in rows}
+    names = {row for row, _, _ in found}
+    assert names == {"toy", "deepfake-detector version 1"}
+    own = found["toy", "auc", "Toy"]
+    assert float(own) == pytest.approx(100 * metrics.overall.video.auc.value, abs=0.051)
+    assert found["toy", "auc", "Avg"] == own
+    assert found["toy", "auc", "Gone"] == ""
+    text = storage.read_bytes(page.replace(".html", ".md")).decode()
+    assert "deepfake-detector version 1: balanced accuracy at its threshold 0.35" in text
+    assert "† all / Avg: 1 of 2 columns" in text
+    assert "toy: 8 real, 8 fake videos" in storage.read_bytes(page).decode()
+
+
+def test_a_model_trained_on_faces_cut_otherwise_is_refused(recipe, metrics, registered):
+    wide = recipe.model_copy(
+        update={"faces": recipe.faces.model_copy(update={"margin_ratio": 1.8})}
+    )
+    with pytest.raises(UserError, match=r"faces.margin_ratio 1.3 \(here 1.8\)"):
+        stages.compare(wide, "paper", [registered])
