@@ -17,7 +17,8 @@ Positive = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 Identities = Annotated[int, Field(ge=2)]  # a face swap takes two
-Levels = tuple[Positive, Positive, Positive]
+Levels = tuple[Fraction, Fraction, Fraction]  # of RGB; mobilevit and others have a mean of 0
+Deviations = tuple[Positive, Positive, Positive]
 
 
 class Section(BaseModel):
@@ -214,7 +215,7 @@ class ModelSection(Section):
     )
     tuned_blocks: Count | None = Field(None, description="how many, with tuning last_blocks")
     mean: Levels | None = Field(None, description="of RGB in 0..1; none: that of the weights")
-    std: Levels | None = Field(None, description="of RGB in 0..1; none: that of the weights")
+    std: Deviations | None = Field(None, description="of RGB in 0..1; none: that of the weights")
     drop_path: Fraction = 0.0
 
     @model_validator(mode="after")

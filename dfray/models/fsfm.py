@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from timm.layers import resample_abs_pos_embed
 from torch import Tensor
 
-from dfray.config import Levels
+from dfray.config import Deviations, Levels
 from dfray.errors import ModelFileError
 from dfray.models.checkpoint import Loaded, load_exactly
 from dfray.models.sources import beside, read_text_if_there
@@ -65,10 +65,10 @@ def load_encoder(backbone: Any, content: dict[str, Any], source: str) -> Loaded:
 
 class _Normalisation(BaseModel):
     mean: Levels
-    std: Levels
+    std: Deviations
 
 
-def mean_and_std(uri: str) -> tuple[Levels, Levels]:
+def mean_and_std(uri: str) -> tuple[Levels, Deviations]:
     """Mean and standard deviation of RGB in 0..1: from the file beside the checkpoint, or VGGFace2's.
 
     Raises:

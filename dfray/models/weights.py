@@ -9,7 +9,7 @@ import timm
 from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from timm.models import clean_state_dict, model_entrypoint
 
-from dfray.config import Levels, ModelSection
+from dfray.config import Deviations, Levels, ModelSection
 from dfray.errors import ModelFileError, RecipeError
 from dfray.models import fsfm
 from dfray.models.checkpoint import Loaded, load_exactly, read_checkpoint
@@ -35,7 +35,7 @@ def load_weights(backbone: Any, section: ModelSection) -> Loaded | None:
         return _load_timm(backbone, section.backbone, content, uri)
 
 
-def normalisation(section: ModelSection) -> tuple[Levels, Levels]:
+def normalisation(section: ModelSection) -> tuple[Levels, Deviations]:
     """Mean and standard deviation of RGB in 0..1, the recipe's own before those of its weights.
 
     Raises:
