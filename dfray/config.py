@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -16,8 +17,11 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 Positive = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
+Quality = Annotated[int, Field(ge=1, le=100)]  # of JPEG
+Alpha = Annotated[float, Field(ge=0)]  # of a Beta(alpha, alpha)
 Identities = Annotated[int, Field(ge=2)]  # a face swap takes two
 Levels = tuple[Positive, Positive, Positive]
+_RANDAUGMENT_PART = r"m(\d|10)|mstd\d{1,2}(\.\d+)?|n\d|p(0?\.\d+|[01])|inc1"
 
 
 class Section(BaseModel):
@@ -169,17 +173,68 @@ class BatchesSection(Section):
         return self.batch_size // 2 if self.self_blend else self.batch_size
 
 
-class AugmentSection(Section):
-    """Random changes to training batches, drawn for each image, on the training device."""
+class AffineSection(Section):
+    """A random turn, shift and scale (torchvision's RandomAffine)."""
 
-    flip: Fraction = Field(0.5, description="probability of a horizontal flip")
-    crop_scale: tuple[float, float] | None = Field(
+    degrees: Annotated[float, Field(ge=0, le=180)] = Field(10.0, description="turn, either way")
+    shift: Fraction = Field(0.1, description="each way, in fractions of the side")
+    scale: tuple[Positive, Positive] = (0.9, 1.1)
+
+
+class AugmentSection(Section):
+    """Random changes to training batches, drawn for each image, on the training device.
+
+    In the order of their application; FSFM's and the CLIP paper's settings are in jobs/recipes.
+    """
+
+    crop_scale: tuple[Positive, Positive] | None = Field(
         (0.8, 1.0), description="random resized crop: area range; none: no random crop"
     )
+    interpolation: Literal["bilinear", "bicubic"] = Field(
+        "bilinear", description="of crops (antialiased) and of affine changes"
+    )
+    flip: Fraction = Field(0.5, description="probability of a horizontal flip")
+    affine: AffineSection | None = Field(None, description="turn, shift and scale; none: off")
+    randaugment: str | None = Field(
+        None, description="timm's notation, such as rand-m9-mstd0.5-inc1; none: off"
+    )
+    blur: Fraction = Field(0.0, description="probability of a Gaussian blur, sigma 0.1 to 2 px")
     brightness: Fraction = 0.1
     contrast: Fraction = 0.1
+    jpeg: Fraction = Field(0.0, description="probability of JPEG compression")
+    jpeg_quality: tuple[Quality, Quality] = Field((40, 100), description="range, libjpeg's scale")
     erasing: Fraction = Field(0.0, description="probability of random erasing with noise")
-    blur: Fraction = Field(0.0, description="probability of a Gaussian blur")
+    mixup: Alpha = Field(0.0, description="alpha of mixup (FSFM's code: 0.8); 0: off")
+    cutmix: Alpha = Field(0.0, description="alpha of cutmix (FSFM's code: 1.0); 0: off")
+
+    @property
+    def mixes(self) -> bool:
+        """Whether labels become soft."""
+        return self.mixup > 0 or self.cutmix > 0
+
+    @field_validator("randaugment")
+    @classmethod
+    def _is_known(cls, text: str | None) -> str | None:
+        if text is None:
+            return None
+        head, *parts = text.split("-")
+        known = all(re.fullmatch(_RANDAUGMENT_PART, part) for part in parts)
+        if head != "rand" or not known or "inc1" not in parts:
+            raise ValueError(
+                f"{text!r} is not of the form rand-m9-mstd0.5-inc1: m (magnitude, 0-10), mstd (its "
+                "deviation), n (layers), p (probability of each) and inc1 are understood"
+            )
+        return text
+
+    @model_validator(mode="after")
+    def _ranges_ascend(self) -> AugmentSection:
+        for name in ("crop_scale", "jpeg_quality"):
+            found = getattr(self, name)
+            if found and found[0] > found[1]:
+                raise ValueError(f"{name} {list(found)}: the first is the larger")
+        if self.crop_scale and self.crop_scale[1] > 1:
+            raise ValueError(f"crop_scale {list(self.crop_scale)}: a crop is at most the picture, 1")
+        return self
 
 
 class ModelSection(Section):

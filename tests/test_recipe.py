@@ -156,3 +156,19 @@ def test_the_fingerprint_names_content_and_not_place(write):
     changed = load_recipe(write(MINIMAL), ["objective.triplet.weight=0.1"])
     assert recipe.fingerprint() == moved.fingerprint()
     assert recipe.fingerprint() != changed.fingerprint()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("augment.randaugment=rand-m9-mstd0.5", r"not of the form rand-m9-mstd0.5-inc1"),
+        ("augment.randaugment=rand-m9-inc1-tweights", r"not of the form"),
+        ("augment.randaugment=augmix-m5", r"not of the form"),
+        ("augment.crop_scale=[1.0, 0.08]", r"the first is the larger"),
+        ("augment.crop_scale=[0.5, 1.5]", r"at most the picture"),
+        ("augment.jpeg_quality=[0, 100]", r"augment.jpeg_quality.0: .*greater than or equal to 1"),
+    ],
+)
+def test_an_augmentation_that_is_not_understood_is_refused(write, change, message):
+    with pytest.raises(RecipeError, match=message):
+        load_recipe(write(MINIMAL), [change])
