@@ -361,6 +361,12 @@ class ObjectiveSection(Section):
     hypersphere: HypersphereSection = HypersphereSection()
     metric: MetricSection | None = None
 
+    @property
+    def groups_by_label(self) -> bool:
+        """Whether a term asks which embeddings are of one class."""
+        sphere = self.hypersphere
+        return bool(self.triplet.weight or sphere.alignment or sphere.slerp or self.metric)
+
 
 class TrainingSection(Section):
     """Ray Train workers, optimizer and schedule."""
@@ -377,6 +383,18 @@ class TrainingSection(Section):
         None, description="layer-wise lr decay (0.75 in arXiv 2508.19730 section 4.3)"
     )
     clip_norm: Positive | None = Field(None, description="largest gradient norm")
+    accumulate: Count = Field(
+        1,
+        description="parts that a worker's share of a batch is taken in; the terms on embeddings see a "
+        "part of every worker, not the whole batch",
+    )
+    ema: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        None, description="decay of a moving average of the weights, which is then validated and kept"
+    )
+    precision: Literal["auto", "bf16", "float32"] = Field(
+        "auto", description="of the network's arithmetic; auto: bf16 on a GPU that has it"
+    )
+    compile: bool = Field(False, description="compile the network for training (torch.compile)")
     selection: Literal["objective", "cross_entropy"] = Field(
         "objective", description="validation loss whose lowest epoch is kept"
     )
@@ -501,10 +519,31 @@ class Recipe(Section):
     @model_validator(mode="after")
     def _batch_divides(self) -> Recipe:
         batch, workers = self.batches.batch_size, self.training.num_workers
+        accumulate = self.training.accumulate
         if batch % workers:
             raise ValueError(
                 f"batches.batch_size {batch} is the global batch and must be a multiple of "
                 f"training.num_workers {workers}"
+            )
+        if batch // workers % accumulate:
+            raise ValueError(
+                f"a worker's share of batches.batch_size {batch} is {batch // workers} faces, which "
+                f"training.accumulate {accumulate} does not divide"
+            )
+        in_pairs = self.augment.mixes or self.batches.self_blend
+        if in_pairs and batch // workers // accumulate % 2:
+            raise ValueError(
+                "augment.mixup, augment.cutmix and batches.self_blend take pairs, and the "
+                f"{batch // workers // accumulate} faces that a worker takes at once are odd"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _soft_labels_are_not_mined(self) -> Recipe:
+        if self.augment.mixes and self.objective.groups_by_label:
+            raise ValueError(
+                "augment.mixup and cutmix make soft labels, by which embeddings cannot be told alike "
+                "or apart: set both to 0, or take objective.triplet, hypersphere and metric away"
             )
         return self
 

@@ -15,11 +15,11 @@ from dfray.batches.augment.draws import chosen, integers
 from dfray.batches.augment.erase import erase
 from dfray.batches.augment.warp import random_affine
 from dfray.config import AugmentSection
-from dfray.models.preprocess import Preprocess, channels_first
+from dfray.models.preprocess import Preprocess
 
 
 class Augment(nn.Module):
-    """What `Preprocess` is to scoring: uint8 (B, H, H, 3) -> normalised float32 (B, 3, S, S)."""
+    """What `Preprocess` is to scoring: uint8 (B, 3, H, H) -> normalised float32 (B, 3, S, S)."""
 
     def __init__(self, section: AugmentSection, preprocess: Preprocess) -> None:
         super().__init__()
@@ -29,13 +29,9 @@ class Augment(nn.Module):
         self.fill = (255 * preprocess.mean.flatten().cpu()).round().clamp(max=255)
 
     @torch.no_grad()
-    def forward(self, faces: Tensor) -> Tensor:
-        """Draws from torch's global generators.
-
-        Raises:
-            ValueError: `faces` is not a batch of square uint8 RGB crops.
-        """
-        images = self.levels(channels_first(faces))
+    def forward(self, images: Tensor) -> Tensor:
+        """Draws from torch's global generators."""
+        images = self.levels(images)
         images = self.preprocess.normalise(images.float().div_(255))
         return erase(images, self.section.erasing)
 
