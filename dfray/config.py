@@ -233,7 +233,9 @@ class AugmentSection(Section):
             if found and found[0] > found[1]:
                 raise ValueError(f"{name} {list(found)}: the first is the larger")
         if self.crop_scale and self.crop_scale[1] > 1:
-            raise ValueError(f"crop_scale {list(self.crop_scale)}: a crop is at most the picture, 1")
+            raise ValueError(
+                f"crop_scale {list(self.crop_scale)}: a crop is at most the picture, 1"
+            )
         return self
 
 
@@ -389,7 +391,8 @@ class TrainingSection(Section):
         "part of every worker, not the whole batch",
     )
     ema: Annotated[float, Field(gt=0, lt=1)] | None = Field(
-        None, description="decay of a moving average of the weights, which is then validated and kept"
+        None,
+        description="decay of a moving average of the weights, which is then validated and kept",
     )
     precision: Literal["auto", "bf16", "float32"] = Field(
         "auto", description="of the network's arithmetic; auto: bf16 on a GPU that has it"

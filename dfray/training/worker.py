@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import ray.train
 import ray.train.torch
@@ -83,9 +83,11 @@ class Worker:
         self.average = build_average(self.detector, recipe.training)
         self.judged = self.average.module if self.average else self.detector
         self.history = self._restore()
-        model = ray.train.torch.prepare_model(self.detector)
+        model: nn.Module = ray.train.torch.prepare_model(self.detector)
+        if recipe.training.compile:  # a wrapper: what is saved and validated is the detector
+            model = cast(nn.Module, torch.compile(model))
         self.step = TrainStep(
-            model=torch.compile(model) if recipe.training.compile else model,
+            model=model,
             augment=Augment(recipe.augment, self.preprocess),
             objective=self.objective,
             optimizer=self.optimizer,

@@ -162,7 +162,9 @@ def test_a_moving_average_follows_the_weights():
     for number in range(4):
         step(faces, labels, number)
         decay = min(0.9, 1 - (number + 1) ** (-2 / 3)) if number else 0
-        expected = weight.detach() if not number else expected * decay + weight.detach() * (1 - decay)
+        expected = (
+            weight.detach() if not number else expected * decay + weight.detach() * (1 - decay)
+        )
         torch.testing.assert_close(averaged, expected)
         expected = expected.clone()
     assert not torch.equal(averaged, weight)
@@ -191,7 +193,9 @@ def test_mixed_batches_train_by_soft_labels():
 def test_a_compiled_step_is_the_same_and_saves_the_same_names():
     faces, labels = faces_and_labels(8)
     plain, plain_detector = step_over("test_vit")
-    step, detector = step_over("test_vit", wrap=partial(torch.compile, backend="aot_eager"), ema=0.9)
+    step, detector = step_over(
+        "test_vit", wrap=partial(torch.compile, backend="aot_eager"), ema=0.9
+    )
     for number in range(2):
         torch.testing.assert_close(
             step(faces, labels, number)["loss"], plain(faces, labels, number)["loss"]

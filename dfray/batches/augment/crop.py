@@ -49,7 +49,7 @@ def resized_crop(images: Tensor, boxes: Boxes, size: int, interpolation: str) ->
 def resize_weights(
     start: Tensor, length: Tensor, side: int, size: int, interpolation: str
 ) -> Tensor:
-    """Weights of `side` pixels in each of `size`, that show start..start + length: float32 (B, size, side)."""
+    """What each of `side` pixels adds to each of `size` that show a box: float32 (B, size, side)."""
     scale = (length.float() / size)[:, None, None]
     centre = start[:, None, None] + (torch.arange(size)[:, None] + 0.5) * scale
     pixel = torch.arange(side)

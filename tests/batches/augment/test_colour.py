@@ -29,7 +29,9 @@ def test_blur_smooths_the_chosen_images_only(crops):
     changed = colour.blur(crops, 0.5)
     touched = (changed != crops).flatten(1).any(1)
     assert 0 < touched.sum() < len(crops)
-    steps = [(images[..., 1:].float() - images[..., :-1]).abs().mean() for images in (changed, crops)]
+    steps = [
+        (images[..., 1:].float() - images[..., :-1]).abs().mean() for images in (changed, crops)
+    ]
     assert steps[0] < steps[1]
     assert torch.equal(colour.blur(crops, 0.0), crops)
     flat = torch.full((4, 3, 16, 16), 93, dtype=torch.uint8)

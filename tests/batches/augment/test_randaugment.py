@@ -41,7 +41,12 @@ def test_the_operations_are_timms_increasing_set():
 
 @pytest.mark.parametrize(
     ("name", "sign"),
-    [(name, sign) for name in OPERATIONS for sign in (1, -1) if sign > 0 or name.startswith(DIRECTED)],
+    [
+        (name, sign)
+        for name in OPERATIONS
+        for sign in (1, -1)
+        if sign > 0 or name.startswith(DIRECTED)
+    ],
 )
 def test_at_the_papers_magnitude_an_operation_is_timms_within_two_levels(
     name, sign, crops, pictures, timm_operation, difference
@@ -75,7 +80,9 @@ def test_a_layer_does_to_each_image_its_own_and_nothing_to_the_rest(crops):
     draw = Policy.parse(PAPER).draw(32)[0]
     together = apply(crops, draw, torch.tensor(FILL), "bicubic")
     for index in range(32):
-        own = Draw(*(part[index : index + 1] for part in (draw.operation, draw.magnitude, draw.sign)))
+        own = Draw(
+            *(part[index : index + 1] for part in (draw.operation, draw.magnitude, draw.sign))
+        )
         alone = apply(crops[index : index + 1], own, torch.tensor(FILL), "bicubic")
         assert torch.equal(alone[0], together[index]), OPERATIONS[own.operation]
     left_alone = draw.operation == -1

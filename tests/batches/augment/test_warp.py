@@ -9,7 +9,9 @@ from dfray.config import AffineSection
 
 
 def test_is_torchvisions_for_the_same_turn_shift_and_scale(crops, monkeypatch):
-    drawn = iter([torch.tensor([10.0]), torch.tensor([7.2]), torch.tensor([-3.1]), torch.tensor([0.9])])
+    drawn = iter(
+        [torch.tensor([10.0]), torch.tensor([7.2]), torch.tensor([-3.1]), torch.tensor([0.9])]
+    )
     monkeypatch.setattr(warp, "uniform", lambda *_: next(drawn))
     ours = warp.random_affine(crops[:1], AffineSection(), "bilinear")
     theirs = affine(
