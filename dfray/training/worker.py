@@ -137,9 +137,7 @@ class Worker:
         take = replace(self.step, schedule=Schedule.of(self.recipe.training, steps))
         sums: dict[str, torch.Tensor] = {}
         taken, told = 0, 0.0
-        for taken, (batch, faces, labels, points) in enumerate(
-            on_device(batches, self.device), 1
-        ):
+        for taken, (batch, faces, labels, points) in enumerate(on_device(batches, self.device), 1):
             number = epoch * steps + taken - 1
             try:
                 terms = take(faces, labels, number, points)

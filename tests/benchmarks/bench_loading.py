@@ -28,7 +28,7 @@ from dfray.batches.reader import FacesReader
 from dfray.batches.sample import sample_faces
 from dfray.config import AugmentSection, BatchesSection, DemoSection, FacesSection, ModelSection
 from dfray.faces.shards import FacesStore
-from dfray.models.preprocess import Preprocess
+from dfray.models.preprocess import Preprocess, channels_first
 from tests.benchmarks.measure import holds, interleaved, use_one_core
 from tests.helpers.clips import decode_all
 from tests.helpers.rows import fake_row, video_row, write_store
@@ -157,7 +157,7 @@ def ways_over(crops: np.ndarray, folder: Path) -> dict[str, Callable[[], object]
         "PNG files, PIL + timm": epoch_of_files(png, timm_transform()),
         "JPEG files, PIL": epoch_of_files(jpeg, PILToTensor()),
         "PNG files, PIL": epoch_of_files(png, PILToTensor()),
-        OURS_ON_CPU: epoch_of_ours(store, augment),
+        OURS_ON_CPU: epoch_of_ours(store, lambda faces: augment(channels_first(faces))),
         READ: lambda: read_plainly(store),
         COPY: lambda: np.copyto(copy, flat),
     }

@@ -115,7 +115,7 @@ class Case:
         )
         epoch = 0
         while True:
-            for _, faces, labels in on_device(reader.epoch(epoch), self.device):
+            for _, faces, labels, _ in on_device(reader.epoch(epoch), self.device):
                 yield faces, labels
             epoch += 1
 

@@ -67,7 +67,7 @@ def test_accumulation_keeps_less_and_a_moving_average_more() -> None:
     plain = estimate_training(recipe(), 2, 640)
     both = estimate_training(recipe(training={"accumulate": 4, "ema": 0.999}), 2, 640)
     assert both.kept_bytes == plain.kept_bytes / 4
-    assert both.state_bytes == plain.state_bytes + 4 * plain.cost.parameters
+    assert both.state_bytes == plain.state_bytes + 4 * plain.cost.counts.all
     assert both.steps_per_epoch == plain.steps_per_epoch
 
 
