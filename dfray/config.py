@@ -533,7 +533,7 @@ class Recipe(Section):
                 f"a worker's share of batches.batch_size {batch} is {batch // workers} faces, which "
                 f"training.accumulate {accumulate} does not divide"
             )
-        in_pairs = self.augment.mixes or self.batches.self_blend
+        in_pairs = self.augment.mixes or (self.batches.self_blend and accumulate > 1)
         if in_pairs and batch // workers // accumulate % 2:
             raise ValueError(
                 "augment.mixup, augment.cutmix and batches.self_blend take pairs, and the "

@@ -192,7 +192,7 @@ def test_a_mixed_batch_is_judged_by_its_soft_labels():
 
     step, detector = step_over("test_vit", weight=0)
     np.random.seed(1)
-    images, soft = mix(step.augment(faces), labels)
+    images, soft = mix(step.augment(faces.permute(0, 3, 1, 2)), labels)
     assert 0 < soft[0, 0] < 1
     logits, _ = detector(images)
     torch.testing.assert_close(told, -(soft * logits.log_softmax(1)).sum(1).mean())
