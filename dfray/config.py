@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -16,9 +17,12 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 Positive = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
+Quality = Annotated[int, Field(ge=1, le=100)]  # of JPEG
+Alpha = Annotated[float, Field(ge=0)]  # of a Beta(alpha, alpha)
 Identities = Annotated[int, Field(ge=2)]  # a face swap takes two
 Levels = tuple[Fraction, Fraction, Fraction]  # of RGB; mobilevit and others have a mean of 0
 Deviations = tuple[Positive, Positive, Positive]
+_RANDAUGMENT_PART = r"m(\d|10)|mstd\d{1,2}(\.\d+)?|n\d|p(0?\.\d+|[01])|inc1"
 
 
 class Section(BaseModel):
@@ -170,17 +174,70 @@ class BatchesSection(Section):
         return self.batch_size // 2 if self.self_blend else self.batch_size
 
 
-class AugmentSection(Section):
-    """Random changes to training batches, drawn for each image, on the training device."""
+class AffineSection(Section):
+    """A random turn, shift and scale (torchvision's RandomAffine)."""
 
-    flip: Fraction = Field(0.5, description="probability of a horizontal flip")
-    crop_scale: tuple[float, float] | None = Field(
+    degrees: Annotated[float, Field(ge=0, le=180)] = Field(10.0, description="turn, either way")
+    shift: Fraction = Field(0.1, description="each way, in fractions of the side")
+    scale: tuple[Positive, Positive] = (0.9, 1.1)
+
+
+class AugmentSection(Section):
+    """Random changes to training batches, drawn for each image, on the training device.
+
+    In the order of their application; FSFM's and the CLIP paper's settings are in jobs/recipes.
+    """
+
+    crop_scale: tuple[Positive, Positive] | None = Field(
         (0.8, 1.0), description="random resized crop: area range; none: no random crop"
     )
+    interpolation: Literal["bilinear", "bicubic"] = Field(
+        "bilinear", description="of crops (antialiased) and of affine changes"
+    )
+    flip: Fraction = Field(0.5, description="probability of a horizontal flip")
+    affine: AffineSection | None = Field(None, description="turn, shift and scale; none: off")
+    randaugment: str | None = Field(
+        None, description="timm's notation, such as rand-m9-mstd0.5-inc1; none: off"
+    )
+    blur: Fraction = Field(0.0, description="probability of a Gaussian blur, sigma 0.1 to 2 px")
     brightness: Fraction = 0.1
     contrast: Fraction = 0.1
+    jpeg: Fraction = Field(0.0, description="probability of JPEG compression")
+    jpeg_quality: tuple[Quality, Quality] = Field((40, 100), description="range, libjpeg's scale")
     erasing: Fraction = Field(0.0, description="probability of random erasing with noise")
-    blur: Fraction = Field(0.0, description="probability of a Gaussian blur")
+    mixup: Alpha = Field(0.0, description="alpha of mixup (FSFM's code: 0.8); 0: off")
+    cutmix: Alpha = Field(0.0, description="alpha of cutmix (FSFM's code: 1.0); 0: off")
+
+    @property
+    def mixes(self) -> bool:
+        """Whether labels become soft."""
+        return self.mixup > 0 or self.cutmix > 0
+
+    @field_validator("randaugment")
+    @classmethod
+    def _is_known(cls, text: str | None) -> str | None:
+        if text is None:
+            return None
+        head, *parts = text.split("-")
+        known = all(re.fullmatch(_RANDAUGMENT_PART, part) for part in parts)
+        if head != "rand" or not known or "inc1" not in parts:
+            raise ValueError(
+                f"{text!r} is not of the form rand-m9-mstd0.5-inc1: m (magnitude, 0-10), mstd (its "
+                "deviation), n (layers), p (probability of each) and inc1 are understood"
+            )
+        return text
+
+    @model_validator(mode="after")
+    def _ranges_ascend(self) -> AugmentSection:
+        for name in ("crop_scale", "jpeg_quality"):
+            found = getattr(self, name)
+            if found and found[0] > found[1]:
+                raise ValueError(f"{name} {list(found)}: the first is the larger")
+        if self.crop_scale and self.crop_scale[1] > 1:
+            raise ValueError(
+                f"crop_scale {list(self.crop_scale)}: a crop is at most the picture, 1"
+            )
+        return self
 
 
 class ModelSection(Section):
@@ -307,6 +364,12 @@ class ObjectiveSection(Section):
     hypersphere: HypersphereSection = HypersphereSection()
     metric: MetricSection | None = None
 
+    @property
+    def groups_by_label(self) -> bool:
+        """Whether a term asks which embeddings are of one class."""
+        sphere = self.hypersphere
+        return bool(self.triplet.weight or sphere.alignment or sphere.slerp or self.metric)
+
 
 class TrainingSection(Section):
     """Ray Train workers, optimizer and schedule."""
@@ -323,6 +386,19 @@ class TrainingSection(Section):
         None, description="layer-wise lr decay (0.75 in arXiv 2508.19730 section 4.3)"
     )
     clip_norm: Positive | None = Field(None, description="largest gradient norm")
+    accumulate: Count = Field(
+        1,
+        description="parts that a worker's share of a batch is taken in; the terms on embeddings see a "
+        "part of every worker, not the whole batch",
+    )
+    ema: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        None,
+        description="decay of a moving average of the weights, which is then validated and kept",
+    )
+    precision: Literal["auto", "bf16", "float32"] = Field(
+        "auto", description="of the network's arithmetic; auto: bf16 on a GPU that has it"
+    )
+    compile: bool = Field(False, description="compile the network for training (torch.compile)")
     selection: Literal["objective", "cross_entropy"] = Field(
         "objective", description="validation loss whose lowest epoch is kept"
     )
@@ -447,10 +523,31 @@ class Recipe(Section):
     @model_validator(mode="after")
     def _batch_divides(self) -> Recipe:
         batch, workers = self.batches.batch_size, self.training.num_workers
+        accumulate = self.training.accumulate
         if batch % workers:
             raise ValueError(
                 f"batches.batch_size {batch} is the global batch and must be a multiple of "
                 f"training.num_workers {workers}"
+            )
+        if batch // workers % accumulate:
+            raise ValueError(
+                f"a worker's share of batches.batch_size {batch} is {batch // workers} faces, which "
+                f"training.accumulate {accumulate} does not divide"
+            )
+        in_pairs = self.augment.mixes or (self.batches.self_blend and accumulate > 1)
+        if in_pairs and batch // workers // accumulate % 2:
+            raise ValueError(
+                "augment.mixup, augment.cutmix and batches.self_blend take pairs, and the "
+                f"{batch // workers // accumulate} faces that a worker takes at once are odd"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _soft_labels_are_not_mined(self) -> Recipe:
+        if self.augment.mixes and self.objective.groups_by_label:
+            raise ValueError(
+                "augment.mixup and cutmix make soft labels, by which embeddings cannot be told alike "
+                "or apart: set both to 0, or take objective.triplet, hypersphere and metric away"
             )
         return self
 

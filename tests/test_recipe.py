@@ -156,3 +156,51 @@ def test_the_fingerprint_names_content_and_not_place(write):
     changed = load_recipe(write(MINIMAL), ["objective.triplet.weight=0.1"])
     assert recipe.fingerprint() == moved.fingerprint()
     assert recipe.fingerprint() != changed.fingerprint()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("augment.randaugment=rand-m9-mstd0.5", r"not of the form rand-m9-mstd0.5-inc1"),
+        ("augment.randaugment=rand-m9-inc1-tweights", r"not of the form"),
+        ("augment.randaugment=augmix-m5", r"not of the form"),
+        ("augment.crop_scale=[1.0, 0.08]", r"the first is the larger"),
+        ("augment.crop_scale=[0.5, 1.5]", r"at most the picture"),
+        ("augment.jpeg_quality=[0, 100]", r"augment.jpeg_quality.0: .*greater than or equal to 1"),
+    ],
+)
+def test_an_augmentation_that_is_not_understood_is_refused(write, change, message):
+    with pytest.raises(RecipeError, match=message):
+        load_recipe(write(MINIMAL), [change])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (["training.accumulate=5"], r"is 32 faces, which training.accumulate 5 does not divide"),
+        (["augment.mixup=0.8", "training.accumulate=32"], r"the 1 faces .* are odd"),
+        (["training.precision=fp16"], r"training.precision: .*'auto', 'bf16' or 'float32'"),
+        (["training.ema=1"], r"training.ema: .*less than 1"),
+    ],
+)
+def test_a_step_that_cannot_be_taken_is_refused(write, changes, message):
+    with pytest.raises(RecipeError, match=message):
+        load_recipe(write(MINIMAL), ["batches.batch_size=64", "training.num_workers=2", *changes])
+
+
+@pytest.mark.parametrize(
+    "term",
+    [
+        "triplet: {weight: 0.1}",
+        "triplet: {weight: balance}",
+        "hypersphere: {alignment: 0.1}",
+        "hypersphere: {slerp: true}",
+        "metric: {name: SupConLoss}",
+    ],
+)
+@pytest.mark.parametrize("mixing", ["mixup: 0.8", "cutmix: 1.0"])
+def test_soft_labels_are_refused_beside_terms_that_group_by_label(write, mixing, term):
+    text = f"{MINIMAL}augment: {{{mixing}}}\nobjective: {{{term}}}\n"
+    with pytest.raises(RecipeError, match=r"mixup and cutmix make soft labels"):
+        load_recipe(write(text))
+    load_recipe(write(f"{MINIMAL}augment: {{{mixing}}}\n"))

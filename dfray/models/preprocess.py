@@ -18,7 +18,7 @@ from dfray.models.weights import normalisation
 class Preprocess(nn.Module):
     """Face crops as the backbone wants them: resized, antialiased, only if the sides differ.
 
-    Augmentation belongs between `pixels` and `normalise`; `forward` is one after the other.
+    Training puts dfray.batches.augment in the place of `pixels`.
 
     Raises:
         ModelFileError: mean and std lie beside the weights, and cannot be read there.
@@ -41,13 +41,7 @@ class Preprocess(nn.Module):
         Raises:
             ValueError: `faces` is not a batch of square uint8 RGB crops.
         """
-        if faces.dtype != torch.uint8 or faces.ndim != 4 or faces.shape[3] != 3:
-            raise ValueError(
-                f"faces are uint8 (B, H, H, 3), not {faces.dtype} {tuple(faces.shape)}"
-            )
-        if faces.shape[1] != faces.shape[2]:
-            raise ValueError(f"faces are square crops, not {faces.shape[1]} x {faces.shape[2]} px")
-        images = faces.permute(0, 3, 1, 2)
+        images = channels_first(faces)
         if faces.shape[1] != self.size_px:
             images = _resize(images, self.size_px)
         return images.to(torch.float32).div_(255)
@@ -59,6 +53,19 @@ class Preprocess(nn.Module):
     def forward(self, faces: Tensor) -> Tensor:
         """uint8 (B, H, H, 3) -> normalised float32 (B, 3, S, S)."""
         return self.normalise(self.pixels(faces))
+
+
+def channels_first(faces: Tensor) -> Tensor:
+    """uint8 (B, H, H, 3) -> a view (B, 3, H, H).
+
+    Raises:
+        ValueError: `faces` is not a batch of square uint8 RGB crops.
+    """
+    if faces.dtype != torch.uint8 or faces.ndim != 4 or faces.shape[3] != 3:
+        raise ValueError(f"faces are uint8 (B, H, H, 3), not {faces.dtype} {tuple(faces.shape)}")
+    if faces.shape[1] != faces.shape[2]:
+        raise ValueError(f"faces are square crops, not {faces.shape[1]} x {faces.shape[2]} px")
+    return faces.permute(0, 3, 1, 2)
 
 
 def _resize(images: Tensor, size_px: int) -> Tensor:

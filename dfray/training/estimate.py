@@ -86,8 +86,9 @@ class TrainingEstimate:
         faces_per_epoch: of the training sample; None if it is not known.
         schedule: of all steps; None if the sample is not known.
         steps_per_epoch: optimizer steps; 0 if the sample is not known.
-        state_bytes: weights, gradients and AdamW's two moments on every worker, float32.
-        kept_bytes: activations of a worker's share of the batch, float32; under bf16 about half.
+        state_bytes: weights, gradients, AdamW's two moments and a moving average of the weights if there
+            is one, on every worker, float32.
+        kept_bytes: activations of what a worker takes at once, float32; under bf16 about half.
         seconds: of all steps, if every worker is as fast as this machine; None if not known.
         flops_per_s: the speed that `seconds` is based on.
     """
@@ -120,8 +121,9 @@ def estimate_training(
         faces_per_epoch=faces_per_epoch,
         schedule=Schedule.of(section, steps) if steps else None,
         steps_per_epoch=steps,
-        state_bytes=4.0 * (cost.counts.all + 3 * cost.counts.all_trained),
-        kept_bytes=cost.kept_bytes * batch / section.num_workers,
+        state_bytes=4.0
+        * (cost.counts.all * (2 if section.ema else 1) + 3 * cost.counts.all_trained),
+        kept_bytes=cost.kept_bytes * batch / section.num_workers / section.accumulate,
         seconds=TRAIN_TO_FORWARD * cost.forward_flops * images / speed if steps else None,
         flops_per_s=speed,
     )

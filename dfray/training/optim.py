@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import torch
 from timm.optim import param_groups_layer_decay, param_groups_weight_decay
+from timm.utils import ModelEmaV3
 
 from dfray.config import TrainingSection
 from dfray.models.backbone import Detector
@@ -32,6 +33,19 @@ def build_optimizer(detector: Detector, section: TrainingSection) -> torch.optim
             backbone, section.weight_decay, excepted, layer_decay=section.layer_decay
         )
     return torch.optim.AdamW(groups, lr=section.lr)
+
+
+def build_average(detector: Detector, section: TrainingSection) -> ModelEmaV3 | None:
+    """A moving average of the weights and buffers, if the recipe has one; its network is `.module`.
+
+    After step n (1, 2, ...) its decay is the smaller of `ema` and 1 - n^(-2/3), so that the random start
+    does not linger: a function of the step alone, as the rate is.
+    """
+    if section.ema is None:
+        return None
+    average = ModelEmaV3(detector, decay=section.ema, use_warmup=True)
+    average.module.requires_grad_(False)
+    return average
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ def save_state(
     optimizer: torch.optim.Optimizer,
     progress: dict[str, Any],
     objective: nn.Module | None = None,
+    average: nn.Module | None = None,
 ) -> None:
     """Write weights, optimizer state and `progress` to the local file `path`.
 
@@ -42,10 +43,12 @@ def save_state(
         progress: how far the run is (epochs and steps done, the history of its metrics): plain
             values, such as JSON holds.
         objective: has a balanced weight, and the parameters of metric losses.
+        average: the network with the moving average of the weights.
     """
     state = {
         "detector": detector.state_dict(),
         "objective": objective.state_dict() if objective else {},
+        "average": average.state_dict() if average else {},
         "optimizer": optimizer.state_dict(),
         "progress": json.dumps(progress),
     }
@@ -57,6 +60,7 @@ def load_state(
     detector: Detector,
     optimizer: torch.optim.Optimizer,
     objective: nn.Module | None = None,
+    average: nn.Module | None = None,
 ) -> dict[str, Any]:
     """Restore all in place, on whatever device they are, and return the saved `progress`.
 
@@ -68,6 +72,8 @@ def load_state(
         detector.load_state_dict(state["detector"])
         if objective:
             objective.load_state_dict(state["objective"])
+        if average:
+            average.load_state_dict(state["average"])
         optimizer.load_state_dict(state["optimizer"])
         progress: dict[str, Any] = json.loads(state["progress"])
     except (OSError, EOFError, pickle.UnpicklingError, RuntimeError, ValueError, KeyError) as error:

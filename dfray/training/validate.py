@@ -27,12 +27,17 @@ def validate(
     reader: FacesReader,
     device: torch.device,
     blend: SelfBlend | None = None,
+    *,
+    batch_size: int,
+    dtype: torch.dtype = torch.float32,
 ) -> dict[str, float]:
     """The objective's terms over all faces of `reader`'s sample, as means over faces.
 
     Args:
         detector: the network itself, not its DDP wrapper.
         blend: gives each face a fake of its own, the same one at every validation.
+        batch_size: faces that the objective sees at once, in training over all workers.
+        dtype: of the network's arithmetic, `compute_dtype`.
     """
     _same_buffers(detector)
     detector.eval()
@@ -40,14 +45,12 @@ def validate(
     logits, embeddings, labels = [], [], []
     for batch in reader.in_order():
         pixels, label = _pixels(batch, preprocess, blend, device, reader.seed)
-        out, embedding = forward(detector, preprocess.normalise(pixels))
+        out, embedding = forward(detector, preprocess.normalise(pixels), dtype)
         logits.append(out.float())
         embeddings.append(embedding.float())
         labels.append(label)
     gathered = [_gather(torch.cat(part)) for part in (logits, embeddings, labels)]
-    return _objective_over(
-        objective, *gathered, batch_size=reader.section.batch_size, seed=reader.seed
-    )
+    return _objective_over(objective, *gathered, batch_size=batch_size, seed=reader.seed)
 
 
 def _pixels(

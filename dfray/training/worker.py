@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import ray.train
 import ray.train.torch
@@ -19,7 +19,8 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-from dfray.batches.augment import Augment
+from dfray.batches.augment import Augment, mixer
+from dfray.batches.feed import on_device
 from dfray.batches.labels import LabelScheme
 from dfray.batches.reader import Batch, FacesReader
 from dfray.batches.sample import sample_faces
@@ -34,9 +35,9 @@ from dfray.models.bundle import Bundle
 from dfray.models.preprocess import Preprocess
 from dfray.run_folder import RunFolder
 from dfray.training.kept_batch import keep_batch
-from dfray.training.optim import Schedule, build_optimizer
+from dfray.training.optim import Schedule, build_average, build_optimizer
 from dfray.training.state import load_state, save_state, seed_epoch
-from dfray.training.step import NotFiniteError, TrainStep
+from dfray.training.step import NotFiniteError, TrainStep, compute_dtype
 from dfray.training.validate import validate
 
 if TYPE_CHECKING:
@@ -79,17 +80,25 @@ class Worker:
         self.optimizer = build_optimizer(self.detector, recipe.training)
         for group in self.objective.parameter_groups():
             self.optimizer.add_param_group(group)
+        self.average = build_average(self.detector, recipe.training)
+        self.judged = self.average.module if self.average else self.detector
         self.history = self._restore()
+        model: nn.Module = ray.train.torch.prepare_model(self.detector)
+        if recipe.training.compile:  # a wrapper: what is saved and validated is the detector
+            model = cast(nn.Module, torch.compile(model))
         self.step = TrainStep(
-            model=ray.train.torch.prepare_model(self.detector),
-            preprocess=self.preprocess,
-            augment=Augment(recipe.augment),
+            model=model,
+            augment=Augment(recipe.augment, self.preprocess),
             objective=self.objective,
             optimizer=self.optimizer,
             schedule=Schedule.of(recipe.training, 1),
             clip_norm=recipe.training.clip_norm,
             head=self.detector.backbone.get_classifier(),
             blend=SelfBlend(recipe.batches.self_blend) if recipe.batches.self_blend else None,
+            mix=mixer(recipe.augment, len(classes.class_names)),
+            accumulate=recipe.training.accumulate,
+            average=self.average,
+            dtype=compute_dtype(recipe.training.precision, self.device),
         )
 
     def run(self, stream_steps: int | None) -> list[dict[str, float]]:
@@ -106,12 +115,14 @@ class Worker:
             figures["seconds"] = time.perf_counter() - start
             figures |= self.objective.end_epoch()
             validation = validate(
-                self.detector,
+                self.judged,
                 self.preprocess,
                 self.objective,
                 self._reader(store, "val"),
                 self.device,
                 self.step.blend,
+                batch_size=self.recipe.batches.batch_size // self.recipe.training.accumulate,
+                dtype=self.step.dtype,
             )
             figures |= {f"val_{name}": value for name, value in validation.items()}
             selected = "loss" if self.recipe.training.selection == "objective" else "cross_entropy"
@@ -126,9 +137,7 @@ class Worker:
         take = replace(self.step, schedule=Schedule.of(self.recipe.training, steps))
         sums: dict[str, torch.Tensor] = {}
         taken, told = 0, 0.0
-        for taken, batch in enumerate(batches, 1):
-            faces, labels = torch.from_numpy(batch.images), torch.from_numpy(batch.labels)
-            points = None if batch.landmarks is None else torch.from_numpy(batch.landmarks)
+        for taken, (batch, faces, labels, points) in enumerate(on_device(batches, self.device), 1):
             number = epoch * steps + taken - 1
             try:
                 terms = take(faces, labels, number, points)
@@ -197,7 +206,11 @@ class Worker:
             return []
         with checkpoint.as_directory() as folder:
             progress = load_state(
-                Path(folder) / "state.pt", self.detector, self.optimizer, self.objective
+                Path(folder) / "state.pt",
+                self.detector,
+                self.optimizer,
+                self.objective,
+                self.average and self.average.module,
             )
         return progress["history"]
 
@@ -213,6 +226,7 @@ class Worker:
                     self.optimizer,
                     {"history": self.history},
                     self.objective,
+                    self.average and self.average.module,
                 )
                 checkpoint = ray.train.Checkpoint.from_directory(folder)
             ray.train.report(
@@ -223,7 +237,7 @@ class Worker:
 
     def _bundle(self) -> Bundle:
         return Bundle(
-            detector=self.detector,
+            detector=self.judged,
             preprocess=self.preprocess,
             recipe=self.recipe.model_dump(mode="json"),
             class_names=self.classes.class_names,

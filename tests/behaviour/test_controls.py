@@ -60,8 +60,7 @@ def trained(recipe: Recipe, store: FacesStore, summaries: pa.Table, seed: int) -
     objective, faces = Objective(recipe.objective), reader("train")
     step = TrainStep(
         model=detector,
-        preprocess=preprocess,
-        augment=Augment(recipe.augment),
+        augment=Augment(recipe.augment, preprocess),
         objective=objective,
         optimizer=build_optimizer(detector, recipe.training),
         schedule=Schedule.of(recipe.training, faces.steps),
@@ -72,7 +71,15 @@ def trained(recipe: Recipe, store: FacesStore, summaries: pa.Table, seed: int) -
         seed_epoch(seed, epoch, 0)
         for number, batch in enumerate(faces.epoch(epoch), epoch * faces.steps):
             step(torch.from_numpy(batch.images), torch.from_numpy(batch.labels), number)
-        loss = validate(detector, preprocess, objective, reader("val"), torch.device("cpu"))["loss"]
+        told = validate(
+            detector,
+            preprocess,
+            objective,
+            reader("val"),
+            torch.device("cpu"),
+            batch_size=recipe.batches.batch_size,
+        )
+        loss = told["loss"]
         if loss < best:
             best, weights = loss, {k: v.clone() for k, v in detector.state_dict().items()}
     detector.load_state_dict(weights)

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 from torch import nn
+from torch.distributed.algorithms.ddp_comm_hooks import default_hooks
 from torch.nn.parallel import DistributedDataParallel
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
@@ -15,16 +16,15 @@ from tests.training.kit import faces_and_labels, step_over
 LABELS = torch.tensor([0, 0, 1, 1] * 3)  # unlike the faces' brightness, so that triplets are active
 
 
-def gradients(shares, rank, objective, *, steps=1, wrap=lambda model: model):
+def gradients(shares, rank, objective, *, steps=1, wrap=lambda model: model, **options):
     """After `steps` steps on `shares[rank]`.
 
     Returns:
         gradients of the last step (of the detector's and the objective's parameters), its terms, the
         objective's parameters, its figures.
     """
-    step, detector = step_over(
-        "test_vit", objective=ObjectiveSection.model_validate(objective), wrap=wrap
-    )
+    section = ObjectiveSection.model_validate(objective)
+    step, detector = step_over("test_vit", objective=section, wrap=wrap, **options)
     faces, _ = faces_and_labels(len(LABELS))
     chosen = torch.tensor(shares[rank])
     torch.manual_seed(rank)
@@ -33,6 +33,21 @@ def gradients(shares, rank, objective, *, steps=1, wrap=lambda model: model):
     named = [*detector.named_parameters(), *step.objective.named_parameters()]
     own = {name: p.detach().clone() for name, p in step.objective.named_parameters()}
     return {n: p.grad.clone() for n, p in named}, terms, own, step.objective.end_epoch()
+
+
+class Counted(DistributedDataParallel):
+    """Counts the exchanges of gradients."""
+
+    exchanges = 0
+
+    def __init__(self, module):
+        super().__init__(module)
+        self.register_comm_hook(None, self.exchange)
+
+    @staticmethod
+    def exchange(_, bucket):
+        Counted.exchanges += 1
+        return default_hooks.allreduce_hook(None, bucket)
 
 
 class Together(nn.Module):
@@ -52,7 +67,7 @@ def gradients_inside(shares, rank, objective):
     faces, _ = faces_and_labels(len(LABELS))
     chosen = torch.tensor(shares[rank])
     wrapped = DistributedDataParallel(Together(detector, step.objective))
-    wrapped(step.preprocess(faces[chosen]), LABELS[chosen]).backward()
+    wrapped(step.augment.preprocess(faces[chosen]), LABELS[chosen]).backward()
     named = [*detector.named_parameters(), *step.objective.named_parameters()]
     return {name: p.grad.clone() for name, p in named}
 
@@ -69,6 +84,8 @@ def main(rank: int, folder: str) -> None:
             torch.save(found, f"{folder}/{number}-{rank}.pt")
         found = gradients_inside(**torch.load(f"{folder}/inside.pt"), rank=rank)
         torch.save(found, f"{folder}/{len(cases)}-{rank}.pt")
+        found = gradients(**torch.load(f"{folder}/accumulated.pt"), rank=rank, wrap=Counted)
+        torch.save((found[0], Counted.exchanges), f"{folder}/accumulated-{rank}.pt")
     finally:
         dist.destroy_process_group()
 

@@ -13,7 +13,7 @@ from dfray.config import (
 from dfray.losses.objective import Objective
 from dfray.models.backbone import build_detector
 from dfray.models.preprocess import Preprocess
-from dfray.training.optim import Schedule, build_optimizer
+from dfray.training.optim import Schedule, build_average, build_optimizer
 from dfray.training.step import TrainStep
 
 NO_AUGMENTATION = AugmentSection(flip=0, crop_scale=None, brightness=0, contrast=0)
@@ -33,6 +33,7 @@ def step_over(
     augment=NO_AUGMENTATION,
     wrap=lambda model: model,
     objective=None,
+    ema=None,
     **options,
 ):
     """A TrainStep and its detector, built from seed 0; `wrap` is applied to the model.
@@ -41,7 +42,7 @@ def step_over(
     """
     torch.manual_seed(0)
     section = ModelSection(backbone=backbone, size_px=32)
-    training = TrainingSection(lr=1e-3, epochs=5, warmup_epochs=1)
+    training = TrainingSection(lr=1e-3, epochs=5, warmup_epochs=1, ema=ema)
     detector = build_detector(section, 2)
     terms = Objective(
         objective or ObjectiveSection(triplet=TripletSection(weight=weight)),
@@ -52,11 +53,11 @@ def step_over(
         optimizer.add_param_group(group)
     step = TrainStep(
         model=wrap(detector),
-        preprocess=Preprocess(section),
-        augment=Augment(augment),
+        augment=Augment(augment, Preprocess(section)),
         objective=terms,
         optimizer=optimizer,
         schedule=Schedule.of(training, steps_per_epoch=4),
+        average=build_average(detector, training),
         head=detector.backbone.get_classifier(),
         **options,
     )

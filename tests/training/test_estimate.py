@@ -63,5 +63,13 @@ def test_more_workers_each_hold_less_of_the_batch() -> None:
     assert two.state_bytes == one.state_bytes
 
 
+def test_accumulation_keeps_less_and_a_moving_average_more() -> None:
+    plain = estimate_training(recipe(), 2, 640)
+    both = estimate_training(recipe(training={"accumulate": 4, "ema": 0.999}), 2, 640)
+    assert both.kept_bytes == plain.kept_bytes / 4
+    assert both.state_bytes == plain.state_bytes + 4 * plain.cost.counts.all
+    assert both.steps_per_epoch == plain.steps_per_epoch
+
+
 def test_the_speed_of_a_matrix_product_is_measured() -> None:
     assert 1e8 < matmul_flops_per_s() < 1e16

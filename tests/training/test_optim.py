@@ -76,6 +76,22 @@ def test_the_rate_warms_up_linearly_and_falls_as_half_a_cosine():
     assert rates == sorted(rates, reverse=True)
 
 
+def test_the_rate_knows_nothing_of_the_batch():
+    assert TrainingSection().lr == 1e-4
+    optimizer = build_optimizer(detector_of("vit_tiny_patch16_224"), TrainingSection())
+    schedule = Schedule.of(TrainingSection(warmup_epochs=0), steps_per_epoch=10)
+    schedule.apply(optimizer, 0)
+    assert {group["lr"] for group in optimizer.param_groups} == {1e-4}
+
+
+def test_the_clip_papers_curve_is_half_a_cosine_between_its_two_rates():
+    section = TrainingSection(lr=8e-5, min_lr=5e-5, warmup_epochs=0, epochs=10)  # arXiv 2503.19683
+    schedule = Schedule.of(section, steps_per_epoch=100)
+    assert schedule.at(0) == pytest.approx(8e-5)
+    assert schedule.at(500) == pytest.approx(6.5e-5)
+    assert schedule.at(1000) == pytest.approx(5e-5)
+
+
 @pytest.mark.parametrize("warmup_epochs", [0, 0.5, 2, 5])
 def test_the_rate_stays_within_its_bounds_whatever_the_warm_up(warmup_epochs):
     section = TrainingSection(epochs=2, warmup_epochs=warmup_epochs, lr=1e-3, min_lr=1e-5)

@@ -43,7 +43,7 @@ def test_steps_learn_to_tell_fakes_made_of_real_faces_alone():
     step, _ = step_over("resnet10t", weight=0.0, blend=SelfBlend(SECTION))
     faces = torch.from_numpy(heads(16, 64))
     points, labels = oval_landmarks(16, **HEAD), torch.zeros(16, dtype=torch.long)
-    step.preprocess.size_px = 64
+    step.augment.preprocess.size_px = 64
     torch.manual_seed(0)
     terms = [step(faces, labels, number, points) for number in range(4, 24)]
     losses = [float(term["cross_entropy"]) for term in terms]
@@ -111,6 +111,7 @@ def validate_as(store, monkeypatch, world_size: int) -> dict[str, float]:
             reader,
             torch.device("cpu"),
             SelfBlend(SECTION),
+            batch_size=8,
         )
         shares.append(parts)
     assert sum(len(parts[2]) for parts in shares) == 2 * 5 * 6

@@ -11,7 +11,7 @@ from dfray.errors import ModelFileError
 from dfray.training.state import load_state, save_state, seed_epoch
 from tests.training.kit import faces_and_labels, step_over
 
-EVERYTHING = AugmentSection(erasing=0.5, blur=0.5)
+EVERYTHING = AugmentSection(erasing=0.5, blur=0.5, jpeg=0.5, randaugment="rand-m9-mstd0.5-inc1")
 STEPS = 2
 
 
@@ -26,23 +26,40 @@ def epochs(step, first, last):
     return losses
 
 
+@pytest.mark.parametrize("ema", [None, 0.9])
 @pytest.mark.parametrize("backbone", ["test_resnet", "test_vit"])
-def test_a_resumed_run_ends_as_one_left_alone(backbone, tmp_path):
-    alone, alone_detector = step_over(backbone, augment=EVERYTHING)
+def test_a_resumed_run_ends_as_one_left_alone(backbone, ema, tmp_path):
+    options = {"augment": EVERYTHING, "ema": ema, "accumulate": 2}
+    alone, alone_detector = step_over(backbone, **options)
     losses = epochs(alone, 0, 3)
 
-    cut, cut_detector = step_over(backbone, augment=EVERYTHING)
+    cut, cut_detector = step_over(backbone, **options)
     first = epochs(cut, 0, 2)
-    save_state(tmp_path / "state.pt", cut_detector, cut.optimizer, {"epoch": 2, "losses": first})
+    progress = {"epoch": 2, "losses": first}
+    average = cut.average and cut.average.module
+    save_state(tmp_path / "state.pt", cut_detector, cut.optimizer, progress, average=average)
 
-    resumed, detector = step_over(backbone, augment=EVERYTHING)
+    resumed, detector = step_over(backbone, **options)
     torch.rand(100)  # another process has drawn other numbers
-    progress = load_state(tmp_path / "state.pt", detector, resumed.optimizer)
+    average = resumed.average and resumed.average.module
+    progress = load_state(tmp_path / "state.pt", detector, resumed.optimizer, average=average)
     assert progress["losses"] + epochs(resumed, progress["epoch"], 3) == losses
-    for ours, theirs in zip(
-        detector.state_dict().values(), alone_detector.state_dict().values(), strict=True
-    ):
-        assert torch.equal(ours, theirs)
+    pairs = [(detector, alone_detector)]
+    if ema:
+        pairs.append((average, alone.average.module))
+    for ours, theirs in pairs:
+        for name, value in theirs.state_dict().items():
+            assert torch.equal(ours.state_dict()[name], value), name
+
+
+def test_a_state_without_an_average_is_refused_where_one_is_asked_for(tmp_path):
+    step, detector = step_over()
+    save_state(tmp_path / "state.pt", detector, step.optimizer, {})
+    other, other_detector = step_over(ema=0.9)
+    with pytest.raises(ModelFileError, match="the recipe the run was started with"):
+        load_state(
+            tmp_path / "state.pt", other_detector, other.optimizer, average=other.average.module
+        )
 
 
 OWN_STATE = ObjectiveSection(

@@ -1,8 +1,13 @@
 """A step learns, clips, says what it did, and stops before a loss that is not finite does harm."""
 
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
 import pytest
 import torch
 
+from dfray.batches.augment import mixer
 from dfray.config import (
     AugmentSection,
     HypersphereSection,
@@ -11,6 +16,7 @@ from dfray.config import (
     TripletSection,
 )
 from dfray.errors import TrainingError
+from dfray.training.step import compute_dtype, forward
 from tests.training.kit import faces_and_labels, step_over
 
 
@@ -120,14 +126,102 @@ ALL_TERMS = ObjectiveSection(
 )
 
 
+def gradients_of(faces, labels, **options):
+    step, detector = step_over("test_vit", **options)
+    terms = step(faces, labels, 0)
+    return {name: p.grad.clone() for name, p in detector.named_parameters()}, terms
+
+
+def assert_same(gradients, expected):
+    largest = max(gradient.abs().max() for gradient in expected.values()).item()
+    for name, gradient in expected.items():
+        torch.testing.assert_close(
+            gradients[name], gradient, rtol=1e-4, atol=1e-6 * largest, msg=name
+        )
+
+
+def test_accumulated_gradients_and_terms_are_means_over_the_parts():
+    faces, labels = faces_and_labels(12)
+    together, told = gradients_of(faces, labels, accumulate=3)
+    parts = [gradients_of(faces[i : i + 4], labels[i : i + 4]) for i in range(0, 12, 4)]
+    assert_same(together, {name: sum(part[0][name] for part in parts) / 3 for name in together})
+    for name, value in told.items():
+        torch.testing.assert_close(value, sum(part[1][name] for part in parts) / 3)
+
+
+def test_accumulation_of_cross_entropy_alone_is_the_whole_batch():
+    faces, labels = faces_and_labels(12)
+    whole, _ = gradients_of(faces, labels, weight=0)
+    assert_same(gradients_of(faces, labels, weight=0, accumulate=4)[0], whole)
+
+
+def test_a_moving_average_follows_the_weights():
+    step, detector = step_over("test_vit", ema=0.9)
+    faces, labels = faces_and_labels(8)
+    weight, averaged = (net.backbone.head.weight for net in (detector, step.average.module))
+    expected = None
+    for number in range(4):
+        step(faces, labels, number)
+        decay = min(0.9, 1 - (number + 1) ** (-2 / 3)) if number else 0
+        expected = (
+            weight.detach() if not number else expected * decay + weight.detach() * (1 - decay)
+        )
+        torch.testing.assert_close(averaged, expected)
+        expected = expected.clone()
+    assert not torch.equal(averaged, weight)
+
+
+def test_bfloat16_by_option_leaves_weights_and_terms_in_float32():
+    assert compute_dtype("auto", torch.device("cpu")) == torch.float32
+    dtype = compute_dtype("bf16", torch.device("cpu"))
+    step, detector = step_over("test_vit", dtype=dtype)
+    assert forward(detector, torch.rand(2, 3, 32, 32), dtype)[0].dtype == torch.bfloat16
+    faces, labels = faces_and_labels(16)
+    terms = [step(faces, labels, number) for number in range(12)]
+    assert {term.dtype for term in terms[0].values()} == {torch.float32}
+    assert terms[-1]["loss"] < 0.5 * terms[0]["loss"]
+    assert {parameter.dtype for parameter in detector.parameters()} == {torch.float32}
+
+
+def test_a_mixed_batch_is_judged_by_its_soft_labels():
+    faces, labels = faces_and_labels(16)
+    mix = mixer(AugmentSection(mixup=0.8, cutmix=1.0), 2)
+    step, _ = step_over("test_vit", weight=0, mix=mix)
+    np.random.seed(1)
+    told = step(faces, labels, 0)["loss"]
+
+    step, detector = step_over("test_vit", weight=0)
+    np.random.seed(1)
+    images, soft = mix(step.augment(faces.permute(0, 3, 1, 2)), labels)
+    assert 0 < soft[0, 0] < 1
+    logits, _ = detector(images)
+    torch.testing.assert_close(told, -(soft * logits.log_softmax(1)).sum(1).mean())
+
+
+def test_a_compiled_step_is_the_same_and_saves_the_same_names():
+    faces, labels = faces_and_labels(8)
+    plain, plain_detector = step_over("test_vit")
+    step, detector = step_over(
+        "test_vit", wrap=partial(torch.compile, backend="aot_eager"), ema=0.9
+    )
+    for number in range(2):
+        torch.testing.assert_close(
+            step(faces, labels, number)["loss"], plain(faces, labels, number)["loss"]
+        )
+    assert detector.state_dict().keys() == plain_detector.state_dict().keys()
+    assert step.average.module.state_dict().keys() == plain_detector.state_dict().keys()
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no accelerator")
 @pytest.mark.parametrize("objective", [None, ALL_TERMS], ids=["triplets", "all terms"])
 def test_on_a_gpu_it_computes_in_bfloat16_and_keeps_float32_weights(objective):
     step, detector = step_over(objective=objective)
-    for module in (detector, step.preprocess, step.augment, step.objective):
+    for module in (detector, step.augment, step.objective):
         module.to("cuda")
-    terms = step(*faces_and_labels(8), 0)
+    dtype = compute_dtype("auto", torch.device("cuda"))
+    assert dtype == torch.bfloat16
+    terms = replace(step, dtype=dtype)(*faces_and_labels(8), 0)
     assert terms["loss"].is_cuda
     parameters = [*detector.parameters(), *step.objective.parameters()]
     assert all(parameter.dtype == torch.float32 for parameter in parameters)

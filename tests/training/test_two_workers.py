@@ -41,6 +41,7 @@ OTHERS = {
     "drawing": {"objective": DRAWING, "steps": 4},
 }
 INSIDE = {"shares": SHARES["uneven classes"], "objective": OBJECTIVES["ArcFace"]}
+ACCUMULATED = INSIDE | {"objective": OBJECTIVES["batch all"], "accumulate": 3}
 each_case = pytest.mark.parametrize("case", CASES, ids=" of ".join)
 
 
@@ -66,6 +67,7 @@ def two_workers(tmp_path_factory):
     asked = arguments()
     torch.save(list(asked.values()), folder / "cases.pt")
     torch.save(INSIDE, folder / "inside.pt")
+    torch.save(ACCUMULATED, folder / "accumulated.pt")
     environment = os.environ | {"GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
     script = str(Path(ddp_worker.__file__))
     workers = [
@@ -77,9 +79,11 @@ def two_workers(tmp_path_factory):
     finally:
         for worker in workers:
             worker.kill()
+    files = {name: str(number) for number, name in enumerate([*asked, "inside"])}
+    files["accumulated"] = "accumulated"
     return {
-        (name, rank): torch.load(folder / f"{number}-{rank}.pt")
-        for number, name in enumerate([*asked, "inside"])
+        (name, rank): torch.load(folder / f"{file}-{rank}.pt")
+        for name, file in files.items()
         for rank in range(2)
     }
 
@@ -149,3 +153,29 @@ def test_with_slerp_the_heads_gradient_is_the_mean_of_the_workers(two_workers):
         for name, gradient in shared.items():
             mean = (alone[0][name] + alone[1][name]) / 2
             torch.testing.assert_close(gradient, mean, rtol=1e-4, atol=1e-7, msg=name)
+
+
+def test_accumulated_gradients_are_the_mean_over_parts_of_both_workers(two_workers):
+    shares, count = ACCUMULATED["shares"], ACCUMULATED["accumulate"]
+    size = len(shares[0]) // count
+    parts = [
+        [index for share in shares for index in share[start : start + size]]
+        for start in range(0, size * count, size)
+    ]
+    alone = [
+        ddp_worker.gradients([part], rank=0, objective=ACCUMULATED["objective"])[0]
+        for part in parts
+    ]
+    means = {name: sum(part[name] for part in alone) / count for name in alone[0]}
+    largest = max(mean.abs().max() for mean in means.values()).item()
+    for rank in range(2):
+        shared, _ = two_workers["accumulated", rank]
+        assert shared.keys() == means.keys()
+        for name, mean in means.items():
+            torch.testing.assert_close(shared[name], mean, rtol=1e-4, atol=1e-6 * largest, msg=name)
+
+
+def test_accumulating_workers_exchange_gradients_once(two_workers):
+    for rank in range(2):
+        _, exchanges = two_workers["accumulated", rank]
+        assert exchanges == 1  # the tiny network is one bucket

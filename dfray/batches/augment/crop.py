@@ -1,0 +1,67 @@
+"""Random resized crop and flip, as two batched matrix products.
+
+Each image's crop, stretch and mirror is separable: one matrix for its rows and one for its columns,
+whose weights are Pillow's `Image.resize` (antialiased, bicubic with a = -0.5; nothing outside the crop is
+read). The result is Pillow's to within one level.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from dfray.batches.augment.draws import Boxes, chosen
+
+RATIO = (3 / 4, 4 / 3)  # torchvision's and timm's, width over height
+
+
+def draw_crops(count: int, side: int, scale: tuple[float, float] | None) -> Boxes:
+    """Of area `scale`, a range of fractions of the picture; the whole where none fits or is asked for."""
+    if scale is None:
+        nothing, whole = torch.zeros(count, dtype=torch.long), torch.full((count,), side)
+        return Boxes(nothing, nothing, whole, whole)
+    boxes = Boxes.draw(count, side, scale, RATIO, most=side)
+    whole = boxes.width == 0
+    return Boxes(
+        boxes.left.masked_fill(whole, 0),
+        boxes.top.masked_fill(whole, 0),
+        boxes.width.masked_fill(whole, side),
+        boxes.height.masked_fill(whole, side),
+    )
+
+
+def flip(images: Tensor, probability: float) -> Tensor:
+    """Mirror some of uint8 (B, 3, S, S), left to right."""
+    which = chosen(len(images), probability).to(images.device)
+    return images.index_copy(0, which, images[which].flip(3))
+
+
+def resized_crop(images: Tensor, boxes: Boxes, size: int, interpolation: str) -> Tensor:
+    """Cut out each image's box and stretch it: uint8 (B, 3, H, H) -> uint8 (B, 3, size, size)."""
+    side = images.shape[-1]
+    rows = resize_weights(boxes.top, boxes.height, side, size, interpolation)
+    columns = resize_weights(boxes.left, boxes.width, side, size, interpolation)
+    rows, columns = (each.to(images.device, non_blocking=True) for each in (rows, columns))
+    resized = rows[:, None] @ images.float() @ columns.transpose(1, 2)[:, None]
+    return resized.round_().clamp_(0, 255).to(torch.uint8)
+
+
+def resize_weights(
+    start: Tensor, length: Tensor, side: int, size: int, interpolation: str
+) -> Tensor:
+    """What each of `side` pixels adds to each of `size` that show a box: float32 (B, size, side)."""
+    scale = (length.float() / size)[:, None, None]
+    centre = start[:, None, None] + (torch.arange(size)[:, None] + 0.5) * scale
+    pixel = torch.arange(side)
+    away = ((pixel + 0.5 - centre) / scale.clamp(min=1)).abs_()
+    weights = _bicubic(away) if interpolation == "bicubic" else (1 - away).clamp_(min=0)
+    end = (start + length)[:, None, None]
+    weights *= (pixel >= start[:, None, None]) & (pixel < end)
+    return weights.div_(weights.sum(dim=2, keepdim=True))
+
+
+def _bicubic(away: Tensor, a: float = -0.5) -> Tensor:
+    """Keys' kernel (IEEE ASSP 29(6), 1981) at distances >= 0; a = -0.5 as Pillow's resize has."""
+    near = ((a + 2) * away - (a + 3)) * away**2 + 1
+    far = ((away - 5) * away + 8) * away * a - 4 * a
+    return torch.where(away < 1, near, torch.where(away < 2, far, 0))

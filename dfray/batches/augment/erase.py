@@ -1,0 +1,28 @@
+"""Random erasing (arXiv 1708.04896 section 3.2) as timm's mode `pixel` has it, after normalisation."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from dfray.batches.augment.draws import Boxes, chosen
+
+AREA, RATIO = (0.02, 1 / 3), (0.3, 1 / 0.3)
+
+
+def erase(images: Tensor, probability: float) -> Tensor:
+    """Fill a rectangle of some images with normal noise: (B, 3, S, S), mean 0 and deviation 1."""
+    side = images.shape[-1]
+    which = chosen(len(images), probability)
+    if not len(which):
+        return images
+    boxes = Boxes.draw(len(which), side, AREA, RATIO, most=side - 1)
+    place = torch.arange(side)
+    rows, columns = (
+        (place >= start[:, None]) & (place < (start + length)[:, None])
+        for start, length in ((boxes.top, boxes.height), (boxes.left, boxes.width))
+    )
+    inside = (rows[:, None, :, None] & columns[:, None, None, :]).to(images.device)
+    which = which.to(images.device)
+    whole = images[which]
+    return images.index_copy(0, which, torch.where(inside, torch.randn_like(whole), whole))

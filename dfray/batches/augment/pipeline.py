@@ -1,0 +1,59 @@
+"""The changes in their order, between stored crops and what the backbone sees in training.
+
+Pixels stay on 256 levels until they are normalised, as they do in Pillow and in `Preprocess`, and every
+change touches only the images that drew it. Scoring shows the whole stored crop, resized if need be: the
+margin was cut at extraction (FSFM's own evaluation resizes to 256 and shows the middle 224).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from dfray.batches.augment import colour, crop, jpeg, randaugment
+from dfray.batches.augment.draws import chosen, integers
+from dfray.batches.augment.erase import erase
+from dfray.batches.augment.warp import random_affine
+from dfray.config import AugmentSection
+from dfray.models.preprocess import Preprocess
+
+
+class Augment(nn.Module):
+    """What `Preprocess` is to scoring: uint8 (B, 3, H, H) -> normalised float32 (B, 3, S, S)."""
+
+    def __init__(self, section: AugmentSection, preprocess: Preprocess) -> None:
+        super().__init__()
+        self.section, self.preprocess = section, preprocess
+        self.policy = randaugment.Policy.parse(section.randaugment) if section.randaugment else None
+        # timm fills with the mean; known on the host, so that no step waits for the device
+        self.fill = (255 * preprocess.mean.flatten().cpu()).round().clamp(max=255)
+
+    @torch.no_grad()
+    def forward(self, images: Tensor) -> Tensor:
+        """Draws from torch's global generators."""
+        images = self.levels(images)
+        images = self.preprocess.normalise(images.float().div_(255))
+        return erase(images, self.section.erasing)
+
+    def levels(self, images: Tensor) -> Tensor:
+        """All changes but erasing: uint8 (B, 3, H, H) -> uint8 (B, 3, S, S)."""
+        section, size = self.section, self.preprocess.size_px
+        if section.crop_scale or images.shape[-1] != size:
+            boxes = crop.draw_crops(len(images), images.shape[-1], section.crop_scale)
+            images = crop.resized_crop(images, boxes, size, section.interpolation)
+        images = crop.flip(images, section.flip)
+        if section.affine:
+            images = random_affine(images, section.affine, section.interpolation)
+        if self.policy:
+            for draw in self.policy.draw(len(images)):
+                images = randaugment.apply(images, draw, self.fill, section.interpolation)
+        images = colour.blur(images, section.blur)
+        images = colour.relight(images, section.brightness, section.contrast)
+        return self._compressed(images) if section.jpeg else images
+
+    def _compressed(self, images: Tensor) -> Tensor:
+        which = chosen(len(images), self.section.jpeg)
+        low, high = self.section.jpeg_quality
+        quality = integers(low, torch.full_like(which, high))
+        which = which.to(images.device)
+        return images.index_copy(0, which, jpeg.compress(images[which], quality))

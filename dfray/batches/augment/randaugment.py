@@ -1,0 +1,171 @@
+"""RandAugment (arXiv 1909.13719) as timm has it, in batches on the device.
+
+`rand-m9-mstd0.5-inc1` (arXiv 2508.19730's fine-tuning) reads: two layers; in each, every image draws one of
+the fifteen operations whose strength increases with the magnitude; it is applied with probability 0.5,
+at a magnitude from N(9, 0.5) clipped to 0..10. The arithmetic is Pillow's, so a change differs from timm's by
+rounding, and where bicubic resampling meets an edge.
+
+A layer touches only the images whose draw it is, family by family: affine ones in one warp, those that
+are a table of levels in one lookup, saturation, sharpness.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from dfray.batches.augment import colour
+from dfray.batches.augment.warp import about_centre, rotation, warp
+
+AFFINE = ("Rotate", "ShearX", "ShearY", "TranslateXRel", "TranslateYRel")
+TABLES = (
+    "AutoContrast",
+    "Equalize",
+    "Invert",
+    "PosterizeIncreasing",
+    "SolarizeIncreasing",
+    "SolarizeAdd",
+    "ContrastIncreasing",
+    "BrightnessIncreasing",
+)
+SATURATION, SHARPNESS = "ColorIncreasing", "SharpnessIncreasing"
+OPERATIONS = (*AFFINE, *TABLES, SATURATION, SHARPNESS)
+LARGEST = 10.0  # magnitude
+SHEAR, SHIFT, DEGREES, ENHANCE = 0.3, 0.45, 30.0, 0.9  # at the largest magnitude
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One layer's draw, on the host.
+
+    Attributes:
+        operation: int64 (B,), index into OPERATIONS, or -1 for none.
+        magnitude: float64 (B,), 0..10.
+        sign: float64 (B,), 1 or -1, for the operations that have a direction.
+    """
+
+    operation: Tensor
+    magnitude: Tensor
+    sign: Tensor
+
+    def of(self, *names: str) -> tuple[Tensor, Draw]:
+        """Indices of the images that drew one of `names`, and their part of the draw."""
+        wanted = torch.tensor([OPERATIONS.index(name) for name in names])
+        which = torch.isin(self.operation, wanted).nonzero()[:, 0]
+        return which, Draw(self.operation[which], self.magnitude[which], self.sign[which])
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How layers are drawn; the keys are timm's m, mstd, p and n."""
+
+    magnitude: float = LARGEST
+    std: float = 0.0
+    probability: float = 0.5
+    layers: int = 2
+
+    @classmethod
+    def parse(cls, text: str) -> Policy:
+        """Of timm's notation, which `AugmentSection` has checked."""
+        found = dict(re.findall(r"-(mstd|m|p|n)([\d.]+)", text))
+        return cls(
+            magnitude=float(found.get("m", LARGEST)),
+            std=float(found.get("mstd", 0)),
+            probability=float(found.get("p", 0.5)),
+            layers=int(found.get("n", 2)),
+        )
+
+    def draw(self, count: int) -> list[Draw]:
+        return [self._layer(count) for _ in range(self.layers)]
+
+    def _layer(self, count: int) -> Draw:
+        operation = torch.randint(len(OPERATIONS), (count,))
+        skipped = torch.rand(count) >= self.probability
+        magnitude = self.magnitude + self.std * torch.randn(count, dtype=torch.float64)
+        return Draw(
+            operation=operation.masked_fill(skipped, -1),
+            magnitude=magnitude.clamp(0, LARGEST),
+            sign=torch.randint(2, (count,)).double() * 2 - 1,
+        )
+
+
+def apply(images: Tensor, draw: Draw, fill: Tensor, interpolation: str) -> Tensor:
+    """One layer over uint8 (B, 3, S, S); `fill` (3,) levels come in from outside the picture."""
+    side = images.shape[-1]
+    changed = images.clone()
+    for names, change in (
+        (AFFINE, lambda part, own: warp(part, _matrices(own, side), fill, interpolation)),
+        (TABLES, lambda part, own: colour.look_up(part, _tables(part, own))),
+        ((SATURATION,), lambda part, own: colour.saturate(part, _enhance(own))),
+        ((SHARPNESS,), lambda part, own: colour.sharpen(part, _enhance(own))),
+    ):
+        which, own = draw.of(*names)
+        if len(which):
+            which = which.to(images.device, non_blocking=True)
+            changed[which] = change(images[which], own)
+    return changed
+
+
+def _matrices(draw: Draw, side: int) -> Tensor:
+    """float64 (N, 6), from the result to the source."""
+    level = draw.magnitude / LARGEST * draw.sign
+    still = torch.tensor([1.0, 0, 0, 0, 1, 0], dtype=torch.float64)
+    matrices = still.repeat(len(level), 1)
+    for name, place, most in (
+        ("ShearX", 1, SHEAR),
+        ("ShearY", 3, SHEAR),
+        ("TranslateXRel", 2, SHIFT * side),
+        ("TranslateYRel", 5, SHIFT * side),
+    ):
+        which, _ = draw.of(name)
+        matrices[which, place] = level[which] * most
+    which, _ = draw.of("Rotate")
+    turn = rotation(level[which] * DEGREES)
+    matrices[which] = about_centre(turn, torch.zeros(len(which), 2, dtype=torch.float64), side)
+    return matrices
+
+
+def _tables(images: Tensor, draw: Draw) -> Tensor:
+    """uint8 (N, 3, 256), what each level becomes."""
+    level = colour.levels(images)
+    tables = torch.empty(*images.shape[:2], 256, dtype=torch.uint8, device=images.device)
+    for name in TABLES:
+        which, own = draw.of(name)
+        if not len(which):
+            continue
+        which = which.to(images.device, non_blocking=True)
+        if name == "AutoContrast":
+            found = colour.autocontrast_tables(images[which])
+        elif name == "Equalize":
+            found = colour.equalize_tables(images[which])
+        elif name == "ContrastIncreasing":
+            found = colour.contrast_tables(images[which], _enhance(own))
+        elif name == "BrightnessIncreasing":
+            found = colour.brightness_tables(images[which], _enhance(own))
+        else:
+            found = _recoded(name, level, own.magnitude.to(images.device))
+        tables[which] = found.expand(-1, images.shape[1], -1)
+    return tables
+
+
+def _recoded(name: str, level: Tensor, magnitude: Tensor) -> Tensor:
+    """Tables that depend on the magnitude alone: (N, 1, 256). Their arguments are whole numbers."""
+    strength = (magnitude / LARGEST)[:, None, None]
+    if name == "Invert":
+        return (255 - level).expand(len(magnitude), -1, -1).to(torch.uint8)
+    if name == "PosterizeIncreasing":  # keeps 4..0 bits; 0 leaves black
+        step = 2 ** (8 - (4 - (strength * 4).floor()))
+        return (level.double() / step).floor().mul(step).to(torch.uint8)
+    if name == "SolarizeIncreasing":
+        threshold = 256 - (strength * 256).floor()
+        return torch.where(level < threshold, level, 255 - level).to(torch.uint8)
+    added = (level + (strength * 110).floor()).clamp(max=255)  # SolarizeAdd
+    return torch.where(level < 128, added, level.double()).to(torch.uint8)
+
+
+def _enhance(draw: Draw) -> Tensor:
+    """Factors (N,): 1 leaves the picture alone, 0 and 2 are the ends."""
+    return (1 + draw.sign * draw.magnitude / LARGEST * ENHANCE).clamp(min=0.1)

@@ -1,0 +1,241 @@
+"""The whole training loop against the same step on tensors that lie on the device already.
+
+    python -m tests.benchmarks.bench_training
+
+    loop       written faces (lz4 shards) -> reader -> device -> augmentation -> step, as a training worker
+               takes them, without Ray
+    synthetic  the same step, augmentation included, on one batch that lies on the device
+    bare       the same without augmentation
+    reading    batches on the device, and no step: what the reader can give at most
+
+FSFM's augmentation, cross-entropy and batch-all triplet, AdamW with layer-wise decay, random weights. Each
+way takes its steps in turn with the others, after some that are not counted; the median of the repeats.
+On a GPU: ViT-B/16 and ViT-L/14 at batch 64 and 256, bf16, wall time, with the share of the matrix peak
+(operations of forward and backward, augmentation not counted, over the published speed and over that of a
+large matrix product here) and the peak memory; asked for: loop at least 0.95 of synthetic.
+Elsewhere: a small network on one core, CPU time; it says nothing about a GPU's hunger, only that the
+loop adds no work of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from dfray.batches.augment import Augment
+from dfray.batches.feed import on_device
+from dfray.batches.reader import FacesReader
+from dfray.batches.sample import sample_faces
+from dfray.config import (
+    AugmentSection,
+    BatchesSection,
+    FacesSection,
+    ModelSection,
+    ObjectiveSection,
+    TrainingSection,
+    TripletSection,
+)
+from dfray.faces.shards import FacesStore
+from dfray.losses.objective import Objective
+from dfray.models.backbone import build_detector
+from dfray.models.preprocess import Preprocess
+from dfray.training.estimate import TRAIN_TO_FORWARD, NetworkCost, matmul_flops_per_s
+from dfray.training.optim import Schedule, build_optimizer
+from dfray.training.step import TrainStep, compute_dtype
+from tests.benchmarks.measure import holds, use_one_core
+from tests.helpers.crops import draw_crops
+from tests.helpers.rows import fake_row, video_row, write_store
+
+SIZE, BOUND, PER_VIDEO = 224, 0.95, 32
+NOTHING = AugmentSection(flip=0, crop_scale=None, brightness=0, contrast=0)
+FSFM = AugmentSection(
+    crop_scale=(0.08, 1.0),
+    interpolation="bicubic",
+    randaugment="rand-m9-mstd0.5-inc1",
+    brightness=0,
+    contrast=0,
+    erasing=0.25,
+)
+TRAINING = TrainingSection(layer_decay=0.75)
+GPU_CASES = [
+    (backbone, batch)
+    for backbone in ("vit_base_patch16_224", "vit_large_patch14_clip_quickgelu_224")
+    for batch in (64, 256)
+]
+CPU_CASES = [("vit_tiny_patch16_224", 16)]
+PUBLISHED_PEAK = {
+    "H100 PCIe": 756e12,
+    "H100": 989e12,
+    "H200": 989e12,
+    "A100": 312e12,
+}  # bf16, dense
+Fed = Iterator[tuple[Tensor, Tensor]]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One network at one batch size, and the store to feed it from."""
+
+    backbone: str
+    batch: int
+    store: FacesStore
+    device: torch.device
+
+    def step(self) -> TrainStep:
+        torch.manual_seed(0)
+        model = self.model_section()
+        detector = build_detector(model, 2).to(self.device)
+        return TrainStep(
+            model=detector,
+            augment=Augment(FSFM, Preprocess(model).to(self.device)),
+            objective=Objective(ObjectiveSection(triplet=TripletSection(weight=0.2))),
+            optimizer=build_optimizer(detector, TRAINING),
+            schedule=Schedule.of(TRAINING, 1000),
+            dtype=compute_dtype("auto", self.device),
+        )
+
+    def model_section(self) -> ModelSection:
+        return ModelSection(backbone=self.backbone, size_px=SIZE)
+
+    def read(self) -> Fed:
+        """Epoch after epoch, as a training worker reads them."""
+        section = BatchesSection(batch_size=self.batch, sampling="all")
+        reader = FacesReader(
+            self.store, sample_faces(self.store.summaries(), "train", section), section
+        )
+        epoch = 0
+        while True:
+            for _, faces, labels, _ in on_device(reader.epoch(epoch), self.device):
+                yield faces, labels
+            epoch += 1
+
+    def resident(self) -> Fed:
+        """One batch of the store, again and again."""
+        faces, labels = (part.clone() for part in next(self.read()))
+        while True:
+            yield faces, labels
+
+
+class Way:
+    """A loop that stands still between its turns; without a step it only takes batches."""
+
+    def __init__(self, batches: Fed, device: torch.device, step: TrainStep | None = None) -> None:
+        self.batches, self.device, self.step = batches, device, step
+        self.taken = 0
+
+    def seconds(self, steps: int) -> float:
+        """Of `steps` steps: wall time on a GPU, else CPU time."""
+        clock = time.perf_counter if self.device.type == "cuda" else time.process_time
+        self._wait()
+        start = clock()
+        for faces, labels in islice(self.batches, steps):
+            if self.step:
+                self.step(faces, labels, self.taken)
+            self.taken += 1
+        self._wait()
+        return clock() - start
+
+    def _wait(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
+
+def write_faces(folder: Path, faces: int) -> FacesStore:
+    """At least `faces` crops of the demo's people, each with its own grain."""
+    people = torch.from_numpy(draw_crops(16, SIZE))
+    generator = torch.Generator().manual_seed(0)
+    videos = []
+    for index in range(max(2, -(-faces // PER_VIDEO))):
+        grain = torch.randint(-3, 4, (PER_VIDEO, SIZE, SIZE, 1), generator=generator)
+        crops = (people[index % len(people)] + grain).clamp_(0, 255).to(torch.uint8).numpy()
+        videos.append(((fake_row if index % 2 else video_row)(f"{index:04d}"), list(crops)))
+    return write_store(folder, videos, FacesSection(size_px=SIZE))
+
+
+def compare(case: Case, steps: int, repeats: int) -> bool:
+    """Print the case's lines; whether its bound holds."""
+    if case.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(case.device)
+    step = case.step()
+    bare = replace(step, augment=Augment(NOTHING, step.augment.preprocess))
+    ways = {
+        "loop": Way(case.read(), case.device, step),
+        "synthetic": Way(case.resident(), case.device, step),
+        "bare": Way(case.resident(), case.device, bare),
+    }
+    spent: dict[str, list[float]] = {name: [] for name in ways}
+    for repeat in range(repeats + 1):
+        for name, way in ways.items():
+            seconds = way.seconds(steps)
+            if repeat:
+                spent[name].append(seconds)
+    rates = {name: steps * case.batch / statistics.median(spent[name]) for name in ways}
+    every = steps * (repeats + 1)
+    rates["reading"] = every * case.batch / Way(case.read(), case.device).seconds(every)
+    print(f"\n{case.backbone}, batch {case.batch}, {step.dtype}, {repeats} x {steps} steps")
+    for name, rate in rates.items():
+        print(f"  {name:<10}{rate:>10,.1f} images/s{rate / rates['loop']:>8.2f} x loop")
+    print(f"  augmentation is {1 - rates['synthetic'] / rates['bare']:.1%} of the synthetic step")
+    if case.device.type == "cuda":
+        report_gpu(case, rates)
+    return holds("  loop/synthetic", rates["loop"] / rates["synthetic"], at_least=BOUND)
+
+
+def report_gpu(case: Case, rates: dict[str, float]) -> None:
+    flops = TRAIN_TO_FORWARD * NetworkCost.of(case.model_section(), 2).forward_flops
+    reached = {name: flops * rate for name, rate in rates.items()}
+    here = matmul_flops_per_s()
+    told = [f"{reached[name] / here:.0%} ({name})" for name in ("loop", "bare")]
+    print(f"  of a large matrix product here, {here / 1e12:,.2f} Tflop/s: {', '.join(told)}")
+    gpu = torch.cuda.get_device_name(case.device)
+    for peak in [peak for name, peak in PUBLISHED_PEAK.items() if name in gpu][:1]:
+        told = [f"{reached[name] / peak:.0%} ({name})" for name in ("loop", "bare")]
+        print(f"  of {gpu}'s published {peak / 1e12:,.0f} Tflop/s: {', '.join(told)}")
+    print(f"  peak memory {torch.cuda.max_memory_allocated(case.device) / 2**30:.1f} GiB")
+
+
+def cases(options: argparse.Namespace, folder: Path, device: torch.device) -> Iterable[Case]:
+    chosen = GPU_CASES if device.type == "cuda" else CPU_CASES
+    if options.backbone:
+        chosen = [(options.backbone, batch) for batch in options.batch or [64]]
+    largest = max(batch for _, batch in chosen)
+    store = write_faces(folder, largest * options.steps * (options.repeats + 1))  # one long epoch
+    for backbone, batch in chosen:
+        yield Case(backbone, batch, store, device)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    gpu = torch.cuda.is_available()
+    parser.add_argument("--backbone", help="instead of those above")
+    parser.add_argument("--batch", type=int, nargs="+", help="with --backbone")
+    parser.add_argument("--steps", type=int, default=30 if gpu else 2)
+    parser.add_argument("--repeats", type=int, default=3)
+    options = parser.parse_args(arguments)
+    if not gpu:
+        print("No GPU here: a small network on the CPU, which says nothing about feeding a GPU.")
+        use_one_core()
+        torch.set_num_threads(1)
+    device = torch.device("cuda" if gpu else "cpu")
+    with tempfile.TemporaryDirectory(prefix="dfray-bench-") as folder:
+        held = [
+            compare(case, options.steps, options.repeats)
+            for case in cases(options, Path(folder), device)
+        ]
+    return 0 if all(held) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
