@@ -85,7 +85,7 @@ def _objective_over(
 
 
 def _gather(share: Tensor) -> Tensor:
-    """The shares of all workers, rank after rank; lengths may differ by one."""
+    """The shares of all workers, rank after rank; lengths may differ."""
     if not (dist.is_initialized() and dist.get_world_size() > 1):
         return share
     length = torch.tensor([len(share)], device=share.device)
