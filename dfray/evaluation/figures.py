@@ -145,7 +145,8 @@ def losses_figure(losses: Sequence[Loss]) -> go.Figure:
     figure.update_xaxes(
         title="strength", tickvals=steps, ticktext=["none", "mildest", "2", "3", "4", "harshest"]
     )
-    figure.update_yaxes(title="AUC at video level")
+    lowest = min(auc for loss in losses for auc in (loss.clean, *loss.aucs))
+    figure.update_yaxes(title="AUC at video level", range=[min(0.45, lowest - 0.02), 1.01])
     return _styled(figure, height=360)
 
 
