@@ -20,8 +20,8 @@ def keep_batch(
     """Write this worker's share of the batch, and return the error to raise, which names the file.
 
     The file is a NumPy .npz, readable without pickle: `images` uint8 (B, S, S, 3) as read, before any
-    augmentation; `labels` int64 (B,); `landmarks` float32 (B, 468, 2) if they were read; `step`, `rank`;
-    the objective's terms as `term_NAME`.
+    blending or augmentation; `labels` int64 (B,); `landmarks` float32 (B, 468, 2), where the batch has
+    them; `step`, `rank`; the objective's terms as `term_NAME`.
     """
     uri = storage.join(folder.not_finite, f"step-{step:06d}-worker-{rank}.npz")
     arrays: dict[str, Any] = {"images": batch.images, "labels": batch.labels}

@@ -43,6 +43,15 @@ def test_it_holds_faces_labels_step_and_terms(failed, tmp_path):
         assert np.isfinite(kept["term_triplet"])
 
 
+def test_it_holds_the_landmarks_of_a_batch_to_blend(failed, tmp_path):
+    batch, error = failed
+    points = np.random.default_rng(0).random((8, 468, 2), np.float32)
+    folder = RunFolder(toy_recipe(tmp_path))
+    keep_batch(folder, Batch(batch.images, batch.labels, points), 0, 0, error)
+    with np.load(f"{folder.not_finite}/step-000000-worker-0.npz") as kept:
+        assert np.array_equal(kept["landmarks"], points)
+
+
 def test_it_is_kept_on_s3(failed, bucket):
     folder = RunFolder(toy_recipe(bucket))
     told = keep_batch(folder, *failed[:1], 3, 0, failed[1])
