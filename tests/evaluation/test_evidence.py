@@ -88,7 +88,7 @@ class _Spot(nn.Module):
 @pytest.fixture
 def spot() -> Bundle:
     made = bundle_of("resnet10t")
-    section = ModelSection(size_px=SIZE, mean=(0, 0, 0), std=(1, 1, 1))
+    section = ModelSection(size_px=SIZE, mean=(1e-6,) * 3, std=(1, 1, 1))
     made.detector, made.preprocess = _Spot(), Preprocess(section)
     return made
 
