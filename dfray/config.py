@@ -82,6 +82,9 @@ class DemoSection(Section):
     real_clips: Count = Field(
         2, description="real clips per identity; as many fakes are made, by turns FS and RE"
     )
+    datasets: Count = Field(
+        1, description="datasets that the people are dealt out to: demo, or demo-1, demo-2, ..."
+    )
     duration_s: Positive = 2.5
     fps: Count = 12
     size_px: Annotated[int, Field(ge=64, multiple_of=2)] = Field(

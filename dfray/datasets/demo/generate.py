@@ -28,6 +28,7 @@ from dfray.errors import DfrayError, UserError
 VERSION = 1  # of the generator: clips of another version are not taken for ours
 COLUMNS = (
     "stem",
+    "dataset",
     "label",
     "category",
     "method",
@@ -49,6 +50,7 @@ class Shot:
     split: str
     category: str
     donor: int
+    dataset: str
 
     @property
     def identity(self) -> str:
@@ -70,6 +72,7 @@ class Shot:
         ):
             yield {
                 "stem": stem,
+                "dataset": self.dataset,
                 "label": int(category != "real"),
                 "category": category,
                 "method": _METHODS[category],
@@ -126,9 +129,13 @@ def plan_shots(settings: DemoSection, seed: int) -> list[Shot]:
                 rng = np.random.default_rng([seed, person, take])
                 donor = first + (person - first + int(rng.integers(1, count))) % count
                 category = ("FS", "RE")[(person + take) % 2]
-                shots.append(Shot(person, take, split, category, donor))
+                shots.append(Shot(person, take, split, category, donor, _dataset(person, settings)))
         first += count
     return shots
+
+
+def _dataset(person: int, settings: DemoSection) -> str:
+    return "demo" if settings.datasets == 1 else f"demo-{person % settings.datasets + 1}"
 
 
 def _claim(out: str, settings: DemoSection, seed: int) -> None:

@@ -9,19 +9,29 @@ from dfray.datasets.files import Files
 from dfray.datasets.readers.lists import read_csv
 from dfray.datasets.readers.rows import label_of
 
-_NEEDED = ("stem", "label", "category", "method", "identity", "source_video", "split", "duration_s")
+_NEEDED = (
+    "stem",
+    "dataset",
+    "label",
+    "category",
+    "method",
+    "identity",
+    "source_video",
+    "split",
+    "duration_s",
+)
 
 
 def read(corpus: CorpusSection, files: Files) -> Iterator[dict]:
-    dataset = corpus.dataset or "demo"
     index = files.uri("clips.csv")
     rows = list(read_csv(index, _NEEDED, "`dfray run` generates the demo's clips."))
-    ids = {row["stem"]: f"{dataset}/{row['method']}/{row['stem']}" for _, row in rows}
+    names = {row["stem"]: corpus.dataset or row["dataset"] for _, row in rows}
+    ids = {row["stem"]: f"{names[row['stem']]}/{row['method']}/{row['stem']}" for _, row in rows}
     for line, row in rows:
         yield {
             "video_id": ids[row["stem"]],
             "uri": files.uri("videos", f"{row['stem']}.mp4"),
-            "dataset": dataset,
+            "dataset": names[row["stem"]],
             "split": row["split"],
             "label": label_of(row["label"], f"{index} line {line}"),
             "category": row["category"],

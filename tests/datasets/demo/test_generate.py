@@ -119,3 +119,12 @@ def test_a_donor_is_someone_else_of_the_same_split() -> None:
     for shot in shots:
         assert shot.donor != shot.person
         assert split_of[shot.donor] == shot.split
+
+
+def test_people_may_be_dealt_out_to_several_datasets() -> None:
+    assert {shot.dataset for shot in plan_shots(DemoSection(), seed=0)} == {"demo"}
+    datasets = defaultdict(set)
+    for shot in plan_shots(DemoSection(datasets=2), seed=0):
+        datasets[shot.split, shot.dataset].add(shot.category)
+    assert len(datasets) == 6  # two in each split
+    assert all(kinds == {"FS", "RE"} for kinds in datasets.values())

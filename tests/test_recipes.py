@@ -1,0 +1,98 @@
+"""The recipes that come with dfray: every row of Table 3, the CLIP paper's model, a small twin of each.
+
+A twin is trained here for a few steps, over the faces of the demo's clips, by the very parts that a training
+worker puts together; `dfray run twin-NAME` walks its whole road.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+import torch
+
+from dfray.batches.labels import LabelScheme
+from dfray.batches.reader import FacesReader
+from dfray.batches.sample import sample_faces
+from dfray.config import Recipe
+from dfray.faces.extract import ShardExtractor
+from dfray.faces.shards import FacesStore
+from dfray.recipe import load_recipe, named_recipes
+from dfray.stages import check_manifest
+from dfray.training.learner import Learner
+from dfray.training.optim import Schedule
+
+ROWS = [
+    "sbi",
+    "imagenet",
+    "fsfm",
+    "fsfm-ba",
+    "fsfm-hphn",
+    "fsfm-ephn",
+    "fsfm-category",
+    "fsfm-category-ba",
+    "fsfm-dataset",
+    "fsfm-dataset-ba",
+]
+"""Of Table 3 in arXiv 2508.19730."""
+TWINS = [f"twin-{name}" for name in (*ROWS, "clip")]
+
+
+def test_there_is_one_for_every_row_and_a_twin_of_each() -> None:
+    assert {*ROWS, "clip", *TWINS, "demo"} == set(named_recipes())
+
+
+@pytest.fixture(scope="module")
+def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[int, FacesStore]:
+    """Faces of the twins' clips, landmarks included, by the number of datasets."""
+    return {
+        count: _extracted(tmp_path_factory.mktemp("clips"), f"demo.datasets={count}")
+        for count in (1, 2)
+    }
+
+
+def _extracted(folder: Path, *overrides: str) -> FacesStore:
+    few = ["demo.train_identities=4", "demo.val_identities=2", "demo.test_identities=2"]
+    recipe = load_recipe("twin-sbi", [f"work_dir={folder}", *few, *overrides])
+    videos = check_manifest(recipe).videos
+    store = FacesStore(str(folder / "faces"))
+    store.claim(recipe.faces)
+    extractor = ShardExtractor(store, recipe.faces, "summaries")
+    for split in ("train", "val"):
+        rows = videos.filter(pc.equal(videos["split"], split))
+        task = rows.append_column("quota", pa.array([0] * rows.num_rows, pa.int32()))
+        list(extractor(task.append_column("shard", pa.array([f"{split}-0"] * rows.num_rows))))
+    extractor.close()
+    return store
+
+
+@pytest.mark.parametrize("name", TWINS)
+def test_a_twin_trains(name: str, stores: dict[int, FacesStore]) -> None:
+    recipe = load_recipe(name, ["training.num_workers=1", "batches.batch_size=16"])
+    assert recipe.demo is not None
+    store = stores[recipe.demo.datasets]
+    classes = LabelScheme.of(recipe.batches.labels, store.summaries())
+    learner = Learner(recipe, classes)
+    before = [parameter.clone() for parameter in learner.detector.parameters()]
+    step = replace(learner.step(learner.detector), schedule=Schedule.of(recipe.training, 2))
+    for number, batch in zip(range(2), reader(recipe, store, "train").epoch(0), strict=False):
+        points = None if batch.landmarks is None else torch.from_numpy(batch.landmarks)
+        terms = step(torch.from_numpy(batch.images), torch.from_numpy(batch.labels), number, points)
+        assert torch.isfinite(terms["loss"])
+    trained = [
+        not torch.equal(old, new)
+        for old, new in zip(before, learner.detector.parameters(), strict=True)
+    ]
+    assert trained == [parameter.requires_grad for parameter in learner.detector.parameters()]
+    figures = learner.validate(reader(recipe, store, "val"))
+    assert figures["selection_loss"] > 0
+
+
+def reader(recipe: Recipe, store: FacesStore, split: str) -> FacesReader:
+    summaries = store.summaries([split])
+    classes = LabelScheme.of(recipe.batches.labels, store.summaries())
+    sample = sample_faces(summaries, split, recipe.batches, classes)
+    return FacesReader(store, sample, recipe.batches, rank=0, world_size=1, seed=recipe.seed)
