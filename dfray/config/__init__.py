@@ -1,0 +1,47 @@
+"""The recipe: everything an experiment depends on, typed and validated, one section per stage.
+
+Each section is the frozen settings of one component and is handed to it whole; no component sees
+the recipe of another. `dfray.recipe` reads one from YAML; `Recipe.fingerprint()` names its content.
+Sections import nothing but pydantic, so that reading a recipe costs milliseconds.
+"""
+
+from dfray.config.batches import AffineSection, AugmentSection, BatchesSection, SelfBlendSection
+from dfray.config.data import ClusterSection, CorpusSection, DemoSection, FacesSection
+from dfray.config.evaluation import EvaluationSection, GatesSection, RegistrySection, WantedRate
+from dfray.config.model import (
+    Deviations,
+    HypersphereSection,
+    Levels,
+    MetricSection,
+    ModelSection,
+    ObjectiveSection,
+    TripletSection,
+)
+from dfray.config.recipe import Recipe
+from dfray.config.section import Section
+from dfray.config.training import TrainingSection
+
+__all__ = [
+    "AffineSection",
+    "AugmentSection",
+    "BatchesSection",
+    "ClusterSection",
+    "CorpusSection",
+    "DemoSection",
+    "Deviations",
+    "EvaluationSection",
+    "FacesSection",
+    "GatesSection",
+    "HypersphereSection",
+    "Levels",
+    "MetricSection",
+    "ModelSection",
+    "ObjectiveSection",
+    "Recipe",
+    "RegistrySection",
+    "Section",
+    "SelfBlendSection",
+    "TrainingSection",
+    "TripletSection",
+    "WantedRate",
+]

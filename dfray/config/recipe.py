@@ -1,0 +1,116 @@
+"""The whole recipe, and what its sections ask of each other."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field, model_validator
+
+from dfray.config.batches import AugmentSection, BatchesSection
+from dfray.config.data import ClusterSection, CorpusSection, DemoSection, FacesSection
+from dfray.config.evaluation import EvaluationSection, RegistrySection
+from dfray.config.model import ModelSection, ObjectiveSection
+from dfray.config.section import Section
+from dfray.config.training import TrainingSection
+
+
+class Recipe(Section):
+    """One experiment, from videos to a promoted detector."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    description: str = ""
+    seed: Annotated[int, Field(ge=0)] = 0
+    work_dir: str = Field("runs", description="local path or s3:// under which everything is kept")
+    cluster: ClusterSection = ClusterSection()
+    demo: DemoSection | None = Field(None, description="generate the demo's clips first")
+    corpora: Annotated[list[CorpusSection], Field(min_length=1)]
+    faces: FacesSection = FacesSection()
+    batches: BatchesSection = BatchesSection()
+    augment: AugmentSection = AugmentSection()
+    model: ModelSection = ModelSection()
+    objective: ObjectiveSection = ObjectiveSection()
+    training: TrainingSection = TrainingSection()
+    evaluation: EvaluationSection = EvaluationSection()
+    registry: RegistrySection = RegistrySection()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _demo_clips_lie_in_the_run(cls, values: Any) -> Any:
+        corpora = values.get("corpora") if isinstance(values, dict) else None
+        for corpus in corpora if isinstance(corpora, list) else []:
+            if isinstance(corpus, dict) and corpus.get("reader") == "demo":
+                work_dir = values.get("work_dir", cls.model_fields["work_dir"].default)
+                corpus.setdefault("root", f"{work_dir}/{values.get('name')}/clips")
+        return values
+
+    @model_validator(mode="after")
+    def _batch_divides(self) -> Recipe:
+        batch, workers = self.batches.batch_size, self.training.num_workers
+        accumulate = self.training.accumulate
+        if batch % workers:
+            raise ValueError(
+                f"batches.batch_size {batch} is the global batch and must be a multiple of "
+                f"training.num_workers {workers}"
+            )
+        if batch // workers % accumulate:
+            raise ValueError(
+                f"a worker's share of batches.batch_size {batch} is {batch // workers} faces, which "
+                f"training.accumulate {accumulate} does not divide"
+            )
+        in_pairs = self.augment.mixes or (self.batches.self_blend and accumulate > 1)
+        if in_pairs and batch // workers // accumulate % 2:
+            raise ValueError(
+                "augment.mixup, augment.cutmix and batches.self_blend take pairs, and the "
+                f"{batch // workers // accumulate} faces that a worker takes at once are odd"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _soft_labels_are_not_mined(self) -> Recipe:
+        if self.augment.mixes and self.objective.groups_by_label:
+            raise ValueError(
+                "augment.mixup and cutmix make soft labels, by which embeddings cannot be told alike "
+                "or apart: set both to 0, or take objective.triplet, hypersphere and metric away"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _slerp_has_a_head(self) -> Recipe:
+        if self.objective.hypersphere.slerp and self.model.embedding == "pooled":
+            raise ValueError(
+                "objective.hypersphere.slerp makes new features for the head, which does not take "
+                "model.embedding pooled: use pre_logits"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _self_blend_fits(self) -> Recipe:
+        if self.batches.self_blend is None:
+            return self
+        batch, workers = self.batches.batch_size, self.training.num_workers
+        if batch % (2 * workers):
+            raise ValueError(
+                f"batches.batch_size {batch} holds pairs with batches.self_blend and must be a "
+                f"multiple of 2 x training.num_workers {workers}"
+            )
+        if not self.faces.landmarks:
+            raise ValueError("batches.self_blend needs faces.landmarks: true")
+        if self.batches.labels != "binary":
+            raise ValueError(
+                f"batches.self_blend makes fakes of one kind, and batches.labels: "
+                f"{self.batches.labels} tells several apart: use binary"
+            )
+        if self.batches.stream_first_epoch:
+            raise ValueError(
+                "batches.self_blend reads written faces; set batches.stream_first_epoch: false"
+            )
+        return self
+
+    def content(self) -> dict[str, Any]:
+        """What a result depends on; where the run lies, runs and is tracked is left out."""
+        kept = self.model_dump(mode="json", exclude={"cluster", "work_dir", "description"})
+        kept["registry"].pop("tracking_uri")
+        for corpus in kept["corpora"]:
+            if corpus["reader"] == "demo":  # generated from the recipe itself
+                corpus.pop("root")
+        return kept
