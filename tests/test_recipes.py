@@ -1,5 +1,6 @@
 """The recipes that come with dfray: every row of Table 3, the CLIP paper's model, a small twin of each.
 
+Each is read from the corpora's layouts in miniature, so that what it trains and tests on is held.
 A twin is trained here for a few steps, over the faces of the demo's clips, by the very parts that a training
 worker puts together; `dfray run twin-NAME` walks its whole road.
 """
@@ -18,12 +19,15 @@ from dfray.batches.labels import LabelScheme
 from dfray.batches.reader import FacesReader
 from dfray.batches.sample import sample_faces
 from dfray.config import Recipe
+from dfray.datasets.manifest import Manifest
 from dfray.faces.extract import ShardExtractor
 from dfray.faces.shards import FacesStore
 from dfray.recipe import load_recipe, named_recipes
 from dfray.stages import check_manifest
+from dfray.tables import FAKE, REAL
 from dfray.training.learner import Learner
 from dfray.training.optim import Schedule
+from tests.helpers.corpora import LAYOUTS, in_the_wild
 
 ROWS = [
     "sbi",
@@ -39,10 +43,56 @@ ROWS = [
 ]
 """Of Table 3 in arXiv 2508.19730."""
 TWINS = [f"twin-{name}" for name in (*ROWS, "clip")]
+FIVE = {"ff++", "celeb-df-v2", "dfdc", "fakeavceleb", "forgerynet"}
+"""What arXiv 2508.19730 trains on (section 4.1); Celeb-DF has no validation split."""
+COLUMNS = FIVE | {"df40", "wilddeepfake", "itw", "deepfake-eval-2024"}
+"""The test sets of Table 3."""
+CLIP_TESTS = {"ff++", "celeb-df-v2", "dfdc", "dfdc-preview", "dfd", "ffiw"}
+CLASSES = {"binary": 2, "category": 3, "dataset": 6}
 
 
 def test_there_is_one_for_every_row_and_a_twin_of_each() -> None:
     assert {*ROWS, "clip", *TWINS, "demo"} == set(named_recipes())
+
+
+@pytest.fixture(scope="module")
+def roots(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Where each reader finds its corpus in miniature."""
+    folder = tmp_path_factory.mktemp("corpora")
+    for name, layout in LAYOUTS.items():
+        layout(folder / name)
+    in_the_wild(folder / "itw")
+    return {name: str(folder / name) for name in LAYOUTS} | {"csv": str(folder / "itw/videos.csv")}
+
+
+def manifest(name: str, roots: dict[str, str]) -> Manifest:
+    """What the recipe makes of the miniatures."""
+    moved = [
+        f"corpora.{place}.root={roots[corpus.reader]}"
+        for place, corpus in enumerate(load_recipe(name).corpora)
+    ]
+    return check_manifest(load_recipe(name, moved), opened=0)
+
+
+@pytest.mark.parametrize("name", [*ROWS, "clip"])
+def test_it_trains_validates_and_tests_on_the_papers_corpora(
+    name: str, roots: dict[str, str]
+) -> None:
+    found = manifest(name, roots)
+    assert found.missing == []
+    datasets: dict[str, set[str]] = {"train": set(), "val": set(), "test": set()}
+    tested: dict[str, set[int]] = {}
+    for row in found.videos.to_pylist():
+        datasets[row["split"]].add(row["dataset"])
+        if row["split"] == "test":
+            tested.setdefault(row["dataset"], set()).add(row["label"])
+    trained = {"ff++"} if name in ("sbi", "clip") else FIVE
+    assert datasets["train"] == trained
+    assert datasets["val"] == trained - {"celeb-df-v2"}
+    test_sets = CLIP_TESTS if name == "clip" else COLUMNS
+    assert tested == {dataset: {REAL, FAKE} for dataset in test_sets}
+    labels = load_recipe(name).batches.labels
+    assert len(LabelScheme.of(labels, found.videos).class_names) == CLASSES[labels]
 
 
 @pytest.fixture(scope="module")

@@ -233,6 +233,8 @@ def test_forgerynet_reads_methods_from_its_lists(tmp_path: Path) -> None:
         ("train", "ATVG-Net", "RE"),
         ("val", "real", "real"),
         ("val", "First Order Motion", "RE"),
+        ("test", "real", "real"),
+        ("test", "DeepFakes", "FS"),
     }
     assert [(rule.reason, n) for rule, n in found.left_out.items()] == [
         ("face editing or synthesis", 1)
@@ -310,7 +312,12 @@ def test_wilddeepfake_refuses_a_real_sequence_among_the_fakes(tmp_path: Path) ->
 def test_deepfake_eval_leaves_out_what_is_unknown(tmp_path: Path) -> None:
     corpora.deepfake_eval_2024(tmp_path)
     found = read("deepfake_eval_2024", tmp_path)
-    assert classes(found) == {("train", "real"): 1, ("test", "fake"): 2}
+    assert classes(found) == {
+        ("train", "real"): 1,
+        ("train", "fake"): 1,
+        ("test", "real"): 1,
+        ("test", "fake"): 2,
+    }
     assert [n for rule, n in found.left_out.items() if "Unknown" in rule.reason] == [1]
 
 
@@ -319,7 +326,7 @@ def test_deepfake_eval_refuses_its_two_tables_if_they_contradict_each_other(tmp_
     table = (tmp_path / "video-metadata-publish.csv").read_text()
     other = tmp_path / "video-metadata-publish-with-links.csv"
     other.write_text(table.replace("v2.mp4,Unknown", "v2.mp4,Real"))
-    assert read("deepfake_eval_2024", tmp_path).videos.num_rows == 3
+    assert read("deepfake_eval_2024", tmp_path).videos.num_rows == 5
     other.write_text(table.replace("v1.mp4,Fake", "v1.mp4,Real"))
     with pytest.raises(
         ManifestError,
@@ -336,7 +343,9 @@ def test_the_clip_papers_test_sets(tmp_path: Path) -> None:
     assert fake["source_video"] in dfd
     assert (fake["identity"], fake["category"], len(dfd)) == ("01", "FS", 2)
     preview = read("dfdc_preview", tmp_path / "dfdc_preview")
-    assert classes(preview) == {("train", "real"): 1, ("train", "FS"): 1, ("test", "FS"): 1}
+    assert classes(preview) == {
+        (split, category): 1 for split in ("train", "test") for category in ("real", "FS")
+    }
     ffiw = read("ffiw", tmp_path / "ffiw")
     assert classes(ffiw) == {
         (split, category): 1 for split in ("train", "val", "test") for category in ("real", "FS")

@@ -111,6 +111,10 @@ def forgerynet(root: Path) -> None:
             "0 val_video_release/17/dd/v4.mp4 0 0 0",
             "1 val_video_release/5/ee/v5.mp4 0 9 1 1 1 10",
         ],
+        "Test": [
+            "0 test_video_release/18/ff/v6.mp4 0 0 0",
+            "1 test_video_release/2/gg/v7.mp4 0 9 1 1 1 3",
+        ],
     }
     for folder, lines in lists.items():
         write(root, f"{folder}/video_list.txt", "\n".join(lines) + "\n")
@@ -139,7 +143,7 @@ def wilddeepfake(root: Path) -> None:
 
 def deepfake_eval_2024(root: Path) -> None:
     lines = ["Filename,Video Ground Truth,Audio Ground Truth,Finetuning Set"]
-    truths = ("Real", "Fake", "Unknown", "Fake")
+    truths = ("Real", "Fake", "Unknown", "Fake", "Fake", "Real")
     for number, truth in enumerate(truths):
         lines.append(f"v{number}.mp4,{truth},Unknown,{('Train', 'Test')[number % 2]}")
         touch(root, (f"video-data/v{number}.mp4",))
@@ -156,6 +160,7 @@ def dfd(root: Path) -> None:
 def dfdc_preview(root: Path) -> None:
     listed = {
         "original_videos/643755/643755_A_000.mp4": {"label": "real", "set": "train"},
+        "original_videos/1224068/1224068_A_000.mp4": {"label": "real", "set": "test"},
         "method_A/643755/643755_1224068_A_001.mp4": {"label": "fake", "set": "train"},
         "method_B/1224068/1224068_643755_B_001.mp4": {"label": "fake", "set": "test"},
     }
@@ -197,3 +202,9 @@ LAYOUTS = {
         ffiw,
     )
 }
+
+
+def in_the_wild(root: Path) -> None:
+    """A collection of one's own, told by a table."""
+    touch(root, ("a.mp4", "b.mp4"))
+    write(root, "videos.csv", "uri,label\na.mp4,real\nb.mp4,fake\n")
