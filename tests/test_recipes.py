@@ -91,6 +91,9 @@ def test_it_trains_validates_and_tests_on_the_papers_corpora(
     assert datasets["val"] == trained - {"celeb-df-v2"}
     test_sets = CLIP_TESTS if name == "clip" else COLUMNS
     assert tested == {dataset: {REAL, FAKE} for dataset in test_sets}
+    if trained != FIVE:  # others' official test splits alone, and counted as such
+        for dataset in FIVE - trained & tested.keys():
+            assert [one.part for one in found.comparisons() if one.dataset == dataset] == ["test"]
     labels = load_recipe(name).batches.labels
     assert len(LabelScheme.of(labels, found.videos).class_names) == CLASSES[labels]
 

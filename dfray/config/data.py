@@ -8,6 +8,7 @@ from pydantic import Field
 
 from dfray.config.section import Count, Fraction, Positive, Section
 
+Split = Literal["train", "val", "test"]
 Identities = Annotated[int, Field(ge=2)]  # a face swap takes two
 
 
@@ -38,8 +39,11 @@ class CorpusSection(Section):
         description="df40: read its videos, its pictures through the detector, or its pictures as "
         "face crops; default: the reader's",
     )
-    split: Literal["train", "val", "test"] | None = Field(
-        None, description="put every video here, whatever the corpus's lists say"
+    only: Annotated[list[Split], Field(min_length=1)] | None = Field(
+        None, description="take these of the corpus's own splits and leave the others out"
+    )
+    split: Split | None = Field(
+        None, description="put every video that is taken here, whatever the corpus's lists say"
     )
     licence: str | None = Field(None, description="licence or terms, kept with every row")
 

@@ -54,7 +54,7 @@ class Manifest:
         missing: URIs that a corpus should hold and does not.
         unreadable: video_id -> why its file cannot be opened; these stay in `videos`.
         opened: how many files were opened.
-        left_out: videos that the rules of a corpus leave out, by dataset and reason.
+        left_out: videos that the rules of a corpus, or `only`, leave out, by dataset and reason.
         published: by dataset, how many videos it should hold.
     """
 
@@ -92,7 +92,8 @@ def build_manifest(
         opened: files of each dataset to open for their length, spread over it; none: every file.
 
     Raises:
-        ManifestError: the corpora contradict themselves or each other, or hold no video.
+        ManifestError: the corpora contradict themselves or each other, hold no video, or none of the
+            splits that are asked for.
     """
     labels, rows, missing = Labels(), list[dict](), list[str]()
     left_out: Counter[LeftOut] = Counter()
@@ -100,16 +101,9 @@ def build_manifest(
     for corpus in corpora:
         files = Files(corpus.root, partial(_tell_listing, corpus.reader, progress))
         expected = reader(corpus.reader).published
-        for found in reader(corpus.reader).read(corpus, files):
-            if isinstance(found, LeftOut):
-                left_out[found] += 1
-                continue
-            row = {"kind": "video", "stride": 1} | found
-            row["uri"] = storage.absolute(row["uri"])
-            row["split"] = corpus.split or row["split"]
-            labels.add(row["uri"], row["label"], row.pop("listed_in", corpus.root))
-            if expected:
-                published[row["dataset"]] = expected
+        for row in _taken(corpus, files, labels, left_out):
+            if expected and (told := expected.taken(corpus)).parts():
+                published[row["dataset"]] = told
             if _is_there(row, files):
                 rows.append(row)
             else:
@@ -122,6 +116,32 @@ def build_manifest(
     validate(rows)
     unreadable, count = _open(rows, opened, progress)
     return Manifest(VIDEOS.from_rows(rows), missing, unreadable, count, left_out, published)
+
+
+def _taken(
+    corpus: CorpusSection, files: Files, labels: Labels, left_out: Counter[LeftOut]
+) -> Iterator[dict]:
+    """The rows that the recipe takes of a corpus, whether or not their files are there."""
+    asked, splits = corpus.only or SPLITS, set[str]()
+    for found in reader(corpus.reader).read(corpus, files):
+        if isinstance(found, LeftOut):
+            left_out[found] += 1
+            continue
+        row = {"kind": "video", "stride": 1} | found
+        row["uri"] = storage.absolute(row["uri"])
+        labels.add(row["uri"], row["label"], row.pop("listed_in", corpus.root))
+        splits.add(row["split"])
+        if corpus.only and row["split"] not in asked:
+            reason = f"in split {row['split']}, and only {' and '.join(asked)} is asked for"
+            left_out[LeftOut(row["dataset"], reason)] += 1
+            continue
+        row["split"] = corpus.split or row["split"]
+        yield row
+    if corpus.only and splits.isdisjoint(asked):
+        raise ManifestError(
+            f"corpora.only: {corpus.reader} has no video in split {' or '.join(asked)}.",
+            f"{corpus.root} has: {', '.join(s for s in SPLITS if s in splits) or 'none'}.",
+        )
 
 
 def write_manifest(manifest: Manifest, uri: str) -> None:

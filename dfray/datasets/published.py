@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import pyarrow as pa
+
+from dfray.config import CorpusSection
+from dfray.tables import SPLITS
 
 TABLE_1 = "arXiv 2508.19730, Table 1"
 TABLE_2 = "arXiv 2508.19730, Table 2"
@@ -13,7 +17,7 @@ TABLE_2 = "arXiv 2508.19730, Table 2"
 
 @dataclass(frozen=True)
 class Published:
-    """Videos of a corpus by split and by class, after its rules; 0 splits: not told.
+    """Videos of a corpus by split and by class, after its rules; 0: not told.
 
     Attributes:
         source: where the counts stand.
@@ -28,9 +32,18 @@ class Published:
 
     def parts(self) -> list[tuple[str, int]]:
         """(part, videos) of what is told."""
-        splits = [("train", self.train), ("val", self.val), ("test", self.test)]
-        told = [(part, count) for part, count in splits if count]
-        return [*told, ("real", self.real), ("fake", self.fake), ("all", self.real + self.fake)]
+        splits = [(name, getattr(self, name)) for name in SPLITS]
+        classes = [("real", self.real), ("fake", self.fake), ("all", self.real + self.fake)]
+        return [(part, count) for part, count in splits + classes if count]
+
+    def taken(self, corpus: CorpusSection) -> Published:
+        """What can be told of the videos that a recipe takes: of some splits alone (`only`) not how many
+        are real, of videos put into another split (`split`) not how many a split has."""
+        kept = () if corpus.split else corpus.only or SPLITS
+        untold: dict[str, Any] = {name: 0 for name in SPLITS if name not in kept}
+        if corpus.only:
+            untold |= {"real": 0, "fake": 0}
+        return replace(self, **untold)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from tests.helpers import corpora
 from tests.helpers.corpora import LAYOUTS, write
 
 
-def read(name: str, root: Path, **more: str) -> Manifest:
+def read(name: str, root: Path, **more: Any) -> Manifest:
     return build_manifest([CorpusSection(reader=name, root=str(root), **more)], opened=0)
 
 
@@ -105,6 +105,47 @@ def test_a_corpus_can_be_put_into_one_split(tmp_path: Path) -> None:
     corpora.wilddeepfake(tmp_path)
     found = read("wilddeepfake", tmp_path, split="test")
     assert set(found.videos["split"].to_pylist()) == {"test"}
+
+
+def test_a_corpus_can_bring_some_of_its_splits_alone(tmp_path: Path) -> None:
+    corpora.dfdc(tmp_path)
+    found = read("dfdc", tmp_path, only=["test"])
+    assert classes(found) == {("test", "real"): 1, ("test", "FS"): 1}
+    assert {rule.reason: n for rule, n in found.left_out.items()} == {
+        "in split train, and only test is asked for": 4,
+        "in split val, and only test is asked for": 2,
+    }
+
+
+def test_what_is_asked_for_is_of_the_corpus_own_splits(tmp_path: Path) -> None:
+    corpora.dfdc(tmp_path)
+    found = read("dfdc", tmp_path, only=["train", "val"], split="test")
+    assert classes(found) == {("test", "real"): 3, ("test", "FS"): 3}
+
+
+def test_a_split_that_the_corpus_has_not_is_refused_with_those_it_has(tmp_path: Path) -> None:
+    corpora.celeb_df(tmp_path)
+    with pytest.raises(
+        ManifestError, match=r"celeb_df has no video in split val.*has: train, test"
+    ):
+        read("celeb_df", tmp_path, only=["val"])
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({"only": ["test"]}, {"test": 5000}),
+        ({"only": ["train", "val"]}, {"train": 119_154, "val": 4000}),
+        ({"split": "test"}, {"real": 23_654, "fake": 104_500, "all": 128_154}),
+        ({"split": "test", "only": ["test"]}, {}),
+    ],
+)
+def test_a_part_of_a_corpus_stands_against_the_same_part_as_published(
+    asked: dict[str, Any], told: dict[str, int], tmp_path: Path
+) -> None:
+    corpora.dfdc(tmp_path)
+    found = read("dfdc", tmp_path, **asked)
+    assert {part.part: part.published for part in found.comparisons()} == told
 
 
 def test_celeb_df_tests_on_its_list_and_has_no_validation(tmp_path: Path) -> None:
