@@ -331,6 +331,26 @@ def test_df40_can_be_read_as_frames_or_as_videos(tmp_path: Path) -> None:
     assert videos.missing == []
 
 
+def test_df40_counts_pictures_that_are_no_frames_and_does_not_take_them(tmp_path: Path) -> None:
+    corpora.df40(tmp_path)
+    others = ("fomm/sample.png", "fomm/cdf/grid.png", "fomm/cdf/masks/id2_id3_0000/000.png")
+    corpora.touch(tmp_path, ("cover.png", *others))
+    found = read("df40", tmp_path)
+    assert classes(found) == {("test", "real"): 2, ("test", "FS"): 9, ("test", "RE"): 12}
+    reasons = {rule.reason: n for rule, n in found.left_out.items()}
+    assert reasons["not cdf/frames/VIDEO, but masks or the like"] == 2
+    assert reasons["not made from Celeb-DF's test videos"] == 2  # ff/frames, and METHOD/ itself
+
+
+def test_df40_counts_videos_elsewhere_and_does_not_take_them(tmp_path: Path) -> None:
+    write(tmp_path, "Celeb-DF-v2/List_of_testing_videos.txt", "1 Celeb-real/id2_0000.mp4\n")
+    videos = ("fomm/cdf/videos/id2_id3.mp4", "fomm/cdf/masks/id2_id3.mp4", "fomm/demo.mp4")
+    corpora.touch(tmp_path, ("Celeb-DF-v2/Celeb-real/id2_0000.mp4", *videos))
+    found = read("df40", tmp_path, kind="video")
+    assert classes(found) == {("test", "real"): 1, ("test", "RE"): 1}
+    assert sum(found.left_out.values()) == 2
+
+
 def test_wilddeepfake_takes_every_tenth_face_of_its_sequences(tmp_path: Path) -> None:
     corpora.wilddeepfake(tmp_path)
     found = read("wilddeepfake", tmp_path)

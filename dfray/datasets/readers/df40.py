@@ -5,8 +5,9 @@
     Celeb-DF-v2/{Celeb-real,YouTube-real}/{frames/VIDEO/*.png,VIDEO.mp4}
     Celeb-DF-v2/List_of_testing_videos.txt                          names the 178 real videos
 
-Nine swapping and twelve re-enacting methods; synthesis, editing, and what was made from FaceForensics++
-(METHOD/ff, the training data) are left out. `kind: frames` sends the pictures through the detector.
+Nine swapping and twelve re-enacting methods; synthesis, editing, what was made from FaceForensics++
+(METHOD/ff, the training data), and what lies beside frames or videos, such as masks, are left out.
+`kind: frames` sends the pictures through the detector.
 """
 
 from __future__ import annotations
@@ -71,13 +72,16 @@ def read(corpus: CorpusSection, files: Files) -> Iterator[dict | LeftOut]:
             stem = os.path.splitext(name)[0]
             where = name if kind == "video" else f"frames/{stem}"
             yield row(f"{REALS}/{folder}/{where}", folder, "real")
+    folder = "videos" if kind == "video" else "frames"
     for path in files.videos() if kind == "video" else files.image_folders():
         method, *rest = path.split("/")
         if method == REALS:
             continue
         if method not in CATEGORY_OF:
-            yield LeftOut(dataset, f"{method}: none of the 21 methods")
-        elif rest[0] != "cdf":
+            yield LeftOut(dataset, f"{method or 'no folder'}: none of the 21 methods")
+        elif rest[:1] != ["cdf"]:
             yield LeftOut(dataset, "not made from Celeb-DF's test videos")
+        elif len(rest) != 3 or rest[1] != folder:
+            yield LeftOut(dataset, f"not cdf/{folder}/VIDEO, but masks or the like")
         else:
             yield row(path, method, CATEGORY_OF[method])
