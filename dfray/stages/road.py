@@ -55,17 +55,11 @@ def run(recipe: Recipe, *, verbose: bool = False) -> RunResult:
         metrics = evaluate(recipe, verbose=verbose)
         version = register(recipe)
         decision = _last_word(recipe, version) or promote(recipe, version=version, verbose=verbose)
-    clip = _held_out_clip(videos, recipe.evaluation.split)
-    uri = tracking_uri(recipe)
-    scored = []
-    if decision.promoted or decision.champion_before:
-        with stage("score") as line:
-            model = f"models:/{recipe.registry.model_name}@champion"
-            scored = score([clip], model=model, tracking_uri=uri)
-            line.finish(clip.rpartition("/")[2])
+    has_champion = decision.promoted or decision.champion_before
+    scored = score_held_out_clip(recipe, videos) if has_champion else []
     return RunResult(
         folder,
-        uri,
+        tracking_uri(recipe),
         videos,
         FacesStore(folder.faces),
         history,
@@ -82,7 +76,22 @@ def _last_word(recipe: Recipe, version: str) -> Decision | None:
     return moves[-1] if moves and moves[-1].version == version else None
 
 
-def _held_out_clip(videos: pa.Table, split: str) -> str:
-    """The first fake of the split that training never saw."""
-    rows = sorted(videos.to_pylist(), key=lambda row: (row["split"] != split, -row["label"]))
-    return rows[0]["uri"]
+def score_held_out_clip(recipe: Recipe, videos: pa.Table) -> list[FileScore]:
+    """The champion's score of one clip that training never saw; none if there are only pictures."""
+    split = recipe.evaluation.split
+    clip = held_out_clip(videos, split)
+    with stage("score") as line:
+        if clip is None:
+            line.say(f"Split {split} has no video file: no clip is scored.")
+            line.finish("skipped")
+            return []
+        model = f"models:/{recipe.registry.model_name}@champion"
+        scored = score([clip], model=model, tracking_uri=tracking_uri(recipe))
+        line.finish(clip.rpartition("/")[2])
+    return scored
+
+
+def held_out_clip(videos: pa.Table, split: str) -> str | None:
+    """The first fake video file of the split, or else the first real one; `score` reads no folders."""
+    files = [r for r in videos.to_pylist() if r["split"] == split and r["kind"] == "video"]
+    return max(files, key=lambda row: row["label"])["uri"] if files else None
