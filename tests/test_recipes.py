@@ -20,8 +20,10 @@ from dfray.batches.reader import FacesReader
 from dfray.batches.sample import sample_faces
 from dfray.config import Recipe
 from dfray.datasets.manifest import Manifest
+from dfray.evaluation.protocol import load_protocol
 from dfray.faces.extract import ShardExtractor
 from dfray.faces.shards import FacesStore
+from dfray.models.backbone import build_detector
 from dfray.recipe import load_recipe, named_recipes
 from dfray.stages import check_manifest
 from dfray.tables import FAKE, REAL
@@ -96,6 +98,35 @@ def test_it_trains_validates_and_tests_on_the_papers_corpora(
             assert [one.part for one in found.comparisons() if one.dataset == dataset] == ["test"]
     labels = load_recipe(name).batches.labels
     assert len(LabelScheme.of(labels, found.videos).class_names) == CLASSES[labels]
+
+
+@pytest.mark.parametrize("name", [*ROWS, "clip"])
+def test_its_network_can_be_built(name: str) -> None:
+    model = load_recipe(name).model
+    with torch.device("meta"):
+        detector = build_detector(model.without_weights(), 2)
+    assert detector.before_norm == name.startswith("fsfm")  # arXiv 2508.19730 section 4.3
+
+
+@pytest.mark.parametrize(("place", "name"), [*enumerate(ROWS)])
+def test_a_model_as_good_as_the_published_one_passes_its_gates(place: int, name: str) -> None:
+    protocol = load_protocol("paper")
+    assert protocol.published is not None
+    row, gates = protocol.published.rows[place], load_recipe(name).registry.gates
+    averages = [at for at, (_, column) in enumerate(protocol.headings) if column == "Avg"]
+    for figures, least in (
+        (row.auc, gates.min_auc),
+        (row.balanced_accuracy, gates.min_balanced_accuracy),
+    ):
+        published = sum(figures[at] for at in averages) / len(averages) / 100
+        assert published - 0.2 < least < published - 0.05  # the gate's figure is of all sets pooled
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_labels_stay_hard_in_every_row_of_table_3(name: str) -> None:
+    recipe = load_recipe(name)
+    assert (recipe.augment.mixup, recipe.augment.cutmix) == (0, 0)
+    assert recipe.objective.label_smoothing == 0
 
 
 @pytest.fixture(scope="module")
