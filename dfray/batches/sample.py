@@ -115,6 +115,26 @@ def _blendable(summaries: pa.Table, split: str) -> pa.Table:
     return kept
 
 
+def unblendable(summaries: pa.Table, split: str) -> dict[str, tuple[int, int]]:
+    """Real faces of `split` that self-blending must do without, for the lack of landmarks.
+
+    Args:
+        summaries: SUMMARIES of an extraction with landmarks.
+
+    Returns:
+        dataset -> (faces without, all faces), for each that has any without.
+    """
+    real = summaries.filter(
+        pc.and_(pc.equal(summaries["split"], split), pc.equal(summaries["label"], REAL))
+    )
+    sums = real.group_by("dataset").aggregate([("n_landmarks", "sum"), ("n_faces", "sum")])
+    return {
+        row["dataset"]: (row["n_faces_sum"] - row["n_landmarks_sum"], row["n_faces_sum"])
+        for row in sums.sort_by("dataset").to_pylist()
+        if row["n_faces_sum"] > row["n_landmarks_sum"]
+    }
+
+
 def require_batch(sample: Sample, section: BatchesSection) -> None:
     """Refuse a sample that does not fill one global batch.
 

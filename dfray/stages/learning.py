@@ -73,6 +73,8 @@ def _fit(recipe: Recipe, videos: pa.Table, stream: bool, tracked: Run) -> list[d
     told: set[str] = set()
     warned: set[str] = set()
     with stage(title, recipe.training.epochs) as line:
+        for text in not_blended(recipe):
+            line.say(text)
 
         def show(counts: dict[str, Any]) -> None:
             parts = [f"step {counts['step']}/{counts['steps']}"] if "step" in counts else []
@@ -96,6 +98,21 @@ def _fit(recipe: Recipe, videos: pa.Table, stream: bool, tracked: Run) -> list[d
     for warning in warned:
         print(warning, file=sys.stderr)
     return figures
+
+
+def not_blended(recipe: Recipe) -> list[str]:
+    """A sentence for each dataset and split whose real faces batches.self_blend cannot all use."""
+    if recipe.batches.self_blend is None:
+        return []
+    from dfray.batches.sample import unblendable
+
+    summaries = FacesStore(RunFolder(recipe).faces).summaries()
+    return [
+        f"{split}: {without:,} of {count:,} real faces of {dataset} have no landmarks and are not "
+        "blended"
+        for split in ("train", "val")
+        for dataset, (without, count) in unblendable(summaries, split).items()
+    ]
 
 
 class LogEpoch:

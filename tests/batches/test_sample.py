@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from dfray.batches.labels import LabelScheme
-from dfray.batches.sample import quotas, sample_faces
+from dfray.batches.sample import quotas, sample_faces, unblendable
 from dfray.config import BatchesSection, FacesSection
 from dfray.errors import ManifestError, UserError
 from tests.helpers.rows import fake_row, video_row, write_store
@@ -169,3 +169,22 @@ def test_labels_follow_the_scheme_and_the_balance_is_still_of_real_and_fake(tmp_
     assert np.bincount(sample.label).tolist() == [6, 4, 4]
     assert np.array_equal(sample.row, binary.row)
     assert np.array_equal(np.minimum(sample.label, 1), binary.label)
+
+
+def test_real_faces_that_cannot_be_blended_are_counted_by_dataset(tmp_path):
+    settings = FacesSection(size_px=8, landmarks=True)
+    videos = [
+        (video_row("a"), crops(3)),
+        (video_row("b", dataset="crops", kind="faces"), crops(4)),
+        (video_row("c", dataset="whole"), crops(2)),
+        (fake_row("d"), crops(5)),
+        (video_row("e", split="val"), crops(2)),
+    ]
+
+    def landmarks(video, frame):
+        seen = video["kind"] == "video" and (video["dataset"] == "whole" or frame != 1)
+        return np.zeros((468, 2), np.float32) if seen else None
+
+    summaries = write_store(tmp_path, videos, settings, landmarks).summaries()
+    assert unblendable(summaries, "train") == {"crops": (4, 4), "toy": (1, 3)}
+    assert unblendable(summaries, "val") == {"toy": (1, 2)}
