@@ -71,6 +71,7 @@ class Learner:
             recipe.objective,
             num_classes=num_classes,
             embedding_dim=self.detector.embedding_dim,
+            accumulate=recipe.training.accumulate,
         ).to(self.device)
         self.optimizer = build_optimizer(self.detector, recipe.training)
         for group in self.objective.parameter_groups():
