@@ -96,7 +96,7 @@ def history(figures: list[dict[str, float]]) -> None:
 def training_plan(plan: TrainingPlan) -> None:
     """What `dfray train --dry-run` tells: a line for each thing that a run needs."""
     recipe, estimate = plan.recipe, plan.estimate
-    cost, section, schedule = estimate.cost, recipe.training, estimate.schedule
+    cost, schedule = estimate.cost, estimate.schedule
     gpus = "one for each worker, if the cluster has any" if plan.gpus is None else str(plan.gpus)
     lines = [
         (
@@ -109,16 +109,10 @@ def training_plan(plan: TrainingPlan) -> None:
     for split, (real, fake) in plan.sample.items():
         lines.append((f"{split} sample", f"{real + fake:,} faces ({real:,} real, {fake:,} fake)"))
     lines.append(("counts", plan.source))
+    lines.append(("schedule", _schedule(recipe)))
     if schedule:
-        steps = f"{section.epochs} epochs x {estimate.steps_per_epoch:,} steps of "
-        lines += [
-            ("steps", steps + f"{recipe.batches.batch_size} faces = {schedule.total_steps:,}"),
-            (
-                "learning rate",
-                f"{schedule.warmup_steps:,} steps up to {schedule.lr:g}, then down to "
-                f"{schedule.min_lr:g} along a cosine",
-            ),
-        ]
+        steps = f"{estimate.steps_per_epoch:,} an epoch, {schedule.total_steps:,} in all"
+        lines.append(("steps", f"{steps}, {schedule.warmup_steps:,} of them warm-up"))
     kept, state = estimate.kept_bytes / 2**30, estimate.state_bytes / 2**30
     lines += [
         (
@@ -136,6 +130,15 @@ def training_plan(plan: TrainingPlan) -> None:
     ]
     for name, what in lines:
         console.print(f"{name:<13} {what}", markup=False, highlight=False)
+
+
+def _schedule(recipe: Recipe) -> str:
+    section = recipe.training
+    return (
+        f"{section.epochs} epochs in batches of {recipe.batches.batch_size} faces; lr up to "
+        f"{section.lr:g} over {section.warmup_epochs:g} epochs, then down to {section.min_lr:g} "
+        "along a cosine"
+    )
 
 
 def _time(estimate: TrainingEstimate) -> str:

@@ -11,6 +11,7 @@ from dfray import render, stages
 from dfray.config import BatchesSection, CorpusSection, Recipe
 from dfray.datasets.manifest import Manifest, write_manifest
 from dfray.errors import RecipeError
+from dfray.recipe import load_recipe
 from dfray.run_folder import RunFolder
 from dfray.tables import VIDEOS
 from tests.helpers.corpus import write_corpus
@@ -75,6 +76,37 @@ def test_a_corpus_that_is_not_there_leaves_the_counts_open(tmp_path: Path) -> No
     assert plan.estimate.seconds is None
 
 
+def test_the_schedule_is_told_even_then(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    training = {"epochs": 7, "lr": 3e-4, "min_lr": 2e-6, "warmup_epochs": 1.5}
+    render.training_plan(stages.plan_training(recipe(tmp_path, training=training)))
+    (line,) = [x for x in capsys.readouterr().out.splitlines() if x.startswith("schedule")]
+    assert line.split(maxsplit=1)[1] == (
+        "7 epochs in batches of 4 faces; lr up to 0.0003 over 1.5 epochs, then down to 2e-06 along a "
+        "cosine"
+    )
+
+
+def test_the_demos_clips_are_counted_without_being_drawn(tmp_path: Path) -> None:
+    people = "demo={train_identities: 3, val_identities: 2, test_identities: 2, datasets: 2}"
+    chosen = load_recipe("twin-fsfm-dataset", [f"work_dir={tmp_path}/runs", people])
+    plan = stages.plan_training(chosen)
+    faces = 2 * 8  # of each person: two clips of 2.5 s at 3 a second
+    assert plan.sample == {"train": (3 * faces, 3 * faces), "val": (2 * faces, 2 * faces)}
+    assert plan.class_names == ("real", "fake:demo-1", "fake:demo-2")
+    assert "28 videos are not yet extracted" in plan.source
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_corpora_beside_the_demos_are_counted_too(tmp_path: Path) -> None:
+    write_corpus(tmp_path / "corpus", 8, splits=SPLITS)
+    people = {"train_identities": 2, "val_identities": 2, "test_identities": 2}
+    folder = recipe(tmp_path)
+    corpora = [*folder.model_dump()["corpora"], {"reader": "demo"}]
+    both = Recipe.model_validate(folder.model_dump() | {"corpora": corpora, "demo": people})
+    alone = stages.plan_training(folder).sample["train"]
+    assert stages.plan_training(both).sample["train"] == tuple(n + 2 * 2 * 3 for n in alone)
+
+
 def test_a_network_that_cannot_be_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="resnet10"):
         stages.plan_training(recipe(tmp_path, model={"backbone": "resnet10"}))
@@ -110,6 +142,16 @@ def test_every_need_has_its_line(tmp_path: Path, capsys: pytest.CaptureFixture[s
     write_corpus(tmp_path / "corpus", 8, splits=SPLITS)
     render.training_plan(stages.plan_training(recipe(tmp_path)))
     told = [line.split("  ")[0].strip() for line in capsys.readouterr().out.splitlines()]
-    wanted = ("model", "parameters", "classes", "train sample", "steps", "memory", "CPUs", "GPUs")
+    wanted = (
+        "model",
+        "parameters",
+        "classes",
+        "train sample",
+        "schedule",
+        "steps",
+        "memory",
+        "CPUs",
+        "GPUs",
+    )
     for name in (*wanted, "time"):
         assert any(line.startswith(name) for line in told), name

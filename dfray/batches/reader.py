@@ -89,11 +89,12 @@ class FacesReader:
 
     def in_order(self) -> Iterator[Batch]:
         """This worker's share of all chosen faces, once; the shares of all workers, rank after rank,
-        are one order that depends on the seed alone. The last batch may be short."""
+        are one order that depends on the seed alone. The last batch may be short, and with fewer faces
+        than workers some have none."""
         order = self._by_permuted_groups(np.random.default_rng(self.seed))
         share = np.array_split(order, self.world_size)[self.rank]
-        windows = np.split(share, range(self.batch_size, len(share), self.batch_size))
-        for faces in self._prefetched(windows):
+        starts = range(0, len(share), self.batch_size)
+        for faces in self._prefetched([share[i : i + self.batch_size] for i in starts]):
             if (known := _known(faces)).all():
                 yield faces
             elif known.any():
@@ -120,6 +121,8 @@ class FacesReader:
 
     def _prefetched(self, windows: list[np.ndarray]) -> Iterator[Batch]:
         """The faces of each window, one window read ahead."""
+        if not windows:
+            return
         with ThreadPoolExecutor(1) as thread:
             ahead = thread.submit(self._read, windows[0])
             for following in [*windows[1:], None]:

@@ -23,7 +23,7 @@ class TrainingSection(Section):
     layer_decay: Annotated[float, Field(gt=0, le=1)] | None = Field(
         None, description="layer-wise lr decay (0.75 in arXiv 2508.19730 section 4.3)"
     )
-    clip_norm: Positive | None = Field(None, description="largest gradient norm")
+    clip_norm: Positive | None = Field(None, description="largest norm of all gradients together")
     accumulate: Count = Field(
         1,
         description="parts that a worker's share of a batch is taken in; the terms on embeddings see a "

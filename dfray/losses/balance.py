@@ -18,13 +18,13 @@ from dfray.losses.gather import gather
 class BalancedWeight(nn.Module):
     """w = (sum of the reference's values) / (sum of the term's values) over the first batches.
 
-    While it measures, w is the ratio of the sums so far. It is settled after `steps` batches, or when
+    While it measures, w is the ratio of the sums so far. It is settled after so many `batches`, or when
     `settle` is called; from then on w is constant. It is part of the state_dict.
     """
 
-    def __init__(self, steps: int) -> None:
+    def __init__(self, batches: int) -> None:
         super().__init__()
-        self.steps = steps
+        self.batches = batches
         self._sums = [0.0, 0.0]
         self._seen = 0
         self._settled: float | None = None
@@ -54,7 +54,7 @@ class BalancedWeight(nn.Module):
             if all(value < torch.inf for value in values):  # what is not finite stops the step
                 self._sums = [sum(pair) for pair in zip(self._sums, values, strict=True)]
                 self._seen += 1
-            if self._seen == self.steps:
+            if self._seen == self.batches:
                 self.settle()
         return self.value
 

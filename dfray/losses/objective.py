@@ -38,16 +38,22 @@ class Objective(nn.Module):
 
     Args:
         num_classes, embedding_dim: C and D, for the losses with parameters.
+        accumulate: batches that the objective is asked for in each step of training.
     """
 
     def __init__(
-        self, section: ObjectiveSection, *, num_classes: int = 2, embedding_dim: int = 0
+        self,
+        section: ObjectiveSection,
+        *,
+        num_classes: int = 2,
+        embedding_dim: int = 0,
+        accumulate: int = 1,
     ) -> None:
         super().__init__()
         self.section = section
         self.triplet_loss = TRIPLET_LOSSES[section.triplet.strategy]
         self.balance = (
-            BalancedWeight(section.triplet.balance_steps)
+            BalancedWeight(section.triplet.balance_steps * accumulate)
             if section.triplet.weight == "balance"
             else None
         )

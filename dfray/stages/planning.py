@@ -11,12 +11,14 @@ import pyarrow as pa
 from dfray import storage
 from dfray.batches.sample import quotas, sample_faces
 from dfray.config import Recipe
+from dfray.datasets.files import Files
 from dfray.datasets.manifest import read_manifest
 from dfray.errors import DfrayError
 from dfray.faces.plan import expected_faces
 from dfray.faces.shards import FacesStore
 from dfray.run_folder import RunFolder
 from dfray.stages.data import check_manifest, count_done
+from dfray.tables import VIDEOS
 
 if TYPE_CHECKING:
     from dfray.training.estimate import TrainingEstimate
@@ -97,7 +99,30 @@ def _videos(recipe: Recipe) -> pa.Table:
     written = RunFolder(recipe).manifest
     if storage.exists(written):
         return read_manifest(written)
-    return check_manifest(recipe).videos
+    if recipe.demo is None:
+        return check_manifest(recipe).videos
+    others = [corpus for corpus in recipe.corpora if corpus.reader != "demo"]
+    planned = _demo_videos(recipe)
+    if not others:
+        return planned
+    found = check_manifest(recipe.model_copy(update={"corpora": others, "demo": None})).videos
+    return pa.concat_tables([planned, found])
+
+
+def _demo_videos(recipe: Recipe) -> pa.Table:
+    """VIDEOS of the demo's clips, none of which is drawn for it."""
+    from dfray.datasets.demo import clip_rows
+    from dfray.datasets.readers.demo_clips import video_rows
+
+    assert recipe.demo is not None
+    clips = list(clip_rows(recipe.demo, recipe.seed))
+    rows = [
+        {"kind": "video", "stride": 1} | row | {"split": corpus.split or row["split"]}
+        for corpus in recipe.corpora
+        if corpus.reader == "demo"
+        for row in video_rows(corpus, Files(corpus.root), clips)
+    ]
+    return VIDEOS.from_rows(rows)
 
 
 def _extracted(store: FacesStore, recipe: Recipe) -> Counts:

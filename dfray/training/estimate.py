@@ -54,14 +54,15 @@ class NetworkCost:
         with torch.device("meta"):
             detector = build_detector(section.without_weights(), num_classes).train()
             images = torch.empty(_PROBE_BATCH, 3, section.size_px, section.size_px)
+        # A weight is kept as it is or as a view, such as its transpose: the storage tells.
+        own = {_number(tensor) for tensor in (*detector.parameters(), *detector.buffers())}
         kept: dict[int, int] = {}
         alive = []  # or a storage's number would be given out again
 
         def note(tensor: Tensor) -> Tensor:
-            if not isinstance(tensor, torch.nn.Parameter):
+            if _number(tensor) not in own:
                 alive.append(tensor)
-                storage = tensor.untyped_storage()
-                kept[storage._cdata] = storage.nbytes()
+                kept[_number(tensor)] = tensor.untyped_storage().nbytes()
             return tensor
 
         with (
@@ -75,6 +76,11 @@ class NetworkCost:
             forward_flops=flops.get_total_flops() / _PROBE_BATCH,
             kept_bytes=sum(kept.values()) / _PROBE_BATCH,
         )
+
+
+def _number(tensor: Tensor) -> int:
+    """Names the storage, as long as a tensor of it is alive."""
+    return tensor.untyped_storage()._cdata
 
 
 @dataclass(frozen=True)

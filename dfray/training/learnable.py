@@ -5,7 +5,8 @@ from __future__ import annotations
 import pyarrow as pa
 
 from dfray.batches.labels import LabelScheme
-from dfray.config import Recipe
+from dfray.config import CorpusSection, Recipe
+from dfray.datasets.readers import reader
 from dfray.losses.objective import Objective
 
 _ANY_DIM = 8
@@ -16,16 +17,24 @@ def require_learnable(recipe: Recipe, videos: pa.Table | None) -> LabelScheme:
 
     Args:
         videos: VIDEOS or SUMMARIES, train and val at least; none: not known yet, so that the classes
-            are those that the recipe's corpora have if each has fakes.
+            are those that the recipe's corpora have if each that trains has fakes.
 
     Raises:
         ManifestError: `videos` do not tell the classes that batches.labels asks for.
         RecipeError: objective.metric names no loss, or gives it options that it does not take.
     """
     scheme = recipe.batches.labels
-    corpora = [corpus.dataset or corpus.reader for corpus in recipe.corpora]
+    corpora = [corpus.dataset or corpus.reader for corpus in recipe.corpora if _trains(corpus)]
     classes = (
         LabelScheme.named(scheme, corpora) if videos is None else LabelScheme.of(scheme, videos)
     )
     Objective(recipe.objective, num_classes=len(classes.class_names), embedding_dim=_ANY_DIM)
     return classes
+
+
+def _trains(corpus: CorpusSection) -> bool:
+    """Whether videos of it come into the train split, as far as that is published."""
+    if corpus.split is not None:
+        return corpus.split == "train"
+    published = reader(corpus.reader).published
+    return published is None or published.train > 0

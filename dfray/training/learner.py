@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from timm.layers import convert_sync_batchnorm
 from torch import nn
 
 from dfray.batches.augment import Augment, mixer
@@ -64,12 +65,13 @@ class Learner:
         built = build_detector(section.without_weights() if resuming else section, num_classes)
         self.detector: Detector = built.to(self.device)
         if sync_statistics:
-            self.detector = nn.SyncBatchNorm.convert_sync_batchnorm(self.detector)
+            self.detector = convert_sync_batchnorm(self.detector)
         self.preprocess = Preprocess(section).to(self.device)
         self.objective = Objective(
             recipe.objective,
             num_classes=num_classes,
             embedding_dim=self.detector.embedding_dim,
+            accumulate=recipe.training.accumulate,
         ).to(self.device)
         self.optimizer = build_optimizer(self.detector, recipe.training)
         for group in self.objective.parameter_groups():

@@ -44,7 +44,8 @@ class TrainStep:
         augment: stored pixels -> what the model wants.
         mix: mixup or cutmix; makes labels soft.
         head: the model's classifier alone, embeddings -> logits; needed with slerp only.
-        clip_norm: the largest gradient norm; none leaves gradients alone.
+        clip_norm: the largest norm of all gradients together, the objective's own parameters'
+            included; none leaves them alone.
         blend: gives each face a fake of its own; none trains on faces as they are.
         accumulate: parts that a batch is taken in; it divides the batch.
         average: a moving average of the weights, kept up step by step.
@@ -96,7 +97,8 @@ class TrainStep:
                 sums[name] = sums[name] + value if name in sums else value
         average_gradients(self.objective)
         if self.clip_norm is not None:
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_norm)
+            trained = (*self.model.parameters(), *self.objective.parameters())
+            nn.utils.clip_grad_norm_(trained, self.clip_norm)
         self.optimizer.step()
         if self.average:
             self.average.update(self.model, step + 1)

@@ -15,13 +15,14 @@ from torch import Tensor, nn
 from dfray.batches.reader import Batch, FacesReader
 from dfray.batches.self_blend import Draws, SelfBlend
 from dfray.losses.objective import Objective
+from dfray.models.backbone import Detector
 from dfray.models.preprocess import Preprocess
 from dfray.training.step import forward
 
 
 @torch.inference_mode()
 def validate(
-    detector: nn.Module,
+    detector: Detector,
     preprocess: Preprocess,
     objective: Objective,
     reader: FacesReader,
@@ -42,7 +43,11 @@ def validate(
     _same_buffers(detector)
     detector.eval()
     objective.eval()  # it mines what it is given, and gathers nothing
-    logits, embeddings, labels = [], [], []
+    num_classes = detector.backbone.get_classifier().out_features
+    # A worker may have no face, and then gathers nothing in the shape of the others' shares.
+    logits = [torch.empty(0, num_classes, device=device)]
+    embeddings = [torch.empty(0, detector.embedding_dim, device=device)]
+    labels = [torch.empty(0, dtype=torch.int64, device=device)]
     for batch in reader.in_order():
         pixels, label = _pixels(batch, preprocess, blend, device, reader.seed)
         out, embedding = forward(detector, preprocess.normalise(pixels), dtype)

@@ -88,6 +88,15 @@ def test_in_order_gives_every_face_once_in_one_order(store, world_size):
     assert sorted(numbers) == list(range(400))
 
 
+def test_more_workers_than_faces_leave_some_without(tmp_path):
+    videos = [(video_row("a"), numbered(0, 1)), (fake_row("b"), numbered(1, 1))]
+    few = write_store(tmp_path, videos, SETTINGS)
+    shares = [
+        seen(reader(few, rank=rank, world_size=3, batch_size=3).in_order()) for rank in range(3)
+    ]
+    assert [len(share) for share in shares] == [1, 1, 0]
+
+
 def test_a_sample_smaller_than_a_batch_is_refused(store):
     with pytest.raises(ManifestError, match=r"400 faces, less than a batch of 512"):
         next(reader(store, batch_size=512).epoch(0))

@@ -11,6 +11,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from dfray.config import ObjectiveSection
+from dfray.training.validate import _gather
 from tests.training.kit import faces_and_labels, step_over
 
 LABELS = torch.tensor([0, 0, 1, 1] * 3)  # unlike the faces' brightness, so that triplets are active
@@ -86,6 +87,8 @@ def main(rank: int, folder: str) -> None:
         torch.save(found, f"{folder}/{len(cases)}-{rank}.pt")
         found = gradients(**torch.load(f"{folder}/accumulated.pt"), rank=rank, wrap=Counted)
         torch.save((found[0], Counted.exchanges), f"{folder}/accumulated-{rank}.pt")
+        found = _gather(torch.full((2 * rank, 3), float(rank)))  # rank 0 has nothing
+        torch.save(found, f"{folder}/validated-{rank}.pt")
     finally:
         dist.destroy_process_group()
 

@@ -6,6 +6,7 @@ import pytest
 
 from dfray.config import CorpusSection, ModelSection, Recipe
 from dfray.models.backbone import build_detector
+from dfray.training import estimate
 from dfray.training.estimate import NetworkCost, estimate_training, matmul_flops_per_s
 
 SMALL = ModelSection(backbone="resnet10t", size_px=64)
@@ -39,6 +40,17 @@ def test_a_vit_b_takes_the_operations_known_of_it() -> None:
 def test_what_is_kept_grows_with_the_pixels() -> None:
     double = NetworkCost.of(SMALL.model_copy(update={"size_px": 128}), 2)
     assert double.kept_bytes == pytest.approx(4 * NetworkCost.of(SMALL, 2).kept_bytes, rel=0.05)
+
+
+@pytest.mark.parametrize("backbone", ["test_vit", "test_resnet"])
+def test_weights_are_not_counted_among_what_an_image_keeps(
+    backbone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else an image of a larger probe would bear a smaller share of them."""
+    section = ModelSection(backbone=backbone, size_px=32)
+    of_few = NetworkCost.of(section, 2).kept_bytes
+    monkeypatch.setattr(estimate, "_PROBE_BATCH", 2 * estimate._PROBE_BATCH)
+    assert NetworkCost.of(section, 2).kept_bytes == pytest.approx(of_few, rel=0.02)
 
 
 def test_steps_and_schedule_follow_from_the_sample() -> None:

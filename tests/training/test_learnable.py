@@ -5,6 +5,7 @@ import pytest
 from dfray import stages
 from dfray.datasets.manifest import Manifest, write_manifest
 from dfray.errors import ManifestError, RecipeError
+from dfray.recipe import load_recipe
 from dfray.run_folder import RunFolder
 from dfray.training.learnable import require_learnable
 from tests.helpers.rows import fake_row, video_row, videos_table
@@ -23,6 +24,14 @@ def videos(category="fake"):
 
 def test_the_classes_are_those_of_the_recipes_scheme(tmp_path):
     assert require_learnable(toy_recipe(tmp_path), videos()).class_names == ("real", "fake")
+
+
+def test_corpora_that_are_only_tested_on_have_no_class(tmp_path):
+    recipe = load_recipe("fsfm-dataset", [f"work_dir={tmp_path}"])
+    assert require_learnable(recipe, None).class_names == (
+        "real",
+        *("fake:celeb_df", "fake:dfdc", "fake:fakeavceleb", "fake:ffpp", "fake:forgerynet"),
+    )
 
 
 @pytest.mark.parametrize(

@@ -86,8 +86,11 @@ def store(tmp_path_factory):
     )
 
 
-def validate_as(store, monkeypatch, world_size: int) -> dict[str, float]:
-    """The figures of so many workers, run one after the other and put together by hand."""
+def validate_as(store, monkeypatch, world_size: int, usable: int = 30) -> dict[str, float]:
+    """The figures of so many workers, run one after the other and put together by hand.
+
+    Together they show the detector `usable` faces and as many blended ones.
+    """
     torch.manual_seed(0)
     model = ModelSection(backbone="test_resnet", size_px=32)
     detector = build_detector(model, 2)
@@ -114,7 +117,7 @@ def validate_as(store, monkeypatch, world_size: int) -> dict[str, float]:
             batch_size=8,
         )
         shares.append(parts)
-    assert sum(len(parts[2]) for parts in shares) == 2 * 5 * 6
+    assert sum(len(parts[2]) for parts in shares) == 2 * usable
     return figures
 
 
@@ -122,6 +125,20 @@ def test_validation_blends_alike_every_time_and_whoever_scores(store, monkeypatc
     alone, again = (validate_as(store, monkeypatch, 1) for _ in range(2))
     assert alone == again
     assert validate_as(store, monkeypatch, 2) == pytest.approx(alone, rel=1e-4)
+
+
+@pytest.mark.parametrize("faces", [1, 2])
+def test_a_worker_without_a_usable_face_validates_with_the_others(faces, tmp_path, monkeypatch):
+    """There is no second face, or it has no landmarks."""
+    points = oval_landmarks(1, **HEAD)[0].numpy() * 32
+    few = write_store(
+        tmp_path,
+        [(video_row("a", split="val"), list(heads(faces, 32)))],
+        FacesSection(size_px=32, landmarks=True),
+        lambda video, frame: None if frame else points,
+    )
+    alone = validate_as(few, monkeypatch, 1, usable=1)
+    assert validate_as(few, monkeypatch, 2, usable=1) == alone
 
 
 @pytest.mark.parametrize(

@@ -51,9 +51,9 @@ def test_augmentation_is_drawn_from_the_seed():
     assert losses[0] == losses[1] != losses[2]
 
 
-def gradient_norm(detector):
-    gradients = [parameter.grad.flatten() for parameter in detector.parameters()]
-    return torch.cat(gradients).norm().item()
+def gradient_norm(*modules):
+    parameters = [parameter for module in modules for parameter in module.parameters()]
+    return torch.cat([parameter.grad.flatten() for parameter in parameters]).norm().item()
 
 
 def test_clipping_bounds_the_norm_of_the_gradient():
@@ -95,6 +95,13 @@ def test_the_parameters_of_a_loss_are_trained_at_their_own_rate_without_decay():
     assert terms[-1]["metric"] < terms[0]["metric"]
     group = step.optimizer.param_groups[-1]
     assert (group["lr"], group["weight_decay"]) == (pytest.approx(10 * step.schedule.at(11)), 0)
+
+
+def test_the_parameters_of_a_loss_are_clipped_with_the_models():
+    step, detector = step_over(objective=ObjectiveSection(metric=ARCFACE), clip_norm=0.1)
+    step(*faces_and_labels(16), 0)
+    assert gradient_norm(step.objective) > 0
+    assert gradient_norm(detector, step.objective) == pytest.approx(0.1, rel=1e-3)
 
 
 def test_validation_between_steps_leaves_a_loss_that_trains_on():

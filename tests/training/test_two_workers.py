@@ -80,7 +80,7 @@ def two_workers(tmp_path_factory):
         for worker in workers:
             worker.kill()
     files = {name: str(number) for number, name in enumerate([*asked, "inside"])}
-    files["accumulated"] = "accumulated"
+    files |= {name: name for name in ("accumulated", "validated")}
     return {
         (name, rank): torch.load(folder / f"{file}-{rank}.pt")
         for name, file in files.items()
@@ -179,3 +179,8 @@ def test_accumulating_workers_exchange_gradients_once(two_workers):
     for rank in range(2):
         _, exchanges = two_workers["accumulated", rank]
         assert exchanges == 1  # the tiny network is one bucket
+
+
+def test_a_worker_without_a_face_to_validate_gathers_what_the_others_have(two_workers):
+    for rank in range(2):
+        assert torch.equal(two_workers["validated", rank], torch.ones(2, 3))

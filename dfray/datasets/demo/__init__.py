@@ -6,6 +6,6 @@ forge     the two fakes          encode     grain and the one encoder
 generate  the plan and the pool
 """
 
-from dfray.datasets.demo.generate import generate_clips
+from dfray.datasets.demo.generate import clip_rows, generate_clips
 
-__all__ = ["generate_clips"]
+__all__ = ["clip_rows", "generate_clips"]

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -64,7 +65,7 @@ class Shot:
     def fake_stem(self) -> str:
         return f"{self.identity}-{self.take}-{_METHODS[self.category].removeprefix('demo-')}"
 
-    def rows(self, duration_s: float) -> Iterator[dict[str, object]]:
+    def rows(self, duration_s: float) -> Iterator[dict[str, Any]]:
         """The table's rows of the real and of the fake clip."""
         for stem, category, source in (
             (self.real_stem, "real", ""),
@@ -113,7 +114,7 @@ def generate_clips(
         for done in _make(out, shots, there, settings, seed, workers or os.cpu_count() or 1):
             if progress:
                 progress(done, total)
-        storage.write_bytes(_table(shots, settings), storage.join(out, "clips.csv"))
+        storage.write_bytes(_table(settings, seed), storage.join(out, "clips.csv"))
     if progress:
         progress(total, total)
     return out
@@ -132,6 +133,13 @@ def plan_shots(settings: DemoSection, seed: int) -> list[Shot]:
                 shots.append(Shot(person, take, split, category, donor, _dataset(person, settings)))
         first += count
     return shots
+
+
+def clip_rows(settings: DemoSection, seed: int) -> Iterator[dict[str, Any]]:
+    """The rows of clips.csv, known before any clip is drawn."""
+    duration_s = round(_frame_count(settings) / settings.fps, 6)
+    for shot in plan_shots(settings, seed):
+        yield from shot.rows(duration_s)
 
 
 def _dataset(person: int, settings: DemoSection) -> str:
@@ -241,11 +249,9 @@ def _frame_count(settings: DemoSection) -> int:
     return max(1, round(settings.duration_s * settings.fps))
 
 
-def _table(shots: list[Shot], settings: DemoSection) -> bytes:
+def _table(settings: DemoSection, seed: int) -> bytes:
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
-    duration_s = round(_frame_count(settings) / settings.fps, 6)
-    for shot in shots:
-        writer.writerows(shot.rows(duration_s))
+    writer.writerows(clip_rows(settings, seed))
     return text.getvalue().encode()

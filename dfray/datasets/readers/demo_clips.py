@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from dfray.config import CorpusSection
 from dfray.datasets.files import Files
@@ -24,20 +25,38 @@ _NEEDED = (
 
 def read(corpus: CorpusSection, files: Files) -> Iterator[dict]:
     index = files.uri("clips.csv")
-    rows = list(read_csv(index, _NEEDED, "`dfray run` generates the demo's clips."))
-    names = {row["stem"]: corpus.dataset or row["dataset"] for _, row in rows}
-    ids = {row["stem"]: f"{names[row['stem']]}/{row['method']}/{row['stem']}" for _, row in rows}
-    for line, row in rows:
+    clips = read_csv(index, _NEEDED, "`dfray run` generates the demo's clips.")
+    return video_rows(
+        corpus,
+        files,
+        [
+            row
+            | {
+                "label": label_of(row["label"], f"{index} line {line}"),
+                "duration_s": float(row["duration_s"]),
+            }
+            for line, row in clips
+        ],
+    )
+
+
+def video_rows(
+    corpus: CorpusSection, files: Files, clips: list[dict[str, Any]]
+) -> Iterator[dict[str, Any]]:
+    """What `read` yields of `clips`, rows of clips.csv; no file is looked for."""
+    names = {row["stem"]: corpus.dataset or row["dataset"] for row in clips}
+    ids = {row["stem"]: f"{names[row['stem']]}/{row['method']}/{row['stem']}" for row in clips}
+    for row in clips:
         yield {
             "video_id": ids[row["stem"]],
             "uri": files.uri("videos", f"{row['stem']}.mp4"),
             "dataset": names[row["stem"]],
             "split": row["split"],
-            "label": label_of(row["label"], f"{index} line {line}"),
+            "label": row["label"],
             "category": row["category"],
             "method": row["method"],
             "source_video": ids.get(row["source_video"]),
             "identity": row["identity"],
-            "duration_s": float(row["duration_s"]),
+            "duration_s": row["duration_s"],
             "licence": corpus.licence or "Apache-2.0 (generated)",
         }

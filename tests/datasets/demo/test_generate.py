@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dfray.config import DemoSection
-from dfray.datasets.demo import generate_clips
+from dfray.datasets.demo import clip_rows, generate_clips
 from dfray.datasets.demo.generate import COLUMNS, plan_shots
 from dfray.errors import UserError
 
@@ -54,6 +54,11 @@ def test_the_table_names_every_clip_and_where_a_fake_comes_from(clips: Path) -> 
         source = real[fake["source_video"]]
         assert (source["identity"], source["split"]) == (fake["identity"], fake["split"])
     assert {row["duration_s"] for row in table} == {"0.4"}
+
+
+def test_the_table_is_known_before_the_clips_are_there(clips: Path) -> None:
+    planned = [{name: str(value) for name, value in row.items()} for row in clip_rows(TINY, 1)]
+    assert rows(clips) == planned
 
 
 def test_the_same_seed_gives_the_same_bytes_with_any_number_of_workers(
