@@ -16,6 +16,7 @@ COLUMNS = (
     "box",
     "frame_width",
     "frame_height",
+    "keypoints",
 )
 
 
