@@ -17,7 +17,7 @@ from dfray.datasets.manifest import Manifest, write_manifest
 from dfray.errors import UserError
 from dfray.evaluation.metrics import Metrics
 from dfray.models.backbone import build_detector
-from dfray.models.bundle import Bundle, Decision, read_decision
+from dfray.models.bundle import Bundle, Decision, read_decision, write_decision
 from dfray.models.preprocess import Preprocess
 from dfray.registry.package import downloaded_bundle
 from dfray.registry.versions import Versions
@@ -182,8 +182,17 @@ def test_evaluation_may_differ_from_the_runs_recipe_and_nothing_else_may(recipe,
 
 
 def test_a_model_is_not_registered_for_a_wish_it_was_not_evaluated_for(recipe, metrics):
-    with pytest.raises(UserError, match=r"not for .*'threshold': 0.7.*dfray evaluate"):
-        stages.register(wanting(recipe, threshold=0.7))
+    changed = wanting(recipe, threshold=0.7)
+    with pytest.raises(
+        UserError, match=r"not yet evaluated for .*'threshold': 0.7.*dfray evaluate"
+    ):
+        stages.register(changed)
+    model = RunFolder(recipe).model
+    before = read_decision(model)
+    decide(changed, model)  # as a comparison does: the figures are still those of before
+    with pytest.raises(UserError, match="not yet evaluated"):
+        stages.register(changed)
+    write_decision(model, before)
 
 
 def test_the_report_has_the_losses_and_the_maps(recipe, metrics):

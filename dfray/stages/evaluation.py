@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -42,11 +42,11 @@ def evaluate(recipe: Recipe, *, verbose: bool = False) -> Metrics:
     folder.claim_to_measure()
     with session(recipe.cluster, verbose=verbose), stage("evaluate") as line:
         line.update(detail=f"fitting on {section.fit_split}" if section.is_fitted else "")
-        rule = decide(recipe, folder.model).video_rule
+        decision = decide(recipe, folder.model)
         line.update(detail=f"scoring the {section.split} split")
         scores = score_split(recipe, folder.model, section.split)
         _write_table(scores, folder.scores)
-        by_video = videos_of(recipe, scores, section.split, rule)
+        by_video = videos_of(recipe, scores, section.split, decision.video_rule)
         losses: list[Loss] = []
         if section.post_processing:
             line.update(detail=f"post-processing: {', '.join(section.post_processing)}")
@@ -55,6 +55,7 @@ def evaluate(recipe: Recipe, *, verbose: bool = False) -> Metrics:
         metrics = figures_of(recipe, scores, by_video, folder.model)
         write_summary(folder.evaluation, metrics, losses)
         _write_report(recipe, metrics, by_video, scores, losses)
+        folder.remember(measured=asdict(decision))
         line.finish(folder.report)
     return metrics
 

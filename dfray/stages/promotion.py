@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dfray import storage
 from dfray.config import Recipe, RegistrySection
@@ -17,7 +17,6 @@ from dfray.stages.learning import tracking_run, tracking_uri
 
 if TYPE_CHECKING:
     from dfray.evaluation.metrics import Metrics
-    from dfray.models.bundle import Decision as BundleDecision
     from dfray.registry.gates import Figures
     from dfray.registry.history import Decision
     from dfray.registry.score import FileScore
@@ -35,9 +34,9 @@ def register(recipe: Recipe) -> str:
     from dfray.evaluation.metrics import Metrics
     from dfray.registry.package import register as package
 
-    decision = asdict(_decided(recipe))
+    decision = _measured_decision(recipe)
     state = folder.state()
-    if state.get("decision") == decision:
+    if state.get("registered") == decision:
         return state["version"]
     metrics = Metrics.model_validate_json(storage.read_bytes(folder.metrics))
     tracked = tracking_run(begun, manifest_of(begun))
@@ -57,7 +56,7 @@ def register(recipe: Recipe) -> str:
             )
         tracked.finish()
         line.finish(f"{recipe.registry.model_name} version {version}")
-    folder.remember(version=str(version), decision=decision)
+    folder.remember(version=str(version), registered=decision)
     return str(version)
 
 
@@ -104,22 +103,23 @@ def score(
     return score_files(files, model_uri=model, tracking_uri=resolve_tracking_uri(section, "runs"))
 
 
-def _decided(recipe: Recipe) -> BundleDecision:
-    """The decision of the run's model, if it is the one that the recipe wants.
+def _measured_decision(recipe: Recipe) -> dict[str, Any]:
+    """The decision that the run's model was measured with, if it still has it and the recipe wants it.
 
     Raises:
-        UserError: it was made for another wish.
+        UserError: the figures there are of another decision.
     """
     from dfray.models.bundle import read_decision
 
     folder = RunFolder(recipe)
     decision = read_decision(folder.model)
-    if decision.wish != recipe.evaluation.wish:
+    wish, measured = recipe.evaluation.wish, folder.state().get("measured")
+    if decision.wish != wish or measured != asdict(decision):
         raise UserError(
-            f"{folder.model} was evaluated for {decision.wish}, not for {recipe.evaluation.wish}.",
+            f"{folder.model} was not yet evaluated for {wish}: its figures are of {measured}.",
             "Run `dfray evaluate` with this recipe first.",
         )
-    return decision
+    return measured
 
 
 def _figures(recipe: Recipe, metrics: Metrics) -> Figures:
