@@ -54,7 +54,7 @@ class RunFolder:
         if not storage.exists(self.recipe_file):
             storage.write_bytes(dump_recipe(self.recipe).encode(), self.recipe_file)
             return
-        there = Recipe.model_validate(yaml.safe_load(storage.read_bytes(self.recipe_file)))
+        there = self._begun_with()
         if there.fingerprint() != self.recipe.fingerprint():
             told = ", ".join(differences(there, self.recipe))
             raise UserError(
@@ -62,8 +62,23 @@ class RunFolder:
                 f"Give this one a name of its own (name=...), or remove {self.root}.",
             )
 
+    def claim_to_measure(self) -> Recipe:
+        """As `claim`, but evaluation may differ: a model that is trained can be measured in many ways.
+
+        Returns:
+            The recipe that the run was begun with.
+
+        Raises:
+            UserError: as `claim`.
+        """
+        begun = self.recipe
+        if storage.exists(self.recipe_file):
+            begun = begun.model_copy(update={"evaluation": self._begun_with().evaluation})
+        RunFolder(begun).claim()
+        return begun
+
     def state(self) -> dict[str, Any]:
-        """What the stages remember: `run_id`, `history`, `version`."""
+        """What the stages remember: `run_id`, `history`, `measured`, `registered`, `version`."""
         there = storage.exists(self._state)
         return json.loads(storage.read_bytes(self._state)) if there else {}
 
@@ -82,6 +97,9 @@ class RunFolder:
                 f"{self.root} has no {relative} yet.",
                 f"Run `dfray {command}` with this recipe first.",
             )
+
+    def _begun_with(self) -> Recipe:
+        return Recipe.model_validate(yaml.safe_load(storage.read_bytes(self.recipe_file)))
 
 
 def differences(old: Recipe, new: Recipe) -> list[str]:

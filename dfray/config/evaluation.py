@@ -49,6 +49,11 @@ class EvaluationSection(Section):
         """The threshold as given, or 0.5 until one is fitted."""
         return 0.5 if isinstance(self.threshold, WantedRate) else self.threshold
 
+    @property
+    def wish(self) -> dict[str, Any]:
+        """What a model's decision is made for, as JSON: another wish asks for another decision."""
+        return self.model_dump(mode="json", include={"threshold", "calibrate", "video_rule"})
+
     @field_validator("fit_split", mode="before")
     @classmethod
     def _test_chooses_nothing(cls, value: Any) -> Any:

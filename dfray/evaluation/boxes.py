@@ -1,4 +1,4 @@
-"""Where the faces of a split are in their frames and in time, read without a pixel."""
+"""Where the faces of a split are in their frames, read without a pixel."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ COLUMNS = (
     "label",
     "frame_index",
     "face_index",
-    "time_s",
     "box",
     "frame_width",
     "frame_height",
+    "keypoints",
 )
 
 

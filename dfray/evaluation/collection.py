@@ -65,7 +65,11 @@ def describe_collections(
 
 
 def measure_videos(summaries: pa.Table, outcomes: pa.Table, boxes: pa.Table) -> pa.Table:
-    """One row per video: video_id, dataset, label and MEASURES; null where a video has no face."""
+    """One row per video: dataset, label and MEASURES; null where a video has no face.
+
+    A crop that was made before (kind faces; nobody looked for keypoints in it) tells nothing of its
+    frame: it has no resolution.
+    """
     videos = SUMMARIES.conform(summaries, "summaries").select(
         ["video_id", "dataset", "label", "n_faces", "n_frames_with_face"]
     )
@@ -73,7 +77,11 @@ def measure_videos(summaries: pa.Table, outcomes: pa.Table, boxes: pa.Table) -> 
     sides = pa.table(
         {
             "video_id": boxes["video_id"],
-            "resolution_px": pc.min_element_wise(boxes["frame_width"], boxes["frame_height"]),
+            "resolution_px": pc.if_else(
+                _is_ready_made(boxes),
+                None,
+                pc.min_element_wise(boxes["frame_width"], boxes["frame_height"]),
+            ),
             "face_px": _larger_sides(boxes),
         }
     ).group_by("video_id")
@@ -98,6 +106,12 @@ def measure_videos(summaries: pa.Table, outcomes: pa.Table, boxes: pa.Table) -> 
             "face_px": found["face_px_approximate_median"],
         }
     )
+
+
+def _is_ready_made(boxes: pa.Table) -> pa.Array:
+    """bool (N,), whether each face came as a crop: its keypoints are NaN (see FACES)."""
+    flat = boxes["keypoints"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    return pa.array(np.isnan(flat.reshape(-1, 12)).all(axis=1))
 
 
 def _larger_sides(boxes: pa.Table) -> pa.Array:

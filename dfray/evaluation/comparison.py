@@ -27,12 +27,16 @@ class Measured:
     Attributes:
         threshold: the model's own, that the balanced accuracy is at.
         methods: (column, method, figure), from `protocol.method_figures`.
+        video_rule: the model's own, by which its videos are scored.
+        note: what its figures suffer from here, if anything.
     """
 
     name: str
     threshold: float
     figures: list[Figure]
     methods: list[tuple[str, str, Figure]]
+    video_rule: str = "mean"
+    note: str | None = None
 
 
 @dataclass(frozen=True)
@@ -162,7 +166,11 @@ def _by_method(models: Sequence[Measured]) -> dict[tuple[str, str], list[Figure 
 
 def _small_print(protocol: Protocol, models: Sequence[Measured]) -> list[str]:
     lines = notes_of(protocol, models)
-    lines += [f"{m.name}: balanced accuracy at its threshold {m.threshold:.4g}" for m in models]
+    lines += [
+        f"{m.name}: balanced accuracy at its threshold {m.threshold:.4g}, videos scored by {m.video_rule}"
+        for m in models
+    ]
+    lines += [f"{m.name}: {m.note}" for m in models if m.note]
     if protocol.published:
         lines += [f"Published rows: {protocol.published.source}, for reference"]
         lines += protocol.published.notes

@@ -33,7 +33,7 @@ def evidence_maps(bundle: Bundle, faces: np.ndarray, *, toward_fake: bool) -> np
         float32 (N, H, H), 0..1, the highest place of each face 1; all 0 where nothing speaks for it.
 
     Raises:
-        EvaluationError: the backbone's late features are no map of the picture.
+        EvaluationError: the backbone's late features cannot be had, or are no map of the picture.
     """
     backbone: Any = bundle.detector.backbone
     seen: list[Tensor] = []
@@ -45,9 +45,18 @@ def evidence_maps(bundle: Bundle, faces: np.ndarray, *, toward_fake: bool) -> np
             logits, _ = bundle.detector.eval()(images.requires_grad_())
     finally:
         handle.remove()
+    features = seen[-1] if seen else None
+    if not isinstance(features, Tensor):
+        raise EvaluationError(f"The late features of {type(backbone).__name__} cannot be had.")
     odds = fake_log_odds(logits).sum() * (1 if toward_fake else -1)
-    (gradient,) = torch.autograd.grad(odds, seen[-1])
-    parts = _as_map(gradient * seen[-1].detach(), backbone).relu()
+    try:
+        (gradient,) = torch.autograd.grad(odds, features)
+    except RuntimeError as error:  # such as features that are changed in place afterwards
+        told = str(error).partition("\n")[0]
+        raise EvaluationError(
+            f"{type(backbone).__name__} gives its late features no gradient: {told}"
+        ) from error
+    parts = _as_map(gradient * features.detach(), backbone).relu()
     whole = F.interpolate(parts, size=faces.shape[1:3], mode="bilinear")[:, 0]
     highest = whole.amax(dim=(1, 2), keepdim=True)
     return (whole / highest.clamp(min=torch.finfo(whole.dtype).tiny)).cpu().numpy()
@@ -75,7 +84,13 @@ def _late_layer(backbone: Any) -> torch.nn.Module:
             f"{type(backbone).__name__} does not tell its feature maps (timm's feature_info)."
         )
     has_tokens = hasattr(backbone, "num_prefix_tokens") and len(names) > 1
-    return backbone.get_submodule(names[-2 if has_tokens else -1])
+    name = names[-2 if has_tokens else -1]
+    try:
+        return backbone.get_submodule(name)
+    except AttributeError as error:
+        raise EvaluationError(
+            f"{type(backbone).__name__} names {name!r} as a feature map, and has no such part."
+        ) from error
 
 
 def _as_map(parts: Tensor, backbone: Any) -> Tensor:

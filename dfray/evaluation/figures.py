@@ -29,7 +29,6 @@ _CATEGORIES = {
     "RE": ("reenactment", "diamond"),
 }
 _LINES = ("#E0661A", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#2389C9")
-_LOSSES = ("_loss", "_cross_entropy", "_triplet")
 _DASHES = ("solid", "dash", "dot", "dashdot")
 
 BINS = 40
@@ -187,12 +186,12 @@ def projection_figure(scores: pa.Table, seed: int) -> go.Figure:
 
 
 def training_figures(history: list[dict]) -> list[tuple[str, go.Figure]]:
-    """(title, figure) of the losses, and of the learning rate if it was recorded, per epoch.
+    """(title, figure) of the losses and their terms, and of the learning rate if it was recorded, per epoch.
 
     The epoch with the lowest `selection_loss`, which is the one kept, is marked.
     """
     names = list(dict.fromkeys(name for row in history for name in row))
-    losses = _distinct(history, [n for n in names if n.endswith(_LOSSES) and n != "selection_loss"])
+    losses = _distinct(history, [name for name in names if _is_loss(name)])
     chosen = [row for row in history if row.get("selection_loss") is not None]
     figures = []
     for title, columns in (("Loss", losses), ("Learning rate", [n for n in names if n == "lr"])):
@@ -204,6 +203,11 @@ def training_figures(history: list[dict]) -> list[tuple[str, go.Figure]]:
                 _add_mark(figure, best["epoch"], "kept")
             figures.append((title, _styled(figure, height=320)))
     return figures
+
+
+def _is_loss(name: str) -> bool:
+    """Whether it is a term that the objective gives: all are losses but the share of active triplets."""
+    return name.startswith(("train_", "val_")) and not name.endswith("_active_triplets")
 
 
 def _distinct(history: list[dict], names: list[str]) -> list[str]:

@@ -108,6 +108,7 @@ def evaluate(
     seed: int,
     *,
     threshold: float | None = None,
+    video_rule: Literal["mean", "max_of_persons"] | None = None,
     identity_groups: dict[str, str] | None = None,
 ) -> Metrics:
     """Figures of one scored split.
@@ -117,6 +118,7 @@ def evaluate(
         face_scores: the SCORES they were made of; a frame's score is the mean of its faces.
         seed: of the bootstrap; each group draws from a generator of its own.
         threshold: the model's own; by default the one that the section fixes.
+        video_rule: what `video_scores` were made by; by default the section's.
         identity_groups: video_id -> group of the person seen, of the videos that tell it.
 
     Raises:
@@ -167,7 +169,7 @@ def evaluate(
         confidence=section.confidence,
         bootstrap=section.bootstrap,
         seed=seed,
-        video_rule=section.video_rule,
+        video_rule=video_rule or section.video_rule,
         overall=group(everything, everything),
         datasets=by_dataset,
         methods=by_method,

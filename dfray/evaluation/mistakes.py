@@ -29,7 +29,8 @@ SIDE_PX = 112
 class Mistake:
     """A video on the wrong side of the threshold.
 
-    `images` are JPEG files of some of its faces, `maps` of the same faces with what spoke for the call.
+    `images` are JPEG files of some of its faces, `maps` of the same faces with what spoke for the call;
+    `unexplained` says why maps that were wanted could not be made.
     """
 
     video_id: str
@@ -40,10 +41,15 @@ class Mistake:
     n_faces: int
     images: tuple[bytes, ...]
     maps: tuple[bytes, ...] = ()
+    unexplained: str | None = None
 
 
 class Explain(Protocol):
-    """Faces, uint8 (N, H, H, 3) -> what speaks for the call, float (N, H, H), 0..1."""
+    """Faces, uint8 (N, H, H, 3) -> what speaks for the call, float (N, H, H), 0..1.
+
+    Raises:
+        EvaluationError: this model gives no maps.
+    """
 
     def __call__(self, faces: np.ndarray, *, toward_fake: bool) -> np.ndarray: ...
 
@@ -86,8 +92,12 @@ def worst_mistakes(
     for row in rows:
         faces = _faces(store, summaries[row["video_id"]], row["n_faces"])
         maps: list[np.ndarray] = []
+        unexplained = None
         if explain is not None and row["video_id"] in explained:
-            maps = list(explain(np.stack(faces), toward_fake=row["label"] == REAL))
+            try:
+                maps = list(explain(np.stack(faces), toward_fake=row["label"] == REAL))
+            except EvaluationError as error:
+                unexplained = str(error)
         worst.append(
             Mistake(
                 video_id=row["video_id"],
@@ -98,6 +108,7 @@ def worst_mistakes(
                 n_faces=row["n_faces"],
                 images=tuple(_thumbnail(face) for face in faces),
                 maps=tuple(_thumbnail(overlay(*pair)) for pair in zip(faces, maps, strict=False)),
+                unexplained=unexplained,
             )
         )
     return worst

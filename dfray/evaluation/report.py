@@ -77,8 +77,8 @@ def write_report(
         face_scores: SCORES of the same.
         summaries, outcomes: SUMMARIES and OUTCOMES of all splits.
         worst: from `worst_mistakes`.
-        history: per epoch {epoch, lr, selection_loss, *_loss, *_cross_entropy, *_triplet, ...}, as
-            training records it; may be empty.
+        history: per epoch {epoch, lr, selection_loss, *_loss and its terms, ...}, as training records it;
+            may be empty.
         losses: of AUC under post-processing, from `measure_losses`; none: not measured.
         provenance: what made the model and the scores (fingerprints, versions); may be nested.
 
@@ -212,6 +212,7 @@ def _mistakes(worst: Sequence[Mistake], videos: pa.Table, threshold: float) -> d
         "missed": [mistake for mistake in worst if mistake.label == FAKE],
         "n_false_alarms": int(np.sum(called_fake & ~is_fake)),
         "explained": any(mistake.maps for mistake in worst),
+        "unexplained": next((m.unexplained for m in worst if m.unexplained), None),
         "n_missed": int(np.sum(~called_fake & is_fake)),
     }
 

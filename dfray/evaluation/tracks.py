@@ -28,12 +28,13 @@ MAX_GAP_S = 5.0
 _KEYS = ("video_id", "frame_index", "face_index")
 
 
-def track_persons(scores: pa.Table, boxes: pa.Table) -> np.ndarray:
+def track_persons(scores: pa.Table, boxes: pa.Table, rate_fps: float) -> np.ndarray:
     """Who is seen in each face of SCORES, in the order of video, frame and face.
 
     Args:
         scores: SCORES of a split; their embeddings tell how alike faces are.
         boxes: from `read_boxes` on the same faces.
+        rate_fps: at which their frames were sampled.
 
     Returns:
         int32 (N,): 0, 1, ... within each video, in the order of appearance.
@@ -50,25 +51,30 @@ def track_persons(scores: pa.Table, boxes: pa.Table) -> np.ndarray:
     videos = np.asarray(scores["video_id"].to_pylist(), str)
     places = boxes["box"].combine_chunks().flatten().to_numpy(zero_copy_only=False).reshape(-1, 4)
     looks = scores["embedding"].combine_chunks()
-    times = boxes["time_s"].to_numpy()
+    frames = boxes["frame_index"].to_numpy()
     starts = np.flatnonzero(np.append(videos[:1] != "", videos[1:] != videos[:-1]))
     persons = np.zeros(len(videos), np.int32)
     for start, end in zip(starts, [*starts[1:], len(videos)], strict=True):
         of_video = looks.slice(start, end - start)
         values = of_video.flatten().to_numpy(zero_copy_only=False)
         persons[start:end] = track_faces(
-            times[start:end], places[start:end], values.reshape(end - start, -1)
+            frames[start:end], places[start:end], values.reshape(end - start, -1), rate_fps
         )
     return persons
 
 
-def track_faces(times: np.ndarray, boxes: np.ndarray, embeddings: np.ndarray) -> np.ndarray:
+def track_faces(
+    frames: np.ndarray, boxes: np.ndarray, embeddings: np.ndarray, rate_fps: float
+) -> np.ndarray:
     """Who is seen in each face of one video.
 
+    Frames are told apart by their index: pictures in a folder have no time, and a still repeats one.
+
     Args:
-        times: float (N,), seconds, ascending; faces of one frame have the same.
+        frames: int (N,), the index of each face's frame, ascending.
         boxes: float (N, 4), x, y, w, h in px.
         embeddings: float (N, D).
+        rate_fps: frames are 1 / rate_fps seconds apart.
 
     Returns:
         int32 (N,): 0, 1, ... in the order of appearance.
@@ -76,10 +82,11 @@ def track_faces(times: np.ndarray, boxes: np.ndarray, embeddings: np.ndarray) ->
     from scipy.optimize import linear_sum_assignment
 
     directions = embeddings / np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), 1e-12)
-    persons = np.full(len(times), -1, np.int32)
+    persons = np.full(len(frames), -1, np.int32)
     known: list[_Person] = []
-    for time in np.unique(times):
-        faces = np.flatnonzero(times == time)
+    for frame in np.unique(frames):
+        faces = np.flatnonzero(frames == frame)
+        time = frame / rate_fps
         near = [p for p in range(len(known)) if time - known[p].seen_s <= MAX_GAP_S]
         affinity = np.array(
             [[known[p].affinity(boxes[f], directions[f]) for p in near] for f in faces]

@@ -15,9 +15,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -26,7 +26,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 import dfray
-from dfray.config import ModelSection
+from dfray import storage
+from dfray.config import EvaluationSection, ModelSection
 from dfray.errors import ModelFileError
 from dfray.models.backbone import Detector, build_detector
 from dfray.models.preprocess import Preprocess
@@ -45,12 +46,19 @@ class Decision:
         threshold: fake at or above this fake probability.
         temperature: T, which the log-odds of fake against real are divided by (arXiv 1706.04599
             section 4.2, for two classes); 1 leaves scores as the network gives them.
-        fitted_on: the evaluation set that either was fitted on; None: neither was.
+        fitted_on: the faces that either was fitted on; None: neither was.
+        wish: what it was made for, as `EvaluationSection.wish` gives it.
     """
 
     threshold: float = 0.5
     temperature: float = 1.0
     fitted_on: str | None = None
+    wish: dict[str, Any] = field(default_factory=lambda: EvaluationSection().wish)
+
+    @property
+    def video_rule(self) -> Literal["mean", "max_of_persons"]:
+        """How the faces of a video make the score that the threshold is for."""
+        return self.wish["video_rule"]
 
 
 @dataclass
@@ -65,6 +73,7 @@ class Bundle:
         threshold: fake at or above this fake probability.
         faces: the recipe's faces section: sampling, face detector, margin, size.
         temperature, fitted_on: as in `Decision`.
+        wish: likewise; None: that of the recipe.
     """
 
     detector: Detector
@@ -75,6 +84,12 @@ class Bundle:
     faces: dict[str, Any]
     temperature: float = 1.0
     fitted_on: str | None = None
+    wish: dict[str, Any] | None = None
+
+    @property
+    def decision(self) -> Decision:
+        wish = self.wish or _wish_of(self.recipe)
+        return Decision(self.threshold, self.temperature, self.fitted_on, wish)
 
     def save(self, folder: str | Path) -> None:
         """Write the bundle into the local `folder`, made if need be."""
@@ -88,14 +103,11 @@ class Bundle:
             "dfray_version": dfray.__version__,
             "weights_sha256": _sha256(folder / WEIGHTS),
             "class_names": list(self.class_names),
-            "threshold": self.threshold,
             "mean": self.preprocess.mean.flatten().tolist(),
             "std": self.preprocess.std.flatten().tolist(),
-            "temperature": self.temperature,
-            "fitted_on": self.fitted_on,
             "faces": self.faces,
             "recipe": self.recipe,
-        }
+        } | asdict(self.decision)
         (folder / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n")
 
     @classmethod
@@ -106,7 +118,9 @@ class Bundle:
             ModelFileError: a file is missing, truncated, not the one saved, or of another version.
         """
         folder = Path(folder)
-        description = _describe(folder)
+        description = _describe(str(folder))
+        if not (folder / WEIGHTS).is_file():
+            raise _no_model(str(folder), WEIGHTS)
         found = _sha256(folder / WEIGHTS)
         if found != description["weights_sha256"]:
             raise ModelFileError(
@@ -169,59 +183,82 @@ def fake_log_odds(logits: Tensor) -> Tensor:
     return logits.float()[:, 1:].logsumexp(dim=1) - logits.float()[:, 0]
 
 
-def read_decision(folder: str | Path) -> Decision:
-    """The decision of the bundle in the local `folder`, without its weights.
+def read_decision(uri: str | Path) -> Decision:
+    """The decision of the bundle in the folder `uri`, read without its weights.
 
     Raises:
-        ModelFileError: as `Bundle.load`.
+        ModelFileError: the description is missing, damaged or of another version.
     """
-    return _decision(_describe(Path(folder)))
+    return _decision(_describe(str(uri)))
 
 
-def read_faces(folder: str | Path) -> dict[str, Any]:
-    """How faces were found and cut out for the bundle in the local `folder`.
+def read_faces(uri: str | Path) -> dict[str, Any]:
+    """How faces were found and cut out for the bundle in the folder `uri`.
 
     Raises:
-        ModelFileError: as `Bundle.load`.
+        ModelFileError: as `read_decision`.
     """
-    return _describe(Path(folder))["faces"]
+    return _describe(str(uri))["faces"]
 
 
-def with_decision(folder: str | Path, decision: Decision) -> bytes:
-    """What bundle.json of the local `folder` holds once its decision is `decision`."""
-    description = _describe(Path(folder)) | asdict(decision)
-    return (json.dumps(description, indent=2) + "\n").encode()
+def read_recipe(uri: str | Path) -> dict[str, Any]:
+    """The recipe that the bundle in the folder `uri` was trained by, as JSON.
+
+    Raises:
+        ModelFileError: as `read_decision`.
+    """
+    return _describe(str(uri))["recipe"]
+
+
+def write_decision(uri: str | Path, decision: Decision) -> None:
+    """Make `decision` that of the bundle in the folder `uri`; its weights stay as they are.
+
+    Raises:
+        ModelFileError: as `read_decision`.
+    """
+    description = _describe(str(uri)) | asdict(decision)
+    data = (json.dumps(description, indent=2) + "\n").encode()
+    storage.write_bytes(data, storage.join(str(uri), DESCRIPTION))
 
 
 def _decision(description: dict[str, Any]) -> Decision:
-    """Bundles written before calibration have a threshold only."""
+    """Bundles of before calibration have a threshold only, and older ones no wish but the recipe's."""
     return Decision(
         threshold=description["threshold"],
         temperature=description.get("temperature", 1.0),
         fitted_on=description.get("fitted_on"),
+        wish=description.get("wish") or _wish_of(description["recipe"]),
     )
 
 
-def _describe(folder: Path) -> dict[str, Any]:
-    """The content of bundle.json, once it is known to be whole and of this version."""
-    for name in (DESCRIPTION, WEIGHTS):
-        if not (folder / name).is_file():
-            raise ModelFileError(f"{folder} holds no {name}, so it is no model of dfray.", _MEND)
+def _wish_of(recipe: dict[str, Any]) -> dict[str, Any]:
+    return EvaluationSection.model_validate(recipe.get("evaluation", {})).wish
+
+
+def _describe(folder: str) -> dict[str, Any]:
+    """The content of bundle.json, once it is known to be of this version."""
+    uri = storage.join(folder, DESCRIPTION)
+    if not storage.exists(uri):
+        raise _no_model(folder, DESCRIPTION)
     try:
-        description = json.loads((folder / DESCRIPTION).read_text())
+        description = json.loads(storage.read_bytes(uri))
         version = description["schema_version"]
     except (ValueError, KeyError, TypeError) as error:
-        raise ModelFileError(f"{folder / DESCRIPTION} cannot be read: {error!r}.", _MEND) from error
+        raise ModelFileError(f"{uri} cannot be read: {error!r}.", _MEND) from error
     missing = [key for key in _KEYS if key not in description]
     if version == SCHEMA_VERSION and missing:
-        raise ModelFileError(f"{folder / DESCRIPTION} lacks {', '.join(missing)}.", _MEND)
+        raise ModelFileError(f"{uri} lacks {', '.join(missing)}.", _MEND)
     if version != SCHEMA_VERSION:
         raise ModelFileError(
-            f"{folder / DESCRIPTION} has schema version {version}; "
+            f"{uri} has schema version {version}; "
             f"this dfray {dfray.__version__} reads {SCHEMA_VERSION}.",
             f"Use dfray {description.get('dfray_version', 'of its time')}.",
         )
     return description
+
+
+def _no_model(folder: str, name: str) -> ModelFileError:
+    return ModelFileError(f"{folder} holds no {name}, so it is no model of dfray.", _MEND)
 
 
 def _sha256(path: Path) -> str:

@@ -46,8 +46,8 @@ COLUMNS = {
 }
 """What `predict` returns: column -> MLflow type, and whether a value may be missing."""
 
-_Place = tuple[float, tuple[float, float, float, float]]
-"""When a face is due in its video, in seconds, and its box, x, y, w, h in px."""
+_Place = tuple[int, tuple[float, float, float, float]]
+"""The index of a face's frame in its video, and its box, x, y, w, h in px."""
 
 _BATCH = 64  # crops scored together; more are not kept in memory
 
@@ -76,7 +76,6 @@ class PictureScorer:
         self.settings = settings.model_copy(
             update={"detector_model": _carried_model(settings, detector_dir), "landmarks": False}
         )
-        self.rule = self.bundle.recipe.get("evaluation", {}).get("video_rule", "mean")
         self._finder: FaceFinder | None = None
         self._extractor: SupervisedExtractor | None = None
 
@@ -131,10 +130,10 @@ class PictureScorer:
 
     def _of_video(self, scores: np.ndarray, looks: np.ndarray, places: list[_Place]) -> float:
         """One score by the video rule that the model's threshold was chosen under."""
-        if self.rule == "mean":
+        if self.bundle.decision.video_rule == "mean":
             return float(scores.mean())
-        times, boxes = (np.asarray(part) for part in zip(*places, strict=True))
-        return highest_person(scores, track_faces(times, boxes, looks))
+        frames, boxes = (np.asarray(part) for part in zip(*places, strict=True))
+        return highest_person(scores, track_faces(frames, boxes, looks, self.settings.rate_fps))
 
     def _from_picture(
         self, item: Any, row: _Row, finder: FaceFinder, places: list[_Place]
@@ -150,7 +149,7 @@ class PictureScorer:
         faces = finder.find(picture)
         row.outcome, row.reason = ("ok", None) if faces else ("no_face", "no face in the picture")
         for face in faces:
-            places.append((0.0, face.box))
+            places.append((0, face.box))
             square = crop_square(face.box, width, height, self.settings.margin_ratio)
             yield cut(picture, square, self.settings.size_px)
 
@@ -161,7 +160,7 @@ class PictureScorer:
             if isinstance(item, Frame):
                 row.n_frames += 1
                 for face in item.faces:
-                    places.append((item.frame_index / self.settings.rate_fps, face.box))
+                    places.append((item.frame_index, face.box))
                     yield face.image
                 continue
             row.outcome, row.reason = item.status, item.reason

@@ -167,7 +167,9 @@ def _figures(
         raise RegistryError(
             f"Versions {version} and {before} of {versions.name} were scored on different sets, "
             f"{candidate.evaluation_set} and {champion.evaluation_set}.",
-            "The manifest or the faces changed in between; try again when they stand still.",
+            "Either the faces changed in between: try again when they stand still. Or the two score videos "
+            "by different rules: evaluate and register the candidate with the champion's "
+            "evaluation.video_rule, or under a registry.model_name of its own.",
         )
     return candidate, champion
 

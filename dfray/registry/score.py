@@ -23,7 +23,8 @@ class FileScore:
         file: as it was named.
         outcome: ok, no_face, unreadable, crashed or timed_out.
         reason: why it is not ok.
-        fake_probability: mean over the faces, 0..1; None without a face.
+        fake_probability: by the model's own video rule (the mean over the faces, or the highest mean of a
+            person), 0..1; None without a face.
         label: real or fake, by the model's threshold; None without a face.
         n_frames, n_faces: sampled frames, and faces found in them.
         video_s: length of the video, seconds; None of a picture, or if nothing could be decoded.

@@ -12,7 +12,7 @@ from dfray.faces.shards import FacesStore
 from dfray.progress import stage
 from dfray.run_folder import RunFolder
 from dfray.session import session
-from dfray.stages.evaluation import decide, decision_of, score_split, videos_of
+from dfray.stages.evaluation import decide, score_split, videos_of
 from dfray.stages.learning import tracking_uri
 
 if TYPE_CHECKING:
@@ -37,7 +37,8 @@ def compare(
         The URI of the page.
 
     Raises:
-        UserError: no such protocol or model, no model at all, or one trained on faces cut otherwise.
+        UserError: no such protocol or model, no model at all, or one trained on faces cut otherwise; or
+            the run was made with a recipe that differs in more than its evaluation.
     """
     from dfray.evaluation.comparison import write_comparison
     from dfray.evaluation.protocol import load_protocol
@@ -45,6 +46,7 @@ def compare(
     folder, chosen = RunFolder(recipe), load_protocol(protocol)
     if not models:
         folder.require("model/bundle.json", "train")
+    folder.claim_to_measure()
     uris = _model_uris(recipe, models)
     with session(recipe.cluster, verbose=verbose), stage("compare", len(uris)) as line:
         measured = []
@@ -58,6 +60,7 @@ def compare(
 
 def _model_uris(recipe: Recipe, models: Sequence[str]) -> dict[str, str]:
     """Name in the table -> where every node can read the bundle; the run's own model first."""
+    from dfray.models.bundle import read_recipe
     from dfray.registry.package import downloaded_bundle
     from dfray.registry.versions import find_version
 
@@ -69,24 +72,40 @@ def _model_uris(recipe: Recipe, models: Sequence[str]) -> dict[str, str]:
         shared = storage.join(folder.root, "versions", versions.name, version)
         with downloaded_bundle(versions.name, version, tracking_uri(recipe)) as bundle:
             storage.put_folder(bundle, shared, last="bundle.json")
-        uris[f"{versions.name} version {version}"] = shared
+        uris[f"{read_recipe(shared)['name']} ({versions.name} version {version})"] = shared
     return uris
 
 
 def _measure(recipe: Recipe, protocol: Protocol, name: str, bundle_uri: str) -> Measured:
     from dfray.evaluation.comparison import Measured
     from dfray.evaluation.protocol import apply_protocol, method_figures
+    from dfray.models.bundle import read_decision
 
     _require_same_faces(recipe.faces, name, bundle_uri)
     own = bundle_uri == RunFolder(recipe).model
-    threshold = (decide(recipe, bundle_uri) if own else decision_of(bundle_uri)).threshold
+    decision = decide(recipe, bundle_uri) if own else read_decision(bundle_uri)
     split = recipe.evaluation.split
-    videos = videos_of(recipe, score_split(recipe, bundle_uri, split), split)
+    scores = score_split(recipe, bundle_uri, split)
+    videos = videos_of(recipe, scores, split, decision.video_rule)
     return Measured(
         name,
-        threshold,
-        apply_protocol(protocol, videos, threshold),
-        method_figures(protocol, videos, threshold),
+        decision.threshold,
+        apply_protocol(protocol, videos, decision.threshold),
+        method_figures(protocol, videos, decision.threshold),
+        video_rule=decision.video_rule,
+        note=_note_on_size(recipe.faces.size_px, bundle_uri),
+    )
+
+
+def _note_on_size(size_px: int, bundle_uri: str) -> str | None:
+    """What a model's figures suffer from if the stored faces are not of the size of its input."""
+    from dfray.models.bundle import read_recipe
+
+    wanted = read_recipe(bundle_uri)["model"]["size_px"]
+    if wanted == size_px:
+        return None
+    return (
+        f"takes {wanted} px, and these faces are stored at {size_px} px: they were resized for it"
     )
 
 
@@ -98,8 +117,7 @@ def _require_same_faces(settings: FacesSection, name: str, bundle_uri: str) -> N
     """
     from dfray.models.bundle import read_faces
 
-    with storage.local_folder(bundle_uri) as folder:
-        theirs = read_faces(folder)
+    theirs = read_faces(bundle_uri)
     here = settings.model_dump(mode="json")
     told = [
         f"faces.{key} {theirs[key]!r} (here {here[key]!r})"

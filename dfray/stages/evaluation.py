@@ -5,13 +5,13 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from dfray import storage
-from dfray.config import EvaluationSection, Recipe, WantedRate
+from dfray.config import Recipe, WantedRate
 from dfray.datasets import manifest as manifests
 from dfray.faces.shards import FacesStore
 from dfray.progress import stage
@@ -29,20 +29,24 @@ def evaluate(recipe: Recipe, *, verbose: bool = False) -> Metrics:
     """Score the held-out split with the run's model, compute the figures and write the report.
 
     A threshold or temperature that the recipe wants fitted is fitted on validation first, and kept with the
-    model.
+    model, as is the video rule; what an earlier recipe wanted is replaced.
+
+    Raises:
+        UserError: the run was made with a recipe that differs in more than its evaluation.
     """
     from dfray.evaluation.robustness import measure_losses
     from dfray.evaluation.summary import write_summary
 
     folder, section = RunFolder(recipe), recipe.evaluation
     folder.require("model/bundle.json", "train")
+    folder.claim_to_measure()
     with session(recipe.cluster, verbose=verbose), stage("evaluate") as line:
         line.update(detail=f"fitting on {section.fit_split}" if section.is_fitted else "")
-        decide(recipe, folder.model)
+        decision = decide(recipe, folder.model)
         line.update(detail=f"scoring the {section.split} split")
         scores = score_split(recipe, folder.model, section.split)
         _write_table(scores, folder.scores)
-        by_video = videos_of(recipe, scores, section.split)
+        by_video = videos_of(recipe, scores, section.split, decision.video_rule)
         losses: list[Loss] = []
         if section.post_processing:
             line.update(detail=f"post-processing: {', '.join(section.post_processing)}")
@@ -51,47 +55,43 @@ def evaluate(recipe: Recipe, *, verbose: bool = False) -> Metrics:
         metrics = figures_of(recipe, scores, by_video, folder.model)
         write_summary(folder.evaluation, metrics, losses)
         _write_report(recipe, metrics, by_video, scores, losses)
+        folder.remember(measured=asdict(decision))
         line.finish(folder.report)
     return metrics
 
 
 def decide(recipe: Recipe, bundle_uri: str) -> Decision:
-    """The model's decision, fitted on validation and stored in the bundle if the recipe wants it fitted.
+    """The model's decision for what the recipe wants, made now unless the bundle holds it, and stored there.
 
     Raises:
         UserError: validation is too small, or lacks a class.
     """
     from dfray.evaluation.decision import fit_temperature, fit_threshold
-    from dfray.models.bundle import Decision
+    from dfray.models.bundle import Decision, read_decision, write_decision
 
     section, split = recipe.evaluation, recipe.evaluation.fit_split
-    there = decision_of(bundle_uri)
+    fitted_on = None
+    if section.is_fitted:
+        fitted_on = f"{split}-{FacesStore(RunFolder(recipe).faces).fingerprint(split)}"
+    there = read_decision(bundle_uri)
+    if (there.wish, there.fitted_on) == (section.wish, fitted_on):
+        return there
+    decision = Decision(section.fixed_threshold, wish=section.wish)
+    write_decision(bundle_uri, decision)
     if not section.is_fitted:
-        return there
-    fitted_on = f"{split}-{FacesStore(RunFolder(recipe).faces).fingerprint(split)}"
-    if there.fitted_on == fitted_on:
-        return there
-    decision = Decision(section.fixed_threshold)
-    _store_decision(bundle_uri, decision)
+        return decision
     scores = score_split(recipe, bundle_uri, split)
     if section.calibrate:
         decision = replace(decision, temperature=fit_temperature(scores))
-        _store_decision(bundle_uri, decision)
+        write_decision(bundle_uri, decision)
     if isinstance(section.threshold, WantedRate):
         if section.calibrate:  # the threshold is on calibrated scores
             scores = score_split(recipe, bundle_uri, split)
-        videos = videos_of(recipe, scores, split)
+        videos = videos_of(recipe, scores, split, section.video_rule)
         decision = replace(decision, threshold=fit_threshold(videos, section.threshold.fpr))
     decision = replace(decision, fitted_on=fitted_on)
-    _store_decision(bundle_uri, decision)
+    write_decision(bundle_uri, decision)
     return decision
-
-
-def decision_of(bundle_uri: str) -> Decision:
-    from dfray.models.bundle import read_decision
-
-    with storage.local_folder(bundle_uri) as folder:
-        return read_decision(folder)
 
 
 def score_split(recipe: Recipe, bundle_uri: str, split: str) -> pa.Table:
@@ -104,43 +104,40 @@ def score_split(recipe: Recipe, bundle_uri: str, split: str) -> pa.Table:
     return collect_scores(score_faces(folder.faces, bundle_uri, split, section))
 
 
-def videos_of(recipe: Recipe, scores: pa.Table, split: str) -> pa.Table:
-    """VIDEO_SCORES of a scored split by the recipe's video rule."""
+def videos_of(recipe: Recipe, scores: pa.Table, split: str, rule: str) -> pa.Table:
+    """VIDEO_SCORES of a scored split of the run, by a model's own video rule."""
     from dfray.evaluation.aggregate import video_scores
     from dfray.evaluation.boxes import read_boxes
     from dfray.evaluation.tracks import track_persons
 
     store = FacesStore(RunFolder(recipe).faces)
     persons = None
-    if recipe.evaluation.video_rule == "max_of_persons":
-        persons = track_persons(scores, read_boxes(store, split))
+    if rule == "max_of_persons":
+        persons = track_persons(scores, read_boxes(store, split), recipe.faces.rate_fps)
     return video_scores(scores, store.summaries([split]), persons)
 
 
 def figures_of(recipe: Recipe, scores: pa.Table, by_video: pa.Table, bundle_uri: str) -> Metrics:
-    """Figures of the recipe's split at the model's own threshold."""
+    """Figures of the recipe's split at the model's own threshold, of videos scored by its own rule."""
     from dfray.evaluation.metrics import evaluate as compute
+    from dfray.models.bundle import read_decision
 
+    decision = read_decision(bundle_uri)
     return compute(
         by_video,
         scores,
         recipe.evaluation,
         recipe.seed,
-        threshold=decision_of(bundle_uri).threshold,
+        threshold=decision.threshold,
+        video_rule=decision.video_rule,
         identity_groups=_identity_groups(RunFolder(recipe)),
     )
 
 
-def evaluation_set(section: EvaluationSection, folder: RunFolder) -> str:
-    return f"{section.split}-{FacesStore(folder.faces).fingerprint(section.split)}"
-
-
-def _store_decision(bundle_uri: str, decision: Decision) -> None:
-    from dfray.models.bundle import DESCRIPTION, with_decision
-
-    with storage.local_folder(bundle_uri) as folder:
-        description = with_decision(folder, decision)
-    storage.write_bytes(description, storage.join(bundle_uri, DESCRIPTION))
+def evaluation_set(metrics: Metrics, folder: RunFolder) -> str:
+    """What was measured and by which video rule: figures of the same set compare."""
+    fingerprint = FacesStore(folder.faces).fingerprint(metrics.split)
+    return f"{metrics.split}-{fingerprint}-{metrics.video_rule}"
 
 
 def _identity_groups(folder: RunFolder) -> dict[str, str]:
@@ -157,10 +154,11 @@ def _write_report(
 ) -> None:
     from dfray.evaluation.mistakes import worst_mistakes
     from dfray.evaluation.report import write_report
+    from dfray.models.bundle import read_decision
 
     folder = RunFolder(recipe)
     store, section = FacesStore(folder.faces), recipe.evaluation
-    state, decision = folder.state(), decision_of(folder.model)
+    state, decision = folder.state(), read_decision(folder.model)
     with _explaining(folder.model) as explain:
         worst = worst_mistakes(
             by_video, store, section.split, 8, threshold=decision.threshold, explain=explain
@@ -180,7 +178,7 @@ def _write_report(
         provenance={
             "recipe fingerprint": recipe.fingerprint(),
             "faces fingerprint": store.fingerprint(),
-            "evaluation set": evaluation_set(section, folder),
+            "evaluation set": evaluation_set(metrics, folder),
             "threshold": f"{decision.threshold:.6g}",
             "temperature": f"{decision.temperature:.6g}",
             "fitted on": decision.fitted_on or "nothing: both are the recipe's",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 from dfray import storage
 from dfray.config import Recipe, RegistrySection
+from dfray.errors import UserError
 from dfray.progress import stage
 from dfray.run_folder import RunFolder
 from dfray.session import session
@@ -21,17 +23,23 @@ if TYPE_CHECKING:
 
 
 def register(recipe: Recipe) -> str:
-    """Put the run's model into the registry as `candidate`; returns its version."""
+    """Put the run's model into the registry as `candidate`, once for each decision; returns its version.
+
+    Raises:
+        UserError: the run was made with another recipe, or not yet evaluated as this one wants.
+    """
     folder = RunFolder(recipe)
     folder.require("evaluation/metrics.json", "evaluate")
+    begun = folder.claim_to_measure()
     from dfray.evaluation.metrics import Metrics
     from dfray.registry.package import register as package
 
+    decision = _measured_decision(recipe)
     state = folder.state()
-    if "version" in state:
+    if state.get("registered") == decision:
         return state["version"]
     metrics = Metrics.model_validate_json(storage.read_bytes(folder.metrics))
-    tracked = tracking_run(recipe, manifest_of(recipe))
+    tracked = tracking_run(begun, manifest_of(begun))
     with stage("register") as line:
         with (
             storage.local_copy(folder.report) as report,
@@ -48,7 +56,7 @@ def register(recipe: Recipe) -> str:
             )
         tracked.finish()
         line.finish(f"{recipe.registry.model_name} version {version}")
-    folder.remember(version=str(version))
+    folder.remember(version=str(version), registered=decision)
     return str(version)
 
 
@@ -95,6 +103,25 @@ def score(
     return score_files(files, model_uri=model, tracking_uri=resolve_tracking_uri(section, "runs"))
 
 
+def _measured_decision(recipe: Recipe) -> dict[str, Any]:
+    """The decision that the run's model was measured with, if it still has it and the recipe wants it.
+
+    Raises:
+        UserError: the figures there are of another decision.
+    """
+    from dfray.models.bundle import read_decision
+
+    folder = RunFolder(recipe)
+    decision = read_decision(folder.model)
+    wish, measured = recipe.evaluation.wish, folder.state().get("measured")
+    if decision.wish != wish or measured != asdict(decision):
+        raise UserError(
+            f"{folder.model} was not yet evaluated for {wish}: its figures are of {measured}.",
+            "Run `dfray evaluate` with this recipe first.",
+        )
+    return measured
+
+
 def _figures(recipe: Recipe, metrics: Metrics) -> Figures:
     from dfray.registry.gates import Figures
 
@@ -106,12 +133,13 @@ def _figures(recipe: Recipe, metrics: Metrics) -> Figures:
         ),
         coverage=overall.counts.coverage or 0.0,
         n_videos=overall.counts.scored,
-        evaluation_set=evaluation_set(recipe.evaluation, RunFolder(recipe)),
+        evaluation_set=evaluation_set(metrics, RunFolder(recipe)),
     )
 
 
 def _figures_of_version(recipe: Recipe, version: str, verbose: bool) -> Figures:
-    """Score a registered version on the run's held-out split, now."""
+    """Score a registered version on the run's held-out split, now, by its own decision."""
+    from dfray.models.bundle import read_decision
     from dfray.registry.package import downloaded_bundle
 
     folder, split = RunFolder(recipe), recipe.evaluation.split
@@ -121,5 +149,5 @@ def _figures_of_version(recipe: Recipe, version: str, verbose: bool) -> Figures:
         storage.put_folder(bundle, shared, last="bundle.json")
     with session(recipe.cluster, verbose=verbose):
         scores = score_split(recipe, shared, split)
-    by_video = videos_of(recipe, scores, split)
+    by_video = videos_of(recipe, scores, split, read_decision(shared).video_rule)
     return _figures(recipe, figures_of(recipe, scores, by_video, shared))

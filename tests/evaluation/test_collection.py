@@ -13,15 +13,18 @@ FACES = FacesSection(size_px=8, rate_fps=2)
 PIXELS = np.zeros((8, 8, 3), np.uint8)
 
 
-def add(writer: ShardWriter, video: dict, boxes: list[list[float]], size=(640, 480)) -> None:
-    """A video whose every sampled frame holds the boxes (w, h)."""
+def add(
+    writer: ShardWriter, video: dict, boxes: list[list[float]], size=(640, 480), ready_made=False
+) -> None:
+    """A video whose every sampled frame holds the boxes (w, h), or is a crop that was made before."""
     first, n_frames = writer.rows, 4
     for frame in range(n_frames):
         for rank, (width, height) in enumerate(boxes):
             row = face_row(video, PIXELS, frame, FACES)
             where = {"face_index": rank, "box": [0.0, 0.0, width, height]}
             frame_size = {"frame_width": size[0], "frame_height": size[1]}
-            writer.add_face(row | where | frame_size)
+            points = {"keypoints": [np.nan] * 12} if ready_made else {}
+            writer.add_face(row | where | frame_size | points)
         outcome = {"outcome": "faces" if boxes else "no_face", "n_faces": len(boxes)}
         where = {"video_id": video["video_id"], "frame_index": frame, "time_s": frame / 2}
         writer.add_outcome(where | outcome | {"reason": None})
@@ -45,6 +48,8 @@ def store(tmp_path_factory) -> FacesStore:
     add(writer, fake_row("002", split="test", dataset="itw"), [[100, 120]])
     add(writer, video_row("003", split="test", dataset="itw"), [])
     add(writer, video_row("004", split="test", dataset="other"), [[50, 50]])
+    crop = video_row("005", split="test", dataset="crops")
+    add(writer, crop, [[224, 224]], (224, 224), ready_made=True)
     writer.commit()
     return store
 
@@ -77,13 +82,21 @@ def test_a_table_row_and_a_plot_for_each_measure_real_and_fake_apart(store):
     assert spread[MEASURES["face_px"], "fake"].quartiles == (120.0,) * 5
 
 
+def test_crops_that_were_made_before_have_no_resolution(store):
+    (crops,) = collections(store, "crops")
+    measured = {row.name for row in crops.rows}
+    assert MEASURES["resolution_px"] not in measured
+    assert MEASURES["face_px"] in measured
+    assert len(crops.plots) == len(MEASURES) - 1
+
+
 def test_boxes_are_read_without_pixels_and_in_order(store):
     boxes = read_boxes(store, "test")
     assert "image" not in boxes.column_names
     names = ["video_id", "frame_index", "face_index"]
     keys = [tuple(row.values()) for row in boxes.select(names).to_pylist()]
     assert keys == sorted(keys)
-    assert len(keys) == 20
+    assert len(keys) == 24
 
 
 def test_a_split_without_faces_has_no_boxes(store):

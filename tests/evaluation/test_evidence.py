@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from dfray.config import ModelSection, Recipe
+from dfray.errors import EvaluationError
 from dfray.evaluation.evidence import evidence_maps, overlay
 from dfray.models.backbone import build_detector
 from dfray.models.bundle import Bundle, fake_log_odds
@@ -46,6 +47,46 @@ def test_a_map_of_the_faces_own_size_peaks_at_one(backbone):
         assert found.min() >= 0
         assert set(np.round(found.max(axis=(1, 2)), 5)) <= {0.0, 1.0}
     assert np.maximum(*both).max(axis=(1, 2)).tolist() == pytest.approx([1, 1])
+
+
+@pytest.mark.parametrize(
+    ("backbone", "words"),
+    [("xcit_nano_12_p16_224", "Xcit.* are no map"), ("mvitv2_tiny", "MultiScaleVit.*no such part")],
+)
+def test_a_backbone_that_gives_no_map_says_so(backbone, words):
+    with pytest.raises(EvaluationError, match=words):
+        evidence_maps(bundle_of(backbone), faces(1), toward_fake=True)
+
+
+class _Silent(nn.Module):
+    """A stand-in backbone whose named features take no part in the score."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.backbone = nn.Module()
+        self.backbone.stem = nn.AvgPool2d(8)
+        self.backbone.feature_info = [{"module": "stem"}]
+
+    def forward(self, images):
+        return images.mean(dim=(2, 3))[:, :2], images
+
+
+class _Aside(_Silent):
+    """Likewise, but they are computed."""
+
+    def forward(self, images):
+        self.backbone.stem(images)
+        return super().forward(images)
+
+
+@pytest.mark.parametrize(
+    ("made", "words"), [(_Silent, "cannot be had"), (_Aside, "no gradient: .* not have been used")]
+)
+def test_features_that_take_no_part_in_the_score_are_no_evidence(made, words):
+    bundle = bundle_of("resnet10t")
+    bundle.detector = made()
+    with pytest.raises(EvaluationError, match=words):
+        evidence_maps(bundle, faces(1), toward_fake=True)
 
 
 def test_on_a_convolutional_net_it_is_each_places_part_of_the_logit():

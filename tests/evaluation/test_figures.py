@@ -97,6 +97,18 @@ def test_training_curves_leave_out_what_says_nothing_and_mark_the_epoch_kept():
     assert loss.layout.shapes[0].x0 == lr.layout.shapes[0].x0 == 1
 
 
+def test_every_term_of_the_objective_has_its_curve():
+    terms = ("loss", "cross_entropy", "alignment", "uniformity", "metric", "triplet")
+    history = [
+        {"epoch": epoch, "selection_loss": 0.5, "train_active_triplets": 0.25 + epoch}
+        | {f"train_{term}": place + 0.1 * epoch for place, term in enumerate(terms, 1)}
+        for epoch in range(2)
+    ]
+    ((title, figure),) = figures.training_figures(history)
+    assert title == "Loss"
+    assert [trace.name for trace in figure.data] == [f"train {t}".replace("_", " ") for t in terms]
+
+
 def test_labels_are_escaped(make_scored):
     evil = "<img src=x onerror=alert(1)>"
     scored = make_scored(3, methods={"real": ["source"], "FS": [evil]})

@@ -1,6 +1,7 @@
 """The worst mistakes are chosen by score and shown with their own faces."""
 
 import io
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +12,9 @@ from dfray.config import FacesSection
 from dfray.errors import EvaluationError
 from dfray.evaluation import mistakes
 from dfray.evaluation.aggregate import VIDEO_SCORES
+from dfray.evaluation.evidence import evidence_maps
 from dfray.evaluation.mistakes import FACES_SHOWN, SIDE_PX, worst_mistakes
+from tests.evaluation.test_evidence import bundle_of
 from tests.helpers.rows import fake_row, video_row, write_store
 
 SCORES = {
@@ -145,3 +148,11 @@ def test_no_more_than_a_few_are_explained(made, monkeypatch):
     )
     assert [m.video_id for m in worst if m.maps] == ["toy/camera/000", "toy/swap/000"]
     assert all(m.maps == () for m in worst_mistakes(*made, "test", 10))
+
+
+def test_mistakes_of_a_model_that_gives_no_maps_are_shown_without_and_say_why(made):
+    explain = partial(evidence_maps, bundle_of("xcit_nano_12_p16_224"))
+    worst = worst_mistakes(*made, "test", 10, explain=explain)
+    assert [m.video_id for m in worst] == [m.video_id for m in worst_mistakes(*made, "test", 10)]
+    assert all(m.maps == () and m.images for m in worst)
+    assert all("Xcit" in m.unexplained and "no map" in m.unexplained for m in worst)

@@ -279,6 +279,14 @@ def test_maps_stand_below_their_faces_and_are_explained(scored, render):
     assert "A map tells" not in render(scored, worst=[plain]).text
 
 
+def test_why_there_are_no_maps_is_said_once(scored, render):
+    plain = mistake(scored, 0, score=0.9, label=0)
+    lacking = replace(plain, unexplained="The late features of <b>Xcit</b> are no map.")
+    text = render(scored, worst=[lacking, lacking]).text
+    assert text.count("No maps of the evidence: The late features of <b>Xcit</b> are no map.") == 1
+    assert "No maps" not in render(scored, worst=[plain]).text
+
+
 def test_groups_of_people_stand_below_the_datasets(scored, render):
     groups = {v: "ab"[int(v[-1]) % 2] for v in scored.videos["video_id"].to_pylist()}
     section = EvaluationSection(bootstrap=50)

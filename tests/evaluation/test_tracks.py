@@ -18,8 +18,8 @@ def looks(person: int, rng, noise: float = 0.05) -> np.ndarray:
     return np.eye(8)[person] + noise * rng.normal(size=8)
 
 
-def walk(paths: list[list[float | None]], step_s: float = 1.0, noise: float = 0.05, same=False):
-    """(times, boxes, embeddings, truth) of people at these x in each frame; None: not seen.
+def walk(paths: list[list[float | None]], noise: float = 0.05, same=False):
+    """(frames, boxes, embeddings, truth) of people at these x in each frame; None: not seen.
 
     Faces of a frame are listed from the right, so that their order does not give people away.
     """
@@ -29,14 +29,14 @@ def walk(paths: list[list[float | None]], step_s: float = 1.0, noise: float = 0.
         here = [(x, who) for who, x in enumerate(places) if x is not None]
         for x, who in sorted(here, reverse=True):
             look = looks(0 if same else who, rng, noise)
-            rows.append((frame * step_s, [x, 10.0, SIDE, SIDE], look, who))
-    times, boxes, embeddings, truth = zip(*rows, strict=True)
-    return np.array(times), np.array(boxes), np.array(embeddings), np.array(truth)
+            rows.append((frame, [x, 10.0, SIDE, SIDE], look, who))
+    frames, boxes, embeddings, truth = zip(*rows, strict=True)
+    return np.array(frames), np.array(boxes), np.array(embeddings), np.array(truth)
 
 
-def tracked(*args, **kwargs) -> tuple[np.ndarray, np.ndarray]:
-    times, boxes, embeddings, truth = walk(*args, **kwargs)
-    return track_faces(times, boxes, embeddings), truth
+def tracked(*args, rate_fps: float = 1.0, **kwargs) -> tuple[np.ndarray, np.ndarray]:
+    frames, boxes, embeddings, truth = walk(*args, **kwargs)
+    return track_faces(frames, boxes, embeddings, rate_fps), truth
 
 
 def assert_same_people(found: np.ndarray, truth: np.ndarray) -> None:
@@ -68,8 +68,9 @@ def test_a_gap_in_which_the_face_was_not_found_does_not_make_a_new_person():
 
 def test_a_person_unseen_for_long_is_a_new_one():
     gap = int(MAX_GAP_S) + 1
-    found, _ = tracked([[0.0, *[None] * gap, 0.0], [200.0] * (gap + 2)])
-    assert len(set(found.tolist())) == 3
+    paths = [[0.0, *[None] * gap, 0.0], [200.0] * (gap + 2)]
+    assert len(set(tracked(paths)[0].tolist())) == 3
+    assert len(set(tracked(paths, rate_fps=2.0)[0].tolist())) == 2  # half as long
 
 
 def test_another_person_in_the_same_place_after_a_cut_is_not_mistaken_if_far_away():
@@ -79,10 +80,10 @@ def test_another_person_in_the_same_place_after_a_cut_is_not_mistaken_if_far_awa
 
 def test_two_faces_of_one_frame_are_never_one_person():
     rng = np.random.default_rng(0)
-    times = np.repeat(np.arange(5.0), 2)
+    frames = np.repeat(np.arange(5), 2)
     boxes = np.tile([[0.0, 0, SIDE, SIDE], [4.0, 0, SIDE, SIDE]], (5, 1))
-    embeddings = np.array([looks(0, rng, 0.0) for _ in times])
-    found = track_faces(times, boxes, embeddings)
+    embeddings = np.array([looks(0, rng, 0.0) for _ in frames])
+    found = track_faces(frames, boxes, embeddings, 1.0)
     assert all(found[2 * n] != found[2 * n + 1] for n in range(5))
 
 
@@ -94,16 +95,21 @@ def test_people_are_numbered_as_they_appear():
 # The video rule.
 
 
-def scored_video(paths, probabilities, stem="000") -> tuple[pa.Table, pa.Table, dict]:
-    """(SCORES, boxes, SUMMARIES row) of a video whose people have these fake probabilities."""
-    times, boxes, embeddings, truth = walk(paths)
+def scored_video(paths, probabilities, stem="000", timed=True) -> tuple[pa.Table, pa.Table, dict]:
+    """(SCORES, boxes, SUMMARIES row) of a video whose people have these fake probabilities.
+
+    A person has one, or one for each frame. Without times every one is 0.0, as of pictures in a folder.
+    """
+    frames, boxes, embeddings, truth = walk(paths)
     video = video_row(stem, split="test")
-    seen: dict[float, int] = {}
+    seen: dict[int, int] = {}
     rows = []
-    for time, box, look, who in zip(times, boxes, embeddings, truth, strict=True):
-        rank = seen[time] = seen.get(time, -1) + 1
-        where = {"frame_index": int(time), "face_index": rank, "time_s": time, "box": box.tolist()}
-        score = {"fake_probability": probabilities[who], "embedding": look.tolist()}
+    for frame, box, look, who in zip(frames.tolist(), boxes, embeddings, truth, strict=True):
+        rank = seen[frame] = seen.get(frame, -1) + 1
+        where = {"frame_index": frame, "face_index": rank, "time_s": float(frame if timed else 0)}
+        where["box"] = box.tolist()
+        probability = np.broadcast_to(probabilities[who], len(paths[0]))[frame]
+        score = {"fake_probability": float(probability), "embedding": look.tolist()}
         rows.append(video | where | score)
     names = ("video_id", "dataset", "label", "frame_index", "face_index", "time_s", "box")
     table = pa.Table.from_pylist([{name: row[name] for name in names} for row in rows])
@@ -115,7 +121,7 @@ def scored_video(paths, probabilities, stem="000") -> tuple[pa.Table, pa.Table, 
 def rule_of(*made) -> list[float]:
     scores, boxes, summaries = zip(*made, strict=True)
     scores, boxes = pa.concat_tables(scores), pa.concat_tables(boxes)
-    persons = track_persons(scores, boxes)
+    persons = track_persons(scores, boxes, 1.0)
     table = video_scores(scores, SUMMARIES.from_rows(list(summaries)), persons)
     return table["fake_probability"].to_pylist()
 
@@ -132,6 +138,16 @@ def test_a_fake_beside_a_real_person_is_not_averaged_away():
 
 def test_one_person_alone_scores_by_both_rules_alike():
     assert rule_of(scored_video([[0.0] * 5], [0.3])) == pytest.approx([0.3])
+
+
+def test_pictures_without_times_of_one_person_are_averaged():
+    scores = [0.1] * 9 + [0.95]
+    assert rule_of(scored_video([[0.0] * 10], [scores], timed=False)) == pytest.approx([0.185])
+
+
+def test_a_still_whose_frames_share_one_time_is_of_one_person():
+    found, boxes, _ = scored_video([[0.0] * 4], [0.3], timed=False)
+    assert track_persons(found, boxes, 1.0).tolist() == [0, 0, 0, 0]
 
 
 def test_a_face_seen_once_does_not_decide_over_a_person_seen_often():
@@ -152,4 +168,4 @@ def test_people_of_different_videos_are_not_linked():
 def test_boxes_of_other_faces_are_refused():
     scores, boxes, _ = scored_video(TWO, [0.1, 0.9])
     with pytest.raises(EvaluationError, match="not of the same faces"):
-        track_persons(check_scores(scores), boxes.slice(1))
+        track_persons(check_scores(scores), boxes.slice(1), 1.0)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from dfray.config import CorpusSection, ModelSection, Recipe
+from dfray import storage
+from dfray.config import CorpusSection, EvaluationSection, ModelSection, Recipe
 from dfray.errors import ModelFileError
 from dfray.models.backbone import build_detector
 from dfray.models.bundle import (
@@ -14,7 +15,9 @@ from dfray.models.bundle import (
     Decision,
     fake_probability,
     read_decision,
-    with_decision,
+    read_faces,
+    read_recipe,
+    write_decision,
 )
 from dfray.models.preprocess import Preprocess
 
@@ -194,9 +197,10 @@ def test_of_two_classes_a_temperature_is_the_softmax_of_the_divided_logits():
 
 
 def test_a_decision_is_kept_beside_the_weights_and_applied_to_scores(saved):
-    decision = Decision(threshold=0.62, temperature=2.5, fitted_on="val-1234")
+    wish = EvaluationSection(threshold={"fpr": 0.1}, video_rule="max_of_persons").wish
+    decision = Decision(threshold=0.62, temperature=2.5, fitted_on="val-1234", wish=wish)
     before, _ = Bundle.load(saved).predict(FACES)
-    (saved / "bundle.json").write_bytes(with_decision(saved, decision))
+    write_decision(saved, decision)
     loaded = Bundle.load(saved)
     assert read_decision(saved) == decision
     assert (loaded.threshold, loaded.temperature) == (0.62, 2.5)
@@ -209,7 +213,18 @@ def test_a_decision_is_kept_beside_the_weights_and_applied_to_scores(saved):
 
 def test_a_bundle_from_before_calibration_still_loads(saved):
     description = json.loads((saved / "bundle.json").read_text())
-    del description["temperature"], description["fitted_on"]
+    del description["temperature"], description["fitted_on"], description["wish"]
+    description["recipe"]["evaluation"] = {"video_rule": "max_of_persons"}
     (saved / "bundle.json").write_text(json.dumps(description))
-    assert read_decision(saved) == Decision(0.5, 1.0, None)
+    assert read_decision(saved).video_rule == "max_of_persons"  # of the recipe it was trained by
+    assert (read_decision(saved).threshold, read_decision(saved).fitted_on) == (0.5, None)
     assert Bundle.load(saved).temperature == 1.0
+
+
+def test_its_decision_faces_and_recipe_are_read_from_s3_without_its_weights(saved, bucket):
+    """Only the description is there."""
+    storage.put(saved / "bundle.json", f"{bucket}/model/bundle.json")
+    write_decision(f"{bucket}/model", Decision(threshold=0.7))
+    assert read_decision(f"{bucket}/model").threshold == 0.7
+    assert read_faces(f"{bucket}/model")["margin_ratio"] == 1.3
+    assert read_recipe(f"{bucket}/model")["name"] == "a"

@@ -14,11 +14,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dfray.config import FacesSection
+from dfray.config import EvaluationSection, FacesSection
 from dfray.errors import ModelFileError, UserError
 from dfray.faces.model_file import FILE_NAMES, SHA256, detector_model_path
 from dfray.faces.video import VideoExtractor
-from dfray.models.bundle import Bundle
+from dfray.models.bundle import Bundle, Decision, write_decision
 from dfray.registry.connection import connect, talking
 from dfray.registry.inference import PictureScorer
 from dfray.registry.package import downloaded_bundle, register
@@ -253,17 +253,15 @@ model.unwrap_python_model().close()
 @pytest.mark.parametrize("rule", ["mean", "max_of_persons"])
 def test_a_video_is_scored_by_the_rule_its_threshold_was_chosen_under(tmp_path: Path, rule: str):
     """Two people, of whom the second is called fake: the mean hides it, the highest person does not."""
-    recipe = RECIPE.model_copy(
-        update={"evaluation": RECIPE.evaluation.model_copy(update={"video_rule": rule})}
-    )
-    bundle = save_bundle(tmp_path / "bundle", recipe)
+    bundle = save_bundle(tmp_path / "bundle")
+    write_decision(bundle, Decision(wish=EvaluationSection(video_rule=rule).wish))
     detector = tmp_path / "detector"
     detector.mkdir()
     shutil.copyfile(detector_model_path("full"), detector / FILE_NAMES["full"])
     scorer = PictureScorer(str(bundle), str(detector))
     scores = np.array([0.1, 0.9] * 4, np.float32)
     looks = np.tile(np.eye(2, dtype=np.float32), (4, 1))
-    places = [(float(t), (300.0 * who, 0.0, 80.0, 80.0)) for t in range(4) for who in (0, 1)]
+    places = [(k, (300.0 * who, 0.0, 80.0, 80.0)) for k in range(4) for who in (0, 1)]
     expected = {"mean": 0.5, "max_of_persons": 0.9}[rule]
     assert scorer._of_video(scores, looks, places) == pytest.approx(expected)
     row = scorer.predict(portrait()).iloc[0]
