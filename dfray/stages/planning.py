@@ -121,6 +121,7 @@ def _demo_videos(recipe: Recipe) -> pa.Table:
         for corpus in recipe.corpora
         if corpus.reader == "demo"
         for row in video_rows(corpus, Files(corpus.root), clips)
+        if corpus.only is None or row["split"] in corpus.only
     ]
     return VIDEOS.from_rows(rows)
 

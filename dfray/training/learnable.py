@@ -36,5 +36,7 @@ def _trains(corpus: CorpusSection) -> bool:
     """Whether videos of it come into the train split, as far as that is published."""
     if corpus.split is not None:
         return corpus.split == "train"
+    if corpus.only is not None and "train" not in corpus.only:
+        return False
     published = reader(corpus.reader).published
     return published is None or published.train > 0

@@ -34,6 +34,12 @@ def test_corpora_that_are_only_tested_on_have_no_class(tmp_path):
     )
 
 
+def test_nor_has_a_corpus_of_which_only_the_test_split_is_taken(tmp_path):
+    recipe = load_recipe("fsfm-dataset", [f"work_dir={tmp_path}", "corpora.2.only=[test]"])
+    assert recipe.corpora[2].reader == "dfdc"
+    assert "fake:dfdc" not in require_learnable(recipe, None).class_names
+
+
 @pytest.mark.parametrize(
     ("override", "error", "told"),
     [
