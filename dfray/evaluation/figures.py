@@ -234,7 +234,8 @@ def _lines(history: list[dict], columns: list[str]) -> go.Figure:
             marker={"size": 6, "symbol": number},
             hovertemplate="epoch %{x}: %{y:.4g}<extra>%{fullData.name}</extra>",
         )
-    return figure.update_xaxes(title="epoch", tickformat="d", nticks=min(12, len(history) + 1))
+    apart = max(1, len(history) // 10)  # whole epochs, or two ticks would read alike
+    return figure.update_xaxes(title="epoch", tickformat="d", dtick=apart)
 
 
 def _add_mark(figure: go.Figure, x: float, text: str) -> None:

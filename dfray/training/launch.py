@@ -65,6 +65,16 @@ class Workers:
         require_cpus(plan)
         return cls(section.num_workers, use_gpu, section.cpus_per_worker, extract)
 
+    def scaling(self) -> ray.train.ScalingConfig:
+        import ray.train
+
+        resources: dict[str, float] = {"CPU": self.cpus_per_train_worker}
+        if self.use_gpu:
+            resources["GPU"] = 1
+        return ray.train.ScalingConfig(
+            num_workers=self.train, use_gpu=self.use_gpu, resources_per_worker=resources
+        )
+
 
 def train_detector(
     recipe: Recipe,
@@ -96,17 +106,7 @@ def train_detector(
 
     folder = RunFolder(recipe)
     workers = Workers.of(recipe, streaming=stream)
-    store = FacesStore(folder.faces)
-    classes = require_learnable(recipe, videos if stream else store.summaries(["train", "val"]))
-    model = resolve(recipe.model)
-    progress.note.remote({"model": _check_model(model, len(classes.class_names))})
-    # The workers' current directory is another.
-    there = recipe.model_copy(update={"work_dir": folder.work_dir, "model": model})
-    config: dict[str, Any] = {
-        "recipe": there.model_dump(mode="json"),
-        "class_names": list(classes.class_names),
-        "progress": progress,
-    }
+    config = _worker_config(recipe, videos if stream else None, progress)
     datasets: dict[str, ray.data.Dataset] = {}
     if stream:
         quotaed, config["stream_steps"] = with_stream_quotas(videos, recipe.faces, recipe.batches)
@@ -114,18 +114,11 @@ def train_detector(
         datasets["faces"] = extract_faces(
             quotaed, folder.faces, recipe.faces, emit="faces", progress=progress, **options
         )
-    else:
-        _check_samples(recipe, store)
     trainer = TorchTrainer(
         train_worker,
         train_loop_config=config,
         datasets=datasets,
-        scaling_config=ray.train.ScalingConfig(
-            num_workers=workers.train,
-            use_gpu=workers.use_gpu,
-            resources_per_worker={"CPU": workers.cpus_per_train_worker}
-            | ({"GPU": 1} if workers.use_gpu else {}),
-        ),
+        scaling_config=workers.scaling(),
         run_config=_run_config(recipe, folder, on_epoch),
     )
     try:
@@ -139,13 +132,37 @@ def train_detector(
     return result.return_value
 
 
+def _worker_config(
+    recipe: Recipe, streamed: pa.Table | None, progress: ActorHandle
+) -> dict[str, Any]:
+    """What every worker is told; what they would refuse is refused first, as Ray would try it again.
+
+    Args:
+        streamed: VIDEOS whose extraction feeds the first epoch; none: all faces are written.
+    """
+    folder = RunFolder(recipe)
+    store = FacesStore(folder.faces)
+    known = store.summaries(["train", "val"]) if streamed is None else streamed
+    classes = require_learnable(recipe, known)
+    model = resolve(recipe.model)
+    progress.note.remote({"model": _check_model(model, len(classes.class_names))})
+    if streamed is None:
+        _check_samples(recipe, store)
+    # The workers' current directory is another.
+    there = recipe.model_copy(update={"work_dir": folder.work_dir, "model": model})
+    return {
+        "recipe": there.model_dump(mode="json"),
+        "class_names": list(classes.class_names),
+        "progress": progress,
+    }
+
+
 def _check_model(section: ModelSection, num_classes: int) -> list[str]:
     """Build what the workers will build, weights included; returns what it tells of itself."""
     return build_detector(section, num_classes).told()
 
 
 def _check_samples(recipe: Recipe, store: FacesStore) -> None:
-    """What the workers would refuse, refused before they start: Ray would start them three times."""
     sample_faces(store.summaries(["val"]), "val", recipe.batches)
     require_batch(sample_faces(store.summaries(["train"]), "train", recipe.batches), recipe.batches)
 
