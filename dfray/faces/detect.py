@@ -4,8 +4,8 @@ The model sees 192 x 192 pixels and surely finds only faces larger than about a 
 at. So the whole picture comes first. Where nothing or something small is found, overlapping tiles are
 looked at as well: 384 pixels wide, so that heads of 80 pixels are found whatever the size of the
 picture, and 768, 1536, ... for those between. Where only large faces are found, the small ones that may
-stand beside them are looked for if the caller asks for it: `dfray.faces.video` does so in the first
-picture of a video and from time to time, and in all others once that has found any.
+stand beside them are looked for if the caller asks for it: `dfray.faces.video` looks for a hint of any in
+the first picture of a video and from time to time, and searches all pictures once it has found one.
 
 MediaPipe stands here for the RetinaFace of the papers: its boxes are square and end at the brows, where
 RetinaFace's reach from chin to forehead.
@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
@@ -23,9 +24,13 @@ from dfray.config import FacesSection
 from dfray.errors import ModelFileError
 from dfray.faces.model_file import Kind, detector_model_path
 
+Beside = Literal["skip", "hint", "search"]
+
 SURE_RATIO = 0.1
 """A face this large against the longer side of the picture is surely seen at first sight."""
 TILE_PX = 384
+HINT_TILE_PX = 576
+"""Heads of 80 px show in these too, though not always; a third as many cover a picture."""
 LARGEST_TILE_RATIO = 0.75
 OVERLAP_RATIO = 0.25
 MIN_IN_TILE_RATIO = 0.11
@@ -67,29 +72,43 @@ class FaceFinder:
             self._first = _Model("short", settings)
         self._model = _Model("short" if settings.detector == "short" else "full", settings)
 
-    def find(self, picture: np.ndarray, closely: bool = False) -> list[Detection]:
+    def find(self, picture: np.ndarray, beside: Beside = "skip") -> list[Detection]:
         """The faces in `picture`, uint8 (height, width, 3) RGB, the largest first.
 
         Args:
-            closely: look for small faces even where a large one is found.
+            beside: where only large faces are found: skip the search for small ones, search if a few
+                coarse looks hint at one, or search.
         """
         faces = self._first.look(picture) if self._first else []
         if not faces:
-            faces = self._search(picture, closely)
+            faces = self._search(picture, beside)
         return sorted(faces, key=lambda face: face.box[2] * face.box[3], reverse=True)
 
     def close(self) -> None:
         for model in filter(None, (self._first, self._model)):
             model.close()
 
-    def _search(self, picture: np.ndarray, closely: bool) -> list[Detection]:
+    def _search(self, picture: np.ndarray, beside: Beside) -> list[Detection]:
         faces = _distinct(self._model.look(picture))
-        if faces and not closely and not any_small(faces, picture):
-            return faces
+        if faces and not any_small(faces, picture):
+            hinted = beside == "hint" and self._hints_at_more(picture, faces)
+            if not (hinted or beside == "search"):
+                return faces
         for side in _tile_sides(max(picture.shape[:2])):
             for x, y in _tiles(picture, side):
                 faces += self._look_at_tile(picture, x, y, side)
         return _distinct(faces)
+
+    def _hints_at_more(self, picture: np.ndarray, faces: list[Detection]) -> bool:
+        """Whether large tiles show anything like a face beside those found; many such are false."""
+        if LARGEST_TILE_RATIO * max(picture.shape[:2]) <= HINT_TILE_PX:
+            return False
+        for x, y in _tiles(picture, HINT_TILE_PX):
+            tile = picture[y : y + HINT_TILE_PX, x : x + HINT_TILE_PX]
+            found = [face.moved(x, y) for face in self._model.look(tile)]
+            if len(_distinct(faces + found)) > len(faces):
+                return True
+        return False
 
     def _look_at_tile(self, picture: np.ndarray, x: int, y: int, side: int) -> list[Detection]:
         tile = picture[y : y + side, x : x + side]

@@ -16,11 +16,11 @@ from dfray.faces.crop import crop_square, cut
 
 if TYPE_CHECKING:
     from dfray.faces.decode import Picture
-    from dfray.faces.detect import Detection
+    from dfray.faces.detect import Beside, Detection
     from dfray.faces.images import Images
 
-CLOSE_LOOK_EVERY = 20
-"""Pictures of a video from one close look to the next, as long as it finds large faces only."""
+HINT_EVERY = 20
+"""Pictures of a video from one look for hints of small faces to the next."""
 
 Status = Literal["ok", "no_face", "unreadable", "crashed", "timed_out"]
 
@@ -138,8 +138,8 @@ class VideoExtractor:
     def _looks(self) -> Callable[[np.ndarray], Frame]:
         """What looks at one picture of a video after the other.
 
-        A close look takes many times as long as a glance, and most videos show one large face: so it
-        is taken from time to time, and at every picture while there are small faces in the video.
+        A search for small faces takes many times as long as a glance, and most videos show one large
+        face: so every picture is searched while the last look for hints has found small ones, no other.
         """
         from dfray.faces.detect import any_small
 
@@ -147,8 +147,9 @@ class VideoExtractor:
 
         def look(image: np.ndarray) -> Frame:
             nonlocal seen, has_small
-            is_due = seen % CLOSE_LOOK_EVERY == 0
-            found = self._finder.find(image, closely=is_due or has_small)
+            is_due = seen % HINT_EVERY == 0
+            beside: Beside = "search" if has_small else "hint" if is_due else "skip"
+            found = self._finder.find(image, beside)
             if is_due:
                 has_small = any_small(found, image)
             seen += 1

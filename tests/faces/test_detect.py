@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 
 from dfray.config import FacesSection
-from dfray.faces.detect import Detection, FaceFinder, _distinct, _is_whole, _starts, _tile_sides
+from dfray.faces.detect import (
+    Beside,
+    Detection,
+    FaceFinder,
+    _distinct,
+    _is_whole,
+    _starts,
+    _tile_sides,
+)
 from tests.helpers.heads import background, draw_head, paste, scatter
 
 
@@ -67,13 +75,33 @@ def test_one_large_face_costs_one_look(finder: FaceFinder, monkeypatch: pytest.M
     assert np.allclose(nose, (705, 375), atol=40)
 
 
-def test_small_faces_beside_a_large_one_are_found_at_a_close_look(finder: FaceFinder) -> None:
+@pytest.mark.parametrize("beside", ["hint", "search"])
+@pytest.mark.parametrize("seed", range(3))
+def test_small_faces_beside_a_large_one_are_found_if_asked_for(
+    finder: FaceFinder, beside: Beside, seed: int
+) -> None:
     picture = background(1280, 720)
     paste(picture, draw_head(1, 400), 100, 150)
     small = [(700, 100), (900, 400), (1100, 600)]
-    for seed, (x, y) in enumerate(small):
-        paste(picture, draw_head(seed + 2, 80), x, y)
-    assert matched(finder.find(picture, closely=True), small, 80) == 3
+    for number, (x, y) in enumerate(small):
+        paste(picture, draw_head(3 * seed + number + 2, 80), x, y)
+    assert matched(finder.find(picture, beside), small, 80) == 3
+
+
+def test_a_single_small_face_beside_a_large_one_gives_a_hint(finder: FaceFinder) -> None:
+    for seed in range(6):
+        picture = background(1280, 720)
+        paste(picture, draw_head(1, 400), 100, 150)
+        paste(picture, draw_head(seed + 2, 80), 700 + 75 * seed, 60 + 90 * seed)
+        assert len(finder.find(picture, "hint")) == 2
+
+
+def test_a_lone_portrait_gives_no_hint(finder: FaceFinder, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = counting_looks(finder, monkeypatch)
+    picture = background(1280, 720)
+    paste(picture, draw_head(1, 400), 500, 150)
+    assert len(finder.find(picture, "hint")) == 1
+    assert len(looks) == 7  # the whole, and six tiles
 
 
 def test_a_small_face_is_looked_for_closely_and_found_once(

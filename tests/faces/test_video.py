@@ -11,7 +11,7 @@ import pytest
 from dfray import storage
 from dfray.config import FacesSection
 from dfray.faces.crop import crop_square
-from dfray.faces.detect import Detection
+from dfray.faces.detect import Beside, Detection
 from dfray.faces.video import VideoExtractor
 from tests.helpers.clips import moving_noise, talking_head, write_clip
 from tests.helpers.heads import background, draw_head, paste
@@ -68,9 +68,9 @@ def test_a_still_picture_is_looked_at_once(
     looks: list[int] = []
     find = extractor._finder.find
 
-    def counted(image: np.ndarray, closely: bool) -> list[Detection]:
+    def counted(image: np.ndarray, beside: Beside) -> list[Detection]:
         looks.append(1)
-        return find(image, closely)
+        return find(image, beside)
 
     monkeypatch.setattr(extractor._finder, "find", counted)
     path = write_clip(tmp_path / "still.mp4", talking_head(3), times_s=[0, 0.1, 5.1])
@@ -105,17 +105,18 @@ def test_small_faces_beside_a_large_one_are_found_in_every_frame(
     assert [len(frame.faces) for frame in frames] == [4, 4, 4]
 
 
-def test_a_portrait_is_looked_at_closely_once_in_twenty_frames(
+def test_hints_of_small_faces_are_looked_for_once_in_twenty_frames(
     extractor: VideoExtractor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    close_looks: list[bool] = []
+    asked: list[Beside] = []
     find = extractor._finder.find
 
-    def noted(image: np.ndarray, closely: bool) -> list[Detection]:
-        close_looks.append(closely)
-        return find(image, closely)
+    def noted(image: np.ndarray, beside: Beside) -> list[Detection]:
+        asked.append(beside)
+        return find(image, beside)
 
     monkeypatch.setattr(extractor._finder, "find", noted)
     path = write_clip(tmp_path / "head.mp4", talking_head(22), fps=1)
     assert len(list(extractor.extract(str(path)))) == 22
-    assert [k for k, closely in enumerate(close_looks) if closely] == [0, 20]
+    assert [k for k, beside in enumerate(asked) if beside == "hint"] == [0, 20]
+    assert asked.count("skip") == 20
