@@ -8,6 +8,7 @@ Figures that the data cannot give are null and say why.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -155,14 +156,6 @@ def evaluate(
             made_so = here & (label == FAKE) & (method == fake)
             against = made_so | (here & (label == REAL))
             by_method.append(group(against, made_so, str(name), str(fake)))
-    people = identity_groups or {}
-    seen = np.asarray([people.get(video, "") for video in table.column("video_id").to_pylist()])
-    by_group = []
-    for name in sorted(set(people.values()) & set(seen.tolist())):
-        of_group = group(seen == name, seen == name, "", "", name)
-        by_group.append(
-            of_group.model_copy(update={"dataset": None, "method": None, "identity_group": name})
-        )
     return Metrics(
         split=section.split,
         threshold=threshold,
@@ -173,8 +166,19 @@ def evaluate(
         overall=group(everything, everything),
         datasets=by_dataset,
         methods=by_method,
-        identity_groups=by_group,
+        identity_groups=_of_people(table, identity_groups or {}, group),
     )
+
+
+def _of_people(table: pa.Table, people: dict[str, str], group: Callable[..., Group]) -> list[Group]:
+    """A group of figures for each group of people that is seen in the videos of `table`."""
+    seen = np.asarray([people.get(video, "") for video in table.column("video_id").to_pylist()])
+    found = []
+    for name in sorted(set(people.values()) & set(seen.tolist())):
+        of_group = group(seen == name, seen == name, "", "", name)
+        names = {"dataset": None, "method": None, "identity_group": name}
+        found.append(of_group.model_copy(update=names))
+    return found
 
 
 def point_metrics(labels: np.ndarray, scores: np.ndarray, threshold: float) -> dict[str, float]:

@@ -24,20 +24,10 @@ import numpy as np
 
 from dfray import storage
 from dfray.config import DemoSection
+from dfray.datasets.readers.demo_clips import COLUMNS
 from dfray.errors import DfrayError, UserError
 
 VERSION = 1  # of the generator: clips of another version are not taken for ours
-COLUMNS = (
-    "stem",
-    "dataset",
-    "label",
-    "category",
-    "method",
-    "identity",
-    "source_video",
-    "split",
-    "duration_s",
-)
 _METHODS = {"FS": "demo-swap", "RE": "demo-reenact", "real": "demo-real"}
 _MOTION, _SPEECH, _OTHER_SPEECH, _CRAFT, _GRAIN = range(5)  # what a clip draws lots for
 

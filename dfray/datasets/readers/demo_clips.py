@@ -10,7 +10,7 @@ from dfray.datasets.files import Files
 from dfray.datasets.readers.lists import read_csv
 from dfray.datasets.readers.rows import label_of
 
-_NEEDED = (
+COLUMNS = (
     "stem",
     "dataset",
     "label",
@@ -25,7 +25,7 @@ _NEEDED = (
 
 def read(corpus: CorpusSection, files: Files) -> Iterator[dict]:
     index = files.uri("clips.csv")
-    clips = read_csv(index, _NEEDED, "`dfray run` generates the demo's clips.")
+    clips = read_csv(index, COLUMNS, "`dfray run` generates the demo's clips.")
     return video_rows(
         corpus,
         files,
