@@ -1,0 +1,65 @@
+"""`dfray …`: every stage by name, with the same words here and on a cluster.
+
+Commands read their arguments, call one function of `dfray.stages` and draw what it returns. Imports are
+inside the commands, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from dfray.cli.app import app
+from dfray.errors import DfrayError, UserError
+
+# Importing a module adds its commands; in this order `--help` lists them.
+# isort: off
+from dfray.cli import road as road
+from dfray.cli import data as data
+from dfray.cli import learning as learning
+from dfray.cli import registry as registry
+from dfray.cli import face_models as face_models
+# isort: on
+
+
+def main(*command: str) -> None:
+    """Entry point: exit code 0, or 2 for a mistake in what was asked, or 1 for a failure.
+
+    Args:
+        command: what stands before the arguments of the command line, for the scripts in jobs/.
+    """
+    try:
+        code = app([*command, *sys.argv[1:]], standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except DfrayError as error:
+        _fail(error, error.exit_code)
+    except KeyboardInterrupt:
+        print("\nStopped. Run the same command again to go on from here.", file=sys.stderr)
+        sys.exit(130)
+    except typer.Abort:
+        sys.exit(130)
+    except Exception as error:
+        usage = getattr(error, "show", None)
+        if callable(usage):  # click's own usage errors know how to show themselves
+            usage()
+            sys.exit(getattr(error, "exit_code", 2))
+        from dfray.session import root_error
+
+        cause = root_error(error)
+        _fail(cause, getattr(cause, "exit_code", 1), error)
+
+
+def _fail(error: BaseException, code: int, raised: BaseException | None = None) -> None:
+    if {"--verbose", "-v"} & set(sys.argv):
+        import traceback
+
+        traceback.print_exception(raised or error)
+    kind = "error" if isinstance(error, UserError) else "failed"
+    told = str(error)
+    if not isinstance(error, DfrayError):
+        from dfray.session import first_line
+
+        told = f"{first_line(error)} (--verbose shows the traceback)"
+    print(f"dfray: {kind}: {told}", file=sys.stderr)
+    sys.exit(code)

@@ -1,0 +1,33 @@
+"""The whole road, and the recipes to walk it with."""
+
+from __future__ import annotations
+
+from dfray.cli.app import Overrides, PrintRecipe, RecipeName, Verbose, app, chosen_recipe
+
+
+@app.command()
+def run(
+    recipe: RecipeName,
+    overrides: Overrides = None,
+    print_recipe: PrintRecipe = False,
+    verbose: Verbose = False,
+) -> None:
+    """The whole road: clips or corpora to a promoted detector. Run again, it goes on where it was.
+
+    Exit code 1 if the recipe's gates refuse the detector.
+    """
+    from dfray import render, stages
+
+    result = stages.run(chosen_recipe(recipe, overrides, print_recipe), verbose=verbose)
+    render.run_result(result)
+    if not result.decision.promoted:
+        raise SystemExit(1)
+
+
+@app.command()
+def recipes() -> None:
+    """List the recipes that come with dfray."""
+    from dfray import render
+    from dfray.recipe import load_recipe, named_recipes
+
+    render.recipes([load_recipe(name) for name in named_recipes()])
