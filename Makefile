@@ -24,7 +24,7 @@ demo: setup      ## the whole road on generated clips: extract, train, evaluate,
 	@$(BIN)/dfray run demo
 
 test: setup      ## the tests
-	@$(BIN)/pytest -m "not slow"
+	@$(BIN)/pytest -m "not slow" -n 2 --dist loadfile
 
 test-slow: setup ## the tests that take minutes each
 	@$(BIN)/pytest -m slow
