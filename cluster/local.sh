@@ -26,11 +26,20 @@ export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH="$state/token"
 # A node that is killed is taken for lost after five unanswered questions: in 2.5 s instead of 15.
 export RAY_health_check_period_ms="${RAY_health_check_period_ms:-500}"
 
-free_ports() { # how many
+free_ports() { # how many; below those that systems hand out to clients, which may be taken meanwhile
   "$python" - "$1" <<'PY'
-import socket, sys
-taken = [socket.create_server(("127.0.0.1", 0)) for _ in range(int(sys.argv[1]))]
-print(*(server.getsockname()[1] for server in taken))
+import random, socket, sys
+
+def is_free(port):
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError:
+        return False
+    return True
+
+candidates = random.sample(range(20000, 32000), 1000)
+free = (port for port in candidates if is_free(port))
+print(*(next(free) for _ in range(int(sys.argv[1]))))
 PY
 }
 

@@ -65,14 +65,23 @@ class LocalCluster:
 
     def dfray(self, *arguments: str) -> subprocess.Popen[str]:
         """Start a `dfray` command as a driver of this cluster; its output is piped."""
+        return self.python("-m", "dfray.cli", *arguments, f"cluster.address={self.address}")
+
+    def python(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start Python in the environment of a driver; its output is piped."""
         return subprocess.Popen(
-            [sys.executable, "-m", "dfray.cli", *arguments, f"cluster.address={self.address}"],
+            [sys.executable, *arguments],
             env=self.environment(),
             cwd=REPOSITORY,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
+
+    def nodes(self) -> list[str]:
+        """The names of the nodes that run."""
+        names = sorted(file.stem for file in self.state.glob("*.pid"))
+        return [name for name in names if self.processes(name)]
 
     def add(self, role: str = "gpu") -> str:
         """Start one more node; returns its name."""
