@@ -132,6 +132,7 @@ def train_detector(
         train_worker,
         train_loop_config=config,
         datasets=datasets,
+        extract_on=recipe.cluster.extract_on if stream else None,
         scaling_config=workers.scaling(),
         run_config=_run_config(recipe, folder, on_epoch),
     )

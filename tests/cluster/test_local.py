@@ -119,4 +119,6 @@ def test_a_recipe_runs_on_two_nodes_and_down_ends_just_those(ray_session, tmp_pa
 
     assert len(nodes) > 10
     assert [process for process in nodes if is_alive(process)] == []
-    assert ray.get(ray.remote(lambda: os.getpid()).remote()) != os.getpid(), "the tests' own Ray goes on"
+    assert ray.get(ray.remote(lambda: os.getpid()).remote()) != os.getpid(), (
+        "the tests' own Ray goes on"
+    )

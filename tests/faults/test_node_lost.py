@@ -48,7 +48,7 @@ def start(cluster: LocalCluster, folder: Path, name: str, *changes: str) -> subp
         *changes,
     )
     recipe = toy_recipe(folder, name, *changes)
-    write_toy_faces(recipe, videos=300, faces=16)
+    write_toy_faces(recipe, videos=100, faces=16)
     return cluster.python("-c", TRAIN, str(folder), name, *changes)
 
 

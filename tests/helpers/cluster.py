@@ -24,6 +24,7 @@ class LocalCluster:
 
     def __init__(self, state: Path, **settings: str) -> None:
         self.state, self.settings = state, settings
+        self.drivers: list[subprocess.Popen[str]] = []
 
     def sh(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run the script; does not raise."""
@@ -69,7 +70,7 @@ class LocalCluster:
 
     def python(self, *arguments: str) -> subprocess.Popen[str]:
         """Start Python in the environment of a driver; its output is piped."""
-        return subprocess.Popen(
+        driver = subprocess.Popen(
             [sys.executable, *arguments],
             env=self.environment(),
             cwd=REPOSITORY,
@@ -77,6 +78,8 @@ class LocalCluster:
             stderr=subprocess.STDOUT,
             text=True,
         )
+        self.drivers.append(driver)
+        return driver
 
     def nodes(self) -> list[str]:
         """The names of the nodes that run."""
@@ -106,6 +109,8 @@ def local_cluster(state: Path, nodes: int = 2, **settings: str) -> Iterator[Loca
     try:
         yield cluster
     finally:
+        for driver in cluster.drivers:
+            driver.kill()  # those of tests that failed
         cluster.require("down")
 
 
