@@ -11,6 +11,7 @@ it at once, so that a road that was cut off is walked on by calling `run` again.
     history = stages.train(recipe)
 """
 
+from dfray.stages.capacity import plan_cluster
 from dfray.stages.comparison import compare
 from dfray.stages.data import build, check_manifest, extract
 from dfray.stages.evaluation import evaluate
@@ -29,6 +30,7 @@ __all__ = [
     "evaluate",
     "extract",
     "history",
+    "plan_cluster",
     "plan_training",
     "promote",
     "register",
