@@ -8,8 +8,9 @@ from pydantic import Field, model_validator
 
 from dfray.config.batches import AugmentSection, BatchesSection
 from dfray.config.data import ClusterSection, CorpusSection, DemoSection, FacesSection
-from dfray.config.evaluation import EvaluationSection, RegistrySection
+from dfray.config.evaluation import EvaluationSection
 from dfray.config.model import ModelSection, ObjectiveSection
+from dfray.config.registry import RegistrySection
 from dfray.config.section import Section
 from dfray.config.training import TrainingSection
 

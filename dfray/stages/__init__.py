@@ -17,7 +17,8 @@ from dfray.stages.data import build, check_manifest, extract
 from dfray.stages.evaluation import evaluate
 from dfray.stages.learning import train
 from dfray.stages.planning import TrainingPlan, plan_training
-from dfray.stages.promotion import history, promote, register, rollback, score
+from dfray.stages.promotion import promote, register, rollback
+from dfray.stages.registry import history, score, show
 from dfray.stages.road import RunResult, run
 from dfray.stages.sheet import self_blend
 
@@ -38,5 +39,6 @@ __all__ = [
     "run",
     "score",
     "self_blend",
+    "show",
     "train",
 ]
