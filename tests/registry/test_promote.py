@@ -126,9 +126,7 @@ def test_a_set_that_changes_under_way_is_an_error(section, tracking_uri, add_ver
     promote(section, tracking_uri)
     add_version(measured(evaluation_set="other"))
     with pytest.raises(RegistryError, match="different sets"):
-        promote(
-            section, tracking_uri, measure=lambda version, _: measured(evaluation_set=version)
-        )
+        promote(section, tracking_uri, measure=lambda version, _: measured(evaluation_set=version))
 
 
 def test_what_the_gates_ask_for_and_was_not_measured_is_measured_now(
