@@ -209,4 +209,5 @@ def _next_cause(error: BaseException) -> BaseException | None:
     failures = getattr(error, "worker_failures", None) or getattr(error, "_worker_failures", None)
     if failures:
         return next(iter(failures.values()))
-    return getattr(error, "cause", None) or error.__cause__
+    controller = getattr(error, "controller_failure", None)
+    return controller or getattr(error, "cause", None) or error.__cause__

@@ -299,13 +299,13 @@ def explain(error: Exception, uri: str, verb: str) -> StorageError:
 
 def _answer(error: Exception) -> tuple[str, int]:
     """The S3 code and the HTTP status that the object store answered with, or ("", 0)."""
-    cause = getattr(error, "response", None) and error or error.__cause__
+    cause = (getattr(error, "response", None) and error) or error.__cause__
     response = getattr(cause, "response", None) or {}
     code = response.get("Error", {}).get("Code", "")
     return str(code), int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
 def _is_of_the_network(error: Exception) -> bool:
-    from botocore.exceptions import HTTPClientError
+    from botocore.exceptions import HTTPClientError  # type: ignore[import-untyped]
 
     return isinstance(error, ConnectionError | TimeoutError | HTTPClientError)

@@ -191,6 +191,7 @@ def _run_config(recipe: Recipe, folder: RunFolder, on_epoch: OnEpoch | None) -> 
             if on_epoch:
                 on_epoch(metrics[0])
 
+    failures = recipe.training.max_failures
     fs, path = storage.arrow_filesystem(folder.root)
     return ray.train.RunConfig(
         name="train",
@@ -201,6 +202,10 @@ def _run_config(recipe: Recipe, folder: RunFolder, on_epoch: OnEpoch | None) -> 
             checkpoint_score_attribute="selection_loss",
             checkpoint_score_order="min",
         ),
-        failure_config=ray.train.FailureConfig(max_failures=recipe.training.max_failures),
+        failure_config=ray.train.FailureConfig(
+            max_failures=failures,
+            # Ray's default has no end, and a store that stays full fails the controller again and again.
+            controller_failure_limit=failures,
+        ),
         callbacks=[TellEpoch()],
     )

@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -20,6 +21,7 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
+from dfray import storage
 from dfray.batches.feed import on_device
 from dfray.batches.labels import LabelScheme
 from dfray.batches.reader import Batch, FacesReader
@@ -97,6 +99,7 @@ class Worker:
             figures["workers"] = self.world_size
             figures |= self.learner.objective.end_epoch()
             figures |= self.learner.validate(self._reader(store, "val"))
+            figures["ended_at_s"] = time.time()
             self.history.append(figures)
             self._tell({"epoch": epoch + 1, "val_loss": figures["val_loss"]})
             self._report(figures)
@@ -168,11 +171,13 @@ class Worker:
             if self.rank == 0:
                 self.learner.save(Path(folder), self.history)
                 checkpoint = ray.train.Checkpoint.from_directory(folder)
-            ray.train.report(
+            report = partial(
+                ray.train.report,
                 figures,
                 checkpoint=checkpoint,
                 checkpoint_dir_name=f"epoch-{int(figures['epoch']):03d}",
             )
+            storage.attempt(report, self.folder.root, "write a checkpoint under")
 
     def _mean(self, value: torch.Tensor) -> float:
         if dist.is_initialized():

@@ -106,9 +106,13 @@ def test_a_store_that_stays_unavailable_is_given_up_after_bounded_tries(
 
 def test_a_store_that_is_away_is_given_up_after_bounded_tries(store: str, s3_faults: FaultProxy):
     s3_faults.is_cut = True
-    with pytest.raises(StorageError, match=r"Cannot read s3://.*check the network and the endpoint"):
+    with pytest.raises(
+        StorageError, match=r"Cannot read s3://.*check the network and the endpoint"
+    ):
         storage.read_bytes(storage.join(store, "bytes"))
-    assert 15 <= len(s3_faults.requests) <= 30, "five series of AWS_MAX_ATTEMPTS; each may knock twice"
+    assert 15 <= len(s3_faults.requests) <= 30, (
+        "five series of AWS_MAX_ATTEMPTS; each may knock twice"
+    )
 
 
 @pytest.fixture

@@ -40,7 +40,9 @@ class Fault:
     delay_s: float = 0.0
 
     def answer(self) -> bytes:
-        body = f"<Error><Code>{self.code}</Code><Message>The proxy says {self.code}</Message></Error>"
+        body = (
+            f"<Error><Code>{self.code}</Code><Message>The proxy says {self.code}</Message></Error>"
+        )
         head = f"HTTP/1.1 {self.status} Fault\r\nContent-Type: application/xml\r\n"
         return f"{head}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}".encode()
 

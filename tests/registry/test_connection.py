@@ -1,7 +1,6 @@
 """Where MLflow keeps things, and what is said when it cannot be reached."""
 
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,12 +10,7 @@ import pytest
 from dfray.config import RegistrySection
 from dfray.errors import RegistryError, UserError
 from dfray.registry.connection import artifact_root, connect, resolve_tracking_uri
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
+from tests.helpers.ports import free_port
 
 
 def test_the_default_lies_under_the_work_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
