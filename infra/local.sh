@@ -79,7 +79,7 @@ ENV
   start s3 "$python" -m moto.server -H 127.0.0.1 -p "${s3##*:}"
   wait_for postgres test -s "$state/database.uri"
   wait_for s3 answers "$s3/moto-api/"
-  "$python" -c 'import boto3, sys; boto3.client("s3").create_bucket(Bucket=sys.argv[1])' "$bucket"
+  "$python" "$here/infra/bucket.py" "s3://$bucket"
   # Its background jobs judge traces of language models: seven processes that nobody here asks for.
   MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false start mlflow "$python" -m mlflow server --host 127.0.0.1 --port "${mlflow##*:}" --workers 1 \
     --backend-store-uri "$(cat "$state/database.uri")" --artifacts-destination "s3://$bucket/mlflow"
