@@ -20,16 +20,18 @@ free_port() {
   "$python" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
 }
 
-start() { # name, command
+start() { # name, command; a group of its own, whose leader writes its id down itself: setsid may fork
   local name="$1"
   shift
-  setsid "$@" >"$state/$name.log" 2>&1 </dev/null &
-  echo $! >"$state/$name.pid"
+  # shellcheck disable=SC2016
+  setsid bash -c 'echo $$ >"$0"; exec "$@"' "$state/$name.pid" "$@" \
+    >"$state/$name.log" 2>&1 </dev/null &
+  until [[ -s "$state/$name.pid" ]]; do sleep 0.05; done
 }
 
-is_running() { # name; zombies do not count, and at first the leader has no group of its own yet
-  ps -eo pid=,pgid=,stat= | awk -v id="$(cat "$state/$1.pid")" \
-    '($1 == id || $2 == id) && $3 !~ /^Z/ { found = 1 } END { exit !found }'
+is_running() { # name; zombies do not count
+  ps -eo pgid=,stat= | awk -v group="$(cat "$state/$1.pid")" \
+    '$1 == group && $2 !~ /^Z/ { found = 1 } END { exit !found }'
 }
 
 running() {

@@ -65,21 +65,21 @@ def test_a_field_that_kuberay_does_not_know_is_refused():
 
 
 def test_versions_are_those_of_the_project(cluster: RayCluster):
-    groups = [cluster.spec.headGroupSpec, *cluster.spec.workerGroupSpecs]
+    groups = [cluster.spec.head_group_spec, *cluster.spec.worker_group_specs]
     images = {container.image for group in groups for container in group.template.spec.containers}
     assert images == {f"dfray:{dfray.__version__}"}
-    assert cluster.spec.rayVersion == version("ray")
+    assert cluster.spec.ray_version == version("ray")
 
 
 def test_tokens_are_on_and_every_pod_runs_without_root(cluster: RayCluster):
-    assert cluster.spec.authOptions.mode == "token"
-    for group in [cluster.spec.headGroupSpec, *cluster.spec.workerGroupSpecs]:
-        assert group.template.spec.securityContext.runAsNonRoot
-        assert group.template.spec.securityContext.runAsUser == 1000, "the image's user"
+    assert cluster.spec.auth_options.mode == "token"
+    for group in [cluster.spec.head_group_spec, *cluster.spec.worker_group_specs]:
+        assert group.template.spec.security_context.run_as_non_root
+        assert group.template.spec.security_context.run_as_user == 1000, "the image's user"
 
 
 def test_extraction_has_cpu_pods_and_training_gpu_pods(cluster: RayCluster):
-    groups = {group.labels["role"]: group for group in cluster.spec.workerGroupSpecs}
+    groups = {group.labels["role"]: group for group in cluster.spec.worker_group_specs}
     assert set(groups) == {"cpu", "gpu"}
     limits = {
         role: group.template.spec.containers[0].resources.limits for role, group in groups.items()
@@ -87,29 +87,29 @@ def test_extraction_has_cpu_pods_and_training_gpu_pods(cluster: RayCluster):
     assert "nvidia.com/gpu" not in limits["cpu"]
     assert limits["gpu"]["nvidia.com/gpu"] == "1"
     for group in groups.values():
-        assert group.minReplicas <= group.replicas <= group.maxReplicas
+        assert group.min_replicas <= group.replicas <= group.max_replicas
         for container in group.template.spec.containers:
             assert container.resources.requests == container.resources.limits
 
 
 def test_workers_may_be_reclaimed_and_the_head_may_not(cluster: RayCluster):
-    head = cluster.spec.headGroupSpec
-    assert "spot" not in head.template.spec.nodeSelector.values()
+    head = cluster.spec.head_group_spec
+    assert "spot" not in head.template.spec.node_selector.values()
     assert head.template.spec.tolerations == []
-    assert head.rayStartParams["num-cpus"] == "0"
-    assert cluster.spec.gcsFaultToleranceOptions.redisAddress
-    for group in cluster.spec.workerGroupSpecs:
+    assert head.ray_start_params["num-cpus"] == "0"
+    assert cluster.spec.gcs_fault_tolerance_options.redis_address
+    for group in cluster.spec.worker_group_specs:
         pod = group.template.spec
-        assert "spot" in pod.nodeSelector.values()
+        assert "spot" in pod.node_selector.values()
         assert "spot" in [toleration.key for toleration in pod.tolerations]
-        assert pod.terminationGracePeriodSeconds == 120
+        assert pod.termination_grace_period_seconds == 120
         assert pod.containers[0].lifecycle is not None
 
 
 def test_the_job_selects_the_cluster_and_its_command_is_a_valid_one(
     cluster: RayCluster, job: RayJob
 ):
-    assert job.spec.clusterSelector == {"ray.io/cluster": cluster.metadata.name}
+    assert job.spec.cluster_selector == {"ray.io/cluster": cluster.metadata.name}
     program, command, recipe, *overrides = shlex.split(job.spec.entrypoint)
     assert (program, command) == ("dfray", "run")
     assert load_recipe(recipe, overrides).cluster.address == "auto"

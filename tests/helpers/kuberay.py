@@ -1,7 +1,7 @@
 """The part of ray.io/v1 (KubeRay 1.7.1) and of core/v1 (Kubernetes 1.35) that our manifests use.
 
-Written from the field references of both, which are linked nowhere as they move; a key that is not here is
-refused, as the API server refuses it under strict validation.
+Written after the field references of both. A key that is not here is refused, as the API server refuses an
+unknown one under strict validation.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
 
 Quantity = Annotated[str, Field(pattern=r"^\d+(\.\d+)?(m|[KMGT]i?)?$")]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")]
@@ -19,7 +20,7 @@ Resource = Literal["cpu", "memory", "ephemeral-storage", "nvidia.com/gpu"]
 
 
 class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, alias_generator=to_camel)
 
 
 class SecretKeyRef(Strict):
@@ -28,7 +29,7 @@ class SecretKeyRef(Strict):
 
 
 class ValueFrom(Strict):
-    secretKeyRef: SecretKeyRef
+    secret_key_ref: SecretKeyRef
 
 
 class SecretRef(Strict):
@@ -36,7 +37,7 @@ class SecretRef(Strict):
 
 
 class EnvFrom(Strict):
-    secretRef: SecretRef
+    secret_ref: SecretRef
 
 
 class Resources(Strict):
@@ -45,7 +46,7 @@ class Resources(Strict):
 
 
 class Port(Strict):
-    containerPort: Annotated[int, Field(gt=0, lt=65536)]
+    container_port: Annotated[int, Field(gt=0, lt=65536)]
     name: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,15}$")]
 
 
@@ -58,21 +59,21 @@ class Handler(Strict):
 
 
 class Lifecycle(Strict):
-    preStop: Handler
+    pre_stop: Handler
 
 
 class Container(Strict):
     name: Name
     image: str
-    envFrom: list[EnvFrom]
+    env_from: list[EnvFrom]
     resources: Resources
     ports: list[Port] = []
     lifecycle: Lifecycle | None = None
 
 
 class SecurityContext(Strict):
-    runAsNonRoot: bool
-    runAsUser: int
+    run_as_non_root: bool
+    run_as_user: int
 
 
 class Toleration(Strict):
@@ -83,11 +84,11 @@ class Toleration(Strict):
 
 class PodSpec(Strict):
     containers: Annotated[list[Container], Field(min_length=1)]
-    restartPolicy: Literal["Always", "OnFailure", "Never"]
-    securityContext: SecurityContext
-    nodeSelector: Labels = {}
+    restart_policy: Literal["Always", "OnFailure", "Never"]
+    security_context: SecurityContext
+    node_selector: Labels = {}
     tolerations: list[Toleration] = []
-    terminationGracePeriodSeconds: Annotated[int, Field(ge=0)] = 30
+    termination_grace_period_seconds: Annotated[int, Field(ge=0)] = 30
 
 
 class PodTemplate(Strict):
@@ -96,51 +97,51 @@ class PodTemplate(Strict):
 
 class Group(Strict):
     labels: Labels
-    rayStartParams: dict[str, str]
+    ray_start_params: dict[str, str]
     template: PodTemplate
 
 
 class HeadGroup(Group):
-    serviceType: Literal["ClusterIP", "NodePort", "LoadBalancer"]
+    service_type: Literal["ClusterIP", "NodePort", "LoadBalancer"]
 
 
 class WorkerGroup(Group):
-    groupName: Name
+    group_name: Name
     replicas: Annotated[int, Field(ge=0)]
-    minReplicas: Annotated[int, Field(ge=0)]
-    maxReplicas: Annotated[int, Field(ge=0)]
+    min_replicas: Annotated[int, Field(ge=0)]
+    max_replicas: Annotated[int, Field(ge=0)]
 
 
 class AuthOptions(Strict):
     mode: Literal["disabled", "token"]
-    secretName: Name
+    secret_name: Name
 
 
 class AutoscalerOptions(Strict):
     version: Literal["v1", "v2"]
-    idleTimeoutSeconds: Annotated[int, Field(ge=0)]
-    upscalingMode: Literal["Default", "Aggressive", "Conservative"]
+    idle_timeout_seconds: Annotated[int, Field(ge=0)]
+    upscaling_mode: Literal["Default", "Aggressive", "Conservative"]
     resources: Resources
 
 
 class RedisCredential(Strict):
-    valueFrom: ValueFrom
+    value_from: ValueFrom
 
 
 class GcsFaultTolerance(Strict):
-    redisAddress: str
-    redisPassword: RedisCredential
-    externalStorageNamespace: str
+    redis_address: str
+    redis_password: RedisCredential
+    external_storage_namespace: str
 
 
 class RayClusterSpec(Strict):
-    rayVersion: str
-    authOptions: AuthOptions
-    enableInTreeAutoscaling: bool
-    autoscalerOptions: AutoscalerOptions
-    gcsFaultToleranceOptions: GcsFaultTolerance
-    headGroupSpec: HeadGroup
-    workerGroupSpecs: list[WorkerGroup]
+    ray_version: str
+    auth_options: AuthOptions
+    enable_in_tree_autoscaling: bool
+    autoscaler_options: AutoscalerOptions
+    gcs_fault_tolerance_options: GcsFaultTolerance
+    head_group_spec: HeadGroup
+    worker_group_specs: list[WorkerGroup]
 
 
 class Metadata(Strict):
@@ -148,30 +149,30 @@ class Metadata(Strict):
 
 
 class RayCluster(Strict):
-    apiVersion: Literal["ray.io/v1"]
+    api_version: Literal["ray.io/v1"]
     kind: Literal["RayCluster"]
     metadata: Metadata
     spec: RayClusterSpec
 
 
 class SubmitterConfig(Strict):
-    backoffLimit: Annotated[int, Field(ge=0)]
+    backoff_limit: Annotated[int, Field(ge=0)]
 
 
 class RayJobSpec(Strict):
-    clusterSelector: Labels
-    submissionMode: Literal["K8sJobMode", "HTTPMode", "InteractiveMode", "SidecarMode"]
-    submitterConfig: SubmitterConfig
-    activeDeadlineSeconds: Annotated[int, Field(gt=0)]
+    cluster_selector: Labels
+    submission_mode: Literal["K8sJobMode", "HTTPMode", "InteractiveMode", "SidecarMode"]
+    submitter_config: SubmitterConfig
+    active_deadline_seconds: Annotated[int, Field(gt=0)]
     entrypoint: str
 
 
 class GeneratedMetadata(Strict):
-    generateName: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*-$")]
+    generate_name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*-$")]
 
 
 class RayJob(Strict):
-    apiVersion: Literal["ray.io/v1"]
+    api_version: Literal["ray.io/v1"]
     kind: Literal["RayJob"]
     metadata: GeneratedMetadata
     spec: RayJobSpec
