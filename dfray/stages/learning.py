@@ -91,7 +91,8 @@ def _fit(recipe: Recipe, videos: pa.Table, stream: bool, tracked: Run) -> list[d
             parts += [f"val {counts['val_loss']:.3f}"] if "val_loss" in counts else []
             if stream and counts.get("videos", 0) < videos.num_rows:
                 parts.append(f"{int(counts.get('videos', 0))}/{videos.num_rows} videos extracted")
-            line.update(done=counts.get("epoch", 0), detail=", ".join(parts) or "starting workers")
+            detail = counts.get("waiting") or ", ".join(parts) or "starting workers"
+            line.update(done=counts.get("epoch", 0), detail=detail)
             for text in counts.get("model", []):
                 if text not in told:
                     line.say(text)

@@ -77,9 +77,8 @@ class Workers:
         resources: dict[str, float] = {"CPU": self.cpus_per_train_worker}
         if self.use_gpu:
             resources["GPU"] = 1
-        fixed = len(self.train) == 1
         return ray.train.ScalingConfig(
-            num_workers=self.train[-1] if fixed else (self.train[0], self.train[-1]),
+            num_workers=(self.train[0], self.train[-1]),
             use_gpu=self.use_gpu,
             resources_per_worker=resources,
             # GPUs of one node talk fastest; CPU workers are as many nodes' as there are.
@@ -115,16 +114,17 @@ def train_detector(
     """
     import ray.train
 
-    from dfray.training.elastic import ElasticTrainer
+    from dfray.training.elastic import ElasticTrainer, LivingNodes
 
     folder = RunFolder(recipe)
     workers = Workers.of(recipe, streaming=stream)
     config = _worker_config(recipe, videos if stream else None, progress)
     datasets: dict[str, ray.data.Dataset] = {}
+    extract_on = recipe.cluster.extract_on if stream else None
     if stream:
         quotaed, config["stream_steps"] = with_stream_quotas(videos, recipe.faces, recipe.batches)
         options: dict[str, Any] = {"workers": workers.extract, "seed": recipe.seed}
-        options["on"] = recipe.cluster.extract_on
+        options["on"] = extract_on
         datasets["faces"] = extract_faces(
             quotaed, folder.faces, recipe.faces, emit="faces", progress=progress, **options
         )
@@ -132,8 +132,7 @@ def train_detector(
         train_worker,
         train_loop_config=config,
         datasets=datasets,
-        extract_on=recipe.cluster.extract_on if stream else None,
-        scaling_config=workers.scaling(),
+        policy=LivingNodes(workers.scaling(), progress, extract_on),
         run_config=_run_config(recipe, folder, on_epoch),
     )
     try:
