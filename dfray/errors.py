@@ -4,6 +4,8 @@
 All are picklable, so they cross Ray's processes unchanged.
 """
 
+from __future__ import annotations
+
 
 class DfrayError(Exception):
     """A failure of the work itself.
@@ -19,6 +21,10 @@ class DfrayError(Exception):
         super().__init__(message, mend)
         self.message = message
         self.mend = mend
+
+    def at(self, place: str) -> DfrayError:
+        """The same error, beginning with where it happened."""
+        return type(self)(f"{place}: {self.message}", self.mend)
 
     def __str__(self) -> str:
         return f"{self.message} {self.mend}".strip()
@@ -46,6 +52,10 @@ class ResourceError(UserError):
     """The cluster has less than the plan needs; Ray would wait without a word."""
 
 
+class ClusterError(UserError):
+    """A cluster does not answer, lets nobody in with this token, or runs another Ray."""
+
+
 class ModelFileError(UserError):
     """A model file is missing, is not the one expected, or cannot be loaded."""
 
@@ -56,6 +66,10 @@ class StorageError(DfrayError):
 
 class ExtractionError(DfrayError):
     """Face extraction as a whole failed (one video never raises this)."""
+
+
+class JobError(DfrayError):
+    """A submitted job cannot be followed or stopped; it may be running still."""
 
 
 class TrainingError(DfrayError):

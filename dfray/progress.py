@@ -6,6 +6,7 @@ The actor is told and never waited for, so that progress costs the workers nothi
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 _POLL_S = 0.5
+_LOG_EVERY_S = 30.0
+"""How often a stage says how far it is where no line can be drawn anew, as in the log of a job."""
+STAGE_NOTE = "in stage "
+"""How the note begins that an error gets which ends a stage; the stage's title follows."""
 
 
 class Counts:
@@ -70,7 +75,11 @@ def stage(title: str, total: int | None = None) -> Iterator[StageLine]:
         TextColumn("[dim]{task.fields[detail]}", table_column=short),
     ]
     with Progress(*columns, console=console, refresh_per_second=4) as progress:
-        yield StageLine(progress, progress.add_task(title, total=total, detail=""), total)
+        try:
+            yield StageLine(progress, progress.add_task(title, total=total, detail=""), total)
+        except Exception as error:
+            error.add_note(f"{STAGE_NOTE}{title}")
+            raise
 
 
 class StageLine:
@@ -78,11 +87,21 @@ class StageLine:
 
     def __init__(self, progress: Progress, task: TaskID, total: int | None) -> None:
         self._progress, self._task, self.total = progress, task, total
+        self._logged = time.monotonic()
 
     def update(self, done: float | None = None, total: int | None = None, detail: str = "") -> None:
         self.total = total or self.total
         fields: dict[str, Any] = {"detail": detail} if detail else {}
         self._progress.update(self._task, completed=done, total=total, **fields)
+        if not self._progress.console.is_terminal:
+            self._log()
+
+    def _log(self) -> None:
+        if time.monotonic() - self._logged > _LOG_EVERY_S:
+            self._logged = time.monotonic()
+            task = self._progress.tasks[self._task]
+            counted = f"{task.completed:g}/{self.total}  " if self.total else ""
+            self.say(f"· {task.description}  {counted}{task.fields['detail']}")
 
     def say(self, text: str) -> None:
         """Print a line that stays, above the stage's own."""

@@ -10,82 +10,89 @@ from __future__ import annotations
 import itertools
 import logging
 import os
-import socket
+import signal
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from dfray import access
 from dfray.config import ClusterSection
-from dfray.errors import DfrayError, ResourceError
-
-_ANSWER_S = 5.0
+from dfray.errors import ClusterError, DfrayError, ResourceError
 
 
 @contextmanager
 def session(cluster: ClusterSection, *, verbose: bool = False) -> Iterator[None]:
     """A Ray session: the running cluster at `address`, or a local one that ends with the block.
 
-    A session that is already connected is used as it is and left as it was.
+    Without an `address` the environment's RAY_ADDRESS counts, which a submitted job has. A session that is
+    already connected is used as it is and left as it was.
+
+    Raises:
+        ClusterError: the cluster does not answer, refuses the token, or runs another Ray.
     """
     prepare_environment(verbose)
-    import ray
-
-    if ray.is_initialized():
+    if _is_connected():
         yield
         return
-    options: dict = {"log_to_driver": verbose, "logging_level": "INFO" if verbose else "ERROR"}
-    if cluster.address is None:
-        options |= {"address": "local", "num_cpus": cluster.num_cpus}
-        # Else Ray warns of every few processes more than the machine has cores.
-        cores = os.cpu_count() or 1
-        starts = max(cluster.num_cpus or cores, cores)
-        os.environ.setdefault("RAY_worker_maximum_startup_concurrency", str(starts))
-        if starts > cores:
-            print(
-                f"The local Ray declares {starts} logical CPUs on {cores} cores, so that trainers "
-                "and extraction run side by side (cluster.num_cpus).",
-                file=sys.stderr,
-            )
-        if cluster.object_store_mb:
-            options["object_store_memory"] = cluster.object_store_mb * 2**20
-    else:
-        options["address"] = cluster.address
-        _require_answer(cluster.address)
+    address = cluster.address or _environment_address()
+    access.use_token(own=address is None)
+    import ray
+
+    options = _own_cluster(cluster) if address is None else {"address": address}
+    if address and "://" not in address and address.rpartition(":")[2].isdigit():  # else "auto"
+        access.require_gcs(address)
     try:
         with _silenced(not verbose):
-            ray.init(**options)
+            level = "INFO" if verbose else "ERROR"
+            ray.init(log_to_driver=verbose, logging_level=level, **options)
     except (ConnectionError, RuntimeError, ValueError) as error:
-        raise ResourceError(
-            f"No Ray cluster answers at {cluster.address or 'this machine'}: {error}.",
+        raise ClusterError(
+            f"No Ray cluster answers at {address or 'this machine'}: {error}.",
             "Check cluster.address, the cluster's state and RAY_AUTH_TOKEN, or leave it empty.",
         ) from error
     quieten(verbose)
+    _end_cleanly_on_sigterm()
     try:
         yield
     finally:
         ray.shutdown()
 
 
-def _require_answer(address: str) -> None:
-    """Ray tries a dead address for minutes; a connection tells in seconds."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not port.isdigit():
-        return  # "auto" and the like
-    try:
-        socket.create_connection((host, int(port)), timeout=_ANSWER_S).close()
-    except OSError as error:
-        raise ResourceError(
-            f"No Ray cluster answers at {address}: {error}.",
-            "Check cluster.address and that the cluster is up, or leave it empty for a local one.",
-        ) from error
+def _own_cluster(cluster: ClusterSection) -> dict[str, Any]:
+    """How to start a local cluster."""
+    options: dict[str, Any] = {"address": "local", "num_cpus": cluster.num_cpus}
+    # Else Ray warns of every few processes more than the machine has cores.
+    cores = os.cpu_count() or 1
+    starts = max(cluster.num_cpus or cores, cores)
+    os.environ.setdefault("RAY_worker_maximum_startup_concurrency", str(starts))
+    if starts > cores:
+        print(
+            f"The local Ray declares {starts} logical CPUs on {cores} cores, so that trainers "
+            "and extraction run side by side (cluster.num_cpus).",
+            file=sys.stderr,
+        )
+    if cluster.object_store_mb:
+        options["object_store_memory"] = cluster.object_store_mb * 2**20
+    return options
+
+
+def _is_connected() -> bool:
+    """Asked without importing Ray, which reads the environment when it is imported."""
+    ray = sys.modules.get("ray")
+    return ray is not None and ray.is_initialized()
+
+
+def _environment_address() -> str | None:
+    """RAY_ADDRESS, unless it asks for a local cluster or names a dashboard, which only takes jobs."""
+    address = os.environ.get("RAY_ADDRESS", "")
+    return None if address in ("", "local") or address.startswith("http") else address
 
 
 def prepare_environment(verbose: bool) -> None:
     """Settings that Ray and its workers read at start; set by the caller's environment, they stay."""
     defaults = {
-        # A local cluster would turn tokens on by itself and write one into the home folder.
-        "RAY_AUTH_MODE": "token" if os.environ.get("RAY_AUTH_TOKEN") else "disabled",
         "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "1",
         # Workers learn of a lost node before Ray does, and would wait a minute for its CPUs.
         "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "10",
@@ -95,6 +102,17 @@ def prepare_environment(verbose: bool) -> None:
     }
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
+
+
+def _end_cleanly_on_sigterm() -> None:
+    """`dfray stop`, like Ctrl-C, ends a run where it can be gone on from; Ray's handler would just exit."""
+
+    def stop(number: int, frame: object) -> None:
+        del number, frame
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, stop)
 
 
 @contextmanager
@@ -208,8 +226,9 @@ def first_line(error: BaseException) -> str:
 
 
 def _next_cause(error: BaseException) -> BaseException | None:
-    failures = getattr(error, "worker_failures", None) or getattr(error, "_worker_failures", None)
+    failures = getattr(error, "worker_failures", None)
     if failures:
         return next(iter(failures.values()))
-    controller = getattr(error, "controller_failure", None)
-    return controller or getattr(error, "cause", None) or error.__cause__
+    names = ("cause", "_base_exc", "health_check_failure", "controller_failure")  # of Ray's errors
+    inner = (getattr(error, name, None) for name in names)
+    return next((found for found in inner if isinstance(found, BaseException)), error.__cause__)

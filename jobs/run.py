@@ -1,6 +1,9 @@
 """Thin entry point: `python jobs/run.py …` is `dfray run …`, to submit or to run as it is."""
 
-from dfray.cli import main
+from dfray.jobs.environment import require_packages
 
 if __name__ == "__main__":
+    require_packages()
+    from dfray.cli import main
+
     main("run")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -11,8 +12,11 @@ import pytest
 from tests.helpers.cluster import LocalCluster, local_cluster
 from tests.helpers.proxy import FaultProxy
 
-# Before anything imports Ray: an explicit mode, no token files in the home folder of who tests.
-os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+# Before anything imports Ray: tokens as everywhere, no token file in the home folder of who tests.
+os.environ["RAY_AUTH_MODE"] = "token"
+os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(16)
+for name in ("RAY_AUTH_TOKEN_PATH", "RAY_ADDRESS", "RAY_API_SERVER_ADDRESS"):
+    os.environ.pop(name, None)
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.pop("MLFLOW_TRACKING_URI", None)
 

@@ -1,9 +1,13 @@
 """One Ray session: sums are checked before anything hangs, errors come out as one line."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from dfray.config import ClusterSection
-from dfray.errors import ManifestError, ResourceError
+from dfray.errors import ClusterError, ManifestError, ResourceError
 from dfray.session import first_line, require_cpus, root_error, session
 
 
@@ -51,7 +55,32 @@ def test_a_dead_address_is_said_within_seconds():
         ray.shutdown()
     dead = ClusterSection(address="127.0.0.1:1")
     with (
-        pytest.raises(ResourceError, match=r"No Ray cluster answers at 127.0.0.1:1"),
+        pytest.raises(ClusterError, match=r"No Ray cluster answers at 127.0.0.1:1"),
         session(dead),
     ):
         pass
+
+
+IN_A_NOTEBOOK = """
+import ray  # first: it reads the environment when it is imported
+from dfray.config import ClusterSection
+from dfray.session import session
+
+with session(ClusterSection(num_cpus=1)):
+    print(ray.get(ray.remote(lambda: "it runs").remote()))
+"""
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_local_cluster_has_a_token_of_its_own_whoever_has_imported_ray_before(tmp_path):
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    done = subprocess.run(
+        [sys.executable, "-c", IN_A_NOTEBOOK],
+        env=plain | {"HOME": str(tmp_path), "PYTHONPATH": os.getcwd()},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "it runs\n", done.stderr
+    assert not (tmp_path / ".ray" / "auth_token").exists()

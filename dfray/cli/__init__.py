@@ -20,6 +20,7 @@ from dfray.cli import data as data
 from dfray.cli import plan as plan
 from dfray.cli import learning as learning
 from dfray.cli import registry as registry
+from dfray.cli import jobs as jobs
 from dfray.cli import face_models as face_models
 # isort: on
 
@@ -62,5 +63,13 @@ def _fail(error: BaseException, code: int, raised: BaseException | None = None) 
         from dfray.session import first_line
 
         told = f"{first_line(error)} (--verbose shows the traceback)"
-    print(f"dfray: {kind}: {told}", file=sys.stderr)
+    print(f"dfray: {kind}: {_stage(raised or error)}{told}", file=sys.stderr)
     sys.exit(code)
+
+
+def _stage(error: BaseException) -> str:
+    """The innermost stage that the error ended, as the beginning of what is told."""
+    from dfray.progress import STAGE_NOTE
+
+    notes = [note for note in getattr(error, "__notes__", []) if note.startswith(STAGE_NOTE)]
+    return f"{notes[0].removeprefix(STAGE_NOTE)}: " if notes else ""

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import platform
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal
@@ -24,7 +25,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dfray.config import FacesSection
-from dfray.errors import ExtractionError
+from dfray.errors import DfrayError, ExtractionError
 from dfray.faces.plan import ShardPlan, expected_faces, plan_shards
 from dfray.faces.shards import (
     ROW_GROUP,
@@ -35,7 +36,7 @@ from dfray.faces.shards import (
 )
 from dfray.faces.supervise import SupervisedExtractor
 from dfray.faces.video import Frame
-from dfray.session import explain
+from dfray.session import explain, first_line
 from dfray.tables import FACES, SUMMARIES, TableSpec
 
 if TYPE_CHECKING:
@@ -182,7 +183,10 @@ class ShardExtractor:
     def _fill(self, writer: ShardWriter, videos: Iterator[tuple[dict, int]]) -> Iterator[dict]:
         """Extract one video after the other, until the part is full or none is left."""
         for video, expected in videos:
-            yield from self._video(video, expected, writer)
+            try:
+                yield from self._video(video, expected, writer)
+            except Exception as error:
+                raise _in_video(video, error) from error
             if writer.size_bytes >= 2 * self.settings.shard_mb * 2**20:
                 return
 
@@ -292,6 +296,14 @@ class Allowance:
             return False
         self.passed += 1
         return True
+
+
+def _in_video(video: dict, error: Exception) -> DfrayError:
+    """What ends the extraction on a video, by no fault of its own; one of its own costs it alone."""
+    place = f"{video['video_id']}, on {platform.node()}"
+    if isinstance(error, DfrayError):
+        return error.at(place)
+    return ExtractionError(f"{place}: {first_line(error)}.")
 
 
 def _outcome_row(video: dict, frame: Frame) -> dict:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import getpass
 import hashlib
+import json
 import os
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
 import dfray
+
+CODE_FILE = ".dfray/code.json"
+"""Beside dfray in a submitted job, which is no checkout: what `code_version` said where it was submitted."""
 
 
 def who() -> str:
@@ -39,6 +43,8 @@ def code_version() -> dict[str, str]:
     """
     tags = {"dfray.version": dfray.__version__}
     checkout = Path(dfray.__file__).resolve().parent.parent
+    if (checkout / CODE_FILE).is_file():
+        return json.loads((checkout / CODE_FILE).read_text())
     commit = _git(checkout, "rev-parse", "HEAD") if (checkout / ".git").exists() else None
     if commit is not None:
         tags["mlflow.source.git.commit"] = commit  # the name that MLflow's pages show

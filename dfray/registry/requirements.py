@@ -27,7 +27,7 @@ _BY_NAME_ONLY = {
 def inference_requirements() -> tuple[str, ...]:
     """Pinned requirements ("torch==2.15.0") of a served model, in order of name."""
     found = {"mlflow", "pandas"}  # the model itself, and what it returns
-    found |= {name for name in _imports(ENTRY) if name not in sys.stdlib_module_names}
+    found |= {name for name in imported_packages(ENTRY) if name not in sys.stdlib_module_names}
     for name in tuple(found):
         found.update(_BY_NAME_ONLY.get(name, ()))
     providers = importlib.metadata.packages_distributions()
@@ -38,7 +38,7 @@ def inference_requirements() -> tuple[str, ...]:
     )
 
 
-def _imports(entry: str) -> set[str]:
+def imported_packages(entry: str) -> set[str]:
     """Top-level packages that are imported from `entry` on, through all modules of dfray."""
     outside: set[str] = set()
     waiting, seen = [entry], {entry}

@@ -56,7 +56,8 @@ def extract(recipe: Recipe, *, verbose: bool = False) -> pa.Table:
         require_cpus({"extraction": 1}, {"extraction": on})
         free = max(1, int(cpus_of(on)) - 1)
         workers = min(recipe.cluster.extract_workers or free, free)
-        done = count_done(store, videos)
+        if done := count_done(store, videos):
+            line.say(told_done(done, videos.num_rows))
         progress = counting_actor()
         with watching(progress, lambda counts: line.update(**_extraction_line(counts, done))):
             write_faces(
@@ -83,6 +84,10 @@ def manifest_of(recipe: Recipe) -> pa.Table:
 def count_done(store: FacesStore, videos: pa.Table) -> int:
     done = set(store.summaries()["video_id"].to_pylist())
     return len(done.intersection(videos["video_id"].to_pylist()))
+
+
+def told_done(done: int, videos: int) -> str:
+    return f"{done:,} of {videos:,} videos are done and are not extracted again"
 
 
 def _generate_clips(recipe: Recipe) -> None:

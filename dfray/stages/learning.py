@@ -15,7 +15,7 @@ from dfray.registry.curve import LogEpoch, complete
 from dfray.registry.tracking import Run
 from dfray.run_folder import RunFolder
 from dfray.session import session
-from dfray.stages.data import count_done, extract, manifest_of
+from dfray.stages.data import count_done, extract, manifest_of, told_done
 
 
 def train(recipe: Recipe, *, verbose: bool = False) -> list[dict[str, float]]:
@@ -32,7 +32,10 @@ def train(recipe: Recipe, *, verbose: bool = False) -> list[dict[str, float]]:
     """
     folder = RunFolder(recipe)
     folder.claim()
-    if "history" not in folder.state():
+    if history := folder.state().get("history"):
+        with stage("train", len(history)) as line:
+            line.finish("was done before")
+    else:
         folder.remember(history=_train_now(recipe, verbose))
     state = folder.state()
     if not state.get("logged"):
@@ -82,7 +85,7 @@ def _fit(recipe: Recipe, videos: pa.Table, stream: bool, tracked: Run) -> list[d
     told: set[str] = set()
     warned: set[str] = set()
     with stage(title, recipe.training.epochs) as line:
-        for text in not_blended(recipe):
+        for text in [*_extracted_before(recipe, videos, stream), *not_blended(recipe)]:
             line.say(text)
 
         def show(counts: dict[str, Any]) -> None:
@@ -93,7 +96,7 @@ def _fit(recipe: Recipe, videos: pa.Table, stream: bool, tracked: Run) -> list[d
                 parts.append(f"{int(counts.get('videos', 0))}/{videos.num_rows} videos extracted")
             detail = counts.get("waiting") or ", ".join(parts) or "starting workers"
             line.update(done=counts.get("epoch", 0), detail=detail)
-            for text in counts.get("model", []):
+            for text in (*counts.get("model", ()), *counts.get("resumed", ())):
                 if text not in told:
                     line.say(text)
                 told.add(text)
@@ -108,6 +111,11 @@ def _fit(recipe: Recipe, videos: pa.Table, stream: bool, tracked: Run) -> list[d
     for warning in warned:
         print(warning, file=sys.stderr)
     return figures
+
+
+def _extracted_before(recipe: Recipe, videos: pa.Table, stream: bool) -> list[str]:
+    done = count_done(FacesStore(RunFolder(recipe).faces), videos) if stream else 0
+    return [told_done(done, videos.num_rows)] if done else []
 
 
 def not_blended(recipe: Recipe) -> list[str]:

@@ -17,13 +17,13 @@ from dfray import storage
 from dfray.batches.sample import require_batch, sample_faces
 from dfray.batches.stream import with_stream_quotas
 from dfray.config import ModelSection, Recipe
-from dfray.errors import TrainingError
 from dfray.faces.extract import extract_faces
 from dfray.faces.shards import FacesStore
 from dfray.models.backbone import build_detector
 from dfray.models.weights import resolve
 from dfray.run_folder import RunFolder
-from dfray.session import cpus_of, explain, nodes_of, require_cpus
+from dfray.session import cpus_of, nodes_of, require_cpus
+from dfray.training.failure import explain_failure, reached
 from dfray.training.learnable import require_learnable
 from dfray.training.worker import train_worker
 
@@ -138,8 +138,7 @@ def train_detector(
     try:
         result = trainer.fit()
     except ray.train.TrainingFailedError as error:
-        mend = "Start it again to go on after the last epoch; --verbose shows the workers' output."
-        raise explain(error, TrainingError, "Training failed", mend) from error
+        raise explain_failure(error, reached(progress), recipe.training.epochs) from error
     best, _ = min(result.best_checkpoints, key=lambda found: found[1]["selection_loss"])
     with best.as_directory() as path:
         storage.put_folder(f"{path}/bundle", folder.model, last="bundle.json")

@@ -31,6 +31,7 @@ from dfray.config import Recipe
 from dfray.errors import TrainingError
 from dfray.faces.shards import FacesStore
 from dfray.run_folder import RunFolder
+from dfray.training.failure import Place
 from dfray.training.kept_batch import keep_batch
 from dfray.training.learner import Learner
 from dfray.training.optim import Schedule
@@ -55,7 +56,9 @@ def train_worker(config: dict[str, Any]) -> list[dict[str, float]]:
     """
     recipe = Recipe.model_validate(config["recipe"])
     classes = LabelScheme(recipe.batches.labels, tuple(config["class_names"]))
-    return Worker(recipe, classes, config["progress"]).run(config.get("stream_steps"))
+    worker = Worker(recipe, classes, config["progress"])
+    with worker.place:
+        return worker.run(config.get("stream_steps"))
 
 
 class Worker:
@@ -65,6 +68,7 @@ class Worker:
         context = ray.train.get_context()
         self.recipe, self.classes, self.progress = recipe, classes, progress
         self.rank, self.world_size = context.get_world_rank(), context.get_world_size()
+        self.place = Place(self.rank, self.world_size, recipe.training.epochs)
         self.folder, self.device = RunFolder(recipe), ray.train.torch.get_device()
         checkpoint = ray.train.get_checkpoint()
         self.learner = Learner(
@@ -86,6 +90,9 @@ class Worker:
 
     def run(self, stream_steps: int | None) -> list[dict[str, float]]:
         store = FacesStore(self.folder.faces)
+        if self.history:
+            done, epochs = len(self.history), self.recipe.training.epochs
+            self._tell({"resumed": [f"training goes on after epoch {done} of {epochs}"]})
         for epoch in range(len(self.history), self.recipe.training.epochs):
             seed_epoch(self.recipe.seed, epoch, self.rank)
             start = time.perf_counter()
@@ -112,6 +119,7 @@ class Worker:
         taken, told = 0, 0.0
         for taken, (batch, faces, labels, points) in enumerate(on_device(batches, self.device), 1):
             number = epoch * steps + taken - 1
+            self.place.move(epoch, taken)
             try:
                 terms = take(faces, labels, number, points)
             except NotFiniteError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import re
 import signal
 import subprocess
@@ -19,7 +20,7 @@ import pytest
 from dfray import cli
 from dfray.config import FacesSection
 from dfray.datasets.manifest import read_manifest
-from dfray.errors import StorageError
+from dfray.errors import ExtractionError, StorageError
 from dfray.faces.extract import extract_faces, write_faces
 from dfray.faces.shards import FacesStore
 from dfray.faces.supervise import SupervisedExtractor
@@ -177,7 +178,7 @@ def test_a_full_disk_is_one_line_and_finished_work_is_kept(
     assert dfray(monkeypatch, *command) == 1
     last_line = capfd.readouterr().err.strip().splitlines()[-1]
     assert re.fullmatch(
-        r"dfray: failed: Cannot write .*/faces/.*No space left on device.* The disk is full: .*",
+        r"dfray: failed: extract: .*Cannot write .*/faces/.*No space left on device.* The disk is full: .*",
         last_line,
     )
     store = small_disk / "toy" / "faces"
@@ -243,6 +244,17 @@ def test_a_bucket_that_goes_away_meanwhile_is_one_line_too(ray_session, bucket, 
     assert type(caught.value) is StorageError
     assert "\n" not in str(caught.value)
     assert "Check that the bucket and the key exist" in caught.value.mend
+
+
+def test_what_ends_the_extraction_says_on_which_video_and_where(ray_session, tmp_path):
+    def broken(settings: FacesSection) -> SupervisedExtractor:
+        raise RuntimeError("no handle is left")
+
+    videos = write_corpus(tmp_path, 1)
+    place = rf"{videos['video_id'][0].as_py()}, on {platform.node()}"
+    told = rf"^{place}: RuntimeError: no handle is left"
+    with pytest.raises(ExtractionError, match=told):
+        write_faces(videos, str(tmp_path / "faces"), SETTINGS, build_extractor=broken)
 
 
 def test_a_bucket_that_never_was_is_told_at_once(s3_endpoint, tmp_path):

@@ -1,0 +1,163 @@
+"""Getting into a running cluster: the token it asks for, and the version of Ray it runs.
+
+Ray asks a dead address, or one that refuses its token, for minutes without a word. So one question is
+put first, with a limit in seconds; what is wrong is one sentence.
+"""
+
+from __future__ import annotations
+
+import http.client
+import importlib.metadata
+import json
+import os
+import secrets
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from dfray.errors import ClusterError
+
+_ANSWER_S = 5.0
+_GIVE_TOKEN = (
+    "Set RAY_AUTH_TOKEN to the cluster's token, or RAY_AUTH_TOKEN_PATH to its file "
+    '(eval "$(cluster/local.sh env)" does, for a cluster of cluster/local.sh).'
+)
+
+
+def use_token(*, own: bool) -> None:
+    """Turn token authentication on, unless the environment turns it off; Ray's processes inherit it.
+
+    Args:
+        own: for a cluster that this process starts: a fresh token is made if there is none, for
+            this process and those it starts alone. Ray would leave one in the home folder.
+    """
+    before = dict(os.environ)
+    os.environ.setdefault("RAY_AUTH_MODE", "token")
+    named = {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys()
+    if own and is_on() and not named:
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+    if "ray._raylet" in sys.modules and os.environ != before:  # it was read on import
+        from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
+
+        Config.initialize("")
+        AuthenticationTokenLoader.instance().reset_cache()
+
+
+def is_on() -> bool:
+    return os.environ.get("RAY_AUTH_MODE", "token").lower() == "token"
+
+
+def authorization() -> dict[str, str]:
+    """The header that carries the token, found where Ray looks for it; empty if there is none.
+
+    Raises:
+        ClusterError: RAY_AUTH_TOKEN_PATH names a file that cannot be read.
+    """
+    token = _token() if is_on() else None
+    return {"authorization": f"Bearer {token}"} if token else {}
+
+
+def require_gcs(address: str) -> None:
+    """Make sure that a driver can connect to `address` (host:port of the cluster's GCS).
+
+    Raises:
+        ClusterError: nothing answers, the token is missing or wrong, or Ray is of another version.
+    """
+    import grpc  # type: ignore[import-untyped]
+    from ray.core.generated import gcs_service_pb2, gcs_service_pb2_grpc
+
+    with grpc.insecure_channel(address) as channel:
+        gcs = gcs_service_pb2_grpc.NodeInfoGcsServiceStub(channel)
+        asked = gcs_service_pb2.CheckAliveRequest()
+        try:
+            answer = gcs.CheckAlive(
+                asked, timeout=_ANSWER_S, metadata=list(authorization().items())
+            )
+        except grpc.RpcError as error:
+            if error.code() == grpc.StatusCode.UNAUTHENTICATED:
+                raise _refused(address) from error
+            raise ClusterError(
+                f"No Ray cluster answers at {address}: {error.details()}.",
+                "Check cluster.address (host:port of the GCS, 6379 by default) and that the cluster "
+                "is up, or leave it empty for a local one.",
+            ) from error
+    _require_protected(address)
+    _require_same_version(address, answer.ray_version)
+
+
+def require_dashboard(url: str) -> None:
+    """Make sure that jobs can be submitted to `url` (http://host:port of the cluster's dashboard).
+
+    Raises:
+        ClusterError: as `require_gcs`, or it is no dashboard that answers there.
+    """
+    try:
+        asked = urllib.request.Request(f"{url}/api/version", headers=authorization())
+        with urllib.request.urlopen(asked, timeout=_ANSWER_S) as answer:
+            version = json.load(answer)["ray_version"]
+    except urllib.error.HTTPError as error:
+        if error.code in (401, 403):
+            raise _refused(url) from error
+        raise _no_dashboard(url, f"HTTP status {error.code}") from error
+    except OSError as error:
+        raise _no_dashboard(url, str(getattr(error, "reason", error))) from error
+    except (http.client.HTTPException, ValueError, KeyError, TypeError) as error:
+        raise _no_dashboard(url, "something else than Ray answers there") from error
+    _require_protected(url)
+    _require_same_version(url, version)
+
+
+def _token() -> str | None:
+    """In Ray's own order: RAY_AUTH_TOKEN, RAY_AUTH_TOKEN_PATH, ~/.ray/auth_token."""
+    if token := os.environ.get("RAY_AUTH_TOKEN"):
+        return token.strip()
+    named = os.environ.get("RAY_AUTH_TOKEN_PATH")
+    file = Path(named) if named else Path.home() / ".ray" / "auth_token"
+    try:
+        return file.read_text().strip() or None
+    except OSError as error:
+        if named:
+            raise ClusterError(f"RAY_AUTH_TOKEN_PATH cannot be read: {error}.") from error
+        return None
+
+
+def _refused(address: str) -> ClusterError:
+    if not is_on():
+        return ClusterError(
+            f"The cluster at {address} asks for a token, and RAY_AUTH_MODE is "
+            f"{os.environ['RAY_AUTH_MODE']} here.",
+            f"Unset RAY_AUTH_MODE. {_GIVE_TOKEN}",
+        )
+    if _token() is None:
+        return ClusterError(
+            f"The cluster at {address} asks for a token, and there is none here.", _GIVE_TOKEN
+        )
+    return ClusterError(
+        f"The cluster at {address} refuses the token that is set here.", _GIVE_TOKEN
+    )
+
+
+def _no_dashboard(url: str, why: str) -> ClusterError:
+    return ClusterError(
+        f"No Ray cluster takes jobs at {url}: {why}.",
+        "Give the address of its dashboard, such as http://HOST:8265, and check that it is up.",
+    )
+
+
+def _require_protected(address: str) -> None:
+    """The cluster has let us in; without a token that must be meant."""
+    if is_on() and _token() is None:
+        raise ClusterError(
+            f"The cluster at {address} asks for no token: whoever reaches it can run code on it.",
+            "Start it with RAY_AUTH_MODE=token, or set RAY_AUTH_MODE=disabled to use it as it is.",
+        )
+
+
+def _require_same_version(address: str, theirs: str) -> None:
+    ours = importlib.metadata.version("ray")
+    if theirs != ours:
+        raise ClusterError(
+            f"The cluster at {address} runs Ray {theirs}, and here is Ray {ours}.",
+            f"Install ray=={theirs} here, or start the cluster from an image with Ray {ours}.",
+        )

@@ -1,0 +1,9 @@
+"""Thin entry point: `python jobs/search.py …` is `dfray search …`, to submit or to run as it is."""
+
+from dfray.jobs.environment import require_packages
+
+if __name__ == "__main__":
+    require_packages()
+    from dfray.cli import main
+
+    main("search")

@@ -1,0 +1,28 @@
+"""What a stage shows: a line drawn anew on a terminal, words from time to time in a log."""
+
+from __future__ import annotations
+
+import pytest
+
+from dfray import progress
+from dfray.errors import TrainingError
+
+
+def test_in_a_log_a_stage_says_from_time_to_time_how_far_it_is(monkeypatch, capsys):
+    monkeypatch.setattr(progress, "_LOG_EVERY_S", 0.0)
+    with progress.stage("train", 6) as line:
+        line.update(done=2, detail="step 3/9")
+        monkeypatch.setattr(progress, "_LOG_EVERY_S", 60.0)
+        line.update(done=3, detail="step 1/9")
+        line.finish("best epoch 2")
+    first, last = capsys.readouterr().err.splitlines()
+    assert first == "· train  2/6  step 3/9"
+    assert last.startswith("✓ train")
+    assert "6/6" in last
+
+
+def test_an_error_that_ends_a_stage_is_noted_with_it():
+    with pytest.raises(TrainingError) as caught, progress.stage("train"):
+        raise TrainingError("It failed.")
+    assert caught.value.__notes__ == [f"{progress.STAGE_NOTE}train"]
+    assert str(caught.value) == "It failed."
