@@ -120,19 +120,11 @@ def compare_coverage(gates: GatesSection, candidate: Figures, champion: Figures)
 def compare_speed(gates: GatesSection, slowdown: float | None) -> Iterator[GateResult]:
     if gates.max_slowdown is None:
         return
-    found = at_most(
+    yield at_most(
         "max_slowdown",
         "CPU time a face over the champion's",
         slowdown,
         gates.max_slowdown,
         "both models must load here",
-    )
-    yield GateResult(
-        found.name,
-        found.rule,
-        found.required,
-        found.outcome,
-        found.sentence,
-        found.candidate,
         champion=1.0,
     )

@@ -40,23 +40,43 @@ class GateResult:
 
 
 def at_least(
-    name: str, what: str, value: float | None, required: float, mend: str = ""
+    name: str,
+    what: str,
+    value: float | None,
+    required: float,
+    mend: str = "",
+    *,
+    champion: float | None = None,
 ) -> GateResult:
+    """A figure that must reach `required`; the champion's is there to be seen beside it."""
     passed = value is not None and value >= required - ROUNDING
     verb = "reaches" if passed else "is below"
     sentence = f"{what} {_show(value)} {verb} the {_show(required)} required"
     if value is None:
         sentence = f"{what} could not be measured, and {_show(required)} is required: {mend}"
-    return GateResult(name, ">=", required, "holds" if passed else "fails", sentence, value)
+    return GateResult(
+        name, ">=", required, "holds" if passed else "fails", sentence, value, champion
+    )
 
 
-def at_most(name: str, what: str, value: float | None, allowed: float, mend: str) -> GateResult:
+def at_most(
+    name: str,
+    what: str,
+    value: float | None,
+    allowed: float,
+    mend: str,
+    *,
+    champion: float | None = None,
+) -> GateResult:
+    """A figure that must not be above `allowed`; likewise."""
     passed = value is not None and value <= allowed + ROUNDING
     verb = "is within" if passed else "is above"
     sentence = f"{what} {_show(value)} {verb} the {_show(allowed)} allowed"
     if value is None:
         sentence = f"{what} could not be measured, and {_show(allowed)} is allowed: {mend}"
-    return GateResult(name, "<=", allowed, "holds" if passed else "fails", sentence, value)
+    return GateResult(
+        name, "<=", allowed, "holds" if passed else "fails", sentence, value, champion
+    )
 
 
 def _show(value: float | None) -> str:

@@ -37,7 +37,7 @@ def check_gates(
     Raises:
         ValueError: the two were scored on different evaluation sets.
     """
-    results = list(_alone(gates, candidate.figures))
+    results = list(_alone(gates, candidate.figures, champion.figures if champion else None))
     if champion is None:
         return [*results, *_without_champion(gates, why_alone)]
     sets = candidate.figures.evaluation_set, champion.figures.evaluation_set
@@ -51,35 +51,38 @@ def check_gates(
     ]
 
 
-def _alone(gates: GatesSection, figures: Figures) -> Iterator[GateResult]:
+def _alone(gates: GatesSection, figures: Figures, champion: Figures | None) -> Iterator[GateResult]:
+    """What the candidate must reach by itself."""
     one_class = "the split needs scored videos of both classes"
-    yield at_least("min_auc", "AUC", figures.auc, gates.min_auc, one_class)
-    yield at_least(
-        "min_balanced_accuracy",
-        "balanced accuracy",
-        figures.balanced_accuracy,
-        gates.min_balanced_accuracy,
-        one_class,
-    )
-    yield at_least("min_coverage", "coverage", figures.coverage, gates.min_coverage)
-    yield at_least("min_videos", "scored videos", figures.n_videos, gates.min_videos)
-    if gates.max_calibration_error is not None:
-        yield at_most(
+    for name, what, mend in (
+        ("auc", "AUC", one_class),
+        ("balanced_accuracy", "balanced accuracy", one_class),
+        ("coverage", "coverage", ""),
+        ("n_videos", "scored videos", ""),
+    ):
+        gate = f"min_{name.removeprefix('n_')}"
+        theirs = getattr(champion, name) if champion else None
+        required = getattr(gates, gate)
+        yield at_least(gate, what, getattr(figures, name), required, mend, champion=theirs)
+    kind = f" ({figures.worst_kind})" if figures.worst_kind else ""
+    for name, figure, what, mend in (
+        (
             "max_calibration_error",
+            "calibration_error",
             "calibration error",
-            figures.calibration_error,
-            gates.max_calibration_error,
             "evaluate it with this dfray and register it again",
-        )
-    if gates.max_post_processing_drop is not None:
-        kind = f" ({figures.worst_kind})" if figures.worst_kind else ""
-        yield at_most(
+        ),
+        (
             "max_post_processing_drop",
+            "worst_drop",
             f"worst drop of AUC under post-processing{kind}",
-            figures.worst_drop,
-            gates.max_post_processing_drop,
             "name kinds in evaluation.post_processing and evaluate again",
-        )
+        ),
+    ):
+        allowed = getattr(gates, name)
+        theirs = getattr(champion, figure) if champion else None
+        if allowed is not None:
+            yield at_most(name, what, getattr(figures, figure), allowed, mend, champion=theirs)
 
 
 def _without_champion(gates: GatesSection, why: str) -> Iterator[GateResult]:

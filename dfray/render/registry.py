@@ -50,20 +50,27 @@ def decisions(made: list[Decision], *, as_json: bool) -> None:
     if as_json:
         print(json.dumps([one.to_dict() | {"void": one.void} for one in made], indent=2))
         return
-    shown = new_table("#", "when (UTC)", "who", "what", "version", "before", "outcome", "why")
     for one in made:
+        before = one.champion_before.number if one.champion_before else "none"
         outcome = "champion" if one.promoted else "refused"
-        shown.add_row(
-            str(one.sequence),
-            one.when,
-            one.who,
-            one.action,
-            one.version.number,
-            one.champion_before.number if one.champion_before else "–",
-            "void" if one.void else outcome,
-            "another decision came first" if one.void else "; ".join(one.reasons),
+        console.print(
+            f"{one.sequence}  {one.when.removesuffix('+00:00')} UTC  {one.who}: {one.action} version "
+            f"{one.version.number} (champion before: {before}): {'void' if one.void else outcome}",
+            markup=False,
+            highlight=False,
         )
-    console.print(shown)
+        for why in _why(one):
+            console.print(f"   - {why}", markup=False, highlight=False)
+
+
+def _why(one: Decision) -> list[str]:
+    """In short: of a promotion not every gate that holds."""
+    if one.void:
+        return ["another decision came first; nothing was moved"]
+    if one.promoted and one.gates:
+        asked = sum(gate.outcome == "holds" for gate in one.gates)
+        return [f"{asked} of {len(one.gates)} gates hold, {len(one.gates) - asked} do not apply"]
+    return list(one.reasons)
 
 
 def versions(found: list[VersionView], *, in_full: bool, as_json: bool) -> None:

@@ -19,11 +19,13 @@ from dfray.errors import ModelFileError, UserError
 from dfray.faces.model_file import FILE_NAMES, SHA256, detector_model_path
 from dfray.faces.video import VideoExtractor
 from dfray.models.bundle import Bundle, Decision, write_decision
+from dfray.registry.checksums import faults_of
 from dfray.registry.connection import connect, talking
 from dfray.registry.inference import PictureScorer
 from dfray.registry.kept import kept_figures
 from dfray.registry.package import downloaded_bundle, register
 from dfray.registry.score import score_files
+from dfray.registry.show import show_version
 from dfray.registry.tracking import start_run
 from dfray.registry.versions import Versions
 from tests.helpers.heads import background
@@ -67,6 +69,17 @@ def test_a_new_version_is_the_candidate_with_its_figures(tracking_uri: str, vers
     assert found.tags["dfray.backbone"] == "resnet10t"
     run = connect(tracking_uri).get_run(found.run_id)
     assert len(run.outputs.model_outputs) == 1
+
+
+def test_a_new_version_has_its_card_and_a_list_of_checksums(
+    tracking_uri: str, version: str, model_folder: Path
+):
+    card = (model_folder / "MODEL_CARD.md").read_text()
+    tags = connect(tracking_uri).get_model_version(SECTION.model_name, version).tags
+    assert faults_of(model_folder, tags["dfray.package_sha256"]) == []
+    shown = show_version(SECTION, tracking_uri, version)
+    assert (shown.package, shown.card) == ("ok", card)
+    assert f"fingerprint `{RECIPE.fingerprint()}`" in card
 
 
 def test_the_model_holds_all_it_needs_and_no_pickle(model_folder: Path):
@@ -218,14 +231,11 @@ def test_a_model_trained_with_landmarks_scores_without_their_model(
     scorer.close()
 
 
-def test_it_runs_from_its_own_wheel_with_pickle_forbidden(
-    model_folder: Path, model, clip: Path, tmp_path: Path
-):
-    """In a process that cannot import dfray until the model brings it."""
+def score_elsewhere(python: str, model_folder: Path, clip: Path, folder: Path) -> dict:
+    """The row for `clip`, by a process that cannot import dfray until the model brings it."""
     code = f"""
-import importlib.util, json, sys, warnings
-checkout = {str(Path(__file__).parents[2])!r}
-sys.path = [entry for entry in sys.path if entry != checkout]
+import importlib.util, json, pathlib, sys, warnings
+sys.path = [entry for entry in sys.path if not pathlib.Path(entry, "dfray").is_dir()]
 assert importlib.util.find_spec("dfray") is None
 import mlflow.pyfunc
 warnings.simplefilter("error", UserWarning)
@@ -237,8 +247,8 @@ print(rows.drop(columns="work_s").to_json(orient="records"))
 model.unwrap_python_model().close()
 """
     done = subprocess.run(
-        [sys.executable, "-P", "-c", code],
-        cwd=tmp_path,
+        [python, "-P", "-c", code],
+        cwd=folder,
         env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
         | {"MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false"},
         capture_output=True,
@@ -246,11 +256,44 @@ model.unwrap_python_model().close()
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    row = json.loads(done.stdout)[0]
+    (row,) = json.loads(done.stdout)
+    return row
+
+
+def test_it_runs_from_its_own_wheel_with_pickle_forbidden(
+    model_folder: Path, model, clip: Path, tmp_path: Path
+):
+    row = score_elsewhere(sys.executable, model_folder, clip, tmp_path)
     here = model.predict(str(clip)).iloc[0]
     assert row["outcome"] == "ok"
     assert row["fake_probability"] == pytest.approx(here["fake_probability"], abs=1e-6)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_it_scores_in_a_clean_environment_made_from_its_own_requirements(
+    model_folder: Path, model, clip: Path, tmp_path: Path
+):
+    """A new virtual environment with what the model names and nothing else; pickle is forbidden."""
+    import venv
+
+    venv.create(tmp_path / "clean", with_pip=True)
+    python = str(tmp_path / "clean" / "bin" / "python")
+    subprocess.run(
+        [python, "-m", "pip", "install", "-q", "-r", str(model_folder / "requirements.txt")],
+        check=True,
+        env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"},
+    )
+    names = subprocess.run(
+        [python, "-m", "pip", "list", "--format=freeze"], check=True, capture_output=True, text=True
+    ).stdout
+    assert "\nray==" not in names
+    assert "\ndfray==" not in names
+    row = score_elsewhere(python, model_folder, clip, tmp_path)
+    here = model.predict(str(clip)).iloc[0]
+    assert row["outcome"] == "ok"
+    assert row["fake_probability"] == pytest.approx(here["fake_probability"], abs=1e-4)
 
 
 @pytest.mark.parametrize("rule", ["mean", "max_of_persons"])
