@@ -11,7 +11,7 @@ from dfray.faces.shards import FacesStore
 from tests.helpers.cluster import LocalCluster
 from tests.helpers.corpus import write_corpus
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from dfray.faces.shards import FacesStore, iter_row_groups
@@ -22,8 +23,9 @@ from tests.helpers.corpus import write_crowds
 from tests.helpers.processes import wait_for
 from tests.helpers.toy import toy_recipe, write_toy_faces
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow]
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(900)]
 
+TOY = "tests/helpers/toy.yaml"
 EPOCHS = 6
 TRAIN = """
 import json, sys
@@ -78,7 +80,6 @@ def assert_same_losses(history: list[dict], expected: list[dict], tolerance: flo
         )
 
 
-@pytest.mark.timeout(600)
 def test_without_a_replacement_those_left_take_the_same_batches(two_nodes, undisturbed, tmp_path):
     driver = start(two_nodes, tmp_path, "shrunk", "training.min_workers=1")
     kill_in_epoch(two_nodes, tmp_path, "shrunk", 2)
@@ -89,7 +90,6 @@ def test_without_a_replacement_those_left_take_the_same_batches(two_nodes, undis
     assert_same_losses(history, undisturbed, 1e-2)
 
 
-@pytest.mark.timeout(600)
 def test_with_a_replacement_the_run_ends_as_if_left_alone(two_nodes, undisturbed, tmp_path):
     driver = start(two_nodes, tmp_path, "replaced")
     kill_in_epoch(two_nodes, tmp_path, "replaced", 2)
@@ -99,10 +99,11 @@ def test_with_a_replacement_the_run_ends_as_if_left_alone(two_nodes, undisturbed
     assert_same_losses(history, undisturbed, 1e-5)
 
 
-def assert_every_face_once(store: FacesStore, videos: list[str], faces: int) -> None:
+def assert_every_face_once(store: FacesStore, videos: pa.Table) -> None:
+    """Each video of twenty heads for four seconds has its 80 faces, each of another frame or place."""
     summaries = store.summaries()
-    assert sorted(summaries["video_id"].to_pylist()) == sorted(videos)
-    assert set(summaries["n_faces"].to_pylist()) == {faces}
+    assert sorted(summaries["video_id"].to_pylist()) == sorted(videos["video_id"].to_pylist())
+    assert set(summaries["n_faces"].to_pylist()) == {80}
     columns = ["video_id", "frame_index", "face_index"]
     keys: Counter[tuple] = Counter()
     for split in set(summaries["split"].to_pylist()):
@@ -110,28 +111,57 @@ def assert_every_face_once(store: FacesStore, videos: list[str], faces: int) -> 
             for group in iter_row_groups(shard, columns):
                 keys.update(zip(*(group[name].to_pylist() for name in columns), strict=True))
     assert set(keys.values()) == {1}
-    assert len(keys) == faces * len(videos)
+    assert len(keys) == 80 * videos.num_rows
 
 
-@pytest.mark.timeout(600)
+def kill_while_extracting(cluster: LocalCluster, store: FacesStore, videos: int) -> None:
+    """SIGKILL the node that is not the driver's, once there is a shard and before there are all."""
+    committed = Path(store.uri) / "videos"
+    wait_for(lambda: any(committed.glob("*.parquet")), timeout_s=200)
+    (lost,) = (node for node in cluster.nodes() if node != "head")
+    titles = [" ".join(process.cmdline()) for process in cluster.processes(lost)]
+    assert any("ShardExtractor" in title for title in titles), "no actor was on the node"
+    cluster.kill(lost)
+    assert store.summaries().num_rows < videos, "it was too late to kill it"
+
+
 @pytest.mark.parametrize("replaced", [True, False])
 def test_a_node_lost_while_it_extracts_costs_no_face_and_doubles_none(
     two_nodes, tmp_path, replaced
 ):
     videos = write_crowds(tmp_path / "clips", 24)
     overrides = [f"work_dir={tmp_path}", f"corpora.0.root={tmp_path / 'clips'}"]
-    driver = two_nodes.dfray(
-        "extract", "tests/helpers/toy.yaml", *overrides, "faces.size_px=128", "faces.shard_mb=1"
-    )
+    driver = two_nodes.dfray("extract", TOY, *overrides, "faces.size_px=128", "faces.shard_mb=1")
     store = FacesStore(RunFolder(toy_recipe(tmp_path)).faces)
-    wait_for(lambda: any(Path(store.uri).glob("videos/*.parquet")), timeout_s=200)
-    (lost,) = (node for node in two_nodes.nodes() if node != "head")
-    extracting = [p for p in two_nodes.processes(lost) if "ShardExtractor" in " ".join(p.cmdline())]
-    assert extracting, "no actor was on the node that is killed"
-    two_nodes.kill(lost)
-    assert len(list(Path(store.uri).glob("videos/*.parquet"))) < 24, "it was too late to kill it"
+    kill_while_extracting(two_nodes, store, videos.num_rows)
     if replaced:
         two_nodes.add("gpu")
     output, _ = driver.communicate()
     assert driver.returncode == 0, output
-    assert_every_face_once(store, videos["video_id"].to_pylist(), 80)
+    assert_every_face_once(store, videos)
+
+
+def test_a_node_lost_while_the_first_epoch_is_fed_leaves_room_for_the_extraction(
+    two_nodes, tmp_path
+):
+    """One worker of two CPUs and an extractor fit on the node that is left; two workers alone would, too."""
+    videos = write_crowds(tmp_path / "clips", 24, splits=("train", "train", "val"))
+    driver = two_nodes.dfray(
+        "train",
+        TOY,
+        f"work_dir={tmp_path}",
+        f"corpora.0.root={tmp_path / 'clips'}",
+        "faces.shard_mb=1",
+        "training.epochs=2",
+        "training.cpus_per_worker=2",
+        "training.min_workers=1",
+    )
+    folder = RunFolder(toy_recipe(tmp_path))
+    store = FacesStore(folder.faces)
+    kill_while_extracting(two_nodes, store, videos.num_rows)
+    output, _ = driver.communicate()
+    assert driver.returncode == 0, output
+    assert_every_face_once(store, videos)
+    history = folder.state()["history"]
+    assert [epoch["workers"] for epoch in history] == [1, 1]
+    assert "Nodes are missing: 1 of 2 workers train." in output

@@ -30,12 +30,14 @@ def write_corpus(
     return videos_of(root)
 
 
-def write_crowds(root: Path, count: int, *, seconds: int = 4) -> pa.Table:
+def write_crowds(
+    root: Path, count: int, *, seconds: int = 4, splits: tuple[str, ...] = ("train",)
+) -> pa.Table:
     """`count` clips of twenty faces a second before a moving camera: much data at little cost."""
     picture, _ = scatter(20, 80, 640, 480, seed=1)
     for i in range(count):
         pictures = [np.roll(picture, k, axis=1) for k in range(i, i + seconds)]
-        write_clip(clip_path(root, i, "train"), pictures, fps=1)
+        write_clip(clip_path(root, i, splits[i // 2 % len(splits)]), pictures, fps=1)
     return videos_of(root)
 
 
