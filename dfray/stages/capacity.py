@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -82,8 +83,18 @@ def plan_cluster(
         speed=speed,
         training=estimate_training(recipe, len(classes.class_names), total.per_epoch["train"]),
         clips=clips,
-        notes=(*notes, *assumed),
+        notes=(*notes, *assumed, *_busy()),
     )
+
+
+def _busy() -> list[str]:
+    load, cores = os.getloadavg()[0], os.cpu_count() or 1
+    if load <= cores:
+        return []
+    return [
+        f"This machine was busy (load {load:.0f} on {cores} cores), and the same work takes more CPU "
+        "seconds then: measure again when it is quiet."
+    ]
 
 
 def _measure(videos: pa.Table, recipe: Recipe, sample: int, seconds: float) -> ExtractionCost:
