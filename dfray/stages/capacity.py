@@ -67,7 +67,7 @@ def plan_cluster(
     require_room(recipe, chosen)
     videos, notes = _videos(recipe, manifest, clips)
     measured = _clips(clips) if clips else videos
-    videos, assumed = _with_lengths(videos, measured if clips else None, duration_s)
+    videos, assumed = with_lengths(videos, measured if clips else None, duration_s)
     classes = require_learnable(recipe, None if manifest == PUBLISHED else videos)
     with stage("measure training") as line:
         speed = training_speed(recipe, classes, chosen, images_per_s)
@@ -166,7 +166,7 @@ def _clips(folder: str) -> pa.Table:
     return VIDEOS.from_rows(rows)
 
 
-def _with_lengths(
+def with_lengths(
     videos: pa.Table, clips: pa.Table | None, duration_s: float | None
 ) -> tuple[pa.Table, list[str]]:
     """VIDEOS with a length for those of datasets of which none is known, and a sentence for each."""
