@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from dfray import stages
@@ -12,7 +13,9 @@ from dfray.datasets.manifest import Manifest, write_manifest
 from dfray.errors import ManifestError, UserError
 from dfray.planning import speed
 from dfray.render.plan import cluster_plan
+from dfray.stages.capacity import with_lengths
 from tests.helpers.corpus import write_corpus
+from tests.helpers.rows import video_row, videos_table
 
 NODES = "2x4cpu@0.5,1x8cpu+1h100@10"
 
@@ -61,7 +64,7 @@ def test_a_recipe_is_planned_from_its_own_videos(
         "feeding",
     ):
         assert any(line.startswith(name) for line in told.splitlines()), name
-    assert "ASSUMED: 20% of the 989 Tflop/s" in told
+    assert "ASSUMED: 15% of the 989 Tflop/s" in told
     assert "8 train" not in told
     assert "4 train, 2 val, 2 test" in told
 
@@ -83,9 +86,38 @@ def test_published_videos_are_planned_from_clips_at_hand(
     assert "Each video of ffpp is 3.0 s long (the clips')." in told
     assert "money         not known" in told
 
-    longer = stages.plan_cluster(chosen, "1x4cpu", **options, duration_s=18.0)
-    assert longer.extraction.datasets[0].frames == 6000 * 18
-    assert any("18.0 s long (--duration-s)" in note for note in longer.notes)
+
+def lengths(*seconds: float | None, dataset: str = "a") -> pa.Table:
+    rows = [video_row(str(k), dataset=dataset, duration_s=one) for k, one in enumerate(seconds)]
+    return videos_table(rows)
+
+
+def test_lengths_that_are_told_stay() -> None:
+    filled, notes = with_lengths(lengths(3.0, 5.0), lengths(60.0), 18.0)
+    assert filled["duration_s"].to_pylist() == [3.0, 5.0]
+    assert notes == []
+
+
+def test_unknown_lengths_are_those_of_the_dataset_before_any_other() -> None:
+    filled, notes = with_lengths(lengths(3.0, None), lengths(60.0), 18.0)
+    assert filled["duration_s"].to_pylist() == [3.0, None]  # the mean of the others, later
+    assert notes == ["Videos of unknown length are as long as the others of a."]
+
+
+@pytest.mark.parametrize(
+    ("clips", "given", "length", "told"),
+    [
+        (lengths(60.0), 18.0, 18.0, "18.0 s long (--duration-s)"),
+        (lengths(50.0, 70.0, None), None, 60.0, "60.0 s long (the clips')"),
+        (None, None, 10.0, "10.0 s long (a guess)"),
+    ],
+)
+def test_a_dataset_of_unknown_lengths_is_as_long_as_is_told(
+    clips: pa.Table | None, given: float | None, length: float, told: str
+) -> None:
+    filled, (note,) = with_lengths(lengths(None, None), clips, given)
+    assert filled["duration_s"].to_pylist() == [length, length]
+    assert told in note
 
 
 def test_a_manifest_is_read_where_it_lies(tmp_path: Path) -> None:

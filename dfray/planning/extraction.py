@@ -97,30 +97,34 @@ def estimate_extraction(
     for name in np.unique(name_of).tolist():
         mine = name_of == name
         measured = name if name in rates else next(iter(rates))
-        sampled, rate = cost.datasets[measured], rates[measured]
-        expected = int(frames[mine].sum())
-        shown = DatasetTotal(
-            name=name,
-            videos=int(mine.sum()),
-            frames=expected,
-            measured=measured,
-            sampled=len(sampled.videos),
-            cpu_per_frame_s=float(rate[0, 0]),
-            faces_per_frame=float(rate[1, 0]),
-            bytes_per_face=sampled.bytes_per_face,
-        )
-        totals.append(shown)
-        sums += expected * np.stack([*rate, rate[1] * sampled.bytes_per_face])
-        available[mine] = np.rint(frames[mine] * shown.faces_per_frame)
-    cpu_s, found, stored = (_interval(row) for row in sums)
+        one = _dataset_total(name, frames[mine], measured, cost.datasets[measured], rates[measured])
+        totals.append(one)
+        cpu_s, found = rates[measured]
+        sums += one.frames * np.stack([cpu_s, found, found * one.bytes_per_face])
+        available[mine] = np.rint(frames[mine] * one.faces_per_frame)
     splits = videos["split"].to_pylist()
     return ExtractionTotal(
         datasets=tuple(totals),
-        cpu_s=cpu_s,
-        faces=found,
-        stored_bytes=stored,
+        cpu_s=_interval(sums[0]),
+        faces=_interval(sums[1]),
+        stored_bytes=_interval(sums[2]),
         videos={name: splits.count(name) for name in SPLITS},
         per_epoch=_per_epoch(videos, name_of, available, batches),
+    )
+
+
+def _dataset_total(
+    name: str, frames: np.ndarray, measured: str, sampled: DatasetCost, rates: np.ndarray
+) -> DatasetTotal:
+    return DatasetTotal(
+        name=name,
+        videos=len(frames),
+        frames=int(frames.sum()),
+        measured=measured,
+        sampled=len(sampled.videos),
+        cpu_per_frame_s=float(rates[0, 0]),
+        faces_per_frame=float(rates[1, 0]),
+        bytes_per_face=sampled.bytes_per_face,
     )
 
 

@@ -22,8 +22,8 @@ from dfray.training.estimate import TRAIN_TO_FORWARD, NetworkCost
 from dfray.training.learner import Learner
 from dfray.training.step import TrainStep
 
-ASSUMED_SHARE = 0.2
-"""Of a GPU's peak, what a step is taken to reach where none can be measured."""
+ASSUMED_SHARE = 0.15
+"""Of a GPU's peak, what a step is taken to reach where none can be measured: a guess, on the low side."""
 _BUDGET_S = 10.0
 """Wall time of the measurement, about."""
 _LANDMARKS = 468

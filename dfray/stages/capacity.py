@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -66,7 +67,7 @@ def plan_cluster(
     require_room(recipe, chosen)
     videos, notes = _videos(recipe, manifest, clips)
     measured = _clips(clips) if clips else videos
-    videos, assumed = _with_lengths(videos, measured if clips else None, duration_s)
+    videos, assumed = with_lengths(videos, measured if clips else None, duration_s)
     classes = require_learnable(recipe, None if manifest == PUBLISHED else videos)
     with stage("measure training") as line:
         speed = training_speed(recipe, classes, chosen, images_per_s)
@@ -82,8 +83,18 @@ def plan_cluster(
         speed=speed,
         training=estimate_training(recipe, len(classes.class_names), total.per_epoch["train"]),
         clips=clips,
-        notes=(*notes, *assumed),
+        notes=(*notes, *assumed, *_busy()),
     )
+
+
+def _busy() -> list[str]:
+    load, cores = os.getloadavg()[0], os.cpu_count() or 1
+    if load <= cores:
+        return []
+    return [
+        f"This machine was busy (load {load:.0f} on {cores} cores), and the same work takes more CPU "
+        "seconds then: measure again when it is quiet."
+    ]
 
 
 def _measure(videos: pa.Table, recipe: Recipe, sample: int, seconds: float) -> ExtractionCost:
@@ -155,7 +166,7 @@ def _clips(folder: str) -> pa.Table:
     return VIDEOS.from_rows(rows)
 
 
-def _with_lengths(
+def with_lengths(
     videos: pa.Table, clips: pa.Table | None, duration_s: float | None
 ) -> tuple[pa.Table, list[str]]:
     """VIDEOS with a length for those of datasets of which none is known, and a sentence for each."""

@@ -6,8 +6,9 @@ Two datasets of generated clips, of 2 to 20 s (a few are long) and of two sizes 
 720 and 540. The run's videos are drawn from them, over and over: what repeats is the content, not the
 work. The plan measures some of the run's videos; then the run extracts all of them through Ray Data, with
 two workers, into an empty store. CPU time is that of the workers and their children, counted process by
-process from their start, and printed without their start too. Wall time is printed, with the machine's
-load: the plan promises it for cores that nobody else uses.
+process, their start included. Wall time is printed, with the machine's load: the plan promises it for cores
+that nobody else uses. On a busy machine the same work takes more CPU time too; so the sample is measured a
+second time after the run, and both are printed. The first is the plan.
 
 Asked for: CPU-hours within 25 %.
 """
@@ -91,7 +92,7 @@ def foretell(videos: pa.Table, sample: int) -> tuple[ExtractionTotal, int]:
 
 
 def run(videos: pa.Table, out: str) -> tuple[float, float, float]:
-    """(CPU seconds of the workers, of them at start, wall seconds) of extracting all of `videos`."""
+    """CPU seconds of workers and children, of them on videos in the children, and wall seconds."""
     with CpuWatch() as watch, session(ClusterSection(num_cpus=WORKERS + 1)):
         start = time.perf_counter()
         write_faces(videos, out, SETTINGS, workers=WORKERS)
@@ -106,13 +107,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--sample", type=int, default=16, help="videos to measure")
+    parser.add_argument("--sample", type=int, default=24, help="videos to measure")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="dfray-bench-") as folder:
         clips = write_clips(Path(folder))
         videos = draw_videos(clips, TIMES * options.sample)
+        load = os.getloadavg()[0]
         planned, measured = foretell(videos, options.sample)
         cpu_s, worked, wall_s = run(videos, f"{folder}/faces")
+        again, _ = foretell(videos, options.sample)
         found = sum(FacesStore(f"{folder}/faces").summaries()["n_faces"].to_pylist())
         stored = sum(file.stat().st_size for file in Path(folder, "faces").rglob("*.parquet"))
     expected = planned.cpu_s
@@ -123,16 +126,15 @@ def main() -> int:
         f"CPU: {expected.value:.1f} s foretold [{expected.low:.1f}, {expected.high:.1f}] "
         f"({CONFIDENCE:.0%}), {cpu_s:.1f} s spent, {worked:.1f} of them by the decoding children"
     )
+    print(f"CPU: {again.cpu_s.value:.1f} s by the same sample after the run")
     print(f"faces: {planned.faces.value:,.0f} foretold, {found:,} found")
     print(f"bytes: {planned.stored_bytes.value:,.0f} foretold, {stored:,} written")
     print(
         f"wall: {expected.value / WORKERS:.1f} s foretold for {WORKERS} free cores, {wall_s:.1f} s seen "
-        f"with Ray's start; load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
+        f"with Ray's start; load {load:.1f} before, {os.getloadavg()[0]:.1f} after, on {os.cpu_count()} cores"
     )
-    low = holds("CPU foretold / spent", expected.value / cpu_s, at_least=1 - BOUND)
-    return (
-        0 if holds("CPU foretold / spent", expected.value / cpu_s, at_most=1 + BOUND) and low else 1
-    )
+    far = abs(expected.value / cpu_s - 1)
+    return 0 if holds("CPU foretold is off by", far, at_most=BOUND) else 1
 
 
 if __name__ == "__main__":

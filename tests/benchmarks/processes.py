@@ -18,7 +18,7 @@ class Spent:
 
     Attributes:
         name: what it is; Ray's workers are named by what they run last.
-        cpu_s: its own, and that of those of its children that have ended.
+        cpu_s: its own, user and system.
     """
 
     name: str
@@ -28,7 +28,7 @@ class Spent:
 class CpuWatch:
     """Looks at all processes several times a second, so that those that end are counted too.
 
-    What one spends between the last look and its end is lost, unless its parent is still there.
+    What one spends between the last look and its end is lost.
     """
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ class CpuWatch:
                 name = _name(process.cmdline())
             except (psutil.NoSuchProcess, psutil.ZombieProcess):
                 continue
-            self._spent[process.pid] = Spent(name, sum(times[:4]))
+            self._spent[process.pid] = Spent(name, times.user + times.system)
         return dict(self._spent)
 
     def _poll(self) -> None:
