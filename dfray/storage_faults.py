@@ -54,6 +54,7 @@ def _answer(error: Exception) -> tuple[str, int]:
 
 
 def _is_of_the_network(error: Exception) -> bool:
-    from botocore.exceptions import HTTPClientError  # type: ignore[import-untyped]
-
-    return isinstance(error, ConnectionError | TimeoutError | HTTPClientError)
+    if isinstance(error, ConnectionError | TimeoutError):
+        return True
+    # By name: botocore is s3fs's own affair, and not there for who reads local files alone.
+    return "HTTPClientError" in [kind.__name__ for kind in type(error).__mro__]
