@@ -210,6 +210,13 @@ def put_folder(local: str | Path, uri: str, last: str) -> None:
         put(path, join(uri, path.name))
 
 
+def put_tree(local: str | Path, uri: str) -> None:
+    """`put` every file under the local folder, however deep, under `uri`."""
+    for path in sorted(Path(local).rglob("*")):
+        if path.is_file():
+            put(path, join(uri, *path.relative_to(local).parts))
+
+
 @contextlib.contextmanager
 def local_folder(uri: str) -> Iterator[str]:
     """A local folder with the files directly under `uri`: itself, or a temporary download."""
