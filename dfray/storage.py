@@ -11,7 +11,6 @@ An S3 endpoint of one's own comes from AWS_ENDPOINT_URL; AWS_MAX_ATTEMPTS is how
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import tempfile
 import uuid
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dfray.errors import StorageError, UserError
+from dfray.storage_faults import explain
 
 if TYPE_CHECKING:
     import pyarrow.fs
@@ -31,8 +31,6 @@ T = TypeVar("T")
 ATTEMPTS = 6
 """How often a request is tried: for about a quarter of a minute. s3fs makes up to five such series of a
 request that is throttled, or whose connection breaks."""
-_FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_FULL_STORE = ("Quota", "StorageFull", "InsufficientStorage", "EntityTooLarge")
 
 
 def is_remote(uri: str) -> bool:
@@ -212,6 +210,13 @@ def put_folder(local: str | Path, uri: str, last: str) -> None:
         put(path, join(uri, path.name))
 
 
+def put_tree(local: str | Path, uri: str) -> None:
+    """`put` every file under the local folder, however deep, under `uri`."""
+    for path in sorted(Path(local).rglob("*")):
+        if path.is_file():
+            put(path, join(uri, *path.relative_to(local).parts))
+
+
 @contextlib.contextmanager
 def local_folder(uri: str) -> Iterator[str]:
     """A local folder with the files directly under `uri`: itself, or a temporary download."""
@@ -264,48 +269,3 @@ def attempt(action: Callable[[], T], uri: str, verb: str) -> T:
         raise
     except Exception as error:
         raise explain(error, uri, verb) from error
-
-
-def explain(error: Exception, uri: str, verb: str) -> StorageError:
-    """`error` as a StorageError that names the place and the mend."""
-    what = f"Cannot {verb} {uri}: {type(error).__name__}: {str(error).strip().rstrip('.')}."
-    code, status = _answer(error)
-    if getattr(error, "errno", None) in _FULL_DISK:
-        mend = (
-            "The disk is full: free some space or choose another work_dir; finished work is kept."
-        )
-    elif status == 507 or any(word in code for word in _FULL_STORE):
-        mend = (
-            "The bucket is full, or takes nothing of this size: free some space, raise its quota or "
-            "choose another work_dir; finished work is kept."
-        )
-    elif isinstance(error, PermissionError):
-        mend = "Check the rights of the user, or the bucket's policy and the AWS credentials."
-    elif code == "NoSuchBucket" or (is_remote(uri) and isinstance(error, FileNotFoundError)):
-        mend = (
-            "Check that the bucket and the key exist, and AWS_ENDPOINT_URL if it is not Amazon's."
-        )
-    elif isinstance(error, FileNotFoundError):
-        mend = "Check the path."
-    elif status >= 500 or code == "SlowDown" or _is_of_the_network(error):
-        mend = (
-            "The store does not answer as it should, and was tried again and again: check the network "
-            "and the endpoint, then run again; finished work is kept."
-        )
-    else:
-        mend = "Check the path or URI and the credentials."
-    return StorageError(what, mend)
-
-
-def _answer(error: Exception) -> tuple[str, int]:
-    """The S3 code and the HTTP status that the object store answered with, or ("", 0)."""
-    cause = (getattr(error, "response", None) and error) or error.__cause__
-    response = getattr(cause, "response", None) or {}
-    code = response.get("Error", {}).get("Code", "")
-    return str(code), int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-
-
-def _is_of_the_network(error: Exception) -> bool:
-    from botocore.exceptions import HTTPClientError  # type: ignore[import-untyped]
-
-    return isinstance(error, ConnectionError | TimeoutError | HTTPClientError)

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The whole road of a recipe (default: demo) as on a real cluster: two Ray nodes with tokens, everything on
-# s3://, MLflow's server on PostgreSQL. Ends what it started, also when it fails.
+# The whole road of a recipe (default: demo) as on a real cluster: two Ray nodes with tokens, extraction on
+# one and training on both, everything on s3://, MLflow's server on PostgreSQL. Ends what it started, also
+# when it fails.
 #
 #   infra/demo.sh [RECIPE] [key=value ...]
 set -euo pipefail
@@ -21,4 +22,4 @@ eval "$(infra/local.sh env)" # Ray's nodes hand it on to every worker
 cluster/local.sh up 2 >/dev/null
 eval "$(cluster/local.sh env)"
 "${PYTHON:-.venv/bin/python}" -m dfray.cli run "${1:-demo}" "${@:2}" \
-  cluster.address="$RAY_ADDRESS" work_dir="$DFRAY_BUCKET/runs"
+  cluster.address="$RAY_ADDRESS" cluster.extract_on.role=cpu work_dir="$DFRAY_BUCKET/runs"

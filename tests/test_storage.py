@@ -44,6 +44,17 @@ def test_a_folders_last_file_is_put_last(place, tmp_path, monkeypatch):
     assert len(storage.list_files(storage.join(place, "there"))) == 2
 
 
+def test_a_tree_is_put_with_its_folders(place, tmp_path):
+    for name in ("state.pt", "bundle/bundle.json"):
+        (tmp_path / "from" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "from" / name).write_text(name)
+    storage.put_tree(tmp_path / "from", storage.join(place, "to"))
+    assert (
+        storage.read_bytes(storage.join(place, "to", "bundle/bundle.json")) == b"bundle/bundle.json"
+    )
+    assert len(list(storage.walk_files(storage.join(place, "to")))) == 2
+
+
 def test_arrow_sees_the_same_files(place):
     storage.write_bytes(b"12345", storage.join(place, "f"))
     fs, path = storage.arrow_filesystem(storage.join(place, "f"))

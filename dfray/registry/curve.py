@@ -57,13 +57,11 @@ def _until_taken(tracked: Run, figures: Mapping[str, float], patience_s: float |
     import tenacity
 
     def tell(state: tenacity.RetryCallState) -> None:
-        if state.attempt_number == 1:
-            wait = (
-                "logged once it does"
-                if patience_s is None
-                else f"waiting, {patience_s:g} s at most"
+        if state.attempt_number == 1 and state.outcome:
+            later = "later" if patience_s is None else f"within {patience_s:g} s, or training fails"
+            _log.warning(
+                "%s Epoch %g is logged %s.", state.outcome.exception(), figures["epoch"], later
             )
-            _log.warning("MLflow does not answer; epoch %g: %s.", figures["epoch"], wait)
 
     ends = tenacity.stop_never if patience_s is None else tenacity.stop_after_delay(patience_s)
     tenacity.Retrying(

@@ -11,7 +11,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -183,13 +182,19 @@ class Worker:
             if self.rank == 0:
                 self.learner.save(Path(folder), self.history)
                 checkpoint = ray.train.Checkpoint.from_directory(folder)
-            report = partial(
-                ray.train.report,
+            ray.train.report(
                 figures,
                 checkpoint=checkpoint,
                 checkpoint_dir_name=f"epoch-{int(figures['epoch']):03d}",
+                checkpoint_upload_fn=self._upload,
             )
-            storage.attempt(report, self.folder.root, "write a checkpoint under")
+
+    def _upload(self, checkpoint: ray.train.Checkpoint, name: str) -> ray.train.Checkpoint:
+        """Ray Train's own upload does not notice that a store refuses a file which is closed."""
+        uri = storage.join(self.folder.root, "train", name)
+        storage.put_tree(checkpoint.path, uri)
+        fs, path = storage.arrow_filesystem(uri)
+        return ray.train.Checkpoint(path, fs)
 
     def _mean(self, value: torch.Tensor) -> float:
         if dist.is_initialized():

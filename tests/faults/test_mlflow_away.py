@@ -90,7 +90,7 @@ def test_at_the_end_it_is_waited_for_and_that_is_said(
     with caplog.at_level(logging.WARNING):
         complete(run, [figures(0)])
     assert logged(server, run.run_id) == expected(0)
-    assert "MLflow does not answer; epoch 0: waiting, 300 s at most." in caplog.text
+    assert "Epoch 0 is logged within 300 s, or training fails." in caplog.text
 
 
 def test_a_server_that_stays_away_fails_the_end_and_is_not_waited_for_for_ever(

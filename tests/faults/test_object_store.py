@@ -6,7 +6,6 @@ import itertools
 from collections.abc import Callable
 
 import pyarrow as pa
-import pyarrow.fs
 import pyarrow.parquet as pq
 import pytest
 
@@ -33,9 +32,8 @@ def read_parquet(folder: str, local: str) -> None:
     assert pq.ParquetFile(path, filesystem=fs).read()["x"].to_pylist() == [1, 2, 3]
 
 
-def upload_as_ray_train_does(folder: str, local: str) -> None:
-    fs, path = storage.arrow_filesystem(storage.join(folder, "copied"))
-    pyarrow.fs.copy_files(local, path, destination_filesystem=fs)
+def upload_a_folder(folder: str, local: str) -> None:
+    storage.put_tree(local, storage.join(folder, "copied"))
     assert storage.read_bytes(storage.join(folder, "copied", "file")) == b"local"
 
 
@@ -53,7 +51,7 @@ def walk(folder: str, local: str) -> None:
     assert len(list(storage.walk_files(folder))) == len(storage.list_files(folder)) == 2
 
 
-ROADS = [read_parquet, upload_as_ray_train_does, write, download, walk]
+ROADS = [read_parquet, upload_a_folder, write, download, walk]
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-import pyarrow.fs
 import pytest
 
 from dfray import storage
@@ -108,7 +107,7 @@ def walk_every_road(local: Path) -> None:
     assert storage.list_files(run) == list(storage.walk_files(run))
     fs, path = storage.arrow_filesystem(f"{run}/train/epoch-000")
     fs.create_dir(path)
-    pyarrow.fs.copy_files(str(local / "file"), f"{path}/state.pt", destination_filesystem=fs)
+    storage.put(local / "file", f"{run}/train/epoch-000/state.pt")
     fs.delete_dir(path)  # says nothing of objects that it may not delete
     if storage.exists(f"{run}/train/epoch-000/state.pt"):
         raise PermissionError("The checkpoint is still there.")

@@ -1,0 +1,60 @@
+"""What a fault of a disk or an object store means, and how it is mended."""
+
+from __future__ import annotations
+
+import errno
+from typing import Any
+
+from dfray.errors import StorageError
+
+_FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FULL_STORE = ("Quota", "StorageFull", "InsufficientStorage", "EntityTooLarge")
+
+
+def explain(error: Exception, uri: str, verb: str) -> StorageError:
+    """`error` as a StorageError that names the place and the mend."""
+    what = f"Cannot {verb} {uri}: {type(error).__name__}: {str(error).strip().rstrip('.')}."
+    code, status = _answer(error)
+    if getattr(error, "errno", None) in _FULL_DISK:
+        mend = (
+            "The disk is full: free some space or choose another work_dir; finished work is kept."
+        )
+    elif status == 507 or any(word in code for word in _FULL_STORE):
+        mend = (
+            "The bucket is full, or takes nothing of this size: free some space, raise its quota or "
+            "choose another work_dir; finished work is kept."
+        )
+    elif isinstance(error, PermissionError):
+        mend = "Check the rights of the user, or the bucket's policy and the AWS credentials."
+    elif code == "NoSuchBucket" or ("://" in uri and isinstance(error, FileNotFoundError)):
+        mend = (
+            "Check that the bucket and the key exist, and AWS_ENDPOINT_URL if it is not Amazon's."
+        )
+    elif isinstance(error, FileNotFoundError):
+        mend = "Check the path."
+    elif status >= 500 or code == "SlowDown" or _is_of_the_network(error):
+        mend = (
+            "The store does not answer as it should, and was tried again and again: check the network "
+            "and the endpoint, then run again; finished work is kept."
+        )
+    else:
+        mend = "Check the path or URI and the credentials."
+    return StorageError(what, mend)
+
+
+def _answer(error: Exception) -> tuple[str, int]:
+    """The S3 code and the HTTP status that the object store answered with, or ("", 0).
+
+    s3fs translates botocore's errors, and keeps them as the cause.
+    """
+    told = getattr(error, "response", None) or getattr(error.__cause__, "response", None)
+    answer: dict[str, Any] = told or {}
+    code = answer.get("Error", {}).get("Code", "")
+    return str(code), int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+def _is_of_the_network(error: Exception) -> bool:
+    if isinstance(error, ConnectionError | TimeoutError):
+        return True
+    # By name: botocore is s3fs's own affair, and not there for who reads local files alone.
+    return "HTTPClientError" in [kind.__name__ for kind in type(error).__mro__]
