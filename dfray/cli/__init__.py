@@ -18,6 +18,7 @@ from dfray.errors import DfrayError, UserError
 from dfray.cli import road as road
 from dfray.cli import data as data
 from dfray.cli import learning as learning
+from dfray.cli import search as search
 from dfray.cli import registry as registry
 from dfray.cli import face_models as face_models
 # isort: on

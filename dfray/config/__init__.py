@@ -18,6 +18,7 @@ from dfray.config.model import (
     TripletSection,
 )
 from dfray.config.recipe import Recipe
+from dfray.config.search import ParameterSection, SearchSection
 from dfray.config.section import Section
 from dfray.config.training import TrainingSection
 
@@ -37,8 +38,10 @@ __all__ = [
     "MetricSection",
     "ModelSection",
     "ObjectiveSection",
+    "ParameterSection",
     "Recipe",
     "RegistrySection",
+    "SearchSection",
     "Section",
     "SelfBlendSection",
     "TrainingSection",

@@ -10,6 +10,7 @@ from dfray.config.batches import AugmentSection, BatchesSection
 from dfray.config.data import ClusterSection, CorpusSection, DemoSection, FacesSection
 from dfray.config.evaluation import EvaluationSection, RegistrySection
 from dfray.config.model import ModelSection, ObjectiveSection
+from dfray.config.search import SearchSection
 from dfray.config.section import Section
 from dfray.config.training import TrainingSection
 
@@ -32,6 +33,7 @@ class Recipe(Section):
     training: TrainingSection = TrainingSection()
     evaluation: EvaluationSection = EvaluationSection()
     registry: RegistrySection = RegistrySection()
+    search: SearchSection = SearchSection()
 
     @model_validator(mode="before")
     @classmethod
@@ -107,8 +109,10 @@ class Recipe(Section):
         return self
 
     def content(self) -> dict[str, Any]:
-        """What a result depends on; where the run lies, runs and is tracked is left out."""
-        kept = self.model_dump(mode="json", exclude={"cluster", "work_dir", "description"})
+        """What a run's result depends on; where it lies, runs and is tracked, and what a search of the same
+        recipe would vary, is left out."""
+        left_out = {"cluster", "work_dir", "description", "search"}
+        kept = self.model_dump(mode="json", exclude=left_out)
         kept["registry"].pop("tracking_uri")
         for corpus in kept["corpora"]:
             if corpus["reader"] == "demo":  # generated from the recipe itself

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -105,6 +105,18 @@ class Versions:
                     dst_path=None if self.tracking_uri.startswith(SQLITE) else folder,
                 )
             yield Path(path)
+
+    def of_run(self, run_id: str) -> str | None:
+        """The latest version whose model the MLflow run `run_id` trained, if one is registered."""
+        with talking(f"look for a version of {self.name} by run {run_id}"):
+            wanted = f"name = '{self.name}' and run_id = '{run_id}'"
+            found = self.client.search_model_versions(wanted)
+        return str(max(int(version.version) for version in found)) if found else None
+
+    def tag(self, version: str, tags: Mapping[str, str]) -> None:
+        with talking(f"tag version {version} of {self.name}"):
+            for key, value in tags.items():
+                self.client.set_model_version_tag(self.name, version, key, value)
 
     def figures(self, version: str, evaluation_set: str | None = None) -> Figures | None:
         """What `version` scored on `evaluation_set`, or on the one it was scored on last."""

@@ -5,12 +5,18 @@ from __future__ import annotations
 import statistics
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from dfray import storage
 
+if TYPE_CHECKING:
+    pass
+
 Value = bool | int | float | str
 """of one parameter"""
+
+
+State = Literal["finished", "stopped", "failed", "running"]
 
 
 @dataclass(frozen=True)
@@ -35,7 +41,7 @@ class Trial:
     parameters: dict[str, Value]
     seed: int
     kind: Literal["search", "finalist"]
-    state: Literal["finished", "stopped", "failed", "running"]
+    state: State
     curve: list[dict[str, float]]
     value: float | None
     epochs: int
@@ -116,7 +122,7 @@ def better(metric_mode: Literal["max", "min"], value: float) -> float:
     return -value if metric_mode == "max" else value
 
 
-def _adapter():  # noqa: ANN202
+def _adapter():
     from pydantic import TypeAdapter
 
     return TypeAdapter(SearchResult)

@@ -18,6 +18,7 @@ from dfray.stages.learning import train
 from dfray.stages.planning import TrainingPlan, plan_training
 from dfray.stages.promotion import history, promote, register, rollback, score
 from dfray.stages.road import RunResult, run
+from dfray.stages.search import search
 from dfray.stages.sheet import self_blend
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "rollback",
     "run",
     "score",
+    "search",
     "self_blend",
     "train",
 ]

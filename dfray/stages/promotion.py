@@ -52,7 +52,7 @@ def register(recipe: Recipe) -> str:
                 section=recipe.registry,
                 tracking_uri=tracked.tracking_uri,
                 run_id=tracked.run_id,
-                figures=_figures(recipe, metrics),
+                figures=gate_figures(recipe, metrics),
             )
         tracked.finish()
         line.finish(f"{recipe.registry.model_name} version {version}")
@@ -122,7 +122,8 @@ def _measured_decision(recipe: Recipe) -> dict[str, Any]:
     return measured
 
 
-def _figures(recipe: Recipe, metrics: Metrics) -> Figures:
+def gate_figures(recipe: Recipe, metrics: Metrics) -> Figures:
+    """What the gates and the registry read of the figures."""
     from dfray.registry.gates import Figures
 
     overall = metrics.overall
@@ -150,4 +151,4 @@ def _figures_of_version(recipe: Recipe, version: str, verbose: bool) -> Figures:
     with session(recipe.cluster, verbose=verbose):
         scores = score_split(recipe, shared, split)
     by_video = videos_of(recipe, scores, split, read_decision(shared).video_rule)
-    return _figures(recipe, figures_of(recipe, scores, by_video, shared))
+    return gate_figures(recipe, figures_of(recipe, scores, by_video, shared))

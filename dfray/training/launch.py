@@ -16,7 +16,7 @@ import pyarrow as pa
 from dfray import storage
 from dfray.batches.sample import require_batch, sample_faces
 from dfray.batches.stream import with_stream_quotas
-from dfray.config import ModelSection, Recipe
+from dfray.config import Recipe
 from dfray.errors import TrainingError
 from dfray.faces.extract import extract_faces
 from dfray.faces.shards import FacesStore
@@ -24,6 +24,7 @@ from dfray.models.backbone import build_detector
 from dfray.models.weights import resolve
 from dfray.run_folder import RunFolder
 from dfray.session import explain, require_cpus
+from dfray.training.context import EpochRecord
 from dfray.training.learnable import require_learnable
 from dfray.training.worker import train_worker
 
@@ -81,8 +82,10 @@ def train_detector(
     videos: pa.Table,
     *,
     stream: bool,
-    progress: ActorHandle,
+    progress: ActorHandle | None,
     on_epoch: OnEpoch | None = None,
+    folder: RunFolder | None = None,
+    record: EpochRecord | None = None,
 ) -> list[dict[str, float]]:
     """Train, and write the bundle of the best epoch to the run's `model/`.
 
@@ -91,6 +94,8 @@ def train_detector(
         stream: feed the first epoch from the extraction of `videos`, else all from written faces.
         progress: a counting actor, told of steps, losses and extracted videos.
         on_epoch: called on the driver's node with the figures of every epoch.
+        folder: where it all lies; default: the recipe's own.
+        record: keeps each epoch, the model among it, instead.
 
     Returns:
         A dict of figures for each epoch: `epoch`, `lr`, `train_*`, `val_*`, `steps`, ...
@@ -104,12 +109,18 @@ def train_detector(
     import ray.train
     from ray.train.torch import TorchTrainer
 
-    folder = RunFolder(recipe)
+    folder = folder or RunFolder(recipe)
     workers = Workers.of(recipe, streaming=stream)
-    config = _worker_config(recipe, videos if stream else None, progress)
+    config = worker_config(recipe, videos if stream else None, progress, folder) | {
+        "record": record
+    }
     datasets: dict[str, ray.data.Dataset] = {}
     if stream:
         quotaed, config["stream_steps"] = with_stream_quotas(videos, recipe.faces, recipe.batches)
+    told = require_trainable(config)
+    if progress is not None:
+        progress.note.remote({"model": told})
+    if stream:
         options: dict[str, Any] = {"workers": workers.extract, "seed": recipe.seed}
         datasets["faces"] = extract_faces(
             quotaed, folder.faces, recipe.faces, emit="faces", progress=progress, **options
@@ -126,45 +137,58 @@ def train_detector(
     except ray.train.TrainingFailedError as error:
         mend = "Start it again to go on after the last epoch; --verbose shows the workers' output."
         raise explain(error, TrainingError, "Training failed", mend) from error
-    best, _ = min(result.best_checkpoints, key=lambda found: found[1]["selection_loss"])
-    with best.as_directory() as path:
-        storage.put_folder(f"{path}/bundle", folder.model, last="bundle.json")
+    if record is None:
+        _keep_best(result, folder)
     return result.return_value
 
 
-def _worker_config(
-    recipe: Recipe, streamed: pa.Table | None, progress: ActorHandle
+def _keep_best(result: ray.train.Result, folder: RunFolder) -> None:
+    best, _ = min(result.best_checkpoints, key=lambda found: found[1]["selection_loss"])
+    with best.as_directory() as path:
+        storage.put_folder(f"{path}/bundle", folder.model, last="bundle.json")
+
+
+def worker_config(
+    recipe: Recipe, streamed: pa.Table | None, progress: ActorHandle | None, folder: RunFolder
 ) -> dict[str, Any]:
-    """What every worker is told; what they would refuse is refused first, as Ray would try it again.
+    """What every worker is told.
 
     Args:
         streamed: VIDEOS whose extraction feeds the first epoch; none: all faces are written.
+
+    Raises:
+        ManifestError, RecipeError, ModelFileError: as `train_detector`.
     """
-    folder = RunFolder(recipe)
     store = FacesStore(folder.faces)
     known = store.summaries(["train", "val"]) if streamed is None else streamed
     classes = require_learnable(recipe, known)
     model = resolve(recipe.model)
-    progress.note.remote({"model": _check_model(model, len(classes.class_names))})
-    if streamed is None:
-        _check_samples(recipe, store)
     # The workers' current directory is another.
     there = recipe.model_copy(update={"work_dir": folder.work_dir, "model": model})
     return {
         "recipe": there.model_dump(mode="json"),
         "class_names": list(classes.class_names),
+        "faces": folder.faces,
         "progress": progress,
     }
 
 
-def _check_model(section: ModelSection, num_classes: int) -> list[str]:
-    """Build what the workers will build, weights included; returns what it tells of itself."""
-    return build_detector(section, num_classes).told()
+def require_trainable(config: dict[str, Any]) -> list[str]:
+    """Refuse first what the workers would refuse, as Ray would try it again; returns what the model tells.
 
+    Args:
+        config: a `worker_config`.
 
-def _check_samples(recipe: Recipe, store: FacesStore) -> None:
-    sample_faces(store.summaries(["val"]), "val", recipe.batches)
-    require_batch(sample_faces(store.summaries(["train"]), "train", recipe.batches), recipe.batches)
+    Raises:
+        ManifestError, RecipeError, ModelFileError: as `train_detector`.
+    """
+    recipe, faces = Recipe.model_validate(config["recipe"]), FacesStore(config["faces"])
+    told = build_detector(recipe.model, len(config["class_names"])).told()
+    if "stream_steps" not in config:
+        sample_faces(faces.summaries(["val"]), "val", recipe.batches)
+        train = sample_faces(faces.summaries(["train"]), "train", recipe.batches)
+        require_batch(train, recipe.batches)
+    return told
 
 
 def _run_config(recipe: Recipe, folder: RunFolder, on_epoch: OnEpoch | None) -> ray.train.RunConfig:

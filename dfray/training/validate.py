@@ -64,11 +64,9 @@ def validate(
         labels.append(label)
         videos.append(_videos(batch, len(label)).to(device))
     parts = (logits, embeddings, labels, videos)
-    all_logits, *rest, all_labels, all_videos = (_gather(torch.cat(part)) for part in parts)
-    terms = _objective_over(
-        objective, all_logits, *rest, all_labels, batch_size=batch_size, seed=reader.seed
-    )
-    return terms | _of_videos(fake_probability(all_logits), all_labels != REAL, all_videos)
+    *gathered, video = (_gather(torch.cat(part)) for part in parts)
+    terms = _objective_over(objective, *gathered, batch_size=batch_size, seed=reader.seed)
+    return terms | _of_videos(fake_probability(gathered[0]), gathered[2] != REAL, video)
 
 
 def _pixels(

@@ -1,0 +1,111 @@
+"""Trials through Ray Tune: as many beside each other as fit, the worse ones stopped early, lost ones tried again.
+
+Tune's own record of an experiment is written every few seconds and not in one piece, so a search that is
+killed would lose trials or fail to load; it is thrown away here. The trials' folders are the record.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from typing import Any
+
+import ray
+from ray import tune
+from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher
+
+from dfray.config import Recipe
+from dfray.search.capacity import Capacity
+from dfray.search.result import Trial
+from dfray.search.trial import Job, run_trial
+
+_ENVIRONMENT = {
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # no files beside the trials' own
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # it would end the search as if it were done
+    "TUNE_GLOBAL_CHECKPOINT_S": "3600",
+}
+
+OnTrial = Callable[[Trial], None]
+
+
+def run_trials(
+    job: Job, searcher: Searcher, count: int, fits: Capacity, *, halving: bool, on_trial: OnTrial
+) -> None:
+    """Run the `count` trials that `searcher` gives, each to an end that its folder tells.
+
+    Args:
+        halving: stop the worse ones early, if the recipe's scheduler does.
+        on_trial: called with a trial that has begun, told an epoch, or ended.
+    """
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    section, training = job.recipe.search, job.recipe.training
+    trainable: Any = tune.with_parameters(run_trial, job=job)
+    with tempfile.TemporaryDirectory(prefix="dfray-tune-") as scratch:
+        tune.Tuner(
+            tune.with_resources(trainable, fits.trial_resources),
+            tune_config=tune.TuneConfig(
+                metric=section.figure,
+                mode=section.mode,
+                search_alg=searcher,
+                scheduler=_scheduler(job.recipe) if halving else FIFOScheduler(),
+                num_samples=count,
+                max_concurrent_trials=fits.concurrent,
+                reuse_actors=True,
+            ),
+            run_config=tune.RunConfig(
+                name="trials",
+                storage_path=scratch,
+                failure_config=tune.FailureConfig(max_failures=training.max_failures),
+                callbacks=[FollowTrials(job, on_trial)],
+                verbose=0,
+            ),
+        ).fit()
+
+
+class FollowTrials(tune.Callback):
+    """Writes how each trial ended, and passes on what became of it; Tune names its arguments."""
+
+    def __init__(self, job: Job, on_trial: OnTrial) -> None:
+        self.job, self.on_trial = job, on_trial
+
+    def on_trial_start(self, *, trial: Any, **_: Any) -> None:
+        self._pass_on(trial)
+
+    def on_trial_result(self, *, trial: Any, **_: Any) -> None:
+        self._pass_on(trial)
+
+    def on_trial_complete(self, *, trial: Any, **_: Any) -> None:
+        found, folder = self.job.read(trial.config["id"]), self.job.folder(trial.config["id"])
+        if found.state not in ("finished", "stopped"):
+            whole = found.epochs >= self.job.recipe.training.epochs
+            folder.end("finished" if whole else "stopped")
+        self._pass_on(trial)
+
+    def on_trial_error(self, *, trial: Any, **_: Any) -> None:
+        if self.job.read(trial.config["id"]).state != "failed":
+            lost = "Its process died again and again: killed, out of memory, or its node was lost."
+            self.job.folder(trial.config["id"]).end("failed", lost)
+        self._pass_on(trial)
+
+    def _pass_on(self, trial: Any) -> None:
+        self.on_trial(self.job.read(trial.config["id"]))
+
+
+def node_resources() -> list[dict[str, float]]:
+    """The resources of each node that is alive, on the cluster that Ray is connected to."""
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
+def _scheduler(recipe: Recipe) -> TrialScheduler:
+    section = recipe.search
+    if section.scheduler == "none":
+        return FIFOScheduler()
+    return ASHAScheduler(
+        time_attr="epochs",
+        max_t=recipe.training.epochs,
+        grace_period=section.grace_epochs,
+        reduction_factor=section.reduction_factor,
+    )
