@@ -13,7 +13,7 @@ import difflib
 import sysconfig
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -194,16 +194,18 @@ def _nearest(location: Location) -> str:
 
 
 def _section_at(location: Location) -> type[BaseModel] | None:
-    """The section that a location leads to, through optional and listed sections."""
+    """The section that a location leads to, through optional, listed and named sections."""
     section: type[BaseModel] = Recipe
+    named = False
     for part in location:
-        if isinstance(part, int):
+        if isinstance(part, int) or named:  # its place in a list, or its name
+            named = False
             continue
         field = section.model_fields.get(part)
         found = _sections_in(field.annotation) if field else []
         if not found:
             return None
-        section = found[0]
+        section, named = found[0], get_origin(field.annotation) is dict
     return section
 
 

@@ -1,4 +1,4 @@
-"""Trials through Ray Tune: as many beside each other as fit, the worse ones stopped early, lost ones tried again.
+"""Trials through Ray Tune: as many at once as fit, the worse ones stopped early, lost ones tried again.
 
 Tune's own record of an experiment is written every few seconds and not in one piece, so a search that is
 killed would lose trials or fail to load; it is thrown away here. The trials' folders are the record.
