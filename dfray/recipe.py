@@ -203,7 +203,7 @@ def _section_at(location: Location) -> type[BaseModel] | None:
             continue
         field = section.model_fields.get(part)
         found = _sections_in(field.annotation) if field else []
-        if not found:
+        if field is None or not found:
             return None
         section, named = found[0], get_origin(field.annotation) is dict
     return section

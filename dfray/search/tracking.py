@@ -85,18 +85,20 @@ class SearchRuns:
             self._tell(trial)
 
     def _enter(self) -> Run:
-        recipe = self.job.recipe
+        """The parent, new or as it was left; what its children say is known then."""
+        recipe, parent = self.job.recipe, None
         for run in self._found():
-            if _TRIAL in run.data.tags:
-                name = run.data.tags[_TRIAL]
+            name = run.data.tags.get(_TRIAL)
+            if name is None:
+                parent = run.info.run_id
+            else:
                 self._children[name] = Run(self.tracking_uri, run.info.run_id)
                 self._said[name] = run.data.tags.get(_STATE, "")
-        parents = [run for run in self._found() if _TRIAL not in run.data.tags]
         return start_run(
             recipe,
             self.tracking_uri,
             manifest_fingerprint=self._manifest,
-            run_id=parents[0].info.run_id if parents else None,
+            run_id=parent,
             name=f"{recipe.name} search",
             tags={_SEARCH: self.search_id},
         )
