@@ -19,9 +19,13 @@ SMALL = [
 ]
 
 
+def recipe_of(work_dir: Path | str, *overrides: str) -> Recipe:
+    return toy_recipe(work_dir, "toy", *SMALL, *overrides)
+
+
 def searched_recipe(work_dir: Path | str, *overrides: str) -> Recipe:
     """The toy's recipe, its manifest and faces written: 24 videos of train and val, 8 of test."""
-    recipe = toy_recipe(work_dir, "toy", *SMALL, *overrides)
+    recipe = recipe_of(work_dir, *overrides)
     folder, rng, rows = RunFolder(recipe), np.random.default_rng(0), []
     for number in range(32):
         fake = number % 2 == 1
