@@ -10,6 +10,7 @@ imported or started twice. More are a Ray Train run of the trial's own.
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -63,6 +64,7 @@ class Job:
 
 def run_trial(config: Mapping[str, Any], job: Job) -> None:
     """Train the trial `config["id"]` to its end, or until Tune stops it."""
+    os.environ.setdefault("TUNE_FUNCTION_THREAD_TIMEOUT_S", "60")  # to let go of this process
     trial = job.read(config["id"])
     for figures in trial.curve:
         tell_tune(figures)

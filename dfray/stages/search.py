@@ -100,7 +100,7 @@ def _search_trials(job: Job, fits: Capacity, runs: SearchRuns, folder: SearchFol
     names = [trial_name(number) for number in range(section.trials)]
     if folder.finalists() is None:
         _run("search", job, StudySearch(job), names, fits, runs, halving=True)
-    return [job.read(name) for name in names]
+    return [job.read(name) for name in names if job.folder(name).exists()]
 
 
 def _repeat_best(
@@ -120,7 +120,7 @@ def _repeat_best(
     planned = plan_finalists(chosen, section)
     names = [trial.id for trial in planned]
     _run("finalists", job, PlannedSearch(job, planned), names, fits, runs, halving=False)
-    return rank_finalists(chosen, [job.read(name) for name in names], section)
+    return rank_finalists(chosen, [job.read(n) for n in names if job.folder(n).exists()], section)
 
 
 def _run(
