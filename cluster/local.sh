@@ -1,41 +1,77 @@
 #!/usr/bin/env bash
 # A Ray cluster of several nodes on this machine: separate raylets, as on separate machines.
 #
-#   cluster/local.sh up [NODES]   start a head and NODES - 1 workers (default 2); prints the address
+#   cluster/local.sh up [NODES]   start a head and NODES - 1 workers (default 2); prints the addresses
+#   cluster/local.sh env          what drivers and clients need: eval "$(cluster/local.sh env)"
+#   cluster/local.sh add [ROLE]   start one more node (default role: gpu); prints its name
+#   cluster/local.sh kill NAME    end a node with SIGKILL, as a fault would
 #   cluster/local.sh status       what Ray says of it
-#   cluster/local.sh down         end exactly the nodes that `up` started
+#   cluster/local.sh down         end exactly the nodes that were started here
 #
-# CPUS sets the logical CPUs that each node declares (default 4), PORT the head's port (default: a free
-# one), DFRAY_CLUSTER_DIR where its state lies.
-# Nodes carry labels: role=cpu, and role=train on the last one. Ray listens on this machine's own address,
-# whatever it is told: set RAY_AUTH_TOKEN, here and for the drivers, where others can reach the machine.
+# Nodes are named head, worker-1, worker-2, ... and carry labels: role=gpu on the last that `up` starts, and
+# role=cpu on the others. CPUS sets the logical CPUs that each node declares (default 4), OBJECT_STORE_MB
+# its shared memory (default 512), PORT the head's port (default: a free one), DFRAY_CLUSTER_DIR where its
+# state lies. Clients need a token: RAY_AUTH_TOKEN if it is set, else a new one; it is kept in the state.
+# Ray listens on this machine's own address, whatever it is told.
 set -euo pipefail
 shopt -s nullglob
 
 here="$(cd "$(dirname "$0")/.." && pwd)"
 ray="${RAY:-$here/.venv/bin/ray}"
+python="$(dirname "$ray")/python"
 state="${DFRAY_CLUSTER_DIR:-$here/runs/.cluster}"
-cpus="${CPUS:-4}"
-authenticated="${RAY_AUTH_TOKEN:+token}"
-export RAY_AUTH_MODE="${RAY_AUTH_MODE:-${authenticated:-disabled}}"
-export RAY_TRAIN_HEALTH_CHECK_INTERVAL_S=1
+given_token="${RAY_AUTH_TOKEN:-}"
+unset RAY_AUTH_TOKEN # it would go before the file, and be seen in every process
+export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH="$state/token"
+# A node that is killed is taken for lost after five unanswered questions: in 2.5 s instead of 15.
+export RAY_health_check_period_ms="${RAY_health_check_period_ms:-500}"
 
-free_port() {
-  python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+free_ports() { # how many; below those that systems hand out to clients, which may be taken meanwhile
+  "$python" - "$1" <<'PY'
+import random, socket, sys
+
+def is_free(port):
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError:
+        return False
+    return True
+
+candidates = random.sample(range(20000, 32000), 1000)
+free = (port for port in candidates if is_free(port))
+print(*(next(free) for _ in range(int(sys.argv[1]))))
+PY
 }
 
-start_node() { # name, then arguments of `ray start`
-  local name="$1"
-  shift
-  # --block keeps one process a node, whose end ends the node: that is what `down` needs.
+start() { # name, role, then arguments of `ray start`; on a busy machine Ray may give up after 30 s
+  local _
+  for _ in 1 2 3; do
+    launch "$@"
+    wait_until_up "$1" && return
+    end_node KILL "$1"
+  done
+  echo "Node $1 did not come up; its log:" >&2
+  tail -n 20 "$state/$1.log" >&2
+  return 1
+}
+
+launch() { # as `start`
+  local name="$1" role="$2" agent
+  shift 2
+  agent="$(free_ports 1)"
+  # A node is a session of processes: Ray's workers have groups of their own.
   setsid "$ray" start --block --disable-usage-stats --node-ip-address=127.0.0.1 \
-    --num-cpus="$cpus" "$@" >"$state/$name.log" 2>&1 </dev/null &
+    --node-name="$name" --labels="role=$role" --num-cpus="${CPUS:-4}" \
+    --object-store-memory="$((${OBJECT_STORE_MB:-512} << 20))" \
+    --min-worker-port=0 --max-worker-port=0 --dashboard-agent-listen-port="$agent" \
+    "$@" >"$state/$name.log" 2>&1 </dev/null &
   echo $! >"$state/$name.pid"
+  disown
 }
 
 is_running() { # name; zombies do not count
-  ps -eo pgid=,stat= | awk -v group="$(cat "$state/$1.pid")" \
-    '$1 == group && $2 !~ /^Z/ { found = 1 } END { exit !found }'
+  ps -eo sess=,stat= | awk -v session="$(cat "$state/$1.pid")" \
+    '$1 == session && $2 !~ /^Z/ { found = 1 } END { exit !found }'
 }
 
 running() {
@@ -46,83 +82,120 @@ running() {
   return 1
 }
 
-alive_nodes() {
-  "$here/.venv/bin/python" - "$(cat "$state/address")" <<'PY' 2>/dev/null || echo 0
-import sys, ray
-ray.init(sys.argv[1], log_to_driver=False, logging_level="ERROR")
-print(sum(node["Alive"] for node in ray.nodes()))
-PY
+require_running() {
+  if ! running; then
+    echo "No cluster is up; start one with: $0 up" >&2
+    exit 2
+  fi
+}
+
+wait_until_up() { # name; a node says this once the head knows it
+  local _
+  for _ in $(seq 240); do
+    grep -q "Ray runtime started" "$state/$1.log" && return
+    is_running "$1" || return 1
+    sleep 0.25
+  done
+  return 1
 }
 
 up() {
-  local nodes="${1:-2}"
+  local nodes="$1" port free dashboard client i role started=()
   if running; then
     echo "A cluster is up already (state in $state); end it with: $0 down" >&2
     exit 2
   fi
+  if ! [[ "$nodes" =~ ^[1-9][0-9]*$ ]]; then
+    echo "NODES is $nodes; it must be 1 or more." >&2
+    exit 2
+  fi
   mkdir -p "$state"
-  local port="${PORT:-$(free_port)}"
+  read -r free dashboard client < <(free_ports 3)
+  port="${PORT:-$free}"
   if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
     echo "Port $port is in use; name another in PORT, or leave it out for a free one." >&2
     exit 2
   fi
+  rm -f "$state"/*.log "$state/token"
+  (umask 077 && echo "${given_token:-$("$python" -c 'import secrets; print(secrets.token_hex(32))')}" \
+    >"$state/token")
   echo "127.0.0.1:$port" >"$state/address"
-  start_node head --head --port="$port" --dashboard-host=127.0.0.1 \
-    --dashboard-port="$(free_port)" --labels=role=cpu
-  for _ in $(seq 120); do # a worker that comes before the head gives up
-    grep -q "Ray runtime started" "$state/head.log" && break
-    is_running head || break
-    sleep 0.5
-  done
+  echo "http://127.0.0.1:$dashboard" >"$state/jobs"
+  # Workers that come before the head give up.
+  start head cpu --head --port="$port" --dashboard-host=127.0.0.1 \
+    --dashboard-port="$dashboard" --ray-client-server-port="$client" || fail
   for ((i = 1; i < nodes; i++)); do
-    local role=cpu
-    ((i == nodes - 1)) && role=train
-    start_node "worker-$i" --address="127.0.0.1:$port" --labels="role=$role"
+    role=cpu
+    ((i == nodes - 1)) && role=gpu
+    start "worker-$i" "$role" --address="127.0.0.1:$port" &
+    started+=($!)
   done
-  for _ in $(seq 60); do
-    is_running head || break
-    [[ "$(alive_nodes)" == "$nodes" ]] && break
-    sleep 1
-  done
-  if [[ "$(alive_nodes)" != "$nodes" ]]; then
-    echo "The cluster did not come up; its logs:" >&2
-    tail -n 20 "$state"/*.log >&2
-    down
-    exit 1
+  for i in "${started[@]}"; do wait "$i" || fail; done
+  echo "cluster  $(cat "$state/address")"
+  echo "jobs     $(cat "$state/jobs")"
+  echo "token    eval \"\$($0 env)\""
+}
+
+fail() {
+  down
+  exit 1
+}
+
+env_() {
+  require_running
+  printf 'export %s=%q\n' RAY_AUTH_MODE token RAY_AUTH_TOKEN_PATH "$state/token" \
+    RAY_ADDRESS "$(cat "$state/address")" RAY_API_SERVER_ADDRESS "$(cat "$state/jobs")"
+}
+
+add() {
+  local role="$1" i=1
+  require_running
+  while [[ -e "$state/worker-$i.log" ]]; do ((i++)); done
+  start "worker-$i" "$role" --address="$(cat "$state/address")" || exit 1
+  echo "worker-$i"
+}
+
+end_node() { # signal, name
+  pkill "-$1" --session "$(cat "$state/$2.pid")" || true
+}
+
+kill_() {
+  if [[ ! -e "$state/$1.pid" ]]; then
+    echo "There is no node $1 in $state." >&2
+    exit 2
   fi
-  cat "$state/address"
+  end_node KILL "$1"
+  rm -f "$state/$1.pid"
 }
 
 down() {
   local file
-  for file in "$state"/*.pid; do
-    kill -TERM -- "-$(cat "$file")" 2>/dev/null || true
-  done
+  for file in "$state"/*.pid; do end_node TERM "$(basename "$file" .pid)"; done
   for _ in $(seq 40); do
     running || break
     sleep 0.25
   done
   for file in "$state"/*.pid; do
-    kill -KILL -- "-$(cat "$file")" 2>/dev/null || true
+    end_node KILL "$(basename "$file" .pid)"
     rm -f "$file"
   done
-  rm -f "$state/address"
+  rm -f "$state/address" "$state/jobs" "$state/token"
 }
 
 status() {
-  if ! running; then
-    echo "No cluster is up; start one with: $0 up" >&2
-    exit 2
-  fi
+  require_running
   "$ray" status --address "$(cat "$state/address")"
 }
 
 case "${1:-}" in
   up) up "${2:-2}" ;;
-  down) down ;;
+  env) env_ ;;
+  add) add "${2:-gpu}" ;;
+  kill) kill_ "${2:?the name of a node, such as worker-1}" ;;
   status) status ;;
+  down) down ;;
   *)
-    sed -n '2,11s/^# \{0,1\}//p' "$0"
+    sed -n '2,16s/^# \{0,1\}//p' "$0"
     exit 2
     ;;
 esac

@@ -38,8 +38,10 @@ class Counts:
 def counting_actor() -> ActorHandle:
     """A `Counts` actor, on the driver's node, that takes no CPU."""
     import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    return ray.remote(num_cpus=0)(Counts).remote()
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    return ray.remote(num_cpus=0, scheduling_strategy=here)(Counts).remote()
 
 
 @contextmanager

@@ -7,12 +7,14 @@ adds the plan up first.
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from dfray.config import ClusterSection
 from dfray.errors import DfrayError, ResourceError
@@ -122,30 +124,60 @@ def quieten(verbose: bool) -> None:
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # it prints what it then raises
 
 
-def require_cpus(plan: dict[str, float]) -> None:
+def nodes_of(labels: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
+    """The nodes of the cluster that are alive and have the labels, as `ray.nodes()` tells of them."""
+    import ray
+    from ray._raylet import node_labels_match_selector  # type: ignore[attr-defined]
+
+    selector = dict(labels or {})
+    return [
+        node
+        for node in ray.nodes()
+        if node["Alive"] and node_labels_match_selector(node["Labels"], selector)
+    ]
+
+
+def cpus_of(*places: Mapping[str, str] | None) -> float:
+    """Logical CPUs of the nodes that have the labels of one of the places; none: of all nodes."""
+    nodes = {node["NodeID"]: node for place in places or [None] for node in nodes_of(place)}
+    return sum(node["Resources"].get("CPU", 0) for node in nodes.values())
+
+
+def require_cpus(
+    plan: Mapping[str, float], places: Mapping[str, Mapping[str, str]] | None = None
+) -> None:
     """Make sure that the cluster has the CPUs that the plan needs all at once.
 
     Args:
         plan: what needs CPUs -> how many, such as {"train workers": 2, "extraction": 1}.
+        places: the labels of the nodes where it needs them, if not anywhere.
 
     Raises:
         ResourceError: it has fewer; the sum is told.
     """
     import gc
 
-    import ray
-
     gc.collect()  # the actors of a plan that failed keep their CPUs until Python lets go of it
-    have = ray.cluster_resources().get("CPU", 0)
-    need = sum(plan.values())
-    if need > have:
-        added = " + ".join(f"{count:g} {name}" for name, count in plan.items())
-        raise ResourceError(
-            f"The plan needs {need:g} CPUs at once ({added}); the cluster has {have:g}. "
-            "Ray would wait for ever.",
-            "Add nodes, lower training.num_workers or cluster.extract_workers, or declare more "
-            "logical CPUs on a local cluster (cluster.num_cpus).",
-        )
+    labels = {name: (places or {}).get(name, {}) for name in plan}
+    for size in range(len(plan), 0, -1):  # what shares nodes must fit on them together
+        for names in itertools.combinations(plan, size):
+            need = sum(plan[name] for name in names)
+            have = cpus_of(*(labels[name] for name in names))
+            if need <= have:
+                continue
+            added = " + ".join(f"{plan[name]:g} {name}{_where(labels[name])}" for name in names)
+            there = " there" if all(labels[name] for name in names) else ""
+            raise ResourceError(
+                f"The plan needs {need:g} CPUs at once ({added}); the cluster has {have:g}{there}. "
+                "Ray would wait for ever.",
+                "Add nodes, lower training.num_workers or cluster.extract_workers, or declare more "
+                "logical CPUs on a local cluster (cluster.num_cpus).",
+            )
+
+
+def _where(labels: Mapping[str, str]) -> str:
+    told = ", ".join(f"{key}={value}" for key, value in labels.items())
+    return f" on nodes with {told}" if told else ""
 
 
 def root_error(error: BaseException) -> BaseException:

@@ -8,6 +8,8 @@ from contextlib import ExitStack
 
 import pytest
 
+from tests.helpers.cluster import LocalCluster, local_cluster
+
 # Before anything imports Ray: an explicit mode, no token files in the home folder of who tests.
 os.environ.setdefault("RAY_AUTH_MODE", "disabled")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -46,6 +48,26 @@ def bucket(s3_endpoint: str) -> str:
     name = f"dfray-{uuid.uuid4().hex[:12]}"
     boto3.client("s3", endpoint_url=s3_endpoint).create_bucket(Bucket=name)
     return f"s3://{name}"
+
+
+@pytest.fixture(scope="session")
+def _local_cluster(
+    s3_endpoint: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LocalCluster]:
+    with local_cluster(tmp_path_factory.mktemp("cluster")) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def two_nodes(_local_cluster: LocalCluster) -> LocalCluster:
+    """A Ray cluster of two nodes of four logical CPUs, the head (role=cpu) and one of role=gpu.
+
+    All tests share it; the second node is replaced if a test has killed it. Drivers and clients are processes
+    of their own: `two_nodes.dfray(...)`, `two_nodes.python(...)`.
+    """
+    if _local_cluster.nodes() == ["head"]:
+        _local_cluster.add("gpu")
+    return _local_cluster
 
 
 @pytest.fixture(scope="session")

@@ -113,6 +113,8 @@ class TestExtending:
         ("corpora.5.root=x", r"there is no corpora.5"),
         ("name.first=x", r"there is no name"),
         ("batches.batch_size=33", r"multiple of training.num_workers 2"),
+        ("training.min_workers=3", r"min_workers 3 is more than num_workers 2"),
+        ("cluster.train_on={role: -gpu}", r"cluster.train_on.role: .*"),
         ("batches.self_blend={}", r"batches.self_blend needs faces.landmarks: true"),
         ("batches.self_blend={ratios: []}", r"batches.self_blend.ratios: .*at least 1"),
     ],
@@ -120,6 +122,17 @@ class TestExtending:
 def test_a_wrong_override_is_named(override, message):
     with pytest.raises(RecipeError, match=message):
         load_recipe("demo", [override])
+
+
+def test_a_batch_divides_by_every_number_of_workers_that_may_be_left(write):
+    changes = ["training.num_workers=4", "training.min_workers=2"]
+    with pytest.raises(RecipeError, match=r"multiple of the 3 workers that training.min_workers"):
+        load_recipe(write(MINIMAL), [*changes, "batches.batch_size=32"])
+    recipe = load_recipe(write(MINIMAL), [*changes, "batches.batch_size=48"])
+    assert list(recipe.training.worker_counts) == [2, 3, 4]
+    fixed = load_recipe(write(MINIMAL), ["training.num_workers=4", "batches.batch_size=48"])
+    assert list(fixed.training.worker_counts) == [4]
+    assert fixed.fingerprint() == recipe.fingerprint(), "the batches are the same"
 
 
 SELF_BLEND = "faces: {landmarks: true}\nbatches: {batch_size: 12, self_blend: {}}\n"

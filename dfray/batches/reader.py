@@ -1,9 +1,9 @@
 """Batches from written faces, read in each training worker straight from the Parquet shards.
 
 Ray Data costs tens of seconds before the first batch of every execution; a row group read by pyarrow costs
-milliseconds, so thirty epochs over a cache read it directly. Each epoch permutes the row groups, gives
-every worker an equal, contiguous share of the chosen rows, and shuffles them in windows of up to
-`shuffle_faces`. The next window is read by a thread while this one trains.
+milliseconds, so thirty epochs over a cache read it directly. Each epoch permutes the row groups, cuts the
+chosen rows into equal, contiguous lanes, one for each worker of a full group, and shuffles each in windows
+of up to `shuffle_faces`. The next window is read by a thread while this one trains.
 """
 
 from __future__ import annotations
@@ -54,6 +54,9 @@ class FacesReader:
 
     Args:
         rank, world_size: which of how many workers this is.
+        lanes: shares that an epoch is cut into; a global batch takes as much of each. So batches
+            depend on their number alone, and workers that were lost leave theirs to the others. Default:
+            a lane for each worker.
     """
 
     def __init__(
@@ -64,31 +67,44 @@ class FacesReader:
         *,
         rank: int = 0,
         world_size: int = 1,
+        lanes: int | None = None,
         seed: int = 0,
     ) -> None:
         self.store, self.sample, self.section = store, sample, section
+        self.lanes = lanes or world_size
         self.rank, self.world_size, self.seed = rank, world_size, seed
         self.batch_size = section.faces_per_step // world_size
         self.steps = len(sample) // section.faces_per_step
         self._files: dict[int, pq.ParquetFile] = {}
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
-        """`steps` batches of `batch_size` faces, in an order of (seed, epoch) alone.
+        """`steps` batches of `batch_size` faces, in an order of (seed, epoch, lanes) alone.
 
         Raises:
             ManifestError: the sample is smaller than one global batch, or no face of a window has the
                 landmarks it needs.
         """
         require_batch(self.sample, self.section)
-        rng = np.random.default_rng([self.seed, epoch])
-        order = self._by_permuted_groups(rng)
-        count = self.steps * self.batch_size
-        share = order[self.rank * count : (self.rank + 1) * count]
-        windows = [rng.permutation(window) for window in np.split(share, self._cuts(len(share)))]
-        for faces in self._prefetched(windows):
+        order = self._by_permuted_groups(np.random.default_rng([self.seed, epoch]))
+        size = self.section.faces_per_step // self.lanes
+        first, end = self.rank * self.batch_size, (self.rank + 1) * self.batch_size
+        lanes = range(first // size, -(-end // size))
+        own = [slice(max(first - size * i, 0), min(end - size * i, size)) for i in lanes]
+        rngs = (np.random.default_rng([self.seed, epoch, 1 + lane]) for lane in lanes)
+        batches = [self._lane(order, *lane, size) for lane in zip(lanes, rngs, strict=True)]
+        for parts in zip(*batches, strict=True):
+            yield _joined([part.take(taken) for part, taken in zip(parts, own, strict=True)])
+
+    def _lane(
+        self, order: np.ndarray, lane: int, rng: np.random.Generator, size: int
+    ) -> Iterator[Batch]:
+        """`steps` batches of `size` faces, from one contiguous share of the order."""
+        share = order[lane * self.steps * size : (lane + 1) * self.steps * size]
+        windows = np.split(share, self._cuts(len(share), size))
+        for faces in self._prefetched([rng.permutation(window) for window in windows]):
             whole = _replace_unknown(faces, rng)
-            for start in range(0, len(whole.labels), self.batch_size):
-                yield whole.take(slice(start, start + self.batch_size))
+            for start in range(0, len(whole.labels), size):
+                yield whole.take(slice(start, start + size))
 
     def in_order(self) -> Iterator[Batch]:
         """This worker's share of all chosen faces, once; the shares of all workers, rank after rank,
@@ -103,11 +119,11 @@ class FacesReader:
             elif known.any():
                 yield faces.take(known)
 
-    def _cuts(self, count: int) -> list[int]:
+    def _cuts(self, count: int, batch: int) -> list[int]:
         """Where a share is cut into windows; they double from four batches up to `shuffle_faces`,
         so that the first batch does not wait for a whole buffer."""
-        largest = max(1, self.section.shuffle_faces // self.batch_size) * self.batch_size
-        cuts, size = [], min(4 * self.batch_size, largest)
+        largest = max(1, self.section.shuffle_faces // batch) * batch
+        cuts, size = [], min(4 * batch, largest)
         place = size
         while place < count:
             cuts.append(place)
@@ -165,6 +181,18 @@ class FacesReader:
         return storage.attempt(
             lambda: file.read_row_group(group, columns=columns, use_threads=False), uri, "read"
         )
+
+
+def _joined(parts: list[Batch]) -> Batch:
+    """The faces of all parts."""
+    if len(parts) == 1:
+        return parts[0]
+    points = [part.landmarks for part in parts if part.landmarks is not None]
+    return Batch(
+        np.concatenate([part.images for part in parts]),
+        np.concatenate([part.labels for part in parts]),
+        np.concatenate(points) if points else None,
+    )
 
 
 def _known(faces: Batch) -> np.ndarray:

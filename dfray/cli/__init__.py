@@ -17,6 +17,7 @@ from dfray.errors import DfrayError, UserError
 # isort: off
 from dfray.cli import road as road
 from dfray.cli import data as data
+from dfray.cli import plan as plan
 from dfray.cli import learning as learning
 from dfray.cli import search as search
 from dfray.cli import registry as registry

@@ -8,6 +8,12 @@ import typer
 
 from dfray.cli.app import AsJson, Overrides, PrintRecipe, RecipeName, Verbose, app, chosen_recipe
 
+registry = typer.Typer(
+    help="Look into the registry: what was decided about the champion, and what each version is.",
+    no_args_is_help=True,
+)
+app.add_typer(registry, name="registry")
+
 
 @app.command()
 def register(
@@ -16,7 +22,7 @@ def register(
     print_recipe: PrintRecipe = False,
     verbose: Verbose = False,
 ) -> None:
-    """Put the run's model into the registry, with the alias `candidate`."""
+    """Package the run's model with a model card and checksums, and point `candidate` at it."""
     from dfray import stages
 
     chosen = chosen_recipe(recipe, overrides, print_recipe)
@@ -27,18 +33,38 @@ def register(
 def promote(
     recipe: RecipeName,
     overrides: Overrides = None,
-    version: Annotated[str | None, typer.Option(help="Default: the alias `candidate`.")] = None,
+    version: Annotated[
+        str | None, typer.Option(help="A number or an alias. Default: the alias `candidate`.")
+    ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show the gates, move nothing.")
+        bool, typer.Option("--dry-run", help="Show the table of gates; write and move nothing.")
+    ] = False,
+    over_lost_champion: Annotated[
+        bool,
+        typer.Option(
+            "--over-lost-champion",
+            help="The champion is deleted or damaged: promote without comparing with it.",
+        ),
     ] = False,
     print_recipe: PrintRecipe = False,
     verbose: Verbose = False,
 ) -> None:
-    """Make a version the champion if the recipe's gates hold; exit code 1 if they do not."""
-    from dfray import render, stages
+    """Make a version the champion if the recipe's gates hold; exit code 1 if they do not.
+
+    Both models are set against each other on the same videos, and a refusal is written down like a
+    promotion is: see `dfray registry history`.
+    """
+    from dfray import stages
+    from dfray.render import registry as render
 
     chosen = chosen_recipe(recipe, overrides, print_recipe)
-    decision = stages.promote(chosen, version=version, dry_run=dry_run, verbose=verbose)
+    decision = stages.promote(
+        chosen,
+        version=version,
+        dry_run=dry_run,
+        over_lost_champion=over_lost_champion,
+        verbose=verbose,
+    )
     render.decision(decision)
     if not decision.promoted and not dry_run:
         raise SystemExit(1)
@@ -46,23 +72,52 @@ def promote(
 
 @app.command()
 def rollback(recipe: RecipeName, overrides: Overrides = None, verbose: Verbose = False) -> None:
-    """Give the alias `champion` back to the version that had it before."""
-    from dfray import render, stages
+    """Undo the last promotion: the version with the alias `previous` is the champion again."""
+    from dfray import stages
+    from dfray.render import registry as render
 
     render.decision(stages.rollback(chosen_recipe(recipe, overrides, False)))
 
 
-@app.command()
+@registry.command("history")
 def history(
     recipe: RecipeName,
     overrides: Overrides = None,
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
-    """Every promotion, refusal and rollback of the recipe's model, oldest first."""
-    from dfray import render, stages
+    """Every promotion, refusal and rollback: who, when, both versions and why; oldest first.
+
+    With --json also all gates, both models' figures and the code's commit.
+    """
+    from dfray import stages
+    from dfray.render import registry as render
 
     render.decisions(stages.history(chosen_recipe(recipe, overrides, False)), as_json=as_json)
+
+
+@registry.command("show")
+def show(
+    recipe: RecipeName,
+    overrides: Overrides = None,
+    version: Annotated[
+        str | None,
+        typer.Option(help="A number, `candidate`, `champion` or `previous`: this one in full."),
+    ] = None,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """The versions of the recipe's model: aliases, figures, and whether their files are whole.
+
+    With --version also the model card. Exit code 1 if a package that was checked is damaged.
+    """
+    from dfray import stages
+    from dfray.render import registry as render
+
+    found = stages.show(chosen_recipe(recipe, overrides, False), version)
+    render.versions(found, in_full=version is not None, as_json=as_json)
+    if any(one.damaged for one in found):
+        raise SystemExit(1)
 
 
 @app.command()

@@ -7,7 +7,7 @@ Sections import nothing but pydantic, so that reading a recipe costs millisecond
 
 from dfray.config.batches import AffineSection, AugmentSection, BatchesSection, SelfBlendSection
 from dfray.config.data import ClusterSection, CorpusSection, DemoSection, FacesSection
-from dfray.config.evaluation import EvaluationSection, GatesSection, RegistrySection, WantedRate
+from dfray.config.evaluation import EvaluationSection, WantedRate
 from dfray.config.model import (
     Deviations,
     HypersphereSection,
@@ -18,6 +18,7 @@ from dfray.config.model import (
     TripletSection,
 )
 from dfray.config.recipe import Recipe
+from dfray.config.registry import GatesSection, RegistrySection
 from dfray.config.search import ParameterSection, SearchSection
 from dfray.config.section import Section
 from dfray.config.training import TrainingSection

@@ -10,6 +10,14 @@ from dfray.config.section import Count, Fraction, Positive, Section
 
 Split = Literal["train", "val", "test"]
 Identities = Annotated[int, Field(ge=2)]  # a face swap takes two
+Label = Annotated[
+    str,
+    Field(pattern=r"^!?(in\(.+\)|[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)$"),
+]
+Labels = Annotated[
+    dict[str, Label],
+    Field(description="labels of Ray's nodes: a value, !value, in(a, b) or !in(a, b)"),
+]
 
 
 class ClusterSection(Section):
@@ -23,6 +31,12 @@ class ClusterSection(Section):
         None, description="extraction actors; default: the CPUs that the trainers leave, less one"
     )
     object_store_mb: Count | None = Field(None, description="shared memory of a local cluster, MiB")
+    extract_on: Labels = Field(
+        {}, description="labels of the nodes that extract, such as role: cpu; none: all nodes"
+    )
+    train_on: Labels = Field(
+        {}, description="labels of the nodes that train, such as role: gpu; none: all nodes"
+    )
 
 
 class CorpusSection(Section):

@@ -1,4 +1,4 @@
-"""How a detector is measured, and what it must reach to be promoted."""
+"""How a detector is measured."""
 
 from __future__ import annotations
 
@@ -72,27 +72,3 @@ class EvaluationSection(Section):
                 "measure test, or give a fixed threshold and no calibration"
             )
         return self
-
-
-class GatesSection(Section):
-    """What a candidate must reach before the alias `champion` moves to it."""
-
-    min_auc: Fraction = 0.5
-    min_balanced_accuracy: Fraction = 0.5
-    min_coverage: Fraction = Field(0.9, description="videos with a score over videos in the split")
-    min_videos: Count = Field(20, description="scored videos, or the figures mean too little")
-    max_auc_drop: Fraction = Field(0.0, description="AUC it may lose against the champion")
-    max_coverage_drop: Fraction = Field(
-        0.02, description="coverage it may lose against the champion"
-    )
-
-
-class RegistrySection(Section):
-    """MLflow: where runs and models are kept."""
-
-    tracking_uri: str | None = Field(
-        None, description="none: MLFLOW_TRACKING_URI of the environment, or sqlite beside the run"
-    )
-    experiment: str = "dfray"
-    model_name: str = "deepfake-detector"
-    gates: GatesSection = GatesSection()

@@ -8,8 +8,9 @@ from pydantic import Field, model_validator
 
 from dfray.config.batches import AugmentSection, BatchesSection
 from dfray.config.data import ClusterSection, CorpusSection, DemoSection, FacesSection
-from dfray.config.evaluation import EvaluationSection, RegistrySection
+from dfray.config.evaluation import EvaluationSection
 from dfray.config.model import ModelSection, ObjectiveSection
+from dfray.config.registry import RegistrySection
 from dfray.config.search import SearchSection
 from dfray.config.section import Section
 from dfray.config.training import TrainingSection
@@ -47,12 +48,18 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _batch_divides(self) -> Recipe:
-        batch, workers = self.batches.batch_size, self.training.num_workers
-        accumulate = self.training.accumulate
+        for workers in self.training.worker_counts:
+            self._batch_divides_by(workers)
+        return self
+
+    def _batch_divides_by(self, workers: int) -> None:
+        batch, accumulate = self.batches.batch_size, self.training.accumulate
         if batch % workers:
+            told = f"training.num_workers {workers}"
+            if workers != self.training.num_workers:
+                told = f"the {workers} workers that training.min_workers allows"
             raise ValueError(
-                f"batches.batch_size {batch} is the global batch and must be a multiple of "
-                f"training.num_workers {workers}"
+                f"batches.batch_size {batch} is the global batch and must be a multiple of {told}"
             )
         if batch // workers % accumulate:
             raise ValueError(
@@ -65,7 +72,6 @@ class Recipe(Section):
                 "augment.mixup, augment.cutmix and batches.self_blend take pairs, and the "
                 f"{batch // workers // accumulate} faces that a worker takes at once are odd"
             )
-        return self
 
     @model_validator(mode="after")
     def _soft_labels_are_not_mined(self) -> Recipe:
@@ -89,12 +95,13 @@ class Recipe(Section):
     def _self_blend_fits(self) -> Recipe:
         if self.batches.self_blend is None:
             return self
-        batch, workers = self.batches.batch_size, self.training.num_workers
-        if batch % (2 * workers):
-            raise ValueError(
-                f"batches.batch_size {batch} holds pairs with batches.self_blend and must be a "
-                f"multiple of 2 x training.num_workers {workers}"
-            )
+        batch = self.batches.batch_size
+        for workers in self.training.worker_counts:
+            if batch % (2 * workers):
+                raise ValueError(
+                    f"batches.batch_size {batch} holds pairs with batches.self_blend and must be a "
+                    f"multiple of 2 x training.num_workers {workers}"
+                )
         if not self.faces.landmarks:
             raise ValueError("batches.self_blend needs faces.landmarks: true")
         if self.batches.labels != "binary":
@@ -114,6 +121,7 @@ class Recipe(Section):
         left_out = {"cluster", "work_dir", "description", "search"}
         kept = self.model_dump(mode="json", exclude=left_out)
         kept["registry"].pop("tracking_uri")
+        kept["training"].pop("min_workers")  # the batches are the same
         for corpus in kept["corpora"]:
             if corpus["reader"] == "demo":  # generated from the recipe itself
                 corpus.pop("root")

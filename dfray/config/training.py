@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from dfray.config.section import Count, NotNegative, Positive, Section
 
@@ -13,6 +13,11 @@ class TrainingSection(Section):
     """Ray Train workers, optimizer and schedule."""
 
     num_workers: Count = 1
+    min_workers: Count | None = Field(
+        None,
+        description="go on with as few while nodes are lost, at the same global batch; none: wait for "
+        "num_workers",
+    )
     use_gpu: bool | None = Field(None, description="none: use GPUs if the cluster has any")
     cpus_per_worker: Count = 1
     epochs: Count = 30
@@ -43,3 +48,16 @@ class TrainingSection(Section):
     max_failures: Annotated[int, Field(ge=0)] = Field(
         2, description="restarts of the worker group after a lost worker"
     )
+
+    @property
+    def worker_counts(self) -> range:
+        """How many workers a run may have at a time."""
+        return range(self.min_workers or self.num_workers, self.num_workers + 1)
+
+    @model_validator(mode="after")
+    def _least_is_not_most(self) -> TrainingSection:
+        if not self.worker_counts:
+            raise ValueError(
+                f"min_workers {self.min_workers} is more than num_workers {self.num_workers}"
+            )
+        return self

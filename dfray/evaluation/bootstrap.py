@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 
 METRICS = ("auc", "balanced_accuracy", "eer", "average_precision")
-_CHUNK = 2_000_000
+CHUNK = 2_000_000
 """Elements of one (resamples, scores) matrix."""
 
 
@@ -37,33 +37,59 @@ def resample_metrics(
     Returns:
         name -> float64 (resamples,).
     """
-    order = np.argsort(-scores, kind="stable")
-    descending = scores[order]
-    last_of_tie = np.append(descending[1:] != descending[:-1], True)
-    n_called_fake = int(np.count_nonzero(descending[last_of_tie] >= threshold))
-    is_fake = labels[video_of[order]] == 1
-    parts = []
-    for counts in _draw(labels, resamples, max(1, _CHUNK // len(scores)), rng):
-        weights = counts[:, video_of[order]]
-        fakes = np.cumsum(weights * is_fake, axis=1, dtype=np.int64)[:, last_of_tie]
-        reals = np.cumsum(weights * ~is_fake, axis=1, dtype=np.int64)[:, last_of_tie]
-        parts.append(_metrics(fakes, reals, n_called_fake))
+    ranked = Ranked(scores, labels[video_of] == 1, threshold)
+    parts = [
+        ranked.metrics(counts[:, video_of])
+        for counts in draw(labels, resamples, max(1, CHUNK // len(scores)), rng)
+    ]
     return {name: np.concatenate([part[name] for part in parts]) for name in METRICS}
 
 
-def _draw(
-    labels: np.ndarray, resamples: int, rows: int, rng: np.random.Generator
+class Ranked:
+    """Scores sorted once, for the metrics of any number of resamples of them.
+
+    Args:
+        scores: float (M,).
+        is_fake: bool (M,).
+        threshold: an item is called fake at or above it.
+    """
+
+    def __init__(self, scores: np.ndarray, is_fake: np.ndarray, threshold: float) -> None:
+        self._order = np.argsort(-scores, kind="stable")
+        descending = scores[self._order]
+        self._last_of_tie = np.append(descending[1:] != descending[:-1], True)
+        self._n_called_fake = int(np.count_nonzero(descending[self._last_of_tie] >= threshold))
+        self._is_fake = is_fake[self._order]
+
+    def metrics(self, counts: np.ndarray) -> dict[str, np.ndarray]:
+        """Every metric of METRICS, float64 (R,), of R resamples.
+
+        Args:
+            counts: int (R, M), how often each item was drawn; some of either class in every row.
+        """
+        weights = counts[:, self._order]
+        fakes = np.cumsum(weights * self._is_fake, axis=1, dtype=np.int64)[:, self._last_of_tie]
+        reals = np.cumsum(weights * ~self._is_fake, axis=1, dtype=np.int64)[:, self._last_of_tie]
+        return _metrics(fakes, reals, self._n_called_fake)
+
+
+def draw(
+    strata: np.ndarray, resamples: int, rows: int, rng: np.random.Generator
 ) -> Iterator[np.ndarray]:
-    """How often each video is drawn: int64 (<= rows, V), real and fake apart."""
+    """How often each unit is drawn: int64 (<= rows, U), as many of every stratum as there are.
+
+    Args:
+        strata: int (U,), the stratum of each unit: for a video its label, so that no class gets lost.
+    """
     for start in range(0, resamples, rows):
         size = min(rows, resamples - start)
-        counts = np.zeros((size, len(labels)), np.int64)
-        for label in (0, 1):
-            videos = np.flatnonzero(labels == label)
-            drawn = rng.integers(0, len(videos), (size, len(videos)))
-            drawn += np.arange(size)[:, None] * len(videos)
-            flat = np.bincount(drawn.ravel(), minlength=size * len(videos))
-            counts[:, videos] = flat.reshape(size, len(videos))
+        counts = np.zeros((size, len(strata)), np.int64)
+        for stratum in np.unique(strata):
+            units = np.flatnonzero(strata == stratum)
+            drawn = rng.integers(0, len(units), (size, len(units)))
+            drawn += np.arange(size)[:, None] * len(units)
+            flat = np.bincount(drawn.ravel(), minlength=size * len(units))
+            counts[:, units] = flat.reshape(size, len(units))
         yield counts
 
 

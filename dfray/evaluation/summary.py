@@ -34,6 +34,22 @@ def write_summary(folder_uri: str, metrics: Metrics, losses: Sequence[Loss] = ()
         storage.write_bytes(as_json, storage.join(folder_uri, "robustness.json"))
 
 
+def read_losses(folder_uri: str) -> list[Loss]:
+    """The losses that `write_summary` wrote; [] if there were none.
+
+    Raises:
+        StorageError: the file cannot be read.
+    """
+    from dfray.evaluation.robustness import Loss
+
+    uri = storage.join(folder_uri, "robustness.json")
+    rows = json.loads(storage.read_bytes(uri)) if storage.exists(uri) else []
+    return [
+        Loss(**{name: row[name] for name in ("kind", "unit", "clean", "strengths", "aucs")})
+        for row in rows
+    ]
+
+
 def to_markdown(metrics: Metrics) -> str:
     """The video-level figures with their intervals as a Markdown table."""
     groups = [metrics.overall, *metrics.datasets, *metrics.methods, *metrics.identity_groups]

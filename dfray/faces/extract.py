@@ -17,7 +17,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
@@ -60,6 +60,7 @@ def extract_faces(
     workers: int = 1,
     seed: int = 0,
     progress: ActorHandle | None = None,
+    on: Mapping[str, str] | None = None,
     build_extractor: BuildExtractor = SupervisedExtractor,
 ) -> ray.data.Dataset:
     """Extract the faces of `videos` into the store at `out`; lazy, as all of Ray Data.
@@ -71,6 +72,7 @@ def extract_faces(
         workers: actors, one CPU each.
         seed: of the random order of the videos.
         progress: an actor with `add(counts: dict)`, told after every video.
+        on: labels of the nodes that extract; default: all nodes.
         build_extractor: makes what finds the faces, in each actor.
 
     Returns:
@@ -98,6 +100,7 @@ def extract_faces(
         fn_constructor_args=(store, settings, emit, progress, build_extractor),
         compute=ray.data.ActorPoolStrategy(min_size=1, max_size=min(workers, len(plans))),
         num_cpus=1,
+        **({"label_selector": dict(on)} if on else {}),
     )
 
 

@@ -49,7 +49,9 @@ class SupervisedExtractor:
         self._settings, self._command = settings, command
         self._child: _Child | None = _Child(settings, command)
 
-    def extract(self, uri: str, kind: str = "video", stride: int = 1) -> Iterator[Frame | VideoEnd]:
+    def extract(
+        self, uri: str, kind: str = "video", stride: int = 1
+    ) -> Generator[Frame | VideoEnd, None, None]:
         """The sampled frames of the video in order, none twice, and last a VideoEnd.
 
         Args:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sqlite3
 import warnings
 from collections.abc import Iterator
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
 
 SQLITE = "sqlite:///"
 _ANSWER_S = 10.0
+_OTHER_SCHEMA = re.compile(r"database schema \(found version (\S+), but expected (\S+)\)")
+_READ_ONLY = re.compile(
+    r"readonly database|read-only transaction|permission denied"
+    r"|error code 40[13]|40[13] (Client Error|Forbidden)"
+)
 _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
@@ -94,6 +100,7 @@ def connect(tracking_uri: str) -> MlflowClient:
 @contextmanager
 def talking(action: str) -> Iterator[None]:
     """MLflow without its log lines and warnings; a fault is a RegistryError that says what was tried."""
+    import alembic.util.exc
     import mlflow.exceptions
     import requests
     import sqlalchemy.exc
@@ -110,15 +117,40 @@ def talking(action: str) -> Iterator[None]:
         mlflow.exceptions.MlflowException,
         requests.RequestException,
         sqlalchemy.exc.SQLAlchemyError,
+        alembic.util.exc.CommandError,
         OSError,
     ) as error:
-        raise RegistryError(
-            f"MLflow could not {action}: {_first_line(error)}.",
-            "Check registry.tracking_uri, and that the server runs and lets you in.",
-        ) from error
+        raise _explained(action, error) from error
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
+
+
+def error_code(error: Exception) -> str:
+    """MLflow's name for what is wrong, such as RESOURCE_DOES_NOT_EXIST; empty if it has none."""
+    return str(getattr(error, "error_code", ""))
+
+
+def _explained(action: str, error: Exception) -> RegistryError:
+    """What MLflow said in pages, in a line, with what to do about it."""
+    told = str(error)
+    if schema := _OTHER_SCHEMA.search(told):
+        return RegistryError(
+            f"MLflow could not {action}: the database is of another MLflow (schema {schema[1]}, and "
+            f"this one reads {schema[2]}).",
+            "Nothing was changed. If the database is the older one, back it up and run `mlflow db "
+            "upgrade`; if it is the newer one, install the MLflow that made it.",
+        )
+    if _READ_ONLY.search(told) or error_code(error) == "PERMISSION_DENIED":
+        return RegistryError(
+            f"MLflow could not {action}: the registry is read-only for you ({_first_line(error)}).",
+            "Nothing was changed. Ask who keeps it for the right to write, or name another in "
+            "registry.tracking_uri.",
+        )
+    return RegistryError(
+        f"MLflow could not {action}: {_first_line(error)}.",
+        "Check registry.tracking_uri, and that the server runs and lets you in.",
+    )
 
 
 def _first_line(error: Exception) -> str:

@@ -1,117 +1,96 @@
-"""What a candidate must reach before it becomes the champion; pure, one sentence for every gate."""
+"""What a candidate must reach before it becomes the champion; pure, one sentence for every gate.
+
+A gate that could not be measured fails and says what to do. One that has nothing to be set against, such
+as the champion's AUC where there is no champion, does not apply and says so.
+"""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, Self
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from dfray.config import GatesSection
+from dfray.registry.against import compare_coverage, compare_over_scopes, compare_speed
+from dfray.registry.figures import Figures, Measured
+from dfray.registry.gate_result import GateResult, Rule, at_least, at_most
 
-_ROUNDING = 1e-9
-"""An AUC of 0.9 may stand for 0.92 less 0.02, which floats put a hair above it."""
-
-
-@dataclass(frozen=True)
-class Figures:
-    """How a model does on one evaluation set.
-
-    Attributes:
-        auc: video-level; None if the set holds one class only.
-        balanced_accuracy: video-level, at the model's own threshold; None likewise.
-        coverage: videos with a score over videos in the split, 0..1.
-        n_videos: videos with a score.
-        evaluation_set: fingerprint of what it was scored on; only figures of one set compare.
-    """
-
-    auc: float | None
-    balanced_accuracy: float | None
-    coverage: float
-    n_videos: int
-    evaluation_set: str
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Self:
-        return cls(**values)
-
-
-@dataclass(frozen=True)
-class GateResult:
-    """One gate: what it requires, both models' values, and the outcome in words."""
-
-    name: str
-    required: float
-    candidate: float | None
-    champion: float | None
-    passed: bool
-    sentence: str
+if TYPE_CHECKING:
+    from dfray.evaluation.protocol import Protocol
 
 
 def check_gates(
-    gates: GatesSection, candidate: Figures, champion: Figures | None
+    gates: GatesSection,
+    candidate: Measured,
+    champion: Measured | None,
+    *,
+    why_alone: str = "there is no champion",
+    slowdown: float | None = None,
+    protocols: Sequence[Protocol] = (),
 ) -> list[GateResult]:
     """Check `candidate` against the absolute gates and, if there is one, against the champion.
+
+    Args:
+        why_alone: why there is no champion to compare with.
+        slowdown: CPU seconds a face over the champion's; None: not measured.
+        protocols: those that the gates name.
 
     Raises:
         ValueError: the two were scored on different evaluation sets.
     """
-    results = [
-        _at_least("min_auc", "AUC", candidate.auc, gates.min_auc),
-        _at_least(
-            "min_balanced_accuracy",
-            "balanced accuracy",
-            candidate.balanced_accuracy,
-            gates.min_balanced_accuracy,
-        ),
-        _at_least("min_coverage", "coverage", candidate.coverage, gates.min_coverage),
-        _at_least("min_videos", "scored videos", candidate.n_videos, gates.min_videos),
-    ]
+    results = list(_alone(gates, candidate.figures))
     if champion is None:
-        return results
-    if champion.evaluation_set != candidate.evaluation_set:
-        raise ValueError(
-            f"figures of evaluation sets {candidate.evaluation_set} and "
-            f"{champion.evaluation_set} do not compare"
-        )
+        return [*results, *_without_champion(gates, why_alone)]
+    sets = candidate.figures.evaluation_set, champion.figures.evaluation_set
+    if sets[0] != sets[1]:
+        raise ValueError(f"figures of evaluation sets {sets[0]} and {sets[1]} do not compare")
     return [
         *results,
-        _not_worse("max_auc_drop", "AUC", candidate.auc, champion.auc, gates.max_auc_drop),
-        _not_worse(
-            "max_coverage_drop",
-            "coverage",
-            candidate.coverage,
-            champion.coverage,
-            gates.max_coverage_drop,
-        ),
+        *compare_over_scopes(gates, candidate, champion, protocols),
+        compare_coverage(gates, candidate.figures, champion.figures),
+        *compare_speed(gates, slowdown),
     ]
 
 
-def _at_least(name: str, what: str, value: float | None, required: float) -> GateResult:
-    passed = value is not None and value >= required - _ROUNDING
-    verb = "reaches" if passed else "is below"
-    sentence = f"{what} {_show(value)} {verb} the {_show(required)} required"
-    if value is None:
-        sentence = f"{what} is unknown (one class only?); {_show(required)} is required"
-    return GateResult(name, required, value, None, passed, sentence)
-
-
-def _not_worse(
-    name: str, what: str, value: float | None, champion: float | None, allowed: float
-) -> GateResult:
-    """The champion's own figure may be unknown; then there is nothing to fall behind."""
-    floor = None if champion is None else champion - allowed
-    passed = floor is None or (value is not None and value >= floor - _ROUNDING)
-    verb = "holds" if passed else "does not hold"
-    sentence = (
-        f"{what} {_show(value)} {verb} against the champion's {_show(champion)} "
-        f"(it may lose {_show(allowed)})"
+def _alone(gates: GatesSection, figures: Figures) -> Iterator[GateResult]:
+    one_class = "the split needs scored videos of both classes"
+    yield at_least("min_auc", "AUC", figures.auc, gates.min_auc, one_class)
+    yield at_least(
+        "min_balanced_accuracy",
+        "balanced accuracy",
+        figures.balanced_accuracy,
+        gates.min_balanced_accuracy,
+        one_class,
     )
-    return GateResult(name, allowed, value, champion, passed, sentence)
+    yield at_least("min_coverage", "coverage", figures.coverage, gates.min_coverage)
+    yield at_least("min_videos", "scored videos", figures.n_videos, gates.min_videos)
+    if gates.max_calibration_error is not None:
+        yield at_most(
+            "max_calibration_error",
+            "calibration error",
+            figures.calibration_error,
+            gates.max_calibration_error,
+            "evaluate it with this dfray and register it again",
+        )
+    if gates.max_post_processing_drop is not None:
+        kind = f" ({figures.worst_kind})" if figures.worst_kind else ""
+        yield at_most(
+            "max_post_processing_drop",
+            f"worst drop of AUC under post-processing{kind}",
+            figures.worst_drop,
+            gates.max_post_processing_drop,
+            "name kinds in evaluation.post_processing and evaluate again",
+        )
 
 
-def _show(value: float | None) -> str:
-    if value is None:
-        return "unknown"
-    return str(value) if isinstance(value, int) else f"{value:.4f}"
+def _without_champion(gates: GatesSection, why: str) -> Iterator[GateResult]:
+    """The gates against a champion, where there is none."""
+    rules: list[tuple[str, Rule, float | None]] = [
+        ("auc_margin", ">", -gates.auc_margin),
+        ("balanced_accuracy_margin", ">", -gates.balanced_accuracy_margin),
+        ("max_coverage_drop", "<=", gates.max_coverage_drop),
+        ("max_slowdown", "<=", gates.max_slowdown),
+    ]
+    for name, rule, required in rules:
+        if required is not None:
+            sentence = f"{name} does not apply: {why}"
+            yield GateResult(name, rule, required, "does not apply", sentence)

@@ -1,26 +1,47 @@
 """Every decision about the champion, written down for good: who, when, what, why, on which figures.
 
-A decision is a tag on the registered model, `dfray.decision.000001` and up, holding JSON. So the history
-lies in the registry itself, needs no store of its own, and survives any alias that moves and any version
-that is deleted. It is written before the alias moves: no move goes without a record.
+A decision is a version of a registered model of its own, `NAME.decisions`: its number is the decision's
+sequence number, a tag holds the whole record as JSON, its description tells it in words. So the history lies
+in the registry itself, works through any MLflow server, and survives every alias that moves, every version
+that is deleted and even the registered model it is about.
 
-Limits: it goes when the registered model is deleted; anyone who may write the registry may edit a tag; and
-MLflow cannot write a tag only if it is new, so of two decisions in the same moment one overwrites the
-other. The loser finds that out by reading back and raises, before it moves anything.
+Two at once. MLflow's aliases and tags have no compare-and-set: who writes last wins. But the number of a
+version is part of the primary key of MLflow's database, given out once, and the record is written whole in
+the call that gives it out. Every record names the last number that its author had seen (`after`). It counts
+only if its own number is the next one; if another came between, it is void and its author is told. So of
+any number that decide at once exactly one wins, nothing is overwritten, and who lost is in the history too.
+(Registered models' names are unique as well, but a name for each decision would bury the models in MLflow's
+list of them.)
+
+The alias follows the record: see `champion`. Limits: who may delete from the registry can delete a record;
+its number stays missing and the others keep their meaning.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from dfray.errors import RegistryError
-from dfray.registry.connection import talking
-from dfray.registry.gates import Figures, GateResult
-from dfray.registry.versions import Versions
+from dfray.registry.connection import error_code, talking
+from dfray.registry.figures import Figures
+from dfray.registry.gate_result import GateResult
 
-_PREFIX = "dfray.decision."
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+SUFFIX = ".decisions"
+_RECORD = "dfray.decision"
+_DESCRIPTION_LIMIT = 5000  # characters, of MLflow's database
+
+
+@dataclass(frozen=True)
+class VersionId:
+    """A version of a registered model for good: MLflow gives the number of a deleted one out again."""
+
+    number: str
+    created_ms: int
 
 
 @dataclass(frozen=True)
@@ -29,29 +50,43 @@ class Decision:
 
     Attributes:
         action: what was asked for.
-        promoted: whether `version` became the champion.
+        promoted: whether `version` was to become the champion; it did unless the decision is void.
         version: the version that was to become the champion.
         champion_before: the champion at that time; None if there was none.
         reasons: why, one sentence each: all gates, or those that failed.
         candidate, champion: the figures compared; None where none were needed.
         who, when: the user's name; UTC, ISO 8601.
+        commit: of dfray's code; None where it was no checkout.
         sequence: number in the history, from 1; None for a dry run, which is not written down.
+        after: the last number in the history that its author had seen.
         undoes: of a rollback, the sequence of the promotion that it undoes.
     """
 
     action: Literal["promote", "rollback"]
     promoted: bool
     model_name: str
-    version: str
-    champion_before: str | None
+    version: VersionId
+    champion_before: VersionId | None
     reasons: tuple[str, ...]
     who: str
     when: str
+    commit: str | None = None
     gates: tuple[GateResult, ...] = ()
     candidate: Figures | None = None
     champion: Figures | None = None
     sequence: int | None = None
+    after: int = 0
     undoes: int | None = None
+
+    @property
+    def void(self) -> bool:
+        """Whether another decision came between what its author had seen and this one."""
+        return self.sequence is not None and self.sequence != self.after + 1
+
+    @property
+    def moved(self) -> bool:
+        """Whether it made its version the champion."""
+        return self.promoted and not self.void
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -62,35 +97,83 @@ class Decision:
             name: Figures.from_dict(values[name]) if values[name] else None
             for name in ("candidate", "champion")
         }
+        versions = {
+            name: VersionId(**values[name]) if values[name] else None
+            for name in ("version", "champion_before")
+        }
         gates = tuple(GateResult(**gate) for gate in values["gates"])
-        return cls(**(values | figures | {"gates": gates, "reasons": tuple(values["reasons"])}))
+        lists = {"gates": gates, "reasons": tuple(values["reasons"])}
+        return cls(**(values | figures | versions | lists))
 
 
-def read_history(versions: Versions) -> list[Decision]:
-    """All decisions about the model, the oldest first."""
-    tags = versions.model().tags
-    return [
-        Decision.from_dict(json.loads(tags[key]))
-        for key in sorted(key for key in tags if key.startswith(_PREFIX))
+class History:
+    """The decisions about the registered model `name`; reads anew at every call."""
+
+    def __init__(self, client: MlflowClient, name: str) -> None:
+        self.client, self.name = client, name
+
+    def read(self) -> list[Decision]:
+        """All decisions, void ones too, the oldest first."""
+        with talking(f"read the decisions about {self.name}"):
+            found = self.client.search_model_versions(f"name = '{self.name}{SUFFIX}'")
+        decisions = [
+            replace(
+                Decision.from_dict(json.loads(version.tags[_RECORD])), sequence=int(version.version)
+            )
+            for version in found
+            if _RECORD in version.tags
+        ]
+        return sorted(decisions, key=lambda decision: decision.sequence or 0)
+
+    def write_down(self, decision: Decision, after: int) -> Decision:
+        """Append `decision`, made in the knowledge of the history up to `after`.
+
+        Returns:
+            The decision with its sequence number.
+
+        Raises:
+            RegistryError: another decision was written first; this one is void.
+        """
+        record = replace(decision, after=after)
+        with talking(f"write down the decision about {self.name}"):
+            self._ensure()
+            version = self.client.create_model_version(
+                self.name + SUFFIX,
+                source=f"dfray-decision:{self.name}",
+                tags={_RECORD: json.dumps(record.to_dict())},
+                description=_in_words(record)[:_DESCRIPTION_LIMIT],
+            )
+        written = replace(record, sequence=int(version.version))
+        if written.void:
+            raise RegistryError(
+                f"Someone else decided about {self.name} at the same time: decision {after + 1} came "
+                f"before this one, which is void (decision {written.sequence}). Nothing was moved.",
+                "Look at `dfray registry history` and try again.",
+            )
+        return written
+
+    def _ensure(self) -> None:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self.client.create_registered_model(
+                self.name + SUFFIX,
+                description=f"The decisions about {self.name}, one a version; written by dfray.",
+            )
+        except MlflowException as error:
+            if error_code(error) != "RESOURCE_ALREADY_EXISTS":
+                raise
+
+
+def _in_words(decision: Decision) -> str:
+    """For MLflow's page."""
+    outcome = "champion" if decision.promoted else "refused"
+    before = f"version {decision.champion_before.number}" if decision.champion_before else "none"
+    lines = [
+        f"**{decision.action}** version {decision.version.number}: **{outcome}** "
+        f"(counts if it is decision {decision.after + 1})",
+        f"champion before: {before}; by {decision.who}, {decision.when}; "
+        f"code {decision.commit or 'not of a checkout'}",
+        *(f"- {reason}" for reason in decision.reasons),
     ]
-
-
-def write_down(versions: Versions, decision: Decision) -> Decision:
-    """Append `decision` to the history; it is returned with its sequence number.
-
-    Raises:
-        RegistryError: another decision was written at the same moment.
-    """
-    past = read_history(versions)
-    sequence = 1 + max((d.sequence for d in past if d.sequence), default=0)
-    numbered = replace(decision, sequence=sequence)
-    key = f"{_PREFIX}{sequence:06d}"
-    with talking(f"write decision {sequence} on {versions.name}"):
-        versions.client.set_registered_model_tag(versions.name, key, json.dumps(numbered.to_dict()))
-        written = versions.client.get_registered_model(versions.name).tags.get(key, "null")
-    if json.loads(written) != json.loads(json.dumps(numbered.to_dict())):
-        raise RegistryError(
-            f"Someone else decided about {versions.name} at the same time (decision {sequence}).",
-            "Nothing was moved here; look at `dfray history` and try again.",
-        )
-    return numbered
+    return "\n\n".join(lines[:2]) + "\n\n" + "\n".join(lines[2:])

@@ -5,6 +5,8 @@
     face_detector  the MediaPipe model file(s) that the bundle's faces were found with
     wheel          dfray itself, for machines that do not have it
     requirements   what scoring imports, pinned
+    MODEL_CARD.md  what it is for, how good it is, and under which terms
+    SHA256SUMS     of all these files
 
 Pictures and paths do not share one MLflow input schema, so the signature tells the output only.
 """
@@ -25,15 +27,20 @@ from dfray.config import FacesSection, RegistrySection
 from dfray.errors import ModelFileError
 from dfray.faces.model_file import FILE_NAMES, Kind, detector_model_path
 from dfray.models.bundle import DESCRIPTION
-from dfray.registry.connection import connect, talking
-from dfray.registry.gates import Figures
+from dfray.registry import checksums
+from dfray.registry.card import FILE as CARD
+from dfray.registry.card import Told, as_description, write_card
+from dfray.registry.connection import connect, error_code, talking
+from dfray.registry.figures import Figures
+from dfray.registry.kept import figure_tags, keep_scores
 from dfray.registry.requirements import inference_requirements
-from dfray.registry.versions import CANDIDATE, Versions, figure_tags
+from dfray.registry.versions import CANDIDATE, Versions
 from dfray.registry.wheel import build_wheel
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from mlflow import MlflowClient
-    from mlflow.entities import LoggedModel
+    from mlflow.entities import LoggedModel, Run
     from mlflow.models import Model, ModelSignature
 
 
@@ -44,6 +51,8 @@ def register(
     tracking_uri: str,
     run_id: str,
     figures: Figures,
+    scores: pa.Table | None = None,
+    told: Told | None = None,
 ) -> str:
     """Package the bundle, register it as the next version, and point the alias `candidate` at it.
 
@@ -51,6 +60,8 @@ def register(
         bundle_dir: what `Bundle.save` wrote.
         run_id: the MLflow run that trained it.
         figures: how it did on the evaluation set; kept with the version.
+        scores: KEPT_SCORES that the figures are of; without them a promotion scores the set again.
+        told: what the model card tells of data and figures.
 
     Returns:
         The version's number.
@@ -61,10 +72,13 @@ def register(
     """
     client = connect(tracking_uri)
     description = _description(Path(bundle_dir))
+    with talking(f"read run {run_id}"):
+        run = client.get_run(run_id)
+    card = write_card(section.model_name, description, run.data.tags, figures, told or Told())
     with tempfile.TemporaryDirectory(prefix="dfray-") as folder:
         parts = _gather(Path(bundle_dir), description, Path(folder))
         with talking(f"register {bundle_dir}"):
-            logged = _log(client, run_id, parts, Path(folder) / "model", description)
+            logged, digest = _log(client, run, parts, Path(folder) / "model", description, card)
             _ensure_model(client, section.model_name)
             version = client.create_model_version(
                 section.model_name,
@@ -72,10 +86,14 @@ def register(
                 source=logged.artifact_location,
                 run_id=run_id,
                 model_id=logged.model_id,
-                tags=figure_tags(figures) | _tags(description),
+                tags=figure_tags(figures) | _tags(description) | {checksums.TAG: digest},
+                description=as_description(card),
             )
     number = str(version.version)
-    Versions(section.model_name, tracking_uri).point(CANDIDATE, number)
+    versions = Versions(section.model_name, tracking_uri)
+    if scores is not None:
+        keep_scores(versions, number, figures.evaluation_set, scores)
+    versions.point(CANDIDATE, number)
     return number
 
 
@@ -106,13 +124,18 @@ def _gather(bundle: Path, description: dict[str, Any], folder: Path) -> dict[str
 
 
 def _log(
-    client: MlflowClient, run_id: str, parts: dict[str, str], path: Path, description: dict
-) -> LoggedModel:
-    """Save the model to `path` and log it as an output of the run."""
+    client: MlflowClient,
+    run: Run,
+    parts: dict[str, str],
+    path: Path,
+    description: dict,
+    card: str,
+) -> tuple[LoggedModel, str]:
+    """Save the model to `path` and log it as an output of the run; with the checksums' own SHA-256."""
     from mlflow.entities import LoggedModelOutput
     from mlflow.models import Model
 
-    run = client.get_run(run_id)
+    run_id = run.info.run_id
     logged = client.create_logged_model(
         run.info.experiment_id,
         name="detector",
@@ -122,9 +145,11 @@ def _log(
     )
     meta = Model(artifact_path=logged.artifact_location, run_id=run_id, model_id=logged.model_id)
     _save(path, parts, meta)
+    (path / CARD).write_text(card)
+    digest = checksums.write_checksums(path)
     client.log_model_artifacts(logged.model_id, str(path))
     client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
-    return client.finalize_logged_model(logged.model_id, "READY")
+    return client.finalize_logged_model(logged.model_id, "READY"), digest
 
 
 def _save(path: Path, parts: dict[str, str], meta: Model) -> None:
@@ -180,5 +205,5 @@ def _ensure_model(client: MlflowClient, name: str) -> None:
     try:
         client.create_registered_model(name)
     except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+        if error_code(error) != "RESOURCE_ALREADY_EXISTS":
             raise

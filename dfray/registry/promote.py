@@ -1,23 +1,42 @@
 """Which version is the champion: it moves only through gates, and can be moved back.
 
-The alias `champion` is what everything else loads. `promote` scores both models on one evaluation set, checks
-the recipe's gates, writes the decision down and only then moves the alias; `rollback` undoes the last
-promotion that stands.
+`promote` measures both models on one evaluation set, checks the recipe's gates, writes the decision down and
+only then lets the aliases follow; `rollback` undoes the last promotion that stands. Both packages are
+checked against their checksums first: a champion that is damaged or gone is told, never passed over.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 
 from dfray.config import GatesSection, RegistrySection
 from dfray.errors import RegistryError, UserError
 from dfray.registry import provenance
-from dfray.registry.gates import Figures, check_gates
-from dfray.registry.history import Decision, read_history, write_down
-from dfray.registry.versions import CANDIDATE, CHAMPION, Versions
+from dfray.registry.champion import Standing, champion_of, follow, lost, read_standing
+from dfray.registry.figures import Measured
+from dfray.registry.gate_result import GateResult
+from dfray.registry.gates import check_gates
+from dfray.registry.history import Decision, VersionId
+from dfray.registry.kept import keep_measured, kept_figures, kept_measured
+from dfray.registry.lookup import resolve
+from dfray.registry.versions import CANDIDATE, DamagedPackageError, Versions
 
-Evaluate = Callable[[str], Figures]
+Measure = Callable[[str, Path], Measured]
+"""(version, local folder of its bundle) -> what it does on the evaluation set of today."""
+
+Slowdown = Callable[[Path, Path], float]
+"""(bundle of the candidate, of the champion) -> CPU seconds a face of the one over the other's."""
+
+
+@dataclass(frozen=True)
+class _Contender:
+    """A version that a decision is about, with its package at hand."""
+
+    version: VersionId
+    bundle: Path
 
 
 def promote(
@@ -25,175 +44,222 @@ def promote(
     tracking_uri: str,
     version: str | None = None,
     *,
-    evaluate: Evaluate,
+    measure: Measure,
+    slowdown: Slowdown,
     dry_run: bool = False,
+    over_lost_champion: bool = False,
     who: str | None = None,
 ) -> Decision:
     """Make `version` the champion if the gates hold; a refusal is a Decision too, with its reasons.
 
     Args:
         version: a version number or an alias; by default the alias `candidate`.
-        evaluate: version -> its figures on the evaluation set of today; called only for a model that was
-            not yet scored on that set. What it gives is kept with the version.
+        measure: called only for a model that was not yet scored on the set. What it gives is kept.
+        slowdown: called only if there is a champion and the gates ask for it.
         dry_run: decide, but write and move nothing.
+        over_lost_champion: the champion is gone or damaged and not to be compared with.
         who: on whose behalf; by default the user's name.
 
     Raises:
-        UserError: no such model, version or alias; it is the champion already; or the champion of the
-            history is gone.
-        RegistryError: MLflow failed, or `evaluate` scored two models on different sets.
+        UserError: no such model, version or alias; it is the champion already; or the champion is gone
+            or damaged, or is not while `over_lost_champion` says so.
+        RegistryError: MLflow failed, the candidate's package is damaged, two models were scored on
+            different sets, or someone else decided at the same time.
     """
     versions = Versions(section.model_name, tracking_uri)
-    version = versions.resolve(version or CANDIDATE)
-    before = _standing_champion(versions)
-    if version == before:
+    chosen = versions.identify(resolve(versions, version or CANDIDATE))
+    known = read_standing(versions)
+    if chosen == known.champion:
         raise UserError(
-            f"Version {version} of {section.model_name} is the champion already.",
+            f"Version {chosen.number} of {versions.name} is the champion already.",
             "Name another version, or register a new candidate.",
         )
-    candidate, champion = _figures(versions, version, before, evaluate, keep=not dry_run)
-    decision = _decide(section.gates, versions.name, version, before, candidate, champion)
-    decision = replace(decision, who=who or provenance.who())
-    if dry_run:
-        return decision
-    return _carry_out(versions, decision)
+    with ExitStack() as stack:
+        champion = stack.enter_context(_champion(versions, over_lost_champion))
+        folder = stack.enter_context(versions.downloaded(chosen.number))
+        candidate = _Contender(chosen, _bundle(folder))
+        measured = _measured(
+            versions, section.gates, candidate, champion, measure, keep=not dry_run
+        )
+        ratio = None
+        if champion is not None and section.gates.max_slowdown is not None:
+            ratio = slowdown(candidate.bundle, champion.bundle)
+    results = _check(section.gates, *measured, ratio, known)
+    decision = _decision(versions, chosen, known, results, *measured, who or provenance.who())
+    return decision if dry_run else _carry_out(versions, decision, known)
 
 
 def rollback(section: RegistrySection, tracking_uri: str, *, who: str | None = None) -> Decision:
     """Make the champion of before the last promotion the champion again.
 
-    Called twice it undoes the two last promotions. It works too if the champion's version is gone.
+    Called twice it undoes the two last promotions. It works too if the champion is gone or damaged.
 
     Raises:
         UserError: there is nothing to go back to, or the version to go back to is gone.
+        RegistryError: its package is damaged, or someone else decided at the same time.
     """
     versions = Versions(section.model_name, tracking_uri)
-    past = read_history(versions)
-    current = versions.aliases().get(CHAMPION) or _last_champion(past)
-    undone = {d.undoes for d in past}
-    promotion = next(
-        (
-            d
-            for d in reversed(past)
-            if d.action == "promote"
-            and d.promoted
-            and d.version == current
-            and d.sequence not in undone
-        ),
-        None,
-    )
+    versions.model()
+    known = read_standing(versions)
+    promotion = known.promotion
     if promotion is None or promotion.champion_before is None:
+        first = f"version {known.champion.number} is the first." if known.champion else None
         raise UserError(
             f"There is no champion of {versions.name} to go back to: "
-            + (f"version {current} is the first." if current else "none was promoted yet."),
-            "See `dfray history`.",
+            f"{first or 'none was promoted yet.'}",
+            "See `dfray registry history`.",
         )
     target = promotion.champion_before
-    if target not in versions.numbers():
+    if not versions.exists(target):
         raise UserError(
-            f"The champion before, version {target} of {versions.name}, has been deleted.",
+            f"The champion before, version {target.number} of {versions.name}, has been deleted.",
             "Promote another version instead.",
         )
+    with versions.downloaded(target.number):
+        pass  # a damaged package is told before it becomes the champion
     decision = Decision(
         action="rollback",
         promoted=True,
         model_name=versions.name,
         version=target,
-        champion_before=current,
+        champion_before=known.champion,
         reasons=(f"undoes decision {promotion.sequence}, by {promotion.who}",),
         who=who or provenance.who(),
         when=provenance.now(),
-        candidate=versions.figures(target),
+        commit=provenance.commit(),
+        candidate=kept_figures(versions, target.number),
         champion=promotion.candidate,
         undoes=promotion.sequence,
     )
-    return _carry_out(versions, decision)
+    return _carry_out(versions, decision, known)
 
 
-def history(section: RegistrySection, tracking_uri: str) -> list[Decision]:
-    """Every promotion, refusal and rollback of the model, the oldest first."""
-    return read_history(Versions(section.model_name, tracking_uri))
-
-
-def _carry_out(versions: Versions, decision: Decision) -> Decision:
-    decision = write_down(versions, decision)
+def _carry_out(versions: Versions, decision: Decision, known: Standing) -> Decision:
+    decision = versions.history.write_down(decision, known.seen)
     if decision.promoted:
-        versions.point(CHAMPION, decision.version)
+        follow(versions)
     return decision
 
 
-def _standing_champion(versions: Versions) -> str | None:
-    """The champion's version; None only if there never was one.
+@contextmanager
+def _champion(versions: Versions, over_lost: bool) -> Iterator[_Contender | None]:
+    """The champion with its package; none if there never was one, or if it is lost and may be."""
+    with ExitStack() as stack:
+        try:
+            version = champion_of(versions)
+            if version is not None:
+                try:
+                    folder = stack.enter_context(versions.downloaded(version.number))
+                except DamagedPackageError as error:
+                    raise lost(versions, version, f"is damaged: {error.message}") from error
+        except UserError:
+            if not over_lost:
+                raise
+            version = None
+        else:
+            if over_lost:
+                raise UserError(
+                    f"The champion of {versions.name} is not lost.",
+                    "Promote without --over-lost-champion: the gates compare with it.",
+                )
+        yield _Contender(version, _bundle(folder)) if version else None
 
-    MLflow drops an alias together with the version it points to, so a missing alias is looked up in the
-    history: a champion that was deleted must not count as one that never was.
-    """
-    version = versions.aliases().get(CHAMPION)
-    if version is not None:
-        return version
-    last = _last_champion(read_history(versions))
-    if last is None:
-        return None
-    raise UserError(
-        f"The champion of {versions.name} was version {last}, and the alias {CHAMPION} is gone"
-        + (", the version with it." if last not in versions.numbers() else "."),
-        "Go back with `dfray rollback`, or set the alias yourself in MLflow; then promote.",
+
+def _check(
+    gates: GatesSection,
+    candidate: Measured,
+    champion: Measured | None,
+    slowdown: float | None,
+    known: Standing,
+) -> list[GateResult]:
+    from dfray.evaluation.protocol import load_protocol
+
+    lost_before = (
+        f"the champion, version {known.champion.number}, is lost" if known.champion else ""
+    )
+    return check_gates(
+        gates,
+        candidate,
+        champion,
+        why_alone=lost_before or "there is no champion",
+        slowdown=slowdown,
+        protocols=[load_protocol(name) for name in gates.protocols],
     )
 
 
-def _last_champion(past: list[Decision]) -> str | None:
-    return next((d.version for d in reversed(past) if d.promoted), None)
-
-
-def _figures(
-    versions: Versions, version: str, before: str | None, evaluate: Evaluate, *, keep: bool
-) -> tuple[Figures, Figures | None]:
-    """Figures of both models on one evaluation set, from their tags or by scoring them now."""
-
-    def score(which: str) -> Figures:
-        figures = evaluate(which)
-        if keep:
-            versions.keep_figures(which, figures)
-        return figures
-
-    candidate = versions.figures(version) or score(version)
-    if before is None:
-        return candidate, None
-    champion = versions.figures(before, candidate.evaluation_set) or score(before)
-    if champion.evaluation_set != candidate.evaluation_set:
-        # The candidate was scored on a set that is no longer the one of today.
-        candidate = versions.figures(version, champion.evaluation_set) or score(version)
-    if champion.evaluation_set != candidate.evaluation_set:
-        raise RegistryError(
-            f"Versions {version} and {before} of {versions.name} were scored on different sets, "
-            f"{candidate.evaluation_set} and {champion.evaluation_set}.",
-            "Either the faces changed in between: try again when they stand still. Or the two score videos "
-            "by different rules: evaluate and register the candidate with the champion's "
-            "evaluation.video_rule, or under a registry.model_name of its own.",
-        )
-    return candidate, champion
-
-
-def _decide(
-    gates: GatesSection,
-    name: str,
-    version: str,
-    before: str | None,
-    candidate: Figures,
-    champion: Figures | None,
+def _decision(
+    versions: Versions,
+    version: VersionId,
+    known: Standing,
+    results: list[GateResult],
+    candidate: Measured,
+    champion: Measured | None,
+    who: str,
 ) -> Decision:
-    results = check_gates(gates, candidate, champion)
     failed = [result for result in results if not result.passed]
     return Decision(
         action="promote",
         promoted=not failed,
-        model_name=name,
+        model_name=versions.name,
         version=version,
-        champion_before=before,
+        champion_before=known.champion,
         reasons=tuple(result.sentence for result in failed or results),
-        who=provenance.who(),
+        who=who,
         when=provenance.now(),
+        commit=provenance.commit(),
         gates=tuple(results),
-        candidate=candidate,
-        champion=champion,
+        candidate=candidate.figures,
+        champion=champion.figures if champion else None,
     )
+
+
+def _measured(
+    versions: Versions,
+    gates: GatesSection,
+    candidate: _Contender,
+    champion: _Contender | None,
+    measure: Measure,
+    *,
+    keep: bool,
+) -> tuple[Measured, Measured | None]:
+    """Both models on one evaluation set, from what was kept or by measuring now."""
+
+    def now(which: _Contender) -> Measured:
+        measured = measure(which.version.number, which.bundle)
+        if keep:
+            keep_measured(versions, which.version.number, measured)
+        return measured
+
+    ours = kept_measured(versions, candidate.version.number)
+    if ours is not None and _lacks(gates, ours):
+        ours = None
+    ours = ours or now(candidate)
+    if champion is None:
+        return ours, None
+    theirs = kept_measured(versions, champion.version.number, ours.figures.evaluation_set)
+    theirs = theirs or now(champion)
+    today = theirs.figures.evaluation_set
+    if ours.figures.evaluation_set != today:
+        # The candidate was scored on a set that is no longer the one of today.
+        ours = kept_measured(versions, candidate.version.number, today) or now(candidate)
+    if ours.figures.evaluation_set != today:
+        raise RegistryError(
+            f"Versions {candidate.version.number} and {champion.version.number} of {versions.name} were "
+            f"scored on different sets, {ours.figures.evaluation_set} and {today}.",
+            "Either the faces changed in between: try again when they stand still. Or the two score videos "
+            "by different rules: evaluate and register the candidate with the champion's "
+            "evaluation.video_rule, or under a registry.model_name of its own.",
+        )
+    return ours, theirs
+
+
+def _lacks(gates: GatesSection, measured: Measured) -> bool:
+    """Whether the gates ask for something that was not measured when the version was."""
+    figures = measured.figures
+    return (gates.max_post_processing_drop is not None and figures.worst_drop is None) or (
+        gates.max_calibration_error is not None and figures.calibration_error is None
+    )
+
+
+def _bundle(folder: Path) -> Path:
+    return folder / "artifacts" / "bundle"

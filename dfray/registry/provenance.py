@@ -25,6 +25,13 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
+def commit() -> str | None:
+    """The commit of the checkout that runs, with `+changes` if it has any; None outside of one."""
+    tags = code_version()
+    found = tags.get("mlflow.source.git.commit")
+    return found and found + ("+changes" if tags["dfray.git_dirty"] == "true" else "")
+
+
 def code_version() -> dict[str, str]:
     """Tags naming the code: dfray's version and, in a checkout, its commit and its locked versions.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from dfray.registry.connection import talking
-from dfray.registry.versions import find_version
+from dfray.registry.lookup import find_version
 
 if TYPE_CHECKING:
     from mlflow.pyfunc import PyFuncModel

@@ -1,13 +1,7 @@
-"""The versions of one registered model: aliases, and figures kept with each version.
-
-Figures are tags on the version, one for each evaluation set, so that they go with the version wherever
-the registry is copied to: `dfray.figures.<evaluation set>` holds JSON, `dfray.evaluation_set` the latest.
-"""
+"""The versions of one registered model: aliases, and packages that are checked before they are used."""
 
 from __future__ import annotations
 
-import json
-import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,16 +9,20 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dfray.errors import UserError
-from dfray.registry.connection import SQLITE, connect, talking
-from dfray.registry.gates import Figures
+from dfray.errors import RegistryError, UserError
+from dfray.registry.checksums import TAG, faults_of
+from dfray.registry.connection import SQLITE, connect, error_code, talking
+from dfray.registry.history import SUFFIX, History, VersionId
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 
-CHAMPION, CANDIDATE = "champion", "candidate"
-_FIGURES, _LATEST = "dfray.figures.", "dfray.evaluation_set"
+CANDIDATE, CHAMPION, PREVIOUS = "candidate", "champion", "previous"
+
+
+class DamagedPackageError(RegistryError):
+    """What was registered as a version is gone or is not what is stored now."""
 
 
 class Versions:
@@ -37,20 +35,34 @@ class Versions:
     def client(self) -> MlflowClient:
         return connect(self.tracking_uri)
 
+    @property
+    def history(self) -> History:
+        return History(self.client, self.name)
+
     def model(self) -> RegisteredModel:
         """The registered model itself.
 
         Raises:
             UserError: there is none of this name; those that exist are named.
         """
-        with talking("list registered models"):
-            # A name that is not there is an error to MLflow; a search is not.
-            known = {model.name: model for model in self.client.search_registered_models()}
-            if self.name in known:
+        from mlflow.exceptions import MlflowException
+
+        with talking(f"read the registered model {self.name}"):
+            try:
                 return self.client.get_registered_model(self.name)
+            except MlflowException as error:
+                if error_code(error) != "RESOURCE_DOES_NOT_EXIST":
+                    raise
+        if decided := len(self.history.read()):
+            raise UserError(
+                f"The registered model {self.name!r} on {self.tracking_uri} has been deleted by hand; "
+                f"{decided} decision(s) about it are kept as {self.name}{SUFFIX}.",
+                "Restore it from a backup of the database, or register a new candidate.",
+            )
+        known = registered_names(self.client)
         raise UserError(
             f"There is no registered model {self.name!r} on {self.tracking_uri}.",
-            f"It has {', '.join(sorted(known)) or 'none yet: train one with `dfray train`'}.",
+            f"It has {', '.join(known) or 'none yet: train one with `dfray train`'}.",
         )
 
     def aliases(self) -> dict[str, str]:
@@ -80,102 +92,90 @@ class Versions:
 
     def numbers(self) -> list[str]:
         """Version numbers that exist, in order."""
+        return [str(version.version) for version in self.all()]
+
+    def all(self) -> list[ModelVersion]:
+        """Every version there is, in order."""
         with talking(f"list the versions of {self.name}"):
             found = self.client.search_model_versions(f"name = '{self.name}'")
-        return [str(number) for number in sorted(int(version.version) for version in found)]
+        return sorted(found, key=lambda version: int(version.version))
 
     def get(self, version: str) -> ModelVersion:
         with talking(f"read version {version} of {self.name}"):
             return self.client.get_model_version(self.name, version)
 
-    def point(self, alias: str, version: str) -> None:
-        with talking(f"point {alias} of {self.name} to version {version}"):
-            self.client.set_registered_model_alias(self.name, alias, version)
+    def identify(self, version: str) -> VersionId:
+        """What tells the version from a later one of the same number."""
+        return VersionId(version, int(self.get(version).creation_timestamp))
 
-    @contextmanager
-    def downloaded(self, version: str) -> Iterator[Path]:
-        """The local folder of the MLflow model of `version`; a download lives as long as the block."""
-        from mlflow.artifacts import download_artifacts
-
-        with tempfile.TemporaryDirectory(prefix="dfray-") as folder:
-            with talking(f"download version {version} of {self.name}"):
-                path = download_artifacts(
-                    artifact_uri=self.client.get_model_version_download_uri(self.name, version),
-                    tracking_uri=self.tracking_uri,
-                    dst_path=None if self.tracking_uri.startswith(SQLITE) else folder,
-                )
-            yield Path(path)
+    def exists(self, version: VersionId) -> bool:
+        """Whether the version is there, and is still that one."""
+        return any(
+            (str(one.version), int(one.creation_timestamp)) == (version.number, version.created_ms)
+            for one in self.all()
+        )
 
     def of_run(self, run_id: str) -> str | None:
         """The latest version whose model the MLflow run `run_id` trained, if one is registered."""
-        with talking(f"look for a version of {self.name} by run {run_id}"):
-            wanted = f"name = '{self.name}' and run_id = '{run_id}'"
-            found = self.client.search_model_versions(wanted)
-        return str(max(int(version.version) for version in found)) if found else None
+        found = [version.version for version in self.all() if version.run_id == run_id]
+        return str(found[-1]) if found else None
 
     def tag(self, version: str, tags: Mapping[str, str]) -> None:
         with talking(f"tag version {version} of {self.name}"):
             for key, value in tags.items():
                 self.client.set_model_version_tag(self.name, version, key, value)
 
-    def figures(self, version: str, evaluation_set: str | None = None) -> Figures | None:
-        """What `version` scored on `evaluation_set`, or on the one it was scored on last."""
-        tags = self.get(version).tags
-        kept = tags.get(_FIGURES + (evaluation_set or tags.get(_LATEST, "")))
-        return Figures.from_dict(json.loads(kept)) if kept else None
+    def point(self, alias: str, version: str) -> None:
+        with talking(f"point {alias} of {self.name} to version {version}"):
+            self.client.set_registered_model_alias(self.name, alias, version)
 
-    def keep_figures(self, version: str, figures: Figures) -> None:
-        with talking(f"keep the figures of version {version} of {self.name}"):
-            for key, value in figure_tags(figures).items():
-                self.client.set_model_version_tag(self.name, version, key, value)
+    def unpoint(self, alias: str) -> None:
+        with talking(f"take the alias {alias} from {self.name}"):
+            self.client.delete_registered_model_alias(self.name, alias)
+
+    @contextmanager
+    def downloaded(self, version: str) -> Iterator[Path]:
+        """The local folder of the MLflow model of `version`; a download lives as long as the block.
+
+        Raises:
+            DamagedPackageError: a file is gone, was added, or is not the one that was registered.
+        """
+        with tempfile.TemporaryDirectory(prefix="dfray-") as folder:
+            path = self._download(version, folder)
+            if faults := faults_of(path, self.get(version).tags.get(TAG)):
+                more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+                raise DamagedPackageError(
+                    f"The package of version {version} of {self.name} is damaged: {faults[0]}{more}.",
+                    "Restore its artifacts from a backup, or register the model again.",
+                )
+            yield path
+
+    def _download(self, version: str, folder: str) -> Path:
+        """What is stored now, in `folder` or where it lies already; an empty folder if nothing is."""
+        from mlflow.artifacts import download_artifacts
+
+        with talking(f"download version {version} of {self.name}"):
+            uri = self.client.get_model_version_download_uri(self.name, version)
+            try:
+                path = download_artifacts(
+                    artifact_uri=uri,
+                    tracking_uri=self.tracking_uri,
+                    dst_path=None if self.tracking_uri.startswith(SQLITE) else folder,
+                )
+            except FileNotFoundError:
+                path = folder
+        return Path(path)
 
 
-def find_version(model_uri: str | None, tracking_uri: str) -> tuple[Versions, str]:
-    """The model and version that `models:/NAME@ALIAS` or `models:/NAME/VERSION` stands for.
-
-    Without a URI it is the champion, if one model only has one.
-
-    Raises:
-        UserError: the URI is of another form, it names nothing that exists, or there is no champion or
-            more than one.
-    """
-    if model_uri is None:
-        return _only_champion(tracking_uri)
-    named = re.fullmatch(r"models:/([^/@]+)[/@]([^/@]+)", model_uri)
-    if named is None:
-        raise UserError(
-            f"{model_uri!r} names no registered model.",
-            "Write models:/NAME@ALIAS or models:/NAME/VERSION.",
-        )
-    versions = Versions(named[1], tracking_uri)
-    return versions, versions.resolve(named[2])
-
-
-def _only_champion(tracking_uri: str) -> tuple[Versions, str]:
+def registered_names(client: MlflowClient) -> list[str]:
+    """Models that can be loaded, in order of name; the histories beside them are left out."""
+    names: list[str] = []
+    token = None
     with talking("list registered models"):
-        found = [model.name for model in connect(tracking_uri).search_registered_models()]
-    models = [Versions(name, tracking_uri) for name in found]
-    champions = [(model, model.aliases().get(CHAMPION)) for model in models]
-    standing = [(model, version) for model, version in champions if version is not None]
-    if len(standing) == 1:
-        return standing[0]
-    names = ", ".join(f"models:/{model.name}@{CHAMPION}" for model, _ in standing)
-    raise UserError(
-        f"{'Several models have' if standing else 'No model has'} a champion on {tracking_uri}.",
-        f"Name one: {names}." if standing else "Train and promote one, or name the tracking URI.",
-    )
-
-
-def figure_tags(figures: Figures) -> dict[str, str]:
-    """The tags of a version with `figures`: as JSON for us, flat for who reads MLflow's pages."""
-    shown = {
-        "auc": figures.auc,
-        "balanced_accuracy": figures.balanced_accuracy,
-        "coverage": figures.coverage,
-    }
-    return {
-        _FIGURES + figures.evaluation_set: json.dumps(figures.to_dict()),
-        _LATEST: figures.evaluation_set,
-        "n_videos": str(figures.n_videos),
-        **{name: f"{value:.4f}" for name, value in shown.items() if value is not None},
-    }
+        while True:
+            page = client.search_registered_models(page_token=token)
+            names += [model.name for model in page]
+            token = page.token
+            if not token:
+                break
+    return sorted(name for name in names if not name.endswith(SUFFIX))

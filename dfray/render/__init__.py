@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from dfray.config import Recipe
     from dfray.datasets.manifest import Manifest
     from dfray.evaluation.metrics import Estimate, Metrics
-    from dfray.registry.history import Decision
     from dfray.registry.score import FileScore
     from dfray.stages import RunResult, TrainingPlan
     from dfray.training.estimate import TrainingEstimate
@@ -29,14 +28,14 @@ _LISTED = 20
 
 
 def recipes(found: list[Recipe]) -> None:
-    table = _table("name", "what it is")
+    table = new_table("name", "what it is")
     for recipe in found:
         table.add_row(recipe.name, recipe.description)
     console.print(table)
 
 
 def manifest(found: Manifest) -> None:
-    table = _table("dataset", "split", "class", "videos", right=("videos",))
+    table = new_table("dataset", "split", "class", "videos", right=("videos",))
     for dataset, split, category, count in found.counts():
         table.add_row(dataset, split, category, f"{count:,}")
     console.print(table)
@@ -52,7 +51,7 @@ def manifest(found: Manifest) -> None:
 
 def _against_published(found: Manifest) -> None:
     numbers = ("found", "published", "share")
-    table = _table("dataset", "videos", *numbers, "published in", right=numbers)
+    table = new_table("dataset", "videos", *numbers, "published in", right=numbers)
     for part in found.comparisons():
         counts = f"{part.found:,}", f"{part.published:,}", f"{part.share:.0%}"
         table.add_row(part.dataset, part.part, *counts, part.source)
@@ -62,7 +61,7 @@ def _against_published(found: Manifest) -> None:
 def coverage(summaries: pa.Table) -> None:
     """The count of every outcome and of every reason."""
     rows = summaries.select(["split", "status", "reason", "n_frames", "n_faces"]).to_pylist()
-    table = _table("split", "outcome", "reason", "videos", "frames", "faces", right=_NUMBERS)
+    table = new_table("split", "outcome", "reason", "videos", "frames", "faces", right=_NUMBERS)
     videos: Counter[tuple[str, str, str]] = Counter()
     frames: Counter[tuple[str, str, str]] = Counter()
     faces: Counter[tuple[str, str, str]] = Counter()
@@ -79,7 +78,9 @@ def coverage(summaries: pa.Table) -> None:
 def history(figures: list[dict[str, float]]) -> None:
     """A line for every epoch, the kept one marked."""
     best = min(figures, key=lambda epoch: epoch["selection_loss"])
-    table = _table("epoch", "train loss", "validation loss", "cross-entropy", "triplet", "lr", "")
+    table = new_table(
+        "epoch", "train loss", "validation loss", "cross-entropy", "triplet", "lr", ""
+    )
     for epoch in figures:
         table.add_row(
             f"{epoch['epoch']:g}",
@@ -155,7 +156,7 @@ def evaluation(metrics: Metrics) -> None:
     """Video-level figures; the AUC with its interval, the report has the others'."""
     interval = f"AUC [{metrics.confidence:.0%}]"
     columns = ("scored", interval, "bal. acc.", "EER", "AP")
-    table = _table("", *columns, right=columns)
+    table = new_table("", *columns, right=columns)
     groups = [("all videos", metrics.overall)]
     groups += [(f"{group.dataset}", group) for group in metrics.datasets]
     groups += [(f"{group.dataset} / {group.method}", group) for group in metrics.methods]
@@ -169,46 +170,12 @@ def evaluation(metrics: Metrics) -> None:
     console.print(table)
 
 
-def decision(made: Decision) -> None:
-    table = _table("gate", "required", "candidate", "champion", "")
-    for gate in made.gates:
-        table.add_row(
-            gate.name,
-            f"{gate.required:g}",
-            "–" if gate.candidate is None else f"{gate.candidate:.4g}",
-            "–" if gate.champion is None else f"{gate.champion:.4g}",
-            "holds" if gate.passed else "[bold red]fails",
-        )
-    if made.gates:
-        console.print(table)
-    was = f" (was version {made.champion_before})" if made.champion_before else ""
-    if made.promoted:
-        verb = "is" if made.sequence else "would become"
-        console.print(f"{made.model_name} version {made.version} {verb} the champion{was}.")
-    else:
-        console.print(f"{made.model_name} version {made.version} is not promoted{was}:")
-        for reason in made.reasons:
-            console.print(f"  - {reason}")
-
-
-def decisions(made: list[Decision], *, as_json: bool) -> None:
-    if as_json:
-        print(json.dumps([one.to_dict() for one in made], indent=2))
-        return
-    table = _table("#", "when (UTC)", "who", "what", "version", "outcome", "why")
-    for one in made:
-        outcome = "champion" if one.promoted else "refused"
-        why = "; ".join(one.reasons)
-        table.add_row(str(one.sequence), one.when, one.who, one.action, one.version, outcome, why)
-    console.print(table)
-
-
 def scores(found: list[FileScore], *, as_json: bool) -> None:
     if as_json:
         print(json.dumps([asdict(one) for one in found], indent=2))
         return
     columns = ("file", "fake", "verdict", "faces", "frames", "faces/s", "work", "note")
-    table = _table(*columns, right=("fake", *columns[3:7]))
+    table = new_table(*columns, right=("fake", *columns[3:7]))
     for one in found:
         table.add_row(
             one.file.rpartition("/")[2],
@@ -226,6 +193,8 @@ def scores(found: list[FileScore], *, as_json: bool) -> None:
 
 def run_result(result: RunResult) -> None:
     """The short table that a whole run ends with, and where to look."""
+    from dfray.render.registry import decision
+
     summaries = result.store.summaries()
     console.rule("held-out videos", align="left")
     evaluation(result.metrics)
@@ -251,7 +220,7 @@ def _interval(estimate: Estimate | None) -> str:
     return f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
 
 
-def _table(*columns: str, right: tuple[str, ...] = ()) -> Table:
+def new_table(*columns: str, right: tuple[str, ...] = ()) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(column, justify="right" if column in right else "left", overflow="fold")

@@ -12,7 +12,7 @@ from dfray.config import Recipe
 from dfray.errors import ResourceError
 
 DRIVER_CPUS = 0.01
-"""of the process that starts a trial's workers, if there are several; Ray takes no actor for nothing"""
+"""of the process that starts a trial's workers; Tune takes no trial for nothing"""
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,8 @@ class Capacity:
     """What one trial needs, and how many fit.
 
     Attributes:
-        workers: processes that train one trial; one trains where the trial itself runs.
+        workers: processes that train one trial.
+        alone: whether its one worker is the trial's own process.
         cpus: of each worker.
         gpus: of each worker, 0 or 1.
         concurrent: trials beside each other.
@@ -28,6 +29,7 @@ class Capacity:
     """
 
     workers: int
+    alone: bool
     cpus: int
     gpus: int
     concurrent: int
@@ -35,17 +37,15 @@ class Capacity:
 
     @property
     def trial_resources(self) -> dict[str, float]:
-        """What Ray Tune sets aside for a trial; a trial's workers beyond one take theirs themselves."""
-        if self.workers > 1:
-            return {"CPU": DRIVER_CPUS}
-        return {"CPU": self.cpus, "GPU": self.gpus}
+        """What Ray Tune sets aside for a trial; workers of its own take theirs themselves."""
+        return {"CPU": self.cpus, "GPU": self.gpus} if self.alone else {"CPU": DRIVER_CPUS}
 
 
 def capacity(recipe: Recipe, nodes: Sequence[Mapping[str, float]]) -> Capacity:
     """The trials of `recipe` that fit on `nodes` at once.
 
     Args:
-        nodes: the resources of each node that is alive, such as {"CPU": 8, "GPU": 1}.
+        nodes: the resources of each node that may train, such as {"CPU": 8, "GPU": 1}.
 
     Raises:
         ResourceError: not even one trial fits.
@@ -54,12 +54,14 @@ def capacity(recipe: Recipe, nodes: Sequence[Mapping[str, float]]) -> Capacity:
     workers, cpus = section.trial_workers, training.cpus_per_worker
     has_gpus = any(node.get("GPU", 0) >= 1 for node in nodes)
     gpus = int(has_gpus if training.use_gpu is None else training.use_gpu)
-    room = sum(_workers_on(node, cpus, gpus, workers) for node in nodes)
+    alone = trains_alone(recipe)
+    each = cpus + (0 if alone else DRIVER_CPUS)  # as if all drivers lay beside the workers
+    room = sum(_workers_on(node, each, gpus) for node in nodes)
     fit = room // workers
     need = f"{workers} train worker{'s' * (workers > 1)} x {cpus} CPU{'s' * (cpus > 1)}"
     need += " and 1 GPU" * gpus + " + 0 data workers: the faces are written"
-    need += f" + {DRIVER_CPUS} CPU for its driver" * (workers > 1)
-    there = " + ".join(_told(node) for node in nodes)
+    need += f" + {DRIVER_CPUS} CPU for its driver" * (not alone)
+    there = " + ".join(_told(node) for node in nodes) or "no such node"
     sums = f"a trial needs {need}; the cluster has {there}: room for {fit}"
     if fit < 1:
         raise ResourceError(
@@ -68,13 +70,19 @@ def capacity(recipe: Recipe, nodes: Sequence[Mapping[str, float]]) -> Capacity:
             "logical CPUs on a local cluster (cluster.num_cpus).",
         )
     concurrent = min(fit, section.max_concurrent or fit, section.trials)
-    return Capacity(workers, cpus, gpus, concurrent, f"{concurrent} beside each other: {sums}")
+    told = f"{concurrent} beside each other: {sums}"
+    return Capacity(workers, alone, cpus, gpus, concurrent, told)
 
 
-def _workers_on(node: Mapping[str, float], cpus: int, gpus: int, workers: int) -> int:
-    """Workers that fit on a node whole, when every driver of a trial might lie there."""
-    share = cpus + (DRIVER_CPUS if workers > 1 else 0)
-    found = int((node.get("CPU", 0) + 1e-9) // share)
+def trains_alone(recipe: Recipe) -> bool:
+    """Whether a trial's worker is its own process, which saves starting another: there is one worker, and
+    it may be on any node (Ray Tune knows no labels)."""
+    return recipe.search.trial_workers == 1 and not recipe.cluster.train_on
+
+
+def _workers_on(node: Mapping[str, float], cpus: float, gpus: int) -> int:
+    """Workers that fit on a node whole."""
+    found = int((node.get("CPU", 0) + 1e-9) // cpus)
     return min(found, int(node.get("GPU", 0))) if gpus else found
 
 

@@ -19,6 +19,7 @@ _SHARED = {
     "batches.stream_first_epoch": "trials read faces that are written",
     "training.epochs": "the scheduler ends trials; all may go as far as training.epochs",
     "training.num_workers": "it is search.trial_workers for every trial",
+    "training.min_workers": "it is search.trial_workers for every trial",
     "training.cpus_per_worker": "trials that run beside each other need the same",
     "training.use_gpu": "trials that run beside each other need the same",
 }
@@ -49,8 +50,8 @@ def trial_recipe(recipe: Recipe, parameters: Mapping[str, Value]) -> Recipe:
     Raises:
         RecipeError: the recipe refuses a value, or values do not go together.
     """
-    shared = {"training.num_workers": recipe.search.trial_workers, "search": {}}
-    return with_values(recipe, {**parameters, **shared}, "search.space")
+    workers = {"training.num_workers": recipe.search.trial_workers, "training.min_workers": None}
+    return with_values(recipe, {**parameters, **workers, "search": {}}, "search.space")
 
 
 def distributions(section: SearchSection) -> dict[str, BaseDistribution]:

@@ -22,6 +22,7 @@ from dfray import storage
 from dfray.config import Recipe
 from dfray.errors import DfrayError
 from dfray.run_folder import RunFolder
+from dfray.search.capacity import trains_alone
 from dfray.search.folder import TrialFolder
 from dfray.search.result import Trial
 from dfray.search.space import trial_recipe
@@ -75,7 +76,7 @@ def run_trial(config: Mapping[str, Any], job: Job) -> None:
         recipe = job.recipe_of(trial)
         folder = RunFolder(recipe, faces=job.faces)
         folder.claim()
-        train = _train_on_workers if recipe.training.num_workers > 1 else _train_here
+        train = _train_here if trains_alone(job.recipe) else _train_on_workers
         train(recipe, folder, TrialRecord(own, section.figure, section.mode))
     except Exception as error:
         own.end("failed", _reason(error))  # Tune may try again; then it ends otherwise

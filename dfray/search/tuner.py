@@ -11,7 +11,6 @@ import tempfile
 from collections.abc import Callable
 from typing import Any
 
-import ray
 from ray import tune
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
@@ -58,7 +57,7 @@ def run_trials(
                 scheduler=_scheduler(job.recipe) if halving else FIFOScheduler(),
                 num_samples=count,
                 max_concurrent_trials=fits.concurrent,
-                reuse_actors=fits.workers == 1,  # a run on workers cannot be let go of in time
+                reuse_actors=fits.alone,  # a run on workers cannot be let go of in time
             ),
             run_config=tune.RunConfig(
                 name="trials",
@@ -117,11 +116,6 @@ class Hopeless(Stopper):
 
     def stop_all(self) -> bool:
         return self._follow.failed >= _HOPELESS and not self._follow.told
-
-
-def node_resources() -> list[dict[str, float]]:
-    """The resources of each node that is alive, on the cluster that Ray is connected to."""
-    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
 def _scheduler(recipe: Recipe) -> TrialScheduler:

@@ -11,12 +11,14 @@ it at once, so that a road that was cut off is walked on by calling `run` again.
     history = stages.train(recipe)
 """
 
+from dfray.stages.capacity import plan_cluster
 from dfray.stages.comparison import compare
 from dfray.stages.data import build, check_manifest, extract
 from dfray.stages.evaluation import evaluate
 from dfray.stages.learning import train
 from dfray.stages.planning import TrainingPlan, plan_training
-from dfray.stages.promotion import history, promote, register, rollback, score
+from dfray.stages.promotion import promote, register, rollback
+from dfray.stages.registry import history, score, show
 from dfray.stages.road import RunResult, run
 from dfray.stages.search import search
 from dfray.stages.sheet import self_blend
@@ -30,6 +32,7 @@ __all__ = [
     "evaluate",
     "extract",
     "history",
+    "plan_cluster",
     "plan_training",
     "promote",
     "register",
@@ -38,5 +41,6 @@ __all__ = [
     "score",
     "search",
     "self_blend",
+    "show",
     "train",
 ]

@@ -61,8 +61,8 @@ def compare(
 def _model_uris(recipe: Recipe, models: Sequence[str]) -> dict[str, str]:
     """Name in the table -> where every node can read the bundle; the run's own model first."""
     from dfray.models.bundle import read_recipe
+    from dfray.registry.lookup import find_version
     from dfray.registry.package import downloaded_bundle
-    from dfray.registry.versions import find_version
 
     folder, uris = RunFolder(recipe), {}
     if storage.exists(storage.join(folder.model, "bundle.json")):

@@ -13,7 +13,7 @@ from dfray.datasets.manifest import Manifest
 from dfray.faces.shards import FacesStore
 from dfray.progress import counting_actor, stage, watching
 from dfray.run_folder import RunFolder
-from dfray.session import require_cpus, session
+from dfray.session import cpus_of, require_cpus, session
 
 
 def check_manifest(recipe: Recipe, *, opened: int | None = manifests.OPENED) -> Manifest:
@@ -52,10 +52,9 @@ def extract(recipe: Recipe, *, verbose: bool = False) -> pa.Table:
     videos = manifest_of(recipe)
     store = FacesStore(folder.faces)
     with session(recipe.cluster, verbose=verbose), stage("extract", videos.num_rows) as line:
-        import ray
-
-        require_cpus({"extraction": 1})
-        free = max(1, int(ray.cluster_resources()["CPU"]) - 1)
+        on = recipe.cluster.extract_on
+        require_cpus({"extraction": 1}, {"extraction": on})
+        free = max(1, int(cpus_of(on)) - 1)
         workers = min(recipe.cluster.extract_workers or free, free)
         done = count_done(store, videos)
         progress = counting_actor()
@@ -67,6 +66,7 @@ def extract(recipe: Recipe, *, verbose: bool = False) -> pa.Table:
                 workers=workers,
                 seed=recipe.seed,
                 progress=progress,
+                on=on,
             )
         line.finish()
     return store.summaries()

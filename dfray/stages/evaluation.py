@@ -134,10 +134,11 @@ def figures_of(recipe: Recipe, scores: pa.Table, by_video: pa.Table, bundle_uri:
     )
 
 
-def evaluation_set(metrics: Metrics, folder: RunFolder) -> str:
-    """What was measured and by which video rule: figures of the same set compare."""
-    fingerprint = FacesStore(folder.faces).fingerprint(metrics.split)
-    return f"{metrics.split}-{fingerprint}-{metrics.video_rule}"
+def evaluation_set(recipe: Recipe, video_rule: str) -> str:
+    """What is measured and by which video rule: figures of the same set compare."""
+    split = recipe.evaluation.split
+    fingerprint = FacesStore(RunFolder(recipe).faces).fingerprint(split)
+    return f"{split}-{fingerprint}-{video_rule}"
 
 
 def _identity_groups(folder: RunFolder) -> dict[str, str]:
@@ -178,7 +179,7 @@ def _write_report(
         provenance={
             "recipe fingerprint": recipe.fingerprint(),
             "faces fingerprint": store.fingerprint(),
-            "evaluation set": evaluation_set(metrics, folder),
+            "evaluation set": evaluation_set(recipe, metrics.video_rule),
             "threshold": f"{decision.threshold:.6g}",
             "temperature": f"{decision.temperature:.6g}",
             "fitted on": decision.fitted_on or "nothing: both are the recipe's",

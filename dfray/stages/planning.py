@@ -63,7 +63,7 @@ def plan_training(recipe: Recipe) -> TrainingPlan:
     streams = recipe.batches.stream_first_epoch
     videos, sample, source = None, Counts(), ""
     try:
-        videos = _videos(recipe)
+        videos = planned_videos(recipe)
         sample, source, complete = _sample(recipe, videos)
         streams = streams and not complete
     except DfrayError as error:
@@ -94,7 +94,7 @@ def _sample(recipe: Recipe, videos: pa.Table) -> tuple[Counts, str, bool]:
     return _expected(videos, recipe), source, False
 
 
-def _videos(recipe: Recipe) -> pa.Table:
+def planned_videos(recipe: Recipe) -> pa.Table:
     """The run's manifest, or what it would be; the run's folder is left unclaimed."""
     written = RunFolder(recipe).manifest
     if storage.exists(written):

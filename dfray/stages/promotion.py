@@ -1,25 +1,32 @@
-"""From a measured model to a champion, back again, and the scores it gives."""
+"""From a measured model to a champion, and back again."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
 
 from dfray import storage
-from dfray.config import Recipe, RegistrySection
+from dfray.config import Recipe
+from dfray.datasets.manifest import read_manifest
 from dfray.errors import UserError
+from dfray.faces.shards import FacesStore
 from dfray.progress import stage
 from dfray.run_folder import RunFolder
 from dfray.session import session
 from dfray.stages.data import manifest_of
-from dfray.stages.evaluation import evaluation_set, figures_of, score_split, videos_of
+from dfray.stages.evaluation import evaluation_set, score_split, videos_of
 from dfray.stages.learning import tracking_run, tracking_uri
 
 if TYPE_CHECKING:
-    from dfray.evaluation.metrics import Metrics
-    from dfray.registry.gates import Figures
+    from dfray.evaluation.robustness import Loss
+    from dfray.models.bundle import Decision as ModelDecision
+    from dfray.registry.card import Told
+    from dfray.registry.figures import Measured
     from dfray.registry.history import Decision
-    from dfray.registry.score import FileScore
 
 
 def register(recipe: Recipe) -> str:
@@ -31,14 +38,12 @@ def register(recipe: Recipe) -> str:
     folder = RunFolder(recipe)
     folder.require("evaluation/metrics.json", "evaluate")
     begun = folder.claim_to_measure()
-    from dfray.evaluation.metrics import Metrics
     from dfray.registry.package import register as package
 
     decision = _measured_decision(recipe)
     state = folder.state()
-    if state.get("registered") == decision:
+    if state.get("registered") == asdict(decision):
         return state["version"]
-    metrics = Metrics.model_validate_json(storage.read_bytes(folder.metrics))
     tracked = tracking_run(begun, manifest_of(begun))
     with stage("register") as line:
         with (
@@ -46,22 +51,30 @@ def register(recipe: Recipe) -> str:
             storage.local_copy(folder.metrics) as kept,
         ):
             tracked.log_files([report, kept], "evaluation")
+        measured = _measured_here(recipe, decision)
         with storage.local_folder(folder.model) as bundle:
             version = package(
                 bundle,
                 section=recipe.registry,
                 tracking_uri=tracked.tracking_uri,
                 run_id=tracked.run_id,
-                figures=gate_figures(recipe, metrics),
+                figures=measured.figures,
+                scores=measured.scores,
+                told=told_of(recipe, measured, _table(folder)),
             )
         tracked.finish()
         line.finish(f"{recipe.registry.model_name} version {version}")
-    folder.remember(version=str(version), registered=decision)
+    folder.remember(version=str(version), registered=asdict(decision))
     return str(version)
 
 
 def promote(
-    recipe: Recipe, *, version: str | None = None, dry_run: bool = False, verbose: bool = False
+    recipe: Recipe,
+    *,
+    version: str | None = None,
+    dry_run: bool = False,
+    over_lost_champion: bool = False,
+    verbose: bool = False,
 ) -> Decision:
     """Move the alias `champion` to `version` (default: `candidate`) if the recipe's gates hold."""
     from dfray.registry.promote import promote as decide
@@ -71,8 +84,10 @@ def promote(
             recipe.registry,
             tracking_uri(recipe),
             version,
-            evaluate=lambda which: _figures_of_version(recipe, which, verbose),
+            measure=partial(_measured_version, recipe, verbose=verbose),
+            slowdown=_slowdown,
             dry_run=dry_run,
+            over_lost_champion=over_lost_champion,
         )
         line.finish("promoted" if decision.promoted else "refused")
     return decision
@@ -85,25 +100,7 @@ def rollback(recipe: Recipe) -> Decision:
     return undo(recipe.registry, tracking_uri(recipe))
 
 
-def history(recipe: Recipe) -> list[Decision]:
-    """Every promotion, refusal and rollback of the recipe's model, oldest first."""
-    from dfray.registry.promote import history as read
-
-    return read(recipe.registry, tracking_uri(recipe))
-
-
-def score(
-    files: list[str], *, model: str | None = None, tracking_uri: str | None = None
-) -> list[FileScore]:
-    """Score videos and pictures with a registered model, by default the only champion there is."""
-    from dfray.registry.connection import resolve_tracking_uri
-    from dfray.registry.score import score_files
-
-    section = RegistrySection(tracking_uri=tracking_uri)
-    return score_files(files, model_uri=model, tracking_uri=resolve_tracking_uri(section, "runs"))
-
-
-def _measured_decision(recipe: Recipe) -> dict[str, Any]:
+def _measured_decision(recipe: Recipe) -> ModelDecision:
     """The decision that the run's model was measured with, if it still has it and the recipe wants it.
 
     Raises:
@@ -119,36 +116,82 @@ def _measured_decision(recipe: Recipe) -> dict[str, Any]:
             f"{folder.model} was not yet evaluated for {wish}: its figures are of {measured}.",
             "Run `dfray evaluate` with this recipe first.",
         )
-    return measured
+    return decision
 
 
-def gate_figures(recipe: Recipe, metrics: Metrics) -> Figures:
-    """What the gates and the registry read of the figures."""
-    from dfray.registry.gates import Figures
+def _measured_here(recipe: Recipe, decision: ModelDecision) -> Measured:
+    """What `dfray evaluate` found of the run's own model."""
+    import pyarrow.parquet as pq
 
-    overall = metrics.overall
-    return Figures(
-        auc=overall.video.auc.value if overall.video.auc else None,
-        balanced_accuracy=(
-            overall.video.balanced_accuracy.value if overall.video.balanced_accuracy else None
-        ),
-        coverage=overall.counts.coverage or 0.0,
-        n_videos=overall.counts.scored,
-        evaluation_set=evaluation_set(metrics, RunFolder(recipe)),
-    )
+    from dfray.evaluation.summary import read_losses
+
+    folder = RunFolder(recipe)
+    losses = read_losses(folder.evaluation) if recipe.evaluation.post_processing else []
+    with storage.local_copy(folder.scores) as path:
+        scores = pq.read_table(path)
+    return measured_of(recipe, scores, decision, losses)
 
 
-def _figures_of_version(recipe: Recipe, version: str, verbose: bool) -> Figures:
+def _measured_version(recipe: Recipe, version: str, bundle: Path, *, verbose: bool) -> Measured:
     """Score a registered version on the run's held-out split, now, by its own decision."""
+    from dfray.evaluation.robustness import measure_losses
     from dfray.models.bundle import read_decision
-    from dfray.registry.package import downloaded_bundle
 
-    folder, split = RunFolder(recipe), recipe.evaluation.split
+    folder, section = RunFolder(recipe), recipe.evaluation
     name = recipe.registry.model_name
     shared = storage.join(folder.root, "versions", name, version)  # where every node can read it
-    with downloaded_bundle(name, version, tracking_uri(recipe)) as bundle:
-        storage.put_folder(bundle, shared, last="bundle.json")
+    storage.put_folder(str(bundle), shared, last="bundle.json")
+    decision = read_decision(shared)
+    losses: list[Loss] = []
     with session(recipe.cluster, verbose=verbose):
-        scores = score_split(recipe, shared, split)
-    by_video = videos_of(recipe, scores, split, read_decision(shared).video_rule)
-    return gate_figures(recipe, figures_of(recipe, scores, by_video, shared))
+        scores = score_split(recipe, shared, section.split)
+        if section.post_processing and recipe.registry.gates.max_post_processing_drop is not None:
+            videos = videos_of(recipe, scores, section.split, decision.video_rule)
+            losses = measure_losses(folder.faces, shared, videos, section)
+    return measured_of(recipe, scores, decision, losses)
+
+
+def measured_of(
+    recipe: Recipe, scores: pa.Table, decision: ModelDecision, losses: list[Loss]
+) -> Measured:
+    """Figures and kept scores from SCORES of the recipe's split."""
+    from dfray.evaluation.paired import keep
+    from dfray.registry.figures import Measured, figures_of
+
+    split = recipe.evaluation.split
+    videos = videos_of(recipe, scores, split, decision.video_rule)
+    figures = figures_of(
+        videos,
+        threshold=decision.threshold,
+        evaluation_set=evaluation_set(recipe, decision.video_rule),
+        losses=losses,
+    )
+    return Measured(figures, keep(videos, FacesStore(RunFolder(recipe).faces).summaries([split])))
+
+
+def _slowdown(candidate: Path, champion: Path) -> float:
+    from dfray.evaluation.speed import slowdown
+
+    return slowdown(str(candidate), str(champion))
+
+
+def _table(folder: RunFolder) -> str:
+    return storage.read_bytes(storage.join(folder.evaluation, "metrics.md")).decode()
+
+
+def told_of(recipe: Recipe, measured: Measured, table: str) -> Told:
+    """What the model card tells of the run: its corpora, and the figures by dataset and protocol.
+
+    Args:
+        table: Markdown, of the evaluation.
+    """
+    from dfray.evaluation.protocol import apply_protocol, load_protocol
+    from dfray.registry.card import Told, protocol_table
+
+    folder = RunFolder(recipe)
+    tables = [table]
+    for name in recipe.registry.gates.protocols:
+        protocol = load_protocol(name)
+        figures = apply_protocol(protocol, measured.scores, measured.figures.threshold)
+        tables.append(protocol_table(protocol, figures))
+    return Told.of(read_manifest(folder.manifest), "\n\n".join(tables))

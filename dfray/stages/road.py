@@ -15,8 +15,9 @@ from dfray.session import session
 from dfray.stages.data import manifest_of
 from dfray.stages.evaluation import evaluate
 from dfray.stages.learning import tracking_uri, train
-from dfray.stages.promotion import history as decisions
-from dfray.stages.promotion import promote, register, score
+from dfray.stages.promotion import promote, register
+from dfray.stages.registry import history as decisions
+from dfray.stages.registry import score
 
 if TYPE_CHECKING:
     from dfray.evaluation.metrics import Metrics
@@ -72,8 +73,8 @@ def run(recipe: Recipe, *, verbose: bool = False) -> RunResult:
 
 def _last_word(recipe: Recipe, version: str) -> Decision | None:
     """The decision that made `version` the champion, if none has come since."""
-    moves = [decision for decision in decisions(recipe) if decision.promoted]
-    return moves[-1] if moves and moves[-1].version == version else None
+    moves = [decision for decision in decisions(recipe) if decision.moved]
+    return moves[-1] if moves and moves[-1].version.number == version else None
 
 
 def score_held_out_clip(recipe: Recipe, videos: pa.Table) -> list[FileScore]:

@@ -13,17 +13,20 @@ from dfray.datasets import manifest as manifests
 from dfray.errors import SearchError
 from dfray.faces.shards import FacesStore
 from dfray.progress import StageLine, stage
+from dfray.run_folder import RunFolder
 from dfray.search.result import SearchResult, Trial
-from dfray.session import session
+from dfray.session import nodes_of, session
 from dfray.stages.data import count_done, extract, manifest_of
 from dfray.stages.evaluation import decide, figures_of, score_split, videos_of
 from dfray.stages.learning import tracking_uri
-from dfray.stages.promotion import gate_figures
+from dfray.stages.promotion import measured_of, told_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from ray.tune.search import Searcher
 
+    from dfray.registry.card import Told
+    from dfray.registry.figures import Measured
     from dfray.search.capacity import Capacity
     from dfray.search.folder import SearchFolder
     from dfray.search.result import Finalist
@@ -69,11 +72,11 @@ def _search(folder: SearchFolder, videos: pa.Table) -> SearchResult:
     from dfray.search.capacity import capacity
     from dfray.search.tracking import SearchRuns
     from dfray.search.trial import Job
-    from dfray.search.tuner import node_resources
 
     recipe = folder.recipe.model_copy(update={"work_dir": folder.run.work_dir})
     _require_trainable(recipe, folder)
-    fits = capacity(recipe, node_resources())
+    nodes = [node["Resources"] for node in nodes_of(recipe.cluster.train_on)]
+    fits = capacity(recipe, nodes)
     print(f"Trials: {fits.arithmetic}.", file=sys.stderr)
     job = Job(recipe, folder.run.faces, folder.trials)
     fingerprint = manifests.fingerprint(videos)
@@ -209,21 +212,38 @@ def _register(winner: Trial, folder: SearchFolder, recipe: Recipe, runs: SearchR
     there = versions.of_run(winner.run_id)
     if there is not None:
         return there
-    bundle, split = folder.trial(winner.id).model, recipe.evaluation.split
+    bundle = folder.trial(winner.id).model
     with stage("register") as line:
-        line.update(detail=f"scoring the {split} split with {winner.id}")
-        decision = decide(recipe, bundle)
-        scores = score_split(recipe, bundle, split)
-        by_video = videos_of(recipe, scores, split, decision.video_rule)
-        metrics = figures_of(recipe, scores, by_video, bundle)
+        line.update(detail=f"scoring the {recipe.evaluation.split} split with {winner.id}")
+        measured, told = _measure(recipe, bundle)
         with storage.local_folder(bundle) as local:
             version = register(
                 local,
                 section=recipe.registry,
                 tracking_uri=runs.tracking_uri,
                 run_id=winner.run_id,
-                figures=gate_figures(recipe, metrics),
+                figures=measured.figures,
+                scores=measured.scores,
+                told=told,
             )
         versions.tag(version, runs.origin(winner))
         line.finish(f"{recipe.registry.model_name} version {version}")
     return str(version)
+
+
+def _measure(recipe: Recipe, bundle: str) -> tuple[Measured, Told]:
+    """What the registry keeps of a bundle: its figures on the held-out split, and what its card tells."""
+    from dfray.evaluation.robustness import measure_losses
+    from dfray.evaluation.summary import losses_to_markdown, to_markdown
+
+    section = recipe.evaluation
+    decision = decide(recipe, bundle)
+    scores = score_split(recipe, bundle, section.split)
+    by_video = videos_of(recipe, scores, section.split, decision.video_rule)
+    losses = []
+    if section.post_processing:
+        losses = measure_losses(RunFolder(recipe).faces, bundle, by_video, section)
+    measured = measured_of(recipe, scores, decision, losses)
+    metrics = figures_of(recipe, scores, by_video, bundle)
+    table = to_markdown(metrics) + losses_to_markdown(losses)
+    return measured, told_of(recipe, measured, table)

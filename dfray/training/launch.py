@@ -23,7 +23,7 @@ from dfray.faces.shards import FacesStore
 from dfray.models.backbone import build_detector
 from dfray.models.weights import resolve
 from dfray.run_folder import RunFolder
-from dfray.session import explain, require_cpus
+from dfray.session import cpus_of, explain, nodes_of, require_cpus
 from dfray.training.context import EpochRecord
 from dfray.training.learnable import require_learnable
 from dfray.training.worker import train_worker
@@ -40,10 +40,11 @@ OnEpoch = Callable[[dict[str, float]], None]
 class Workers:
     """How a run uses the cluster."""
 
-    train: int
+    train: range
     use_gpu: bool
     cpus_per_train_worker: int
     extract: int
+    train_on: dict[str, str]
 
     @classmethod
     def of(cls, recipe: Recipe, *, streaming: bool) -> Workers:
@@ -54,17 +55,22 @@ class Workers:
         """
         import ray
 
-        have = ray.cluster_resources()
-        section = recipe.training
-        use_gpu = section.use_gpu if section.use_gpu is not None else have.get("GPU", 0) > 0
-        taken = section.num_workers * section.cpus_per_worker
-        left = int(have.get("CPU", 0)) - taken - 1
-        extract = min(recipe.cluster.extract_workers or max(1, left), max(1, left))
-        plan: dict[str, float] = {"train workers": taken}
+        section, cluster = recipe.training, recipe.cluster
+        use_gpu = section.use_gpu
+        if use_gpu is None:
+            use_gpu = ray.cluster_resources().get("GPU", 0) > 0
+        counts = section.worker_counts
+        plan: dict[str, float] = {"train workers": counts[0] * section.cpus_per_worker}
         if streaming:
             plan |= {"extraction": 1}  # its plan reads nothing: no task beside the actors
-        require_cpus(plan)
-        return cls(section.num_workers, use_gpu, section.cpus_per_worker, extract)
+        places = {"train workers": cluster.train_on, "extraction": cluster.extract_on}
+        require_cpus(plan, places)
+        extracting, training = nodes_of(cluster.extract_on), nodes_of(cluster.train_on)
+        shared = any(node in training for node in extracting)
+        taken = counts[-1] * section.cpus_per_worker if shared else 0
+        left = max(1, int(cpus_of(cluster.extract_on)) - taken - 1)
+        extract = min(cluster.extract_workers or left, left)
+        return cls(counts, use_gpu, section.cpus_per_worker, extract, cluster.train_on)
 
     def scaling(self) -> ray.train.ScalingConfig:
         import ray.train
@@ -72,8 +78,14 @@ class Workers:
         resources: dict[str, float] = {"CPU": self.cpus_per_train_worker}
         if self.use_gpu:
             resources["GPU"] = 1
+        fixed = len(self.train) == 1
         return ray.train.ScalingConfig(
-            num_workers=self.train, use_gpu=self.use_gpu, resources_per_worker=resources
+            num_workers=self.train[-1] if fixed else (self.train[0], self.train[-1]),
+            use_gpu=self.use_gpu,
+            resources_per_worker=resources,
+            # GPUs of one node talk fastest; CPU workers are as many nodes' as there are.
+            placement_strategy="PACK" if self.use_gpu else "SPREAD",
+            label_selector=self.train_on or None,
         )
 
 
@@ -107,28 +119,30 @@ def train_detector(
         TrainingError: training failed for good; its cause is told.
     """
     import ray.train
-    from ray.train.torch import TorchTrainer
+
+    from dfray.training.elastic import ElasticTrainer
 
     folder = folder or RunFolder(recipe)
     workers = Workers.of(recipe, streaming=stream)
-    config = worker_config(recipe, videos if stream else None, progress, folder) | {
-        "record": record
-    }
-    datasets: dict[str, ray.data.Dataset] = {}
+    config = worker_config(recipe, videos if stream else None, progress, folder)
+    config["record"] = record
     if stream:
         quotaed, config["stream_steps"] = with_stream_quotas(videos, recipe.faces, recipe.batches)
     told = require_trainable(config)
     if progress is not None:
         progress.note.remote({"model": told})
+    datasets: dict[str, ray.data.Dataset] = {}
     if stream:
         options: dict[str, Any] = {"workers": workers.extract, "seed": recipe.seed}
+        options["on"] = recipe.cluster.extract_on
         datasets["faces"] = extract_faces(
             quotaed, folder.faces, recipe.faces, emit="faces", progress=progress, **options
         )
-    trainer = TorchTrainer(
+    trainer = ElasticTrainer(
         train_worker,
         train_loop_config=config,
         datasets=datasets,
+        extract_on=recipe.cluster.extract_on if stream else None,
         scaling_config=workers.scaling(),
         run_config=_run_config(recipe, folder, on_epoch),
     )

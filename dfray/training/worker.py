@@ -1,7 +1,8 @@
 """What each Ray Train worker runs: epochs of steps, a validation and a checkpoint after each.
 
 Only rank 0 writes. An epoch starts from seeds of its own, so a run that is started again after the last
-checkpoint takes the same steps as one that was never stopped.
+checkpoint takes the same steps as one that was never stopped. With fewer workers than before it takes the
+same batches; what augmentation draws for each face is another.
 """
 
 from __future__ import annotations
@@ -93,6 +94,7 @@ class Worker:
                 batches, steps = reader.epoch(epoch), reader.steps
             figures = self._train_epoch(epoch, batches, steps)
             figures["seconds"] = time.perf_counter() - start
+            figures["workers"] = self.world_size
             figures |= self.learner.objective.end_epoch()
             figures |= self.learner.validate(self._reader(store, "val"))
             self.history.append(figures)
@@ -155,6 +157,7 @@ class Worker:
             self.recipe.batches,
             rank=self.rank,
             world_size=self.world_size,
+            lanes=self.recipe.training.num_workers,
             seed=self.recipe.seed,
         )
 

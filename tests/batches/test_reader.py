@@ -35,10 +35,10 @@ def store(tmp_path_factory):
     return write_store(tmp_path_factory.mktemp("faces"), videos, SETTINGS)
 
 
-def reader(store, *, batch_size=32, shuffle=64, rank=0, world_size=1, seed=0) -> FacesReader:
+def reader(store, *, batch_size=32, shuffle=64, **options) -> FacesReader:
     section = BatchesSection(batch_size=batch_size, shuffle_faces=shuffle, sampling="all")
     sample = sample_faces(store.summaries(), "train", section)
-    return FacesReader(store, sample, section, rank=rank, world_size=world_size, seed=seed)
+    return FacesReader(store, sample, section, **options)
 
 
 def seen(batches) -> list[int]:
@@ -77,6 +77,24 @@ def test_workers_share_an_epoch_equally_and_disjointly(store, world_size):
     ]
     assert {len(share) for share in shares} == {384 // world_size}
     assert len(set().union(*map(set, shares))) == 384
+
+
+def global_batches(store, epoch: int, **options) -> list[list[int]]:
+    """The numbers of every global batch of an epoch, rank after rank."""
+    size = options["world_size"]
+    workers = [reader(store, rank=rank, **options).epoch(epoch) for rank in range(size)]
+    return [
+        [number for share in shares for number in number_of(share.images)]
+        for shares in zip(*workers, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("world_size", [1, 2, 3, 6])
+def test_with_workers_lost_every_global_batch_is_the_same(store, world_size):
+    options = {"batch_size": 48, "lanes": 4, "seed": 5}
+    whole = global_batches(store, 1, world_size=4, **options)
+    assert [len(batch) for batch in whole] == [48] * 8
+    assert global_batches(store, 1, world_size=world_size, **options) == whole
 
 
 @pytest.mark.parametrize("world_size", [1, 3])

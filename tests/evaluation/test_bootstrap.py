@@ -27,7 +27,7 @@ def resample(data, resamples=30, seed=0, threshold=0.5):
 def test_each_resample_equals_scikit_learn_on_the_repeated_items(ties, items_per_video, threshold):
     scores, video_of, labels = data = drawn(40, seed=3, items_per_video=items_per_video, ties=ties)
     found = resample(data, threshold=threshold)
-    (counts,) = bootstrap._draw(labels, 30, 30, np.random.default_rng(0))
+    (counts,) = bootstrap.draw(labels, 30, 30, np.random.default_rng(0))
     for row, count in enumerate(counts):
         items = np.repeat(np.arange(len(scores)), count[video_of])
         expected = point_metrics(labels[video_of[items]], scores[items], threshold)
@@ -36,14 +36,14 @@ def test_each_resample_equals_scikit_learn_on_the_repeated_items(ties, items_per
 
 def test_classes_are_drawn_apart_and_keep_their_size():
     labels = np.array([0, 1, 1, 0, 1, 1, 1])
-    for counts in bootstrap._draw(labels, 50, 20, np.random.default_rng(0)):
+    for counts in bootstrap.draw(labels, 50, 20, np.random.default_rng(0)):
         assert (counts[:, labels == 0].sum(axis=1) == 2).all()
         assert (counts[:, labels == 1].sum(axis=1) == 5).all()
 
 
 def test_every_video_is_drawn_once_on_average():
     labels = np.arange(10) % 2
-    (counts,) = bootstrap._draw(labels, 20_000, 20_000, np.random.default_rng(0))
+    (counts,) = bootstrap.draw(labels, 20_000, 20_000, np.random.default_rng(0))
     np.testing.assert_allclose(counts.mean(axis=0), 1, atol=0.05)
     np.testing.assert_allclose(counts.var(axis=0), 1 - 1 / 5, atol=0.05)
 

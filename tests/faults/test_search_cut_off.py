@@ -1,4 +1,4 @@
-"""A search is hit by everything that can hit it, one after the other, and ends with the trials it would have had."""
+"""A search is hit by all that can hit it, one after the other, and ends with the trials it would have had."""
 
 from __future__ import annotations
 

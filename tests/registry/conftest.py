@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 
 from dfray.config import GatesSection, RegistrySection
-from dfray.registry.connection import connect, resolve_tracking_uri
-from dfray.registry.gates import Figures
+from dfray.registry import checksums
+from dfray.registry.connection import resolve_tracking_uri
+from dfray.registry.figures import Measured
+from dfray.registry.kept import keep_measured
+from dfray.registry.versions import CANDIDATE, Versions
 from tests.registry import tiny
 
 
@@ -30,24 +33,45 @@ def tracking_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
 def section(request: pytest.FixtureRequest) -> RegistrySection:
     """Settings with a registered model of the test's own."""
     name = request.node.name.replace("[", "-").replace("]", "")
-    return RegistrySection(model_name=name, gates=GatesSection(min_auc=0.8, max_auc_drop=0.02))
+    gates = GatesSection(min_auc=0.75, auc_margin=0.03, balanced_accuracy_margin=0.1, resamples=300)
+    return RegistrySection(model_name=name, gates=gates)
 
 
 @pytest.fixture
 def add_version(section: RegistrySection, tracking_uri: str, tmp_path: Path) -> Callable[..., str]:
-    """Register an empty version with figures, as `candidate`."""
-    from dfray.registry.versions import CANDIDATE, Versions, figure_tags
+    """Register a version as `candidate`: a package of one small file, and what it was measured to do."""
+    return VersionMaker(section, tracking_uri, tmp_path)
 
-    client = connect(tracking_uri)
-    client.create_registered_model(section.model_name)
 
-    def add(figures: Figures | None = None) -> str:
-        tags = figure_tags(figures) if figures else {}
-        version = client.create_model_version(section.model_name, tmp_path.as_uri(), tags=tags)
-        Versions(section.model_name, tracking_uri).point(CANDIDATE, str(version.version))
-        return str(version.version)
+class VersionMaker:
+    def __init__(self, section: RegistrySection, tracking_uri: str, folder: Path) -> None:
+        self.versions = Versions(section.model_name, tracking_uri)
+        self.folder, self.made = folder, 0
 
-    return add
+    def __call__(self, measured: Measured | None = None) -> str:
+        client, name = self.versions.client, self.versions.name
+        package = self.package(str(self.made))
+        (package / "artifacts" / "bundle").mkdir(parents=True)
+        (package / "artifacts" / "bundle" / "bundle.json").write_text(f"{name} {self.made}")
+        if not self.made:
+            client.create_registered_model(name)
+        self.made += 1
+        run = client.create_run("0")
+        version = client.create_model_version(
+            name,
+            package.as_uri(),
+            run_id=run.info.run_id,
+            tags={checksums.TAG: checksums.write_checksums(package)},
+        )
+        number = str(version.version)
+        if measured is not None:
+            keep_measured(self.versions, number, measured)
+        self.versions.point(CANDIDATE, number)
+        return number
+
+    def package(self, made: str) -> Path:
+        """The folder of the version that was the `made`-th to be made, from 0."""
+        return self.folder / f"package-{made}"
 
 
 @pytest.fixture(scope="session")

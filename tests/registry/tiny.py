@@ -14,7 +14,7 @@ from dfray.config import CorpusSection, FacesSection, ModelSection, Recipe, Regi
 from dfray.models.backbone import build_detector
 from dfray.models.bundle import Bundle
 from dfray.models.preprocess import Preprocess
-from dfray.registry.gates import Figures
+from dfray.registry.figures import Figures
 from tests.helpers.heads import background, draw_head, paste
 
 FIGURES = Figures(

@@ -35,6 +35,13 @@ def test_a_trials_driver_is_counted_so_that_its_workers_find_room(tmp_path: Path
     assert "0.01 CPU for its driver" in fits.arithmetic
 
 
+def test_where_nodes_are_chosen_by_label_ray_train_places_the_worker(tmp_path: Path) -> None:
+    fits = capacity(searching(tmp_path, "cluster.train_on={role: gpu}"), [{"CPU": 4.0}])
+    assert (fits.alone, fits.concurrent) == (False, 3)
+    with pytest.raises(ResourceError, match="the cluster has no such node"):
+        capacity(searching(tmp_path), [])
+
+
 def test_a_worker_lies_on_one_node_whole(tmp_path: Path) -> None:
     wide = searching(tmp_path, "training.cpus_per_worker=3")
     assert capacity(wide, [{"CPU": 4.0}, {"CPU": 5.0}]).concurrent == 2

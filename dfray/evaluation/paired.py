@@ -1,0 +1,181 @@
+"""Two models on the same videos: how far apart they are, and how sure that is.
+
+A paired bootstrap: both models are measured on the same resample, so what makes a video hard for both does
+not count. What is drawn is a person with all their videos (or the source video, where the corpus does not
+tell people apart): fakes of one person are alike, and drawn one by one they would pass for more evidence
+than they are. People with real and fake videos, with real ones only and with fake ones only are drawn
+apart, so no resample lacks a class.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from dfray.errors import EvaluationError
+from dfray.evaluation.aggregate import VIDEO_SCORES, is_scored
+from dfray.evaluation.bootstrap import CHUNK, Ranked, draw
+from dfray.evaluation.scopes import Scope
+from dfray.tables import FAKE, REAL, Column, TableSpec
+
+KEPT_SCORES = TableSpec(
+    "kept scores",
+    (
+        *VIDEO_SCORES.columns,
+        Column("person", pa.string(), "videos of one person or one source are resampled together"),
+    ),
+)
+"""What a model said of every video of an evaluation set, for comparisons to come."""
+
+COMPARED = ("auc", "balanced_accuracy")
+_LEAST = 0.9
+"""Share of the resamples in which every part of a scope must have both classes."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One metric of two models over one scope, and the interval of candidate - champion."""
+
+    candidate: float
+    champion: float
+    low: float
+    high: float
+    n_real: int
+    n_fake: int
+    n_persons: int
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two models' scores of the same videos, row by row.
+
+    Attributes:
+        videos: KEPT_SCORES of the candidate, scored videos only.
+        scores: float64 (V,) of the candidate and of the champion.
+        thresholds: each model's own.
+    """
+
+    videos: pa.Table
+    scores: tuple[np.ndarray, np.ndarray]
+    thresholds: tuple[float, float]
+
+    @property
+    def labels(self) -> np.ndarray:
+        return self.videos.column("label").to_numpy()
+
+
+def keep(videos: pa.Table, summaries: pa.Table) -> pa.Table:
+    """KEPT_SCORES from VIDEO_SCORES and the SUMMARIES, which tell the people."""
+    columns = [summaries.column(name).to_pylist() for name in ("identity", "source_video")]
+    keys = summaries.column("video_id").to_pylist()
+    person = {
+        key: identity or source or key for key, identity, source in zip(keys, *columns, strict=True)
+    }
+    of_row = [person[key] for key in videos.column("video_id").to_pylist()]
+    return KEPT_SCORES.conform(videos.append_column("person", pa.array(of_row)), "video scores")
+
+
+def pair(
+    candidate: pa.Table, champion: pa.Table, candidate_threshold: float, champion_threshold: float
+) -> Pair:
+    """The videos that both models scored, in the same order.
+
+    Raises:
+        EvaluationError: the two are not of the same videos.
+    """
+    tables = [
+        KEPT_SCORES.conform(table, "kept scores").sort_by("video_id")
+        for table in (candidate, champion)
+    ]
+    ids = [table.column("video_id").to_pylist() for table in tables]
+    if ids[0] != ids[1]:
+        odd = sorted(set(ids[0]) ^ set(ids[1]))
+        raise EvaluationError(
+            f"The two models were scored on different videos: {len(odd)} are of one of them only"
+            + (f", such as {odd[0]}." if odd else "."),
+            "Evaluate both on the same split.",
+        )
+    both = is_scored(tables[0]) & is_scored(tables[1])
+    kept = [table.filter(pa.array(both)) for table in tables]
+    first, second = (table.column("fake_probability").to_numpy() for table in kept)
+    return Pair(kept[0], (first, second), (candidate_threshold, champion_threshold))
+
+
+def compare(
+    both: Pair, scope: Scope, *, resamples: int, confidence: float, seed: int
+) -> dict[str, Difference]:
+    """The difference of each metric in COMPARED over `scope`.
+
+    Raises:
+        EvaluationError: too many resamples leave a part of the scope without a class.
+    """
+    here = scope.videos
+    labels = both.labels[here]
+    persons = np.asarray(both.videos.column("person").to_pylist())[here]
+    names, person_of = np.unique(persons, return_inverse=True)
+    models = [
+        [
+            (weight, mask[here], Ranked(scores[mask], both.labels[mask] == FAKE, threshold))
+            for weight, mask in scope.parts
+        ]
+        for scores, threshold in zip(both.scores, both.thresholds, strict=True)
+    ]
+    gaps = _gaps(models, labels, person_of, resamples, seed)
+    tail = (1 - confidence) / 2
+    points = [_figures(parts, np.ones((1, len(labels)), np.int64)) for parts in models]
+    found = {}
+    for name in COMPARED:
+        low, high = np.quantile(gaps[name], [tail, 1 - tail])
+        candidate, champion = (float(point[name][0]) for point in points)
+        found[name] = Difference(
+            candidate,
+            champion,
+            float(low),
+            float(high),
+            n_real=int(np.sum(labels == REAL)),
+            n_fake=int(np.sum(labels == FAKE)),
+            n_persons=len(names),
+        )
+    return found
+
+
+_Parts = list[tuple[float, np.ndarray, Ranked]]
+
+
+def _gaps(
+    models: list[_Parts], labels: np.ndarray, person_of: np.ndarray, resamples: int, seed: int
+) -> dict[str, np.ndarray]:
+    """candidate - champion of each metric, float64 (R,), over the resamples that have both classes."""
+    has = [np.bincount(person_of, weights=labels == label) > 0 for label in (REAL, FAKE)]
+    strata = has[0] + 2 * has[1]
+    rows = max(1, CHUNK // len(labels))
+    parts: list[dict[str, np.ndarray]] = []
+    for drawn in draw(strata, resamples, rows, np.random.default_rng(seed)):
+        counts = drawn[:, person_of]
+        counts = counts[_whole(counts, models[0], labels)]
+        candidate, champion = (_figures(model, counts) for model in models)
+        parts.append({name: candidate[name] - champion[name] for name in COMPARED})
+    gaps = {name: np.concatenate([part[name] for part in parts]) for name in COMPARED}
+    if len(gaps[COMPARED[0]]) < _LEAST * resamples:
+        raise EvaluationError("too few people for an interval: resamples lack a class")
+    return gaps
+
+
+def _whole(counts: np.ndarray, parts: _Parts, labels: np.ndarray) -> np.ndarray:
+    """bool (R,): the resamples in which every part has both classes."""
+    whole = np.ones(len(counts), bool)
+    for _, mask, _ in parts:
+        for label in (REAL, FAKE):
+            whole &= counts[:, mask & (labels == label)].sum(axis=1) > 0
+    return whole
+
+
+def _figures(parts: _Parts, counts: np.ndarray) -> dict[str, np.ndarray]:
+    """The scope's figures, float64 (R,): the weighted sum over its parts."""
+    measured = [(weight, ranked.metrics(counts[:, mask])) for weight, mask, ranked in parts]
+    return {
+        name: np.sum([weight * found[name] for weight, found in measured], axis=0)
+        for name in COMPARED
+    }

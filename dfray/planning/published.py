@@ -1,0 +1,63 @@
+"""A manifest of videos that are not at hand: as many rows as are published of a recipe's corpora."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from dfray.config import CorpusSection, Recipe
+from dfray.datasets.published import Published
+from dfray.datasets.readers import reader
+from dfray.errors import ManifestError
+from dfray.tables import FAKE, REAL, SPLITS, VIDEOS
+
+
+def published_videos(recipe: Recipe) -> tuple[pa.Table, list[str]]:
+    """VIDEOS of unknown length, without files, and the corpora of which no counts are published.
+
+    Where a corpus publishes the videos of its splits and those of its classes, but not both at once, every
+    split has the same share of fakes; where it publishes no splits, all of its videos are for testing.
+
+    Raises:
+        ManifestError: nothing is published of any of the recipe's corpora.
+    """
+    rows: list[dict] = []
+    unknown = []
+    for corpus in recipe.corpora:
+        published = reader(corpus.reader).published
+        if published is None:
+            unknown.append(corpus.dataset or corpus.reader)
+        else:
+            rows += _rows(corpus, published)
+    if not rows:
+        raise ManifestError(
+            f"--manifest published: no counts are published of {', '.join(unknown)}.",
+            "Name a recipe whose corpora have some, such as fsfm-ba, or the URI of a manifest.",
+        )
+    return VIDEOS.from_rows(rows), unknown
+
+
+def _rows(corpus: CorpusSection, published: Published) -> list[dict]:
+    dataset = corpus.dataset or corpus.reader
+    known = {name: getattr(published, name) for name in SPLITS}
+    splits = known if any(known.values()) else {"test": published.real + published.fake}
+    share = published.fake / (published.real + published.fake)
+    rows = []
+    for split, count in splits.items():
+        if corpus.only and split not in corpus.only:
+            continue
+        n_fake = round(count * share)
+        for number in range(count):
+            label, category = (FAKE, "fake") if number < n_fake else (REAL, "real")
+            stem = f"{split}-{number:06d}"
+            rows.append(
+                {
+                    "video_id": f"{dataset}/{category}/{stem}",
+                    "dataset": dataset,
+                    "split": corpus.split or split,
+                    "label": label,
+                    "category": category,
+                    "method": category,
+                    "uri": f"published://{dataset}/{category}/{stem}",
+                }
+            )
+    return rows

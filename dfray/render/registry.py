@@ -1,0 +1,125 @@
+"""Decisions and versions, as the commands of the registry print them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from rich.markdown import Markdown
+
+from dfray.render import console, new_table
+
+if TYPE_CHECKING:
+    from dfray.registry.figures import Figures
+    from dfray.registry.gate_result import GateResult
+    from dfray.registry.history import Decision
+    from dfray.registry.show import VersionView
+
+_OUTCOMES = {"holds": "holds", "fails": "[bold red]fails", "does not apply": "[dim]n/a"}
+_SHORT = {"balanced_accuracy_margin": "bal_acc_margin"}
+
+
+def decision(made: Decision) -> None:
+    """The table of gates, and what came of it."""
+    numbers = ("required", "candidate", "champion", "at least")
+    shown = new_table("gate", *numbers, "", right=numbers)
+    for gate in made.gates:
+        shown.add_row(
+            _name(gate),
+            f"{gate.rule} {gate.required:g}",
+            _figure(gate.candidate),
+            _figure(gate.champion),
+            "" if gate.low is None else f"{gate.low:+.3f}",
+            _OUTCOMES[gate.outcome],
+        )
+    if made.gates:
+        console.print(shown)
+        if any(gate.low is not None for gate in made.gates):
+            console.print("[dim]at least: lower bound of candidate - champion, paired by video")
+    was = f" (was version {made.champion_before.number})" if made.champion_before else ""
+    if made.promoted:
+        verb = "is" if made.sequence else "would become"
+        console.print(f"{made.model_name} version {made.version.number} {verb} the champion{was}.")
+    else:
+        console.print(f"{made.model_name} version {made.version.number} is not promoted{was}:")
+        for reason in made.reasons:
+            console.print(f"  - {reason}", markup=False, highlight=False)
+
+
+def decisions(made: list[Decision], *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps([one.to_dict() | {"void": one.void} for one in made], indent=2))
+        return
+    shown = new_table("#", "when (UTC)", "who", "what", "version", "before", "outcome", "why")
+    for one in made:
+        outcome = "champion" if one.promoted else "refused"
+        shown.add_row(
+            str(one.sequence),
+            one.when,
+            one.who,
+            one.action,
+            one.version.number,
+            one.champion_before.number if one.champion_before else "–",
+            "void" if one.void else outcome,
+            "another decision came first" if one.void else "; ".join(one.reasons),
+        )
+    console.print(shown)
+
+
+def versions(found: list[VersionView], *, in_full: bool, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps([one.to_dict() for one in found], indent=2))
+        return
+    if in_full:
+        for one in found:
+            _in_full(one)
+        return
+    right = ("AUC", "bal. acc.", "videos")
+    shown = new_table("version", "aliases", "created (UTC)", *right, "package", right=right)
+    for one in found:
+        latest = one.figures[0] if one.figures else None
+        shown.add_row(
+            one.number,
+            ", ".join(one.aliases),
+            one.created.removesuffix("+00:00"),
+            _figure(latest.auc if latest else None),
+            _figure(latest.balanced_accuracy if latest else None),
+            str(latest.n_videos) if latest else "–",
+            f"[bold red]{one.package}" if one.damaged else one.package,
+        )
+    console.print(shown)
+
+
+def _in_full(one: VersionView) -> None:
+    for name, what in (
+        ("version", one.number),
+        ("aliases", ", ".join(one.aliases) or "none"),
+        ("created", one.created),
+        ("MLflow run", one.run_id or "none"),
+        ("package", one.package),
+    ):
+        console.print(f"{name:<13} {what}", markup=False, highlight=False)
+    for figures in one.figures:
+        console.print(f"{'figures':<13} {_line(figures)}", markup=False, highlight=False)
+    console.rule("model card", align="left")
+    console.print(Markdown(one.card))
+
+
+def _line(figures: Figures) -> str:
+    parts = [
+        f"AUC {_figure(figures.auc)}",
+        f"balanced accuracy {_figure(figures.balanced_accuracy)}",
+        f"calibration error {_figure(figures.calibration_error)}",
+        f"{figures.n_videos} videos",
+        f"coverage {figures.coverage:.1%}",
+    ]
+    return f"{', '.join(parts)} on {figures.evaluation_set}"
+
+
+def _name(gate: GateResult) -> str:
+    name = _SHORT.get(gate.name, gate.name)
+    return f"{name}, {gate.scope}" if gate.scope else name
+
+
+def _figure(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4g}"

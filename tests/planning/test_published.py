@@ -1,0 +1,51 @@
+"""A manifest without a file: as many videos as are published."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from dfray.config import CorpusSection, Recipe
+from dfray.datasets.manifest import validate
+from dfray.errors import ManifestError
+from dfray.planning.published import published_videos
+from dfray.recipe import load_recipe
+
+
+def recipe(*corpora: CorpusSection) -> Recipe:
+    return Recipe(name="t", corpora=list(corpora))
+
+
+def test_table_1_has_226_000_videos_to_train_and_validate_on() -> None:
+    videos, unknown = published_videos(load_recipe("fsfm-ba"))
+    counts = Counter(videos["split"].to_pylist())
+    assert counts["train"] + counts["val"] == 226_372
+    assert unknown == ["itw"]
+
+
+def test_splits_and_classes_are_those_published() -> None:
+    videos, _ = published_videos(recipe(CorpusSection(reader="ffpp", root="nowhere")))
+    splits = Counter(videos["split"].to_pylist())
+    assert splits == {"train": 4320, "val": 840, "test": 840}
+    assert Counter(videos["category"].to_pylist()) == {"fake": 5000, "real": 1000}
+    validate(videos.to_pylist())
+
+
+def test_only_and_split_are_kept() -> None:
+    corpus = CorpusSection(reader="ffpp", root="nowhere", only=["train", "val"], dataset="mine")
+    videos, _ = published_videos(recipe(corpus))
+    assert videos.num_rows == 4320 + 840
+    assert set(videos["dataset"].to_pylist()) == {"mine"}
+    tested, _ = published_videos(recipe(CorpusSection(reader="ffpp", root="nowhere", split="test")))
+    assert set(tested["split"].to_pylist()) == {"test"}
+
+
+def test_a_corpus_without_published_splits_is_for_testing() -> None:
+    videos, _ = published_videos(recipe(CorpusSection(reader="wilddeepfake", root="nowhere")))
+    assert Counter(videos["split"].to_pylist()) == {"test": 3805 + 3509}
+
+
+def test_a_recipe_of_unpublished_corpora_is_refused() -> None:
+    with pytest.raises(ManifestError, match="no counts are published of folder"):
+        published_videos(recipe(CorpusSection(reader="folder", root="nowhere")))
