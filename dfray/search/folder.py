@@ -95,15 +95,13 @@ class SearchFolder:
         self._recipe_file = storage.join(self.root, "recipe.yaml")
         self._state = storage.join(self.root, "search.json")
 
-    def claim(self, *, resume: bool) -> None:
-        """Bind the folder to the recipe and its search, or go on with what was begun.
+    def require_free(self, *, resume: bool) -> None:
+        """Make sure that no other search was begun here, nor this one, unless it is to be gone on with.
 
         Raises:
-            UserError: another search was begun here, or this one, and `resume` was not asked for.
+            UserError: one was; what differs is named, or how to go on.
         """
         if not storage.exists(self._recipe_file):
-            _write(self._state, {"id": uuid.uuid4().hex})
-            storage.write_bytes(dump_recipe(self.recipe).encode(), self._recipe_file)
             return
         there = Recipe.model_validate(yaml.safe_load(storage.read_bytes(self._recipe_file)))
         told = differences(_content(there), _content(self.recipe))
@@ -118,6 +116,12 @@ class SearchFolder:
                 f"{self.root} holds a search of this recipe that has not ended.",
                 f"Go on with it (--resume), or remove {self.root} to begin anew.",
             )
+
+    def begin(self) -> None:
+        """Bind the folder to the recipe and its search; one that was begun is left as it is."""
+        if not storage.exists(self._recipe_file):
+            _write(self._state, {"id": uuid.uuid4().hex})
+            storage.write_bytes(dump_recipe(self.recipe).encode(), self._recipe_file)
 
     @cached_property
     def id(self) -> str:

@@ -53,7 +53,7 @@ def search(recipe: Recipe, *, resume: bool = False, verbose: bool = False) -> Se
     require_space(recipe)
     folder = SearchFolder(recipe)
     folder.run.claim()
-    folder.claim(resume=resume)
+    folder.require_free(resume=resume)
     if storage.exists(folder.result):
         return SearchResult.load(folder.result)
     connect(tracking_uri(recipe))  # before any compute is spent
@@ -78,6 +78,7 @@ def _search(folder: SearchFolder, videos: pa.Table) -> SearchResult:
     nodes = [node["Resources"] for node in nodes_of(recipe.cluster.train_on)]
     fits = capacity(recipe, nodes)
     print(f"Trials: {fits.arithmetic}.", file=sys.stderr)
+    folder.begin()
     job = Job(recipe, folder.run.faces, folder.trials)
     fingerprint = manifests.fingerprint(videos)
     with SearchRuns(job, tracking_uri(recipe), folder.id, fingerprint) as runs:

@@ -29,25 +29,27 @@ def test_a_trial_is_read_as_far_as_it_has_come(tmp_path: Path) -> None:
 
 
 def test_a_search_that_was_cut_off_is_gone_on_with_only_when_asked(tmp_path: Path) -> None:
-    recipe = toy_recipe(tmp_path)
-    SearchFolder(recipe).claim(resume=True)  # there is none yet: it begins
-    name = SearchFolder(recipe).id
+    folder = SearchFolder(toy_recipe(tmp_path))
+    folder.require_free(resume=True)  # there is none yet
+    folder.begin()
     with pytest.raises(UserError, match=r"has not ended.*--resume"):
-        SearchFolder(recipe).claim(resume=False)
-    SearchFolder(recipe).claim(resume=True)
-    assert SearchFolder(recipe).id == name
+        folder.require_free(resume=False)
+    again = SearchFolder(folder.recipe)
+    again.require_free(resume=True)
+    again.begin()
+    assert again.id == folder.id
 
 
 def test_another_space_under_the_same_name_is_refused_and_told(tmp_path: Path) -> None:
-    SearchFolder(toy_recipe(tmp_path)).claim(resume=False)
-    SearchFolder(toy_recipe(tmp_path, "toy", "search.max_concurrent=1")).claim(resume=True)
+    SearchFolder(toy_recipe(tmp_path)).begin()
+    SearchFolder(toy_recipe(tmp_path, "toy", "search.max_concurrent=1")).require_free(resume=True)
     with pytest.raises(UserError, match=r"search.trials 12 -> 13"):
-        SearchFolder(toy_recipe(tmp_path, "toy", "search.trials=13")).claim(resume=True)
+        SearchFolder(toy_recipe(tmp_path, "toy", "search.trials=13")).require_free(resume=True)
 
 
 def test_finalists_are_chosen_once(tmp_path: Path) -> None:
     folder = SearchFolder(toy_recipe(tmp_path))
-    folder.claim(resume=False)
+    folder.begin()
     assert folder.finalists() is None
     folder.choose_finalists(["trial-001"])
     assert SearchFolder(folder.recipe).finalists() == ["trial-001"]
