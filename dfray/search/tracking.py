@@ -8,6 +8,7 @@ a killed search had told is found by its tags.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -74,9 +75,11 @@ class SearchRuns:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._thread.shutdown(wait=True, cancel_futures=kind is not None)
-        if kind is None:
-            self.settle()
+        stopped = kind is not None and not issubclass(kind, Exception)  # by a signal: at once
+        self._thread.shutdown(cancel_futures=stopped)
+        with suppress(*([RegistryError] if kind else [])):  # not instead of what went wrong
+            if not stopped:
+                self.settle()
         self.parent.__exit__(kind, error, trace)
 
     def settle(self) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from dfray import stages
 from dfray.config import Recipe
-from dfray.errors import RecipeError, UserError
+from dfray.errors import RecipeError, SearchError, UserError
 from dfray.models.bundle import Bundle
 from dfray.registry.connection import connect
 from dfray.registry.versions import Versions
@@ -25,7 +25,7 @@ from dfray.search.trial import Job
 from tests.helpers.processes import wait_for
 from tests.search.kit import searched_recipe
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
 ROOT = Path(__file__).parents[2]
 
 _SEARCH = """
@@ -64,7 +64,7 @@ def cut_off(ray_session, tmp_path_factory) -> CutOff:
         env=os.environ | {"PYTHONPATH": str(ROOT)},
     )
     second = trials / "trial-001"
-    wait_for(lambda: driver.poll() is not None or (second / "curve.json").exists(), 200)
+    wait_for(lambda: driver.poll() is not None or (second / "curve.json").exists(), 400)
     family = psutil.Process(driver.pid).children(recursive=True)
     driver.kill()
     assert driver.wait() == -signal.SIGKILL, "it had ended before it could be killed"
@@ -155,6 +155,30 @@ def test_the_winner_is_the_candidate_and_says_which_run_made_it(cut_off: CutOff)
 
 def test_a_search_that_has_ended_is_told_again_at_once(cut_off: CutOff) -> None:
     assert stages.search(cut_off.recipe) == cut_off.result
+
+
+def test_a_search_whose_trials_all_fail_ends_after_a_few_and_says_why(
+    ray_session, tmp_path: Path
+) -> None:
+    recipe = searched_recipe(
+        tmp_path,
+        "search.trials=6",
+        "search.space={training.lr: {log_uniform: [1.0e+30, 1.0e+31]}}",
+        "training.max_failures=0",
+    )
+    with pytest.raises(SearchError, match=r"None of 3 trials.*not finite") as told:
+        stages.search(recipe)
+    assert "--resume" in told.value.mend
+    begun = sorted(path.parent.name for path in tmp_path.glob("toy/search/trials/*/trial.json"))
+    assert begun == ["trial-000", "trial-001", "trial-002"]
+    client = connect(f"sqlite:///{tmp_path}/mlflow.db")
+    (experiment,) = client.search_experiments(
+        filter_string=f"name = '{recipe.registry.experiment}'"
+    )
+    runs = client.search_runs([experiment.experiment_id])
+    assert {run.info.status for run in runs} == {"FAILED"}
+    assert len(runs) == 4
+    assert sum("not finite" in run.data.tags.get("dfray.error", "") for run in runs) == 3
 
 
 def test_a_space_that_makes_no_recipe_leaves_no_trace(tmp_path: Path) -> None:
