@@ -44,11 +44,13 @@ class Job:
         recipe: the search's own, `work_dir` absolute.
         faces: URI of the faces that all of them read.
         trials: URI of the folder of their folders.
+        use_gpu: whether each is given one.
     """
 
     recipe: Recipe
     faces: str
     trials: str
+    use_gpu: bool = False
 
     def folder(self, name: str) -> TrialFolder:
         return TrialFolder(storage.join(self.trials, name))
@@ -76,8 +78,11 @@ def run_trial(config: Mapping[str, Any], job: Job) -> None:
         recipe = job.recipe_of(trial)
         folder = RunFolder(recipe, faces=job.faces)
         folder.claim()
-        train = _train_here if trains_alone(job.recipe) else _train_on_workers
-        train(recipe, folder, TrialRecord(own, section.figure, section.mode))
+        record = TrialRecord(own, section.figure, section.mode)
+        if trains_alone(job.recipe):
+            _train_here(recipe, folder, TuneContext(record, use_gpu=job.use_gpu))
+        else:
+            _train_on_workers(recipe, folder, record)
     except Exception as error:
         own.end("failed", _reason(error))  # Tune may try again; then it ends otherwise
         raise
@@ -122,10 +127,10 @@ class TuneContext:
 
     rank, world_size = 0, 1
 
-    def __init__(self, record: TrialRecord) -> None:
+    def __init__(self, record: TrialRecord, *, use_gpu: bool) -> None:
         import torch
 
-        self.device: torch.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.device: torch.device = torch.device("cuda" if use_gpu else "cpu")
         self.record = record
         self._state = storage.join(record.folder.checkpoint, "state.pt")
 
@@ -157,12 +162,12 @@ class EpochToTune:
         self._callback.after_report(None, [told], None)
 
 
-def _train_here(recipe: Recipe, folder: RunFolder, record: TrialRecord) -> None:
+def _train_here(recipe: Recipe, folder: RunFolder, context: TuneContext) -> None:
     from dfray.training.launch import worker_config
     from dfray.training.worker import Worker
 
     config = worker_config(recipe, None, None, folder)
-    Worker(config, TuneContext(record)).run(None)
+    Worker(config, context).run(None)
 
 
 def _train_on_workers(recipe: Recipe, folder: RunFolder, record: TrialRecord) -> None:

@@ -79,7 +79,7 @@ def _search(folder: SearchFolder, videos: pa.Table) -> SearchResult:
     fits = capacity(recipe, nodes)
     print(f"Trials: {fits.arithmetic}.", file=sys.stderr)
     folder.begin()
-    job = Job(recipe, folder.run.faces, folder.trials)
+    job = Job(recipe, folder.run.faces, folder.trials, use_gpu=fits.gpus > 0)
     fingerprint = manifests.fingerprint(videos)
     with SearchRuns(job, tracking_uri(recipe), folder.id, fingerprint) as runs:
         trials = _search_trials(job, fits, runs, folder)
