@@ -107,7 +107,7 @@ def test_whatever_is_killed_the_same_trials_end_and_none_is_trained_twice(
     search = Search(two_nodes, tmp_path)
     seen = [search.wait_for_epochs(8)]
 
-    search.processes("ray::run_trial")[0].kill()  # a trial, and with it its one worker
+    search.processes("ray::ImplicitFunc")[0].kill()  # a trial, and with it its one worker
     seen.append(search.wait_for_epochs(20))
 
     search.driver.terminate()
@@ -149,7 +149,7 @@ def test_trials_of_two_workers_outlive_a_worker_and_their_own_driver(
     seen = [search.wait_for_epochs(4)]
     search.processes("ray::RayTrainWorker")[0].kill()
     seen.append(search.wait_for_epochs(8))
-    search.processes("ray::run_trial")[0].kill()
+    search.processes("ray::ImplicitFunc")[0].kill()
     result = search.end()
     for before in seen:
         kept(before, search.trials())
