@@ -83,7 +83,7 @@ class RunFolder:
         return begun
 
     def state(self) -> dict[str, Any]:
-        """What the stages remember: `run_id`, `history`, `measured`, `registered`, `version`."""
+        """What the stages remember: `run_id`, `history`, `logged`, `measured`, `registered`, `version`."""
         there = storage.exists(self._state)
         return json.loads(storage.read_bytes(self._state)) if there else {}
 

@@ -87,6 +87,8 @@ def prepare_environment(verbose: bool) -> None:
         # A local cluster would turn tokens on by itself and write one into the home folder.
         "RAY_AUTH_MODE": "token" if os.environ.get("RAY_AUTH_TOKEN") else "disabled",
         "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "1",
+        # Workers learn of a lost node before Ray does, and would wait a minute for its CPUs.
+        "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "10",
         "RAY_BACKEND_LOG_LEVEL": "info" if verbose else "fatal",
         "RAY_DATA_DISABLE_PROGRESS_BARS": "0" if verbose else "1",
         "PYTHONWARNINGS": "default" if verbose else "ignore",
@@ -209,4 +211,5 @@ def _next_cause(error: BaseException) -> BaseException | None:
     failures = getattr(error, "worker_failures", None) or getattr(error, "_worker_failures", None)
     if failures:
         return next(iter(failures.values()))
-    return getattr(error, "cause", None) or error.__cause__
+    controller = getattr(error, "controller_failure", None)
+    return controller or getattr(error, "cause", None) or error.__cause__

@@ -1,8 +1,11 @@
 """Local paths and s3:// alike: the only file that knows fsspec and s3fs.
 
-Writes are atomic: a reader sees the whole file or none. Faults that pass (throttling, a broken
-connection) are retried with back-off, five times at most; what does not pass is a `StorageError`
-that names the place and the mend. An S3 endpoint of one's own comes from AWS_ENDPOINT_URL.
+Writes are atomic: a reader sees the whole file or none. Faults that pass (throttling, 503, a broken
+connection) are tried again with back-off where the requests are made, in the S3 client: so Parquet
+readers and Ray Train, which use its filesystem past the functions here, have it too. What does not pass is
+a `StorageError` that names the place and the mend.
+
+An S3 endpoint of one's own comes from AWS_ENDPOINT_URL; AWS_MAX_ATTEMPTS is how often a request is tried.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from dfray.errors import StorageError, UserError
 
@@ -25,19 +28,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-ATTEMPTS = 5
-_MAX_WAIT_S = 10.0
-_PASSING = (
-    "SlowDown",
-    "ServiceUnavailable",
-    "Service Unavailable",
-    "InternalError",
-    "RequestTimeout",
-    "Throttl",
-    "reduce your request rate",
-    "503",
-    "500",
-)
+ATTEMPTS = 6
+"""How often a request is tried: for about a quarter of a minute. s3fs makes up to five such series of a
+request that is throttled, or whose connection breaks."""
+_FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FULL_STORE = ("Quota", "StorageFull", "InsufficientStorage", "EntityTooLarge")
 
 
 def is_remote(uri: str) -> bool:
@@ -58,10 +53,12 @@ def filesystem(uri: str) -> tuple[AbstractFileSystem, str]:
     """The fsspec filesystem of `uri`, and the path inside it."""
     import fsspec
 
-    options = {}
+    options: dict[str, Any] = {}
     if uri.startswith("s3://"):
+        tries = int(os.environ.get("AWS_MAX_ATTEMPTS", ATTEMPTS))
+        retries = {"mode": "standard", "total_max_attempts": tries}
         # Listings are not cached: other processes write while we look.
-        options = {"use_listings_cache": False, "config_kwargs": {"retries": {"max_attempts": 2}}}
+        options = {"use_listings_cache": False, "config_kwargs": {"retries": retries}}
     return fsspec.core.url_to_fs(uri, **options)
 
 
@@ -260,50 +257,55 @@ def _download(uri: str, local: str) -> None:
 
 
 def attempt(action: Callable[[], T], uri: str, verb: str) -> T:
-    """Run `action`, again with back-off while its fault may pass; else raise a StorageError."""
-    import tenacity
-
-    retrying = tenacity.Retrying(
-        retry=tenacity.retry_if_exception(_may_pass),
-        wait=tenacity.wait_random_exponential(multiplier=0.3, max=_MAX_WAIT_S),
-        stop=tenacity.stop_after_attempt(ATTEMPTS),
-        reraise=True,
-    )
+    """Run `action`; what fails is a StorageError that says what could not be done with `uri`."""
     try:
-        return retrying(action)
+        return action()
     except StorageError:
         raise
     except Exception as error:
-        raise _explain(error, uri, verb) from error
+        raise explain(error, uri, verb) from error
 
 
-def _may_pass(error: BaseException) -> bool:
-    if isinstance(error, FileNotFoundError | PermissionError | StorageError):
-        return False
-    if isinstance(error, ConnectionError | TimeoutError):
-        return True
-    text = f"{type(error).__name__}: {error}"
-    network = any(word in type(error).__name__ for word in ("Connect", "Timeout", "Endpoint"))
-    return network or any(word in text for word in _PASSING)
-
-
-def _explain(error: Exception, uri: str, verb: str) -> StorageError:
-    what = f"Cannot {verb} {uri}: {type(error).__name__}: {error}."
-    number = getattr(error, "errno", None)
-    if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+def explain(error: Exception, uri: str, verb: str) -> StorageError:
+    """`error` as a StorageError that names the place and the mend."""
+    what = f"Cannot {verb} {uri}: {type(error).__name__}: {str(error).strip().rstrip('.')}."
+    code, status = _answer(error)
+    if getattr(error, "errno", None) in _FULL_DISK:
         mend = (
             "The disk is full: free some space or choose another work_dir; finished work is kept."
         )
-    elif isinstance(error, PermissionError) or "AccessDenied" in str(error):
+    elif status == 507 or any(word in code for word in _FULL_STORE):
+        mend = (
+            "The bucket is full, or takes nothing of this size: free some space, raise its quota or "
+            "choose another work_dir; finished work is kept."
+        )
+    elif isinstance(error, PermissionError):
         mend = "Check the rights of the user, or the bucket's policy and the AWS credentials."
-    elif "NoSuchBucket" in str(error) or (is_remote(uri) and isinstance(error, FileNotFoundError)):
+    elif code == "NoSuchBucket" or (is_remote(uri) and isinstance(error, FileNotFoundError)):
         mend = (
             "Check that the bucket and the key exist, and AWS_ENDPOINT_URL if it is not Amazon's."
         )
     elif isinstance(error, FileNotFoundError):
         mend = "Check the path."
-    elif _may_pass(error):
-        mend = f"It was tried {ATTEMPTS} times; check the network and the endpoint, then run again."
+    elif status >= 500 or code == "SlowDown" or _is_of_the_network(error):
+        mend = (
+            "The store does not answer as it should, and was tried again and again: check the network "
+            "and the endpoint, then run again; finished work is kept."
+        )
     else:
         mend = "Check the path or URI and the credentials."
     return StorageError(what, mend)
+
+
+def _answer(error: Exception) -> tuple[str, int]:
+    """The S3 code and the HTTP status that the object store answered with, or ("", 0)."""
+    cause = (getattr(error, "response", None) and error) or error.__cause__
+    response = getattr(cause, "response", None) or {}
+    code = response.get("Error", {}).get("Code", "")
+    return str(code), int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+def _is_of_the_network(error: Exception) -> bool:
+    from botocore.exceptions import HTTPClientError  # type: ignore[import-untyped]
+
+    return isinstance(error, ConnectionError | TimeoutError | HTTPClientError)

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 import pytest
 
 from tests.helpers.cluster import LocalCluster, local_cluster
+from tests.helpers.proxy import FaultProxy
 
 # Before anything imports Ray: an explicit mode, no token files in the home folder of who tests.
 os.environ.setdefault("RAY_AUTH_MODE", "disabled")
@@ -17,25 +18,40 @@ os.environ.pop("MLFLOW_TRACKING_URI", None)
 
 
 @pytest.fixture(scope="session")
-def s3_endpoint() -> Iterator[str]:
-    """The URL of an S3 server on loopback, with credentials in the environment."""
+def s3_proxy() -> Iterator[FaultProxy]:
+    """What stands between the tests and an S3 server on loopback, with credentials in the environment."""
     from moto.server import ThreadedMotoServer
 
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    url = f"http://{host}:{port}"
     patch = pytest.MonkeyPatch()
-    for name, value in {
-        "AWS_ENDPOINT_URL": url,
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }.items():
-        patch.setenv(name, value)
-    yield url
+    with FaultProxy(f"http://{host}:{port}") as proxy:
+        for name, value in {
+            "AWS_ENDPOINT_URL": proxy.url,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_MAX_ATTEMPTS": "3",  # faults that stay are given up soon
+        }.items():
+            patch.setenv(name, value)
+        yield proxy
     patch.undo()
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint(s3_proxy: FaultProxy) -> str:
+    """The URL of an S3 server on loopback."""
+    return s3_proxy.url
+
+
+@pytest.fixture
+def s3_faults(s3_proxy: FaultProxy) -> Iterator[FaultProxy]:
+    """The proxy in front of S3, for faults that end with the test."""
+    s3_proxy.requests.clear()
+    yield s3_proxy
+    s3_proxy.pass_on()
 
 
 @pytest.fixture

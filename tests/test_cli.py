@@ -178,7 +178,10 @@ MISTAKES = {
         r"no model/bundle.json yet. Run `dfray train`",
     ),
     "register first": (["register", "small.yaml"], r"metrics.json yet. Run `dfray evaluate`"),
-    "no model": (["history", "small.yaml"], r"no registered model 'deepfake-detector' on sqlite"),
+    "no model": (
+        ["registry", "history", "small.yaml"],
+        r"no registered model 'deepfake-detector' on sqlite",
+    ),
     "no champion": (["score", "clip.mp4"], r"No model has a champion on sqlite:.*mlflow.db"),
     "alias not there": (
         ["score", "clip.mp4", "--model", "models:/faces@best"],
@@ -319,7 +322,7 @@ def test_a_run_whose_detector_is_refused_says_why_with_exit_code_1(
     folder, run = walked
     assert run.code == 1
     assert "is not promoted:\n  - scored videos 4" in run.out
-    refused, promoted = json.loads(dfray(folder, "history", "small.yaml", "--json").out)
+    refused, promoted = json.loads(dfray(folder, "registry", "history", "small.yaml", "--json").out)
     assert (refused["promoted"], promoted["promoted"]) == (False, True)
 
 
@@ -330,7 +333,7 @@ def test_a_run_that_was_walked_to_its_end_ends_there_again(walked: tuple[Path, D
     assert again.code == 0, again.err
     assert "version 1 is the champion" in again.out
     assert "one unseen clip, scored by the champion" in again.out
-    assert len(json.loads(dfray(folder, "history", "small.yaml", "--json").out)) == 2
+    assert len(json.loads(dfray(folder, "registry", "history", "small.yaml", "--json").out)) == 2
 
 
 @pytest.mark.ray

@@ -19,12 +19,13 @@ from dfray.evaluation.metrics import Metrics
 from dfray.models.backbone import build_detector
 from dfray.models.bundle import Bundle, Decision, read_decision, write_decision
 from dfray.models.preprocess import Preprocess
+from dfray.registry.kept import kept_measured
 from dfray.registry.package import downloaded_bundle
 from dfray.registry.versions import Versions
 from dfray.run_folder import RunFolder
 from dfray.stages.evaluation import decide, evaluation_set, score_split, videos_of
 from dfray.stages.learning import tracking_uri
-from dfray.stages.promotion import _figures_of_version
+from dfray.stages.promotion import _measured_version
 from tests.helpers.rows import fake_row, video_row, videos_table, write_store
 from tests.helpers.toy import toy_recipe
 
@@ -207,7 +208,7 @@ def test_the_report_has_the_losses_and_the_maps(recipe, metrics):
 @pytest.fixture(scope="module")
 def registered(recipe, tmp_path_factory) -> str:
     """models:/… of another model, with a threshold of its own."""
-    from dfray.registry.gates import Figures
+    from dfray.registry.figures import Figures
     from dfray.registry.package import register
     from dfray.registry.tracking import start_run
 
@@ -263,10 +264,27 @@ def test_a_model_trained_on_faces_cut_otherwise_is_refused(recipe, metrics, regi
 
 def test_a_registered_model_is_scored_by_its_own_rule_and_threshold(recipe, metrics, registered):
     """The run's own model is scored by the highest person at a fitted threshold."""
-    figures = _figures_of_version(recipe, registered.rpartition("/")[2], False)
-    assert figures.evaluation_set.endswith("-mean")
-    assert evaluation_set(metrics, RunFolder(recipe)).endswith("-max_of_persons")
-    assert figures.evaluation_set != evaluation_set(metrics, RunFolder(recipe))
+    version = registered.rpartition("/")[2]
+    with downloaded_bundle(recipe.registry.model_name, version, tracking_uri(recipe)) as bundle:
+        found = _measured_version(recipe, version, Path(bundle), verbose=False)
+    assert found.figures.threshold == 0.35
+    assert found.figures.evaluation_set == evaluation_set(recipe, "mean")
+    assert evaluation_set(recipe, metrics.video_rule).endswith("-max_of_persons")
+    assert found.scores.num_rows == 16
+    assert found.figures.worst_drop is None  # the gates do not ask for it
+
+
+def test_the_drop_under_post_processing_is_measured_if_the_gates_ask_for_it(
+    recipe, metrics, registered
+):
+    gates = recipe.registry.gates.model_copy(update={"max_post_processing_drop": 0.5})
+    registry = recipe.registry.model_copy(update={"gates": gates})
+    asking = recipe.model_copy(update={"registry": registry})
+    version = registered.rpartition("/")[2]
+    with downloaded_bundle(recipe.registry.model_name, version, tracking_uri(recipe)) as bundle:
+        figures = _measured_version(asking, version, Path(bundle), verbose=False).figures
+    assert figures.worst_kind == "noise"
+    assert -1 < figures.worst_drop < 1
 
 
 def test_a_model_evaluated_anew_is_registered_anew_with_its_own_figures(recipe, metrics):
@@ -278,7 +296,12 @@ def test_a_model_evaluated_anew_is_registered_anew_with_its_own_figures(recipe, 
     second = stages.register(changed)
     assert second != first
     versions = Versions(recipe.registry.model_name, tracking_uri(recipe))
-    assert versions.figures(first).evaluation_set.endswith("-max_of_persons")
-    assert versions.figures(second).evaluation_set.endswith("-mean")
+    before, after = kept_measured(versions, first), kept_measured(versions, second)
+    assert before.figures.evaluation_set.endswith("-max_of_persons")
+    assert after.figures.evaluation_set.endswith("-mean")
+    assert before.figures.auc == pytest.approx(metrics.overall.video.auc.value)
+    assert before.figures.worst_drop is not None  # as `evaluate` found it
+    assert after.figures.threshold == 0.7
+    assert after.scores.num_rows == before.scores.num_rows == 16
     with downloaded_bundle(versions.name, second, tracking_uri(recipe)) as bundle:
         assert read_decision(bundle).threshold == 0.7

@@ -1,6 +1,7 @@
 """The whole road, walked for real: on s3, and again after it was walked."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +10,7 @@ from dfray.datasets.manifest import read_manifest
 from dfray.errors import UserError
 from dfray.recipe import load_recipe
 from dfray.run_folder import RunFolder
+from tests.helpers.s3_actions import action
 from tests.helpers.toy import toy_recipe
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
@@ -93,6 +95,15 @@ def test_the_runs_mlflow_run_has_its_curve_and_its_origin(road):
         "evaluation/report.html",
         "evaluation/metrics.json",
     }
+
+
+def test_the_bucket_policy_allows_what_the_road_asked_for(road, s3_proxy):
+    policy = json.loads((Path(__file__).parents[1] / "infra" / "bucket-policy.json").read_text())
+    allowed = {action for statement in policy["Statement"] for action in statement["Action"]}
+    asked = [r for r in s3_proxy.requests if r.target.startswith("/dfray-road")]
+    creation, *requests = asked
+    assert (creation.method, creation.target) == ("PUT", "/dfray-road")
+    assert {action(request) for request in requests} <= allowed
 
 
 def test_a_stage_without_the_one_before_names_it(tmp_path):

@@ -1,8 +1,6 @@
 """Storage: local and s3 alike, atomic, bounded in its retries, clear in its errors."""
 
 import os
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -80,35 +78,3 @@ def test_a_failed_write_leaves_neither_the_file_nor_a_part_of_it(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         signal.signal(signal.SIGXFSZ, before)
     assert os.listdir(tmp_path / "out") == []
-
-
-class _Unavailable(BaseHTTPRequestHandler):
-    calls = 0
-
-    def do_GET(self):
-        type(self).calls += 1
-        self.send_response(503)
-        self.end_headers()
-
-    do_HEAD = do_PUT = do_POST = do_GET  # noqa: N815
-
-    def log_message(self, *args):
-        pass
-
-
-def test_an_endpoint_that_stays_unavailable_is_given_up_after_bounded_tries(bucket, monkeypatch):
-    import s3fs
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Unavailable)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
-    monkeypatch.setattr(storage, "_MAX_WAIT_S", 0.01)
-    s3fs.S3FileSystem.clear_instance_cache()
-    try:
-        with pytest.raises(StorageError, match=f"tried {storage.ATTEMPTS} times"):
-            storage.read_bytes("s3://bucket/key")
-    finally:
-        server.shutdown()
-        server.server_close()
-        s3fs.S3FileSystem.clear_instance_cache()
-    assert storage.ATTEMPTS <= _Unavailable.calls < 100

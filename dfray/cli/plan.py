@@ -48,8 +48,8 @@ def plan(
 ) -> None:
     """Tell the hours, memory, storage and money that a recipe takes on a cluster.
 
-    Measures here for a minute: faces found per CPU second in a random sample of the manifest's own videos,
-    images per second of a training step, bytes per face. Starts no Ray and writes nothing.
+    Measures here, for a minute: the extraction of a random sample of the manifest's own videos on one core,
+    and a training step. Starts no Ray, writes nothing.
 
     dfray plan mine.yaml --nodes 8x16cpu@0.68,1x96cpu+8h100@55 training.num_workers=8
 

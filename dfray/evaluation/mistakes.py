@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
 
+from dfray import storage
 from dfray.errors import EvaluationError
 from dfray.evaluation.aggregate import VIDEO_SCORES, is_scored
 from dfray.evaluation.evidence import overlay
@@ -126,7 +128,9 @@ def _faces(store: FacesStore, summary: dict, n_faces: int) -> list[np.ndarray]:
     columns = ["video_id", "size_px", "encoding", "image"]
     file = open_shard(uri)
     groups = {
-        int(group): file.read_row_group(int(group), columns=columns)
+        int(group): storage.attempt(
+            partial(file.read_row_group, int(group), columns=columns), uri, "read"
+        )
         for group in np.unique(rows // ROW_GROUP)
     }
     images = []

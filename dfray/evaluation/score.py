@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -166,7 +167,8 @@ class FaceScorer:
     def read(self, task: dict) -> pa.Table:
         """The rows of FACES of one task."""
         groups = range(task["first_group"], task["first_group"] + task["n_groups"])
-        return open_shard(task["uri"]).read_row_groups(list(groups), columns=_READ)
+        read = partial(open_shard(task["uri"]).read_row_groups, list(groups), columns=_READ)
+        return storage.attempt(read, task["uri"], "read")
 
 
 def score_table(bundle: Bundle, faces: pa.Table) -> pa.Table:

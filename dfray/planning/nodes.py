@@ -54,9 +54,9 @@ class NodeGroup(Section):
         return self
 
     def __str__(self) -> str:
-        parts = [f"{self.cpus} CPUs"]
+        parts = [f"{self.cpus} x CPU"]
         if self.gpus:
-            parts.append(f"{self.gpus} {self.gpu.upper() if self.gpu else 'GPU'}s")
+            parts.append(f"{self.gpus} x {self.gpu.upper() if self.gpu else 'GPU'}")
         if self.memory_gib:
             parts.append(f"{self.memory_gib:g} GiB")
         return f"{self.count} x ({', '.join(parts)})"

@@ -24,7 +24,7 @@ from dfray.training.step import TrainStep
 
 ASSUMED_SHARE = 0.2
 """Of a GPU's peak, what a step is taken to reach where none can be measured."""
-_BUDGET_S = 20.0
+_BUDGET_S = 10.0
 """Wall time of the measurement, about."""
 _LANDMARKS = 468
 _AT_LEAST = 2

@@ -14,7 +14,8 @@ any number that decide at once exactly one wins, nothing is overwritten, and who
 list of them.)
 
 The alias follows the record: see `champion`. Limits: who may delete from the registry can delete a record;
-its number stays missing and the others keep their meaning.
+its number stays missing and the others keep their meaning. After the last one was deleted the next decision
+is void, as if the deleted one had come in between; asked for again, it counts.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ _DESCRIPTION_LIMIT = 5000  # characters, of MLflow's database
 
 @dataclass(frozen=True)
 class VersionId:
-    """A version of a registered model for good: MLflow gives the number of a deleted one out again."""
+    """A version for good: a registered model that was deleted and begun anew counts from 1 again."""
 
     number: str
     created_ms: int

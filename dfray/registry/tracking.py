@@ -31,7 +31,7 @@ class Run:
 
     tracking_uri: str
     run_id: str
-    _last_step: dict[str, int] = field(default_factory=dict, repr=False)
+    _steps: dict[str, set[int]] = field(default_factory=dict, repr=False)
 
     @cached_property
     def client(self) -> MlflowClient:
@@ -40,25 +40,31 @@ class Run:
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "client"}
 
-    def log_metrics(self, metrics: Mapping[str, float | None], step: int) -> None:
+    def log_metrics(
+        self, metrics: Mapping[str, float | None], step: int, at_s: float | None = None
+    ) -> None:
         """Log the values of one epoch in one call.
 
-        None is left out, and so is what this run already has for `step` or a later one: an epoch that
-        is trained again after a restart gives the same values.
+        None is left out, and so is what this run already has for `step`: an epoch that is trained again
+        after a restart gives the same values.
+
+        Args:
+            at_s: when the epoch ended, in seconds since 1970; none: now.
         """
         from mlflow.entities import Metric
 
-        now = int(time.time() * 1000)
+        at_ms = int((at_s or time.time()) * 1000)
         new = [
-            Metric(name, float(value), now, step)
+            Metric(name, float(value), at_ms, step)
             for name, value in metrics.items()
-            if value is not None and step > self._step_reached(name)
+            if value is not None and step not in self._steps_of(name)
         ]
         if not new:
             return
         with talking(f"log metrics of run {self.run_id}"):
             self.client.log_batch(self.run_id, metrics=new)
-        self._last_step.update((metric.key, step) for metric in new)
+        for metric in new:
+            self._steps_of(metric.key).add(step)
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Say more about the run, such as `dfray.faces_fingerprint` once there is one."""
@@ -102,12 +108,13 @@ class Run:
         else:
             self.finish("KILLED" if issubclass(kind, KeyboardInterrupt) else "FAILED")
 
-    def _step_reached(self, name: str) -> int:
-        if name not in self._last_step:
+    def _steps_of(self, name: str) -> set[int]:
+        """The steps at which the run has the metric."""
+        if name not in self._steps:
             with talking(f"read metrics of run {self.run_id}"):
                 history = self.client.get_metric_history(self.run_id, name)
-            self._last_step[name] = max((metric.step for metric in history), default=-1)
-        return self._last_step[name]
+            self._steps[name] = {metric.step for metric in history}
+        return self._steps[name]
 
 
 def start_run(

@@ -153,6 +153,7 @@ class Versions:
     def _download(self, version: str, folder: str) -> Path:
         """What is stored now, in `folder` or where it lies already; an empty folder if nothing is."""
         from mlflow.artifacts import download_artifacts
+        from mlflow.exceptions import MlflowException
 
         with talking(f"download version {version} of {self.name}"):
             uri = self.client.get_model_version_download_uri(self.name, version)
@@ -162,7 +163,9 @@ class Versions:
                     tracking_uri=self.tracking_uri,
                     dst_path=None if self.tracking_uri.startswith(SQLITE) else folder,
                 )
-            except FileNotFoundError:
+            except MlflowException as error:
+                if error_code(error) != "RESOURCE_DOES_NOT_EXIST":
+                    raise
                 path = folder
         return Path(path)
 

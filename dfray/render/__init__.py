@@ -208,10 +208,16 @@ def run_result(result: RunResult) -> None:
     for name, what in (
         ("data", f"{summaries.num_rows:,} videos, {faces:,} faces"),
         ("report", result.folder.report),
-        ("runs, models", f"mlflow ui --backend-store-uri {result.tracking_uri}"),
+        ("runs, models", _mlflow_pages(result.tracking_uri)),
         ("score files", f"dfray score FILE... --tracking-uri {result.tracking_uri}"),
     ):  # not a table, which would fold what is there to be copied
         console.print(f"{name:<13} {what}", markup=False, highlight=False)
+
+
+def _mlflow_pages(tracking_uri: str) -> str:
+    """A server's pages are there; a database needs one."""
+    served = tracking_uri.startswith("http")
+    return tracking_uri if served else f"mlflow ui --backend-store-uri {tracking_uri}"
 
 
 def _interval(estimate: Estimate | None) -> str:

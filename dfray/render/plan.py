@@ -60,7 +60,7 @@ def _needs(plan: ClusterPlan) -> list[tuple[str, str]]:
         ("videos", ", ".join(f"{count:,} {split}" for split, count in found.videos.items())),
         (
             "extraction",
-            f"{_range(found.cpu_s * (1 / 3600), 'CPU-hours')}; on {plan.extract_workers:,} CPUs "
+            f"{_work(found.cpu_s)}; with {plan.extract_workers:,} workers at once "
             f"{_duration(plan.extract_s)}",
         ),
         (
@@ -158,7 +158,8 @@ def _feeding(plan: ClusterPlan) -> list[tuple[str, str]]:
         ("feeding", told),
         (
             "",
-            f"these {plan.extract_workers:,} feed {fed:,.2f} in a streamed epoch; from then on shards do",
+            f"{plan.extract_workers:,} at once feed {fed:,.2f} in a streamed epoch; from then on "
+            "shards do",
         ),
     ]
 
@@ -182,6 +183,12 @@ def _assumptions(plan: ClusterPlan) -> list[str]:
 def _range(interval: Interval, unit: str, form: str = "{:,.1f}") -> str:
     low, high, value = (form.format(x) for x in (interval.low, interval.high, interval.value))
     return f"{value} [{low}, {high}] {unit}".rstrip()
+
+
+def _work(cpu_s: Interval) -> str:
+    if cpu_s.value < 3600:
+        return _range(cpu_s * (1 / 60), "CPU-minutes")
+    return _range(cpu_s * (1 / 3600), "CPU-hours")
 
 
 def _duration(seconds: Interval) -> str:

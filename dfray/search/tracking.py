@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Self
 from dfray import storage
 from dfray.errors import RegistryError
 from dfray.registry.connection import connect, talking
+from dfray.registry.curve import complete
 from dfray.registry.tracking import Run, start_run
 from dfray.search.result import Trial
 from dfray.search.trial import Job
@@ -124,9 +125,7 @@ class SearchRuns:
 
     def _tell(self, trial: Trial) -> None:
         run = self._child(trial)
-        for figures in trial.curve:
-            told = {name: value for name, value in figures.items() if name != "epoch"}
-            run.log_metrics(told, step=int(figures["epoch"]))
+        complete(run, trial.curve)
         if trial.state in _ENDED and self._said.get(trial.id) != trial.state:
             self._keep_model(run, trial)
             run.set_tags({"dfray.error": trial.error} if trial.error else {})

@@ -173,6 +173,7 @@ def _train_here(recipe: Recipe, folder: RunFolder, context: TuneContext) -> None
 def _train_on_workers(recipe: Recipe, folder: RunFolder, record: TrialRecord) -> None:
     import pyarrow as pa
 
+    from dfray.progress import counting_actor
     from dfray.session import quieten
     from dfray.training.launch import train_detector
 
@@ -181,7 +182,7 @@ def _train_on_workers(recipe: Recipe, folder: RunFolder, record: TrialRecord) ->
         recipe,
         pa.table({}),
         stream=False,
-        progress=None,
+        progress=counting_actor(),
         on_epoch=EpochToTune(),
         folder=folder,
         record=record,

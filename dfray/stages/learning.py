@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 
@@ -11,43 +11,52 @@ from dfray.config import Recipe
 from dfray.datasets import manifest as manifests
 from dfray.faces.shards import FacesStore
 from dfray.progress import counting_actor, stage, watching
+from dfray.registry.curve import LogEpoch, complete
+from dfray.registry.tracking import Run
 from dfray.run_folder import RunFolder
 from dfray.session import session
 from dfray.stages.data import count_done, extract, manifest_of
-
-if TYPE_CHECKING:
-    from dfray.registry.tracking import Run
 
 
 def train(recipe: Recipe, *, verbose: bool = False) -> list[dict[str, float]]:
     """Train the recipe's model, and keep the bundle of the best epoch.
 
     Where faces are missing they are extracted first, or feed the first epoch as they come
-    (batches.stream_first_epoch).
+    (batches.stream_first_epoch). MLflow may be away in between; at the end it must have every epoch.
 
     Returns:
         The figures of every epoch.
-    """
-    from dfray.training.learnable import require_learnable
 
+    Raises:
+        RegistryError: MLflow is away at the end. The model is kept: run it again once it is back.
+    """
     folder = RunFolder(recipe)
     folder.claim()
-    if "history" in folder.state():
-        return folder.state()["history"]
+    if "history" not in folder.state():
+        folder.remember(history=_train_now(recipe, verbose))
+    state = folder.state()
+    if not state.get("logged"):
+        tracked = Run(tracking_uri(recipe), state["run_id"])
+        complete(tracked, state["history"])
+        tracked.set_tags({"dfray.faces_fingerprint": FacesStore(folder.faces).fingerprint()})
+        folder.remember(logged=True)
+    return state["history"]
+
+
+def _train_now(recipe: Recipe, verbose: bool) -> list[dict[str, float]]:
+    from dfray.training.learnable import require_learnable
+
     videos = manifest_of(recipe)
     if recipe.batches.self_blend is None:  # else real videos are enough; the sample asks for them
         manifests.require_both_classes(videos, ("train", "val"))
     require_learnable(recipe, videos)
     tracked = tracking_run(recipe, videos)
     with session(recipe.cluster, verbose=verbose):
-        missing = videos.num_rows - count_done(FacesStore(folder.faces), videos)
+        missing = videos.num_rows - count_done(FacesStore(RunFolder(recipe).faces), videos)
         stream = missing > 0 and recipe.batches.stream_first_epoch
         if missing and not stream:
             extract(recipe, verbose=verbose)
-        history = _fit(recipe, videos, stream, tracked)
-    tracked.set_tags({"dfray.faces_fingerprint": FacesStore(folder.faces).fingerprint()})
-    folder.remember(history=history)
-    return history
+        return _fit(recipe, videos, stream, tracked)
 
 
 def tracking_run(recipe: Recipe, videos: pa.Table) -> Run:
@@ -82,7 +91,8 @@ def _fit(recipe: Recipe, videos: pa.Table, stream: bool, tracked: Run) -> list[d
             parts += [f"val {counts['val_loss']:.3f}"] if "val_loss" in counts else []
             if stream and counts.get("videos", 0) < videos.num_rows:
                 parts.append(f"{int(counts.get('videos', 0))}/{videos.num_rows} videos extracted")
-            line.update(done=counts.get("epoch", 0), detail=", ".join(parts) or "starting workers")
+            detail = counts.get("waiting") or ", ".join(parts) or "starting workers"
+            line.update(done=counts.get("epoch", 0), detail=detail)
             for text in counts.get("model", []):
                 if text not in told:
                     line.say(text)
@@ -113,17 +123,6 @@ def not_blended(recipe: Recipe) -> list[str]:
         for split in ("train", "val")
         for dataset, (without, count) in unblendable(summaries, split).items()
     ]
-
-
-class LogEpoch:
-    """Logs the figures of an epoch to the MLflow run, from Ray Train's controller."""
-
-    def __init__(self, tracked: Run) -> None:
-        self.tracked = tracked
-
-    def __call__(self, figures: dict[str, float]) -> None:
-        kept = {name: value for name, value in figures.items() if name != "epoch"}
-        self.tracked.log_metrics(kept, step=int(figures["epoch"]))
 
 
 def tracking_uri(recipe: Recipe) -> str:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import tempfile
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import nn
+
+from dfray import storage
 
 if TYPE_CHECKING:
     from dfray.training.learner import Learner
@@ -45,16 +48,20 @@ class WorkerContext(Protocol):
 
 
 class RayTrainContext:
-    """A worker of a Ray Train run."""
+    """A worker of a Ray Train run.
 
-    def __init__(self, record: EpochRecord | None = None) -> None:
+    Args:
+        root: the run's folder, under which Ray Train keeps checkpoints.
+    """
+
+    def __init__(self, root: str, record: EpochRecord | None = None) -> None:
         import ray.train
         import ray.train.torch
 
         context = ray.train.get_context()
         self.rank, self.world_size = context.get_world_rank(), context.get_world_size()
         self.device: torch.device = ray.train.torch.get_device()
-        self.record = record
+        self.root, self.record = root, record
 
     def checkpoint(self) -> AbstractContextManager[str] | None:
         import ray.train
@@ -78,8 +85,10 @@ class RayTrainContext:
                 if self.record:
                     self.record.keep(Path(folder), history)
                 checkpoint = ray.train.Checkpoint.from_directory(folder)
-            ray.train.report(
+            report = partial(
+                ray.train.report,
                 figures,
                 checkpoint=checkpoint,
                 checkpoint_dir_name=f"epoch-{int(figures['epoch']):03d}",
             )
+            storage.attempt(report, self.root, "write a checkpoint under")

@@ -1,35 +1,59 @@
 """How many workers a run can have at the moment: those that fit on the nodes there are.
 
-Ray's own elastic policy reads reservations of up to 20 seconds ago, which know no labels. After a node was
-lost it asks for as many workers as before, waits a minute for them, and where labels keep workers off
-the nodes that are left, for ever.
+Ray's own policies do not do. The fixed one asks for the same workers minute after minute, and says nothing.
+The elastic one reads reservations of up to 20 seconds ago, which know no labels: after a node was lost it
+asks for as many workers as before, and where labels keep them off the nodes that are left, for ever.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ray.train import Result, ScalingConfig
 from ray.train.torch import TorchTrainer
-from ray.train.v2._internal.execution.scaling_policy import ElasticScalingPolicy
+from ray.train.v2._internal.execution.scaling_policy import (
+    ElasticScalingPolicy,
+    NoopDecision,
+    ScalingDecision,
+)
 
 from dfray.session import cpus_of, nodes_of
+
+if TYPE_CHECKING:
+    from ray.actor import ActorHandle
+
+_ASK_AGAIN_S = 1.0
 
 
 class LivingNodes(ElasticScalingPolicy):
     """Counts the workers that fit on the living nodes with the labels of the `scaling_config`.
 
     Args:
+        scaling_config: its `num_workers` is (fewest, most).
+        progress: a counting actor, told while too few fit.
         extract_on: labels of the nodes where an extraction, which feeds the run, needs a CPU besides;
             none: nothing runs beside the workers.
     """
 
     def __init__(
-        self, scaling_config: ScalingConfig, extract_on: Mapping[str, str] | None = None
+        self,
+        scaling_config: ScalingConfig,
+        progress: ActorHandle,
+        extract_on: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(scaling_config)
-        self.extract_on = extract_on
+        self.progress, self.extract_on = progress, extract_on
+
+    def make_decision_for_non_running_worker_group(self) -> ScalingDecision:
+        decision = super().make_decision_for_non_running_worker_group()
+        if isinstance(decision, NoopDecision):
+            fewest = self.scaling_config.min_workers
+            told = f"waiting for nodes: {fewest} workers do not fit on those there are"
+            self.progress.note.remote({"waiting": told})
+            time.sleep(_ASK_AGAIN_S)  # Ray's controller would ask again at once
+        return decision
 
     def _get_reserved_resources(self) -> dict[str, dict[str, float]]:
         nodes = nodes_of(self.scaling_config.label_selector)
@@ -44,19 +68,11 @@ class LivingNodes(ElasticScalingPolicy):
 
 
 class ElasticTrainer(TorchTrainer):
-    """A TorchTrainer that sizes its worker group by `LivingNodes`, if its size may vary.
+    """A TorchTrainer that sizes its worker group by `policy`."""
 
-    Args:
-        extract_on: of `LivingNodes`.
-    """
-
-    def __init__(
-        self, *args: Any, extract_on: Mapping[str, str] | None = None, **options: Any
-    ) -> None:
-        super().__init__(*args, **options)
-        self.extract_on = extract_on
+    def __init__(self, *args: Any, policy: LivingNodes, **options: Any) -> None:
+        super().__init__(*args, scaling_config=policy.scaling_config, **options)
+        self.policy = policy
 
     def _initialize_and_run_controller(self, **options: Any) -> Result:
-        if self.scaling_config.elasticity_enabled:
-            options["scaling_policy"] = LivingNodes(self.scaling_config, self.extract_on)
-        return super()._initialize_and_run_controller(**options)
+        return super()._initialize_and_run_controller(**options | {"scaling_policy": self.policy})

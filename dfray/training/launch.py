@@ -78,9 +78,8 @@ class Workers:
         resources: dict[str, float] = {"CPU": self.cpus_per_train_worker}
         if self.use_gpu:
             resources["GPU"] = 1
-        fixed = len(self.train) == 1
         return ray.train.ScalingConfig(
-            num_workers=self.train[-1] if fixed else (self.train[0], self.train[-1]),
+            num_workers=(self.train[0], self.train[-1]),
             use_gpu=self.use_gpu,
             resources_per_worker=resources,
             # GPUs of one node talk fastest; CPU workers are as many nodes' as there are.
@@ -94,7 +93,7 @@ def train_detector(
     videos: pa.Table,
     *,
     stream: bool,
-    progress: ActorHandle | None,
+    progress: ActorHandle,
     on_epoch: OnEpoch | None = None,
     folder: RunFolder | None = None,
     record: EpochRecord | None = None,
@@ -120,21 +119,20 @@ def train_detector(
     """
     import ray.train
 
-    from dfray.training.elastic import ElasticTrainer
+    from dfray.training.elastic import ElasticTrainer, LivingNodes
 
     folder = folder or RunFolder(recipe)
     workers = Workers.of(recipe, streaming=stream)
     config = worker_config(recipe, videos if stream else None, progress, folder)
     config["record"] = record
+    extract_on = recipe.cluster.extract_on if stream else None
     if stream:
         quotaed, config["stream_steps"] = with_stream_quotas(videos, recipe.faces, recipe.batches)
-    told = require_trainable(config)
-    if progress is not None:
-        progress.note.remote({"model": told})
+    progress.note.remote({"model": require_trainable(config)})
     datasets: dict[str, ray.data.Dataset] = {}
     if stream:
         options: dict[str, Any] = {"workers": workers.extract, "seed": recipe.seed}
-        options["on"] = recipe.cluster.extract_on
+        options["on"] = extract_on
         datasets["faces"] = extract_faces(
             quotaed, folder.faces, recipe.faces, emit="faces", progress=progress, **options
         )
@@ -142,8 +140,7 @@ def train_detector(
         train_worker,
         train_loop_config=config,
         datasets=datasets,
-        extract_on=recipe.cluster.extract_on if stream else None,
-        scaling_config=workers.scaling(),
+        policy=LivingNodes(workers.scaling(), progress, extract_on),
         run_config=_run_config(recipe, folder, on_epoch),
     )
     try:
@@ -214,6 +211,7 @@ def _run_config(recipe: Recipe, folder: RunFolder, on_epoch: OnEpoch | None) -> 
             if on_epoch:
                 on_epoch(metrics[0])
 
+    failures = recipe.training.max_failures
     fs, path = storage.arrow_filesystem(folder.root)
     return ray.train.RunConfig(
         name="train",
@@ -224,6 +222,10 @@ def _run_config(recipe: Recipe, folder: RunFolder, on_epoch: OnEpoch | None) -> 
             checkpoint_score_attribute="selection_loss",
             checkpoint_score_order="min",
         ),
-        failure_config=ray.train.FailureConfig(max_failures=recipe.training.max_failures),
+        failure_config=ray.train.FailureConfig(
+            max_failures=failures,
+            # Ray's default has no end, and a store that stays full fails the controller again and again.
+            controller_failure_limit=failures,
+        ),
         callbacks=[TellEpoch()],
     )

@@ -50,7 +50,8 @@ def train_worker(config: dict[str, Any]) -> list[dict[str, float]]:
     Returns:
         The figures of every epoch, those before a restart included.
     """
-    worker = Worker(config, RayTrainContext(config.get("record")))
+    root = RunFolder(Recipe.model_validate(config["recipe"])).root
+    worker = Worker(config, RayTrainContext(root, config.get("record")))
     return worker.run(config.get("stream_steps"))
 
 
@@ -72,7 +73,7 @@ class Worker:
             resuming=checkpoint is not None,
             sync_statistics=self.world_size > 1 and self.device.type == "cuda",
         )
-        self._warn_of_statistics()
+        self._warn()
         self.history: list[dict[str, float]] = []
         if checkpoint is not None:
             with checkpoint as folder:
@@ -97,6 +98,7 @@ class Worker:
             figures["workers"] = self.world_size
             figures |= self.learner.objective.end_epoch()
             figures |= self.learner.validate(self._reader(store, "val"))
+            figures["ended_at_s"] = time.time()
             self.history.append(figures)
             self._tell({"epoch": epoch + 1, "val_loss": figures["val_loss"]})
             self.context.report(self.learner, self.history)
@@ -130,15 +132,19 @@ class Worker:
         lr = take.schedule.at(epoch * steps + taken - 1)
         return {"epoch": epoch, "steps": taken, "faces": faces_seen, "lr": lr} | means
 
-    def _warn_of_statistics(self) -> None:
+    def _warn(self) -> None:
+        warnings = []
         if self.world_size > 1 and self.device.type == "cpu" and self.learner.has_statistics:
             share = self.recipe.batches.batch_size // self.world_size
-            self._tell(
-                {
-                    "warning": f"{self.recipe.model.backbone} has BatchNorm; on CPU workers its "
-                    f"statistics are of {share} faces each, not of the global batch."
-                }
+            warnings.append(
+                f"{self.recipe.model.backbone} has BatchNorm; on CPU workers its "
+                f"statistics are of {share} faces each, not of the global batch."
             )
+        wanted = self.recipe.training.num_workers
+        if self.world_size < wanted:
+            warnings.append(f"Nodes are missing: {self.world_size} of {wanted} workers train.")
+        told = {"warning": "\n".join(warnings)} if warnings else {}
+        self._tell(told | {"waiting": None})
 
     def _stream(self) -> FacesStream:
         return FacesStream(

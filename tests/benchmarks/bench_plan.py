@@ -47,10 +47,11 @@ OURS = ("ray::MapWorker", "dfray.faces.child")
 
 def pictures(width: int, height: int, count: int, seed: int) -> Iterator[np.ndarray]:
     """A head sways before a background that pans."""
-    wide, head = background(width + 64, height, seed), draw_head(seed, height // 2)
+    side = height // 2
+    wide, head = background(width + 64, height, seed), draw_head(seed, side)
     for i in range(count):
         picture = wide[:, i % 64 : i % 64 + width].copy()
-        x = (width - head.shape[1]) // 2 + round(width / 8 * np.sin(i / 40))
+        x = (width - side) // 2 + round(width / 8 * np.sin(i / 40))
         paste(picture, head, x, height // 4)
         yield picture
 

@@ -8,9 +8,10 @@ import numpy as np
 import pyarrow as pa
 
 from dfray.config import FacesSection, Recipe
+from dfray.datasets.manifest import Manifest, write_manifest
 from dfray.recipe import load_recipe
 from dfray.run_folder import RunFolder
-from tests.helpers.rows import fake_row, video_row, write_store
+from tests.helpers.rows import fake_row, video_row, videos_table, write_store
 
 FACES = FacesSection(size_px=32)
 
@@ -22,7 +23,7 @@ def toy_recipe(work_dir: Path | str, name: str = "toy", *overrides: str) -> Reci
 
 
 def write_toy_faces(recipe: Recipe, videos: int = 24, faces: int = 6) -> pa.Table:
-    """Fill the run's store with noisy crops, fakes (FS and RE) brighter; returns the SUMMARIES."""
+    """The run's manifest and a store of noisy crops, fakes (FS and RE) brighter; returns the SUMMARIES."""
     rng = np.random.default_rng(0)
     rows = []
     for i in range(videos):
@@ -32,4 +33,6 @@ def write_toy_faces(recipe: Recipe, videos: int = 24, faces: int = 6) -> pa.Tabl
         level = 150 if i % 2 else 90
         crops = rng.normal(level, 40, (faces, 32, 32, 3)).clip(0, 255).astype(np.uint8)
         rows.append((video, list(crops)))
+    found = Manifest(videos_table([video for video, _ in rows]))
+    write_manifest(found, RunFolder(recipe).manifest)
     return write_store(RunFolder(recipe).faces, rows, recipe.faces).summaries()

@@ -90,6 +90,6 @@ def test_a_file_that_is_not_there_is_told() -> None:
 
 def test_nodes_tell_what_they_are() -> None:
     assert str(parse_nodes("8x16cpu+64gib,1x96cpu+8h100")) == (
-        "8 x (16 CPUs, 64 GiB), 1 x (96 CPUs, 8 H100s)"
+        "8 x (16 x CPU, 64 GiB), 1 x (96 x CPU, 8 x H100)"
     )
-    assert str(Nodes((NodeGroup(cpus=4, gpus=1),))) == "1 x (4 CPUs, 1 GPUs)"
+    assert str(Nodes((NodeGroup(cpus=4, gpus=1),))) == "1 x (4 x CPU, 1 x GPU)"

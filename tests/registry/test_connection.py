@@ -1,9 +1,12 @@
 """Where MLflow keeps things, and what is said when it cannot be reached."""
 
 import os
-import socket
+import shutil
+import sqlite3
 import subprocess
 import sys
+import tempfile
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -11,12 +14,7 @@ import pytest
 from dfray.config import RegistrySection
 from dfray.errors import RegistryError, UserError
 from dfray.registry.connection import artifact_root, connect, resolve_tracking_uri
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
+from tests.registry.servers import free_port
 
 
 def test_the_default_lies_under_the_work_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -69,6 +67,50 @@ def test_a_database_that_is_none(tmp_path: Path):
     (tmp_path / "mlflow.db").write_text("this is no database " * 100)
     with pytest.raises(RegistryError, match=r"mlflow.db cannot be used: file is not a database"):
         connect(f"sqlite:///{tmp_path}/mlflow.db")
+
+
+def test_a_database_of_another_mlflow(tmp_path: Path):
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    connect(uri)
+    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as database:
+        (ours,) = database.execute("SELECT version_num FROM alembic_version").fetchone()
+        database.execute("UPDATE alembic_version SET version_num = 'f00dfeed'")
+        database.commit()
+    with pytest.raises(
+        RegistryError, match=rf"of another MLflow \(schema f00dfeed, and this one reads {ours}\)"
+    ) as caught:
+        connect(f"sqlite:///{tmp_path}/./mlflow.db")  # MLflow keeps the store it opened before
+    assert "mlflow db upgrade" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_database_that_may_only_be_read():
+    """In a process without root's right to write past a file's own rights."""
+    command = [sys.executable, "-c"]
+    if os.geteuid() == 0:
+        if not shutil.which("setpriv"):
+            pytest.skip("root may write everywhere, and there is no setpriv to take that away")
+        command = ["setpriv", "--bounding-set=-dac_override", *command]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        client = connect(f"sqlite:///{folder}/mlflow.db")
+        client.create_registered_model("faces")
+        client.create_model_version("faces", folder.as_uri())
+        (folder / "mlflow.db").chmod(0o444)
+        folder.chmod(0o555)
+        code = f"""
+from dfray.registry.connection import talking
+from dfray.registry.versions import Versions
+versions = Versions("faces", "sqlite:///{folder}/mlflow.db")
+print(versions.model().name)
+versions.point("champion", "1")
+"""
+        done = subprocess.run([*command, code], capture_output=True, text=True, check=False)
+        folder.chmod(0o755)
+    assert done.stdout == "faces\n"
+    assert "RegistryError: MLflow could not point champion of faces to version 1" in done.stderr
+    assert "the registry is read-only for you" in done.stderr
+    assert "Nothing was changed" in done.stderr
 
 
 def test_a_new_store_is_made_without_a_word_and_nowhere_else(tmp_path: Path):

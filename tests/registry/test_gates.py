@@ -5,21 +5,66 @@ from dataclasses import replace
 import pytest
 
 from dfray.config import GatesSection
-from dfray.registry.gates import Figures, check_gates
+from dfray.evaluation.protocol import Protocol
+from dfray.registry.figures import Figures, Measured
+from dfray.registry.gate_result import GateResult
+from dfray.registry.gates import check_gates
+from tests.registry.scored import measured
 
 GATES = GatesSection(
     min_auc=0.85,
     min_balanced_accuracy=0.7,
     min_coverage=0.9,
     min_videos=20,
-    max_auc_drop=0.02,
+    max_calibration_error=0.2,
+    max_post_processing_drop=0.1,
+    auc_margin=0.03,
+    balanced_accuracy_margin=0.1,
     max_coverage_drop=0.05,
+    max_slowdown=1.5,
+    resamples=300,
 )
-GOOD = Figures(auc=0.9, balanced_accuracy=0.8, coverage=0.95, n_videos=60, evaluation_set="s")
+GOOD = Figures(
+    auc=0.9,
+    balanced_accuracy=0.8,
+    coverage=0.95,
+    n_videos=60,
+    evaluation_set="s",
+    calibration_error=0.05,
+    worst_drop=0.05,
+    worst_kind="jpeg",
+)
+ONE = Protocol.model_validate(
+    {
+        "name": "one",
+        "title": "One",
+        "source": "here",
+        "scenarios": [
+            {
+                "name": "all",
+                "columns": [
+                    {"name": "Toys", "dataset": "toy"},
+                    {"name": "Mean", "dataset": "toy", "over": "methods"},
+                ],
+            }
+        ],
+    }
+)
 
 
-def failed(candidate: Figures, champion: Figures | None = None) -> list[str]:
-    return [result.name for result in check_gates(GATES, candidate, champion) if not result.passed]
+def check(candidate: Measured, champion: Measured | None = None, **more) -> dict[str, GateResult]:
+    gates = more.pop("gates", GATES)
+    found = check_gates(gates, candidate, champion, **({"slowdown": 1.0} | more))
+    return {f"{one.name}, {one.scope}" if one.scope else one.name: one for one in found}
+
+
+def failed(candidate: Measured, champion: Measured | None = None, **more) -> list[str]:
+    found = check(candidate, champion, **more)
+    return [name for name, result in found.items() if not result.passed]
+
+
+def alone(**change) -> Measured:
+    return Measured(replace(GOOD, **change), measured().scores)
 
 
 @pytest.mark.parametrize(
@@ -34,44 +79,134 @@ def failed(candidate: Figures, champion: Figures | None = None) -> list[str]:
         ({"balanced_accuracy": None}, ["min_balanced_accuracy"]),
         ({"coverage": 0.89}, ["min_coverage"]),
         ({"n_videos": 19}, ["min_videos"]),
+        ({"calibration_error": 0.21}, ["max_calibration_error"]),
+        ({"calibration_error": None}, ["max_calibration_error"]),
+        ({"worst_drop": 0.11}, ["max_post_processing_drop"]),
+        ({"worst_drop": None}, ["max_post_processing_drop"]),
         ({"auc": 0.5, "coverage": 0.5}, ["min_auc", "min_coverage"]),
     ],
 )
 def test_absolute_gates(change: dict, gates: list[str]) -> None:
-    assert failed(replace(GOOD, **change)) == gates
+    assert failed(alone(**change)) == gates
 
 
-@pytest.mark.parametrize(
-    ("champion", "gates"),
-    [
-        ({"auc": 0.9}, []),
-        ({"auc": 0.92}, []),  # exactly the drop allowed, which floats put above 0.9
-        ({"auc": 0.921}, ["max_auc_drop"]),
-        ({"auc": None}, []),
-        ({"coverage": 1.0}, []),
-        ({"coverage": 1.0, "auc": 0.99}, ["max_auc_drop"]),
-    ],
-)
-def test_gates_against_the_champion(champion: dict, gates: list[str]) -> None:
-    assert failed(GOOD, replace(GOOD, **champion)) == gates
+def test_without_a_champion_the_comparisons_do_not_apply_and_say_why() -> None:
+    found = check(alone())
+    for name in ("auc_margin", "balanced_accuracy_margin", "max_coverage_drop", "max_slowdown"):
+        assert found[name].outcome == "does not apply"
+        assert found[name].sentence == f"{name} does not apply: there is no champion"
+
+
+def test_gates_that_are_not_asked_for_are_not_in_the_table() -> None:
+    gates = GatesSection(max_slowdown=None)
+    names = {"max_calibration_error", "max_post_processing_drop", "max_slowdown"}
+    assert not names & check(alone(), gates=gates).keys()
+    assert not names & check(measured(), measured(), gates=gates).keys()
+
+
+STRONG = measured(3.0, worst_drop=0.0)
+
+
+def test_the_same_model_passes_every_comparison() -> None:
+    found = check(STRONG, STRONG)
+    assert not failed(STRONG, STRONG)
+    assert found["auc_margin, all videos"].low == found["auc_margin, all videos"].high == 0
+
+
+def test_a_clearly_worse_model_fails_with_the_bound_that_counts() -> None:
+    worse = measured(2.0, own=1, worst_drop=0.0, auc=0.9, balanced_accuracy=0.8)
+    result = check(worse, STRONG)["auc_margin, all videos"]
+    assert result.outcome == "fails"
+    assert result.low < -0.03
+    assert result.low < result.candidate - result.champion < result.high
+    assert f"lower bound {result.low:+.4f} is not above -0.0300" in result.sentence
+    assert "40 real and 40 fake videos of 40 people or sources" in result.sentence
+
+
+def test_a_better_point_figure_that_could_be_chance_is_not_enough() -> None:
+    """Few videos: the candidate's AUC is higher, and the interval still reaches below the margin."""
+    champion = measured(1.0, own=1, videos=30, worst_drop=0.0)
+    candidate = measured(1.4, own=4, videos=30, worst_drop=0.0)
+    result = check(candidate, champion)["auc_margin, all videos"]
+    assert result.candidate > result.champion
+    assert result.outcome == "fails"
+
+
+def test_each_dataset_is_compared_and_one_that_got_worse_fails() -> None:
+    """Pooled, the gain on one dataset hides the loss on the other."""
+    import pyarrow as pa
+
+    def both(first: float, second: float, own: int = 0) -> Measured:
+        parts = [
+            measured(first, own=own),
+            measured(second, own=own, dataset="other", videos=40),
+        ]
+        return Measured(STRONG.figures, pa.concat_tables([part.scores for part in parts]))
+
+    found = check(both(4.0, 0.5), both(2.0, 2.5))
+    assert found["auc_margin, toy"].outcome == "holds"
+    assert found["auc_margin, other"].outcome == "fails"
+
+
+def test_a_dataset_of_few_videos_is_left_out_and_the_whole_set_must_be_compared() -> None:
+    few = measured(3.0, videos=12, worst_drop=0.0, n_videos=60)
+    result = check(few, few)["auc_margin, all videos"]
+    assert result.outcome == "fails"
+    assert "a class has 6 of the 10 videos needed; evaluate on more videos" in result.sentence
+    gates = GATES.model_copy(update={"min_per_class": 6})
+    assert check(few, few, gates=gates)["auc_margin, all videos"].outcome == "holds"
+
+
+def test_the_columns_of_a_protocol_are_compared_and_named() -> None:
+    found = check(STRONG, STRONG, protocols=[ONE])
+    # Toys covers all videos, and so does its only method: each thing is compared once.
+    assert "auc_margin, all videos" in found
+    assert not [name for name in found if "one /" in name]
+    two = measured(3.0, method="reenact").scores
+    import pyarrow as pa
+
+    mixed = Measured(STRONG.figures, pa.concat_tables([STRONG.scores, _only_fakes(two)]))
+    assert "auc_margin, one / all / Mean" in check(mixed, mixed, protocols=[ONE])
+
+
+def _only_fakes(scores):
+    return scores.filter([label == 1 for label in scores["label"].to_pylist()])
+
+
+def test_a_protocol_of_which_nothing_is_there_fails_and_says_what_to_do() -> None:
+    elsewhere = ONE.model_validate(
+        ONE.model_dump()
+        | {"scenarios": [{"name": "all", "columns": [{"name": "Gone", "dataset": "gone"}]}]}
+    )
+    result = check(STRONG, STRONG, protocols=[elsewhere])["auc_margin, one"]
+    assert result.outcome == "fails"
+    assert "no scored video of its datasets; add a corpus" in result.sentence
 
 
 def test_coverage_lost_against_the_champion() -> None:
-    assert failed(replace(GOOD, coverage=0.92), replace(GOOD, coverage=0.98)) == [
-        "max_coverage_drop"
-    ]
+    less = measured(3.0, unscored=6, worst_drop=0.0)  # of 80
+    assert failed(less, STRONG) == ["max_coverage_drop"]
+    exactly = Measured(replace(STRONG.figures, coverage=0.95), STRONG.scores)
+    assert failed(exactly, STRONG) == []  # 1 - 0.95 lies a hair above 0.05 in floats
 
 
-def test_every_gate_says_what_it_compared() -> None:
-    results = check_gates(GATES, replace(GOOD, auc=0.5), replace(GOOD, auc=0.93))
-    sentences = {result.name: result.sentence for result in results}
+def test_speed_against_the_champion() -> None:
+    assert failed(STRONG, STRONG, slowdown=1.51) == ["max_slowdown"]
+    assert failed(STRONG, STRONG, slowdown=1.5) == []
+    unknown = check(STRONG, STRONG, slowdown=None)["max_slowdown"]
+    assert unknown.outcome == "fails"
+    assert "could not be measured" in unknown.sentence
+
+
+def test_every_absolute_gate_says_what_it_compared() -> None:
+    sentences = {name: one.sentence for name, one in check(alone(auc=0.5)).items()}
     assert sentences["min_auc"] == "AUC 0.5000 is below the 0.8500 required"
     assert sentences["min_videos"] == "scored videos 60 reaches the 20 required"
-    assert sentences["max_auc_drop"] == (
-        "AUC 0.5000 does not hold against the champion's 0.9300 (it may lose 0.0200)"
+    assert sentences["max_post_processing_drop"] == (
+        "worst drop of AUC under post-processing (jpeg) 0.0500 is within the 0.1000 allowed"
     )
 
 
 def test_figures_of_different_sets_do_not_compare() -> None:
     with pytest.raises(ValueError, match="do not compare"):
-        check_gates(GATES, GOOD, replace(GOOD, evaluation_set="another"))
+        check(measured(), measured(evaluation_set="another"))

@@ -21,6 +21,7 @@ from dfray.faces.video import VideoExtractor
 from dfray.models.bundle import Bundle, Decision, write_decision
 from dfray.registry.connection import connect, talking
 from dfray.registry.inference import PictureScorer
+from dfray.registry.kept import kept_figures
 from dfray.registry.package import downloaded_bundle, register
 from dfray.registry.score import score_files
 from dfray.registry.tracking import start_run
@@ -60,7 +61,7 @@ def model(model_folder: Path) -> Iterator[Any]:
 def test_a_new_version_is_the_candidate_with_its_figures(tracking_uri: str, version: str):
     versions = Versions(SECTION.model_name, tracking_uri)
     assert versions.resolve("candidate") == version
-    assert versions.figures(version, "demo") == FIGURES
+    assert kept_figures(versions, version, "demo") == FIGURES
     found = versions.get(version)
     assert found.tags["auc"] == "0.9100"
     assert found.tags["dfray.backbone"] == "resnet10t"
@@ -77,6 +78,8 @@ def test_the_model_holds_all_it_needs_and_no_pickle(model_folder: Path):
         "artifacts/dfray-0.1.0-py3-none-any.whl",
         "serving.py",
         "requirements.txt",
+        "MODEL_CARD.md",
+        "SHA256SUMS",
     } <= files
     assert not [name for name in files if name.endswith((".pkl", ".pickle", ".pt", ".pth"))]
     told = (model_folder / "MLmodel").read_text() + (model_folder / "requirements.txt").read_text()

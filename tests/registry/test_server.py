@@ -1,59 +1,31 @@
 """The whole road through the registry against a real MLflow server."""
 
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from dfray.registry.connection import connect
+from dfray.errors import RegistryError
 from dfray.registry.package import downloaded_bundle, register
-from dfray.registry.promote import history, promote
+from dfray.registry.promote import promote
 from dfray.registry.score import score_files
+from dfray.registry.show import read_decisions
 from dfray.registry.tracking import start_run
+from dfray.registry.versions import Versions
+from tests.registry.scored import measured
+from tests.registry.servers import keeper, mlflow_server
 from tests.registry.tiny import FIGURES, RECIPE, SECTION
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[str]:
-    """The URL of a server on loopback that hands artifacts through."""
-    database = f"sqlite:///{tmp_path}/mlflow.db"
-    connect(database)  # the tables are made here, not by each of the server's processes
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port = sock.getsockname()[1]
-    command = [sys.executable, "-m", "mlflow", "server", "--workers", "1"]
-    command += ["--host", "127.0.0.1", "--port", str(port), "--backend-store-uri", database]
-    command += ["--artifacts-destination", str(tmp_path / "artifacts")]
-    log = (tmp_path / "server.log").open("wb")
-    with log, subprocess.Popen(command, cwd=tmp_path, stdout=log, stderr=log) as process:
-        url = f"http://127.0.0.1:{port}"
-        try:
-            _wait_for(url, process)
-            yield url
-        finally:
-            process.terminate()
+    with mlflow_server(tmp_path) as url:
+        yield url
 
 
-def _wait_for(url: str, process: subprocess.Popen) -> None:
-    for _ in range(300):
-        assert process.poll() is None, "the server did not start"
-        try:
-            urllib.request.urlopen(f"{url}/health", timeout=1)
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.2)
-        else:
-            return
-    pytest.fail("the server did not answer for a minute")
-
-
-def test_register_promote_and_score_without_a_word(
-    server: str, bundle_dir: Path, clip: Path, capfd: pytest.CaptureFixture
+def test_register_promote_and_score_without_a_word_then_lose_files_and_rights(
+    server: str, bundle_dir: Path, clip: Path, tmp_path: Path, capfd: pytest.CaptureFixture
 ):
     with start_run(RECIPE, server, manifest_fingerprint="m") as run:
         run.log_metrics({"loss": 0.5}, step=0)
@@ -64,11 +36,22 @@ def test_register_promote_and_score_without_a_word(
             run_id=run.run_id,
             figures=FIGURES,
         )
-    decision = promote(SECTION, server, evaluate=lambda _: FIGURES)
-    assert history(SECTION, server) == [decision]
+    # Figures without scores are measured anew.
+    decision = promote(SECTION, server, measure=lambda *_: measured(), slowdown=lambda *_: 1.0)
+    assert decision.promoted
+    assert read_decisions(SECTION, server) == [decision]
     (scored,) = score_files([str(clip)], tracking_uri=server)
     assert (scored.outcome, scored.n_faces) == ("ok", 4)
     with downloaded_bundle(SECTION.model_name, version, server) as folder:
         assert (Path(folder) / "bundle.json").is_file()
     assert not Path(folder).exists()
     assert capfd.readouterr() == ("", "")
+    shutil.rmtree(tmp_path / "artifacts")
+    with pytest.raises(RegistryError, match="SHA256SUMS is gone"):
+        score_files([str(clip)], tracking_uri=server)
+    with (
+        keeper(server, lambda method, path: path.endswith("model-versions/create")) as limited,
+        pytest.raises(RegistryError, match=r"read-only for you .*403.*Nothing was changed"),
+    ):
+        Versions(SECTION.model_name, limited).history.write_down(decision, after=1)
+    assert read_decisions(SECTION, server) == [decision]

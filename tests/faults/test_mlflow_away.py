@@ -1,0 +1,173 @@
+"""MLflow away while training runs: training goes on, and at the end nothing is missing."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from dfray import stages, storage
+from dfray.config import Recipe
+from dfray.errors import RegistryError
+from dfray.registry import curve
+from dfray.registry.connection import connect
+from dfray.registry.curve import LogEpoch, complete
+from dfray.registry.tracking import Run, start_run
+from dfray.run_folder import RunFolder
+from tests.helpers.mlflow_server import mlflow_server
+from tests.helpers.processes import wait_for
+from tests.helpers.proxy import FaultProxy, Request
+from tests.helpers.toy import toy_recipe, write_toy_faces
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with mlflow_server(tmp_path_factory.mktemp("mlflow")) as url:
+        yield url
+
+
+@pytest.fixture
+def proxy(server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultProxy]:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    with FaultProxy(server) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def run(proxy: FaultProxy, tmp_path: Path) -> Run:
+    return start_run(toy_recipe(tmp_path), proxy.url, manifest_fingerprint="m")
+
+
+def figures(epoch: int) -> dict[str, float]:
+    return {"epoch": epoch, "val_loss": 1 / (epoch + 1), "ended_at_s": 1e9 + 60 * epoch}
+
+
+def logged(server: str, run_id: str) -> list[tuple[int, float, float]]:
+    """(step, value, seconds since 1970) of every point of the curve, asked past the proxy."""
+    points = connect(server).get_metric_history(run_id, "val_loss")
+    return [(point.step, point.value, point.timestamp / 1000) for point in points]
+
+
+def expected(*epochs: int) -> list[tuple[int, float, float]]:
+    return [(epoch, 1 / (epoch + 1), 1e9 + 60 * epoch) for epoch in epochs]
+
+
+def test_epochs_that_end_while_it_is_away_are_logged_once_it_is_back(
+    server: str, proxy: FaultProxy, run: Run
+):
+    log = LogEpoch(run)
+    log(figures(0))
+    wait_for(lambda: logged(server, run.run_id) == expected(0))
+    proxy.is_cut = True
+    log(figures(1))
+    log(figures(2))
+    assert logged(server, run.run_id) == expected(0), "the calls came back all the same"
+    proxy.is_cut = False
+    wait_for(lambda: logged(server, run.run_id) == expected(0, 1, 2))
+
+
+def test_what_was_lost_on_the_way_is_made_up_for_at_the_end_and_nothing_is_there_twice(
+    server: str, run: Run
+):
+    run.log_metrics({"val_loss": 1.0}, step=0, at_s=1e9)
+    run.log_metrics({"val_loss": 1 / 3}, step=2, at_s=1e9 + 120)
+    another_process = Run(run.tracking_uri, run.run_id)
+    for _ in range(2):
+        complete(another_process, [figures(epoch) for epoch in range(4)])
+    assert sorted(logged(server, run.run_id)) == expected(0, 1, 2, 3)
+
+
+def test_at_the_end_it_is_waited_for_and_that_is_said(
+    server: str, proxy: FaultProxy, run: Run, caplog: pytest.LogCaptureFixture
+):
+    proxy.is_cut = True
+    mended = threading.Timer(1.0, proxy.pass_on)
+    mended.start()
+    with caplog.at_level(logging.WARNING):
+        complete(run, [figures(0)])
+    assert logged(server, run.run_id) == expected(0)
+    assert "MLflow does not answer; epoch 0: waiting, 300 s at most." in caplog.text
+
+
+def test_a_server_that_stays_away_fails_the_end_and_is_not_waited_for_for_ever(
+    proxy: FaultProxy, run: Run, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(curve, "PATIENCE_S", 0.5)
+    proxy.is_cut = True
+    with pytest.raises(RegistryError, match="MLflow"):
+        complete(run, [figures(0)])
+
+
+class CutOff:
+    """Cuts the proxy when the run's second epoch comes by, and mends it once `is_over`."""
+
+    def __init__(self, proxy: FaultProxy, folder: RunFolder, is_over: Callable[[], bool]) -> None:
+        self.proxy, self.folder, self.is_over = proxy, folder, is_over
+        self.epochs = 0
+        self.began_at = self.ended_at = 0.0
+        proxy.fault = self.see
+
+    def see(self, request: Request) -> None:
+        if not request.target.endswith("/runs/log-batch") or "run_id" not in self.folder.state():
+            return  # params come before the folder knows the run, metrics after
+        self.epochs += 1
+        if self.epochs == 2:
+            self.proxy.is_cut, self.began_at = True, time.time()
+            threading.Thread(target=self.mend).start()
+
+    def mend(self) -> None:
+        wait_for(self.is_over, timeout_s=200)
+        self.proxy.pass_on()
+        self.ended_at = time.time()
+
+
+def assert_whole(server: str, recipe: Recipe, history: list[dict[str, float]]) -> None:
+    found = logged(server, RunFolder(recipe).state()["run_id"])
+    told = [(int(e["epoch"]), e["val_loss"], round(e["ended_at_s"], 2)) for e in history]
+    assert sorted((step, value, round(at, 2)) for step, value, at in found) == told
+
+
+@pytest.fixture
+def recipe(proxy: FaultProxy, tmp_path: Path) -> Recipe:
+    made = toy_recipe(tmp_path, "toy", f"registry.tracking_uri={proxy.url}")
+    write_toy_faces(made)
+    return made
+
+
+@pytest.mark.ray
+def test_training_ends_without_it_and_once_it_is_back_only_the_log_is_completed(
+    ray_session: None,
+    server: str,
+    proxy: FaultProxy,
+    recipe: Recipe,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(curve, "PATIENCE_S", 0.5)
+    CutOff(proxy, RunFolder(recipe), is_over=lambda: False)
+    with pytest.raises(RegistryError, match="MLflow"):
+        stages.train(recipe)
+    kept = RunFolder(recipe).state()["history"]
+    assert len(kept) == recipe.training.epochs
+    assert storage.exists(storage.join(RunFolder(recipe).model, "bundle.json"))
+    proxy.pass_on()
+    assert stages.train(recipe) == kept
+    assert_whole(server, recipe, kept)
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_minute_without_it_costs_neither_an_epoch_nor_a_point_of_the_curve(
+    ray_session: None, server: str, proxy: FaultProxy, tmp_path: Path
+):
+    recipe = toy_recipe(tmp_path, "toy", f"registry.tracking_uri={proxy.url}", "training.epochs=50")
+    write_toy_faces(recipe)
+    cut_off = CutOff(proxy, RunFolder(recipe), is_over=lambda: time.time() > cut_off.began_at + 60)
+    history = stages.train(recipe)
+    ended = [epoch["ended_at_s"] for epoch in history]
+    assert len([at for at in ended if cut_off.began_at < at < cut_off.ended_at]) >= 5, "it went on"
+    assert_whole(server, recipe, history)

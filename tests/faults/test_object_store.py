@@ -1,0 +1,169 @@
+"""An object store that is throttled, slow, away or full: bounded patience, a clear end, nothing lost."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+
+import pyarrow as pa
+import pyarrow.fs
+import pyarrow.parquet as pq
+import pytest
+
+from dfray import storage
+from dfray.errors import StorageError
+from tests.helpers.proxy import Fault, FaultProxy, Request
+
+UNAVAILABLE = Fault(503, "ServiceUnavailable")
+
+
+@pytest.fixture
+def store(s3_faults: FaultProxy, bucket: str) -> str:
+    """s3://… of a folder that holds a Parquet file and bytes."""
+    folder = storage.join(bucket, "folder")
+    fs, path = storage.arrow_filesystem(storage.join(folder, "table.parquet"))
+    pq.write_table(pa.table({"x": [1, 2, 3]}), path, filesystem=fs)
+    storage.write_bytes(b"kept", storage.join(folder, "bytes"))
+    s3_faults.requests.clear()
+    return folder
+
+
+def read_parquet(folder: str, local: str) -> None:
+    fs, path = storage.arrow_filesystem(storage.join(folder, "table.parquet"))
+    assert pq.ParquetFile(path, filesystem=fs).read()["x"].to_pylist() == [1, 2, 3]
+
+
+def upload_as_ray_train_does(folder: str, local: str) -> None:
+    fs, path = storage.arrow_filesystem(storage.join(folder, "copied"))
+    pyarrow.fs.copy_files(local, path, destination_filesystem=fs)
+    assert storage.read_bytes(storage.join(folder, "copied", "file")) == b"local"
+
+
+def write(folder: str, local: str) -> None:
+    storage.write_bytes(b"new", storage.join(folder, "new"))
+    assert storage.read_bytes(storage.join(folder, "new")) == b"new"
+
+
+def download(folder: str, local: str) -> None:
+    with storage.local_folder(folder) as copy, open(f"{copy}/bytes", "rb") as file:
+        assert file.read() == b"kept"
+
+
+def walk(folder: str, local: str) -> None:
+    assert len(list(storage.walk_files(folder))) == len(storage.list_files(folder)) == 2
+
+
+ROADS = [read_parquet, upload_as_ray_train_does, write, download, walk]
+
+
+@pytest.fixture
+def local(tmp_path) -> str:
+    (tmp_path / "from").mkdir()
+    (tmp_path / "from" / "file").write_bytes(b"local")
+    return str(tmp_path / "from")
+
+
+@pytest.mark.parametrize("road", ROADS, ids=lambda road: road.__name__)
+def test_a_store_that_answers_503_for_a_while_is_not_noticed(
+    store: str, local: str, s3_faults: FaultProxy, road: Callable
+):
+    counter = itertools.count()
+    s3_faults.fault = lambda request: UNAVAILABLE if next(counter) % 2 == 0 else None
+    road(store, local)
+    assert len(s3_faults.requests) >= 2
+
+
+@pytest.mark.parametrize("fault", [Fault(503, "SlowDown"), Fault(500, "InternalError")])
+def test_other_faults_that_pass_are_not_noticed_either(
+    store: str, s3_faults: FaultProxy, fault: Fault
+):
+    counter = itertools.count()
+    s3_faults.fault = lambda request: fault if next(counter) == 0 else None
+    assert storage.read_bytes(storage.join(store, "bytes")) == b"kept"
+
+
+@pytest.mark.parametrize("road", ROADS[:3], ids=lambda road: road.__name__)
+def test_a_connection_that_breaks_is_made_again(
+    store: str, local: str, s3_faults: FaultProxy, road: Callable
+):
+    counter = itertools.count()
+
+    def cut(request: Request) -> None:
+        s3_faults.is_cut = next(counter) % 2 == 0
+
+    s3_faults.fault = cut
+    road(store, local)
+
+
+def test_a_store_that_stays_unavailable_is_given_up_after_bounded_tries(
+    store: str, s3_faults: FaultProxy
+):
+    s3_faults.fault = lambda request: UNAVAILABLE
+    with pytest.raises(StorageError, match=r"s3://dfray-.*tried again and again.*work is kept"):
+        storage.write_bytes(b"new", storage.join(store, "new"))
+    assert len(s3_faults.requests) == 3, "AWS_MAX_ATTEMPTS"
+
+
+def test_a_store_that_is_away_is_given_up_after_bounded_tries(store: str, s3_faults: FaultProxy):
+    s3_faults.is_cut = True
+    with pytest.raises(
+        StorageError, match=r"Cannot read s3://.*check the network and the endpoint"
+    ):
+        storage.read_bytes(storage.join(store, "bytes"))
+    assert 15 <= len(s3_faults.requests) <= 30, (
+        "five series of AWS_MAX_ATTEMPTS; each may knock twice"
+    )
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch):
+    """The client waits half a second for a byte, not fifteen."""
+    import s3fs
+
+    monkeypatch.setattr(s3fs.S3FileSystem, "read_timeout", 0.5)
+    s3fs.S3FileSystem.clear_instance_cache()
+    yield
+    s3fs.S3FileSystem.clear_instance_cache()
+
+
+def test_a_request_that_hangs_is_made_again(impatient, store: str, s3_faults: FaultProxy):
+    counter = itertools.count()
+    s3_faults.fault = lambda request: Fault(delay_s=1.5) if next(counter) == 0 else None
+    assert storage.read_bytes(storage.join(store, "bytes")) == b"kept"
+    assert [request.method for request in s3_faults.requests] == ["HEAD", "HEAD", "GET"]
+
+
+FULL = [
+    Fault(507, "XMinioStorageFull"),
+    Fault(403, "QuotaExceeded"),
+    Fault(400, "XMinioAdminBucketQuotaExceeded"),
+    Fault(400, "EntityTooLarge"),
+]
+
+
+@pytest.mark.parametrize("full", FULL, ids=lambda fault: fault.code)
+def test_a_full_bucket_is_said_at_once_and_keeps_what_it_holds(
+    store: str, s3_faults: FaultProxy, full: Fault
+):
+    s3_faults.fault = lambda request: full if request.method == "PUT" else None
+    with pytest.raises(StorageError, match=r"Cannot write s3://.*/more.*The bucket is full"):
+        storage.write_bytes(b"more", storage.join(store, "more"))
+    assert len(s3_faults.requests) == 1
+    s3_faults.pass_on()
+    assert not storage.exists(storage.join(store, "more"))
+    assert storage.read_bytes(storage.join(store, "bytes")) == b"kept"
+
+
+def test_a_bucket_that_fills_up_in_the_middle_of_a_large_upload_keeps_no_part_of_it(
+    store: str, bucket: str, s3_faults: FaultProxy, tmp_path
+):
+    import boto3
+
+    (tmp_path / "large").write_bytes(bytes(110 * 2**20))  # two parts of 50 MiB and a rest
+    s3_faults.fault = lambda request: FULL[0] if "partNumber=2" in request.target else None
+    with pytest.raises(StorageError, match="The bucket is full"):
+        storage.put(tmp_path / "large", storage.join(store, "large"))
+    s3_faults.pass_on()
+    client = boto3.client("s3")
+    assert "Uploads" not in client.list_multipart_uploads(Bucket=bucket.removeprefix("s3://"))
+    assert not storage.exists(storage.join(store, "large"))

@@ -1,0 +1,69 @@
+"""Training on an object store that fails: Ray Train's own uploads have the same patience and the same end."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from pathlib import Path
+
+import pytest
+
+from dfray import storage
+from dfray.config import Recipe
+from dfray.errors import StorageError
+from dfray.progress import counting_actor
+from dfray.run_folder import RunFolder
+from dfray.training.launch import train_detector
+from tests.helpers.proxy import Fault, FaultProxy, Request
+from tests.helpers.toy import toy_recipe, write_toy_faces
+
+pytestmark = pytest.mark.ray
+
+
+@pytest.fixture
+def recipe(ray_session: None, bucket: str, s3_faults: FaultProxy) -> Recipe:
+    made = toy_recipe(bucket, "toy", "training.epochs=3", "training.max_failures=0")
+    write_toy_faces(made)
+    return made
+
+
+def train(recipe: Recipe) -> list[dict[str, float]]:
+    return train_detector(recipe, None, stream=False, progress=counting_actor())
+
+
+def test_a_store_that_refuses_every_fifth_request_is_not_noticed(
+    recipe: Recipe, s3_faults: FaultProxy
+):
+    counter = itertools.count()
+    refused: list[Request] = []
+
+    def fault(request: Request) -> Fault | None:
+        if next(counter) % 5:
+            return None
+        refused.append(request)
+        return Fault(503, "SlowDown")
+
+    s3_faults.fault = fault
+    assert [epoch["epoch"] for epoch in train(recipe)] == [0, 1, 2]
+    assert storage.exists(storage.join(RunFolder(recipe).model, "bundle.json"))
+    methods = {request.method for request in refused if "/train/" in request.target}
+    assert {"HEAD", "PUT"} <= methods, "checkpoints went through it"
+
+
+def test_a_bucket_that_fills_up_ends_training_with_its_reason_and_what_was_done_is_gone_on_with(
+    recipe: Recipe, s3_faults: FaultProxy, tmp_path: Path
+):
+    def full(request: Request) -> Fault | None:
+        later = request.method == "PUT" and "/train/epoch-001/" in request.target
+        return Fault(507, "XMinioStorageFull") if later else None
+
+    s3_faults.fault = full
+    with pytest.raises(
+        StorageError, match=r"Cannot write a checkpoint under s3://.*bucket is full"
+    ):
+        train(recipe)
+    s3_faults.pass_on()
+    failed_at = time.time()
+    history = train(recipe)
+    ended = [epoch["ended_at_s"] for epoch in history]
+    assert [at < failed_at for at in ended] == [True, False, False], "epoch 0 was not repeated"

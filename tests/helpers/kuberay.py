@@ -1,0 +1,178 @@
+"""The part of ray.io/v1 (KubeRay 1.7.1) and of core/v1 (Kubernetes 1.35) that our manifests use.
+
+Written after the field references of both. A key that is not here is refused, as the API server refuses an
+unknown one under strict validation.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+Quantity = Annotated[str, Field(pattern=r"^\d+(\.\d+)?(m|[KMGT]i?)?$")]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")]
+LabelKey = Annotated[str, Field(pattern=r"^([a-z0-9.-]+/)?[A-Za-z0-9][\w.-]*$")]
+LabelValue = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*$")]
+Labels = dict[LabelKey, LabelValue]
+Resource = Literal["cpu", "memory", "ephemeral-storage", "nvidia.com/gpu"]
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, alias_generator=to_camel)
+
+
+class SecretKeyRef(Strict):
+    name: Name
+    key: str
+
+
+class ValueFrom(Strict):
+    secret_key_ref: SecretKeyRef
+
+
+class SecretRef(Strict):
+    name: Name
+
+
+class EnvFrom(Strict):
+    secret_ref: SecretRef
+
+
+class Resources(Strict):
+    requests: dict[Resource, Quantity]
+    limits: dict[Resource, Quantity]
+
+
+class Port(Strict):
+    container_port: Annotated[int, Field(gt=0, lt=65536)]
+    name: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,15}$")]
+
+
+class Exec(Strict):
+    command: list[str]
+
+
+class Handler(Strict):
+    exec: Exec
+
+
+class Lifecycle(Strict):
+    pre_stop: Handler
+
+
+class Container(Strict):
+    name: Name
+    image: str
+    env_from: list[EnvFrom]
+    resources: Resources
+    ports: list[Port] = []
+    lifecycle: Lifecycle | None = None
+
+
+class SecurityContext(Strict):
+    run_as_non_root: bool
+    run_as_user: int
+
+
+class Toleration(Strict):
+    key: LabelKey
+    operator: Literal["Exists", "Equal"]
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"]
+
+
+class PodSpec(Strict):
+    containers: Annotated[list[Container], Field(min_length=1)]
+    restart_policy: Literal["Always", "OnFailure", "Never"]
+    security_context: SecurityContext
+    node_selector: Labels = {}
+    tolerations: list[Toleration] = []
+    termination_grace_period_seconds: Annotated[int, Field(ge=0)] = 30
+
+
+class PodTemplate(Strict):
+    spec: PodSpec
+
+
+class Group(Strict):
+    labels: Labels
+    ray_start_params: dict[str, str]
+    template: PodTemplate
+
+
+class HeadGroup(Group):
+    service_type: Literal["ClusterIP", "NodePort", "LoadBalancer"]
+
+
+class WorkerGroup(Group):
+    group_name: Name
+    replicas: Annotated[int, Field(ge=0)]
+    min_replicas: Annotated[int, Field(ge=0)]
+    max_replicas: Annotated[int, Field(ge=0)]
+
+
+class AuthOptions(Strict):
+    mode: Literal["disabled", "token"]
+    secret_name: Name
+
+
+class AutoscalerOptions(Strict):
+    version: Literal["v1", "v2"]
+    idle_timeout_seconds: Annotated[int, Field(ge=0)]
+    upscaling_mode: Literal["Default", "Aggressive", "Conservative"]
+    resources: Resources
+
+
+class RedisCredential(Strict):
+    value_from: ValueFrom
+
+
+class GcsFaultTolerance(Strict):
+    redis_address: str
+    redis_password: RedisCredential
+    external_storage_namespace: str
+
+
+class RayClusterSpec(Strict):
+    ray_version: str
+    auth_options: AuthOptions
+    enable_in_tree_autoscaling: bool
+    autoscaler_options: AutoscalerOptions
+    gcs_fault_tolerance_options: GcsFaultTolerance
+    head_group_spec: HeadGroup
+    worker_group_specs: list[WorkerGroup]
+
+
+class Metadata(Strict):
+    name: Name
+
+
+class RayCluster(Strict):
+    api_version: Literal["ray.io/v1"]
+    kind: Literal["RayCluster"]
+    metadata: Metadata
+    spec: RayClusterSpec
+
+
+class SubmitterConfig(Strict):
+    backoff_limit: Annotated[int, Field(ge=0)]
+
+
+class RayJobSpec(Strict):
+    cluster_selector: Labels
+    submission_mode: Literal["K8sJobMode", "HTTPMode", "InteractiveMode", "SidecarMode"]
+    submitter_config: SubmitterConfig
+    active_deadline_seconds: Annotated[int, Field(gt=0)]
+    entrypoint: str
+
+
+class GeneratedMetadata(Strict):
+    generate_name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*-$")]
+
+
+class RayJob(Strict):
+    api_version: Literal["ray.io/v1"]
+    kind: Literal["RayJob"]
+    metadata: GeneratedMetadata
+    spec: RayJobSpec

@@ -1,0 +1,138 @@
+"""A proxy in front of an HTTP server that can cut it off, slow it down, or answer in its place.
+
+Each connection carries one request: its head is read here, the rest is pumped through untouched, so uploads
+of any encoding pass.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit
+
+_KEEP_ALIVE = re.compile(rb"\r\nconnection:[^\r]*", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Request:
+    """`target` is the path and the query, as the client wrote them."""
+
+    method: str
+    target: str
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What becomes of a request: it waits for `delay_s`, and is answered with `status` if there is one.
+
+    `code` is what an object store would call it.
+    """
+
+    status: int | None = None
+    code: str = ""
+    delay_s: float = 0.0
+
+    def answer(self) -> bytes:
+        body = (
+            f"<Error><Code>{self.code}</Code><Message>The proxy says {self.code}</Message></Error>"
+        )
+        head = f"HTTP/1.1 {self.status} Fault\r\nContent-Type: application/xml\r\n"
+        return f"{head}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}".encode()
+
+
+class FaultProxy:
+    """As a context: listens on loopback at `url` and passes everything on to `upstream`.
+
+    Attributes:
+        requests: every request that came, in order.
+        fault: called with every request; what it returns is done to it.
+        is_cut: connections are closed without an answer.
+    """
+
+    def __init__(self, upstream: str) -> None:
+        parts = urlsplit(upstream)
+        self._upstream = (parts.hostname or "", parts.port or 80)
+        self._server = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self.url = f"http://127.0.0.1:{self._server.getsockname()[1]}"
+        self.requests: list[Request] = []
+        self.pass_on()
+
+    def pass_on(self) -> None:
+        """Do nothing to any request, from now on."""
+        self.fault: Callable[[Request], Fault | None] = lambda request: None
+        self.is_cut = False
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._server.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):  # closed
+            while True:
+                client, _ = self._server.accept()
+                threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        with client, suppress(OSError):
+            head, rest = _read_head(client)
+            if not head:
+                return
+            method, target, _ = head.split(b" ", 2)
+            request = Request(method.decode(), target.decode())
+            self.requests.append(request)
+            fault = self.fault(request) or Fault()
+            time.sleep(fault.delay_s)
+            if self.is_cut:
+                return
+            if fault.status is not None:
+                _drain(client)
+                client.sendall(fault.answer())
+                return
+            with socket.create_connection(self._upstream) as server:
+                server.sendall(_KEEP_ALIVE.sub(b"", head) + b"\r\nConnection: close\r\n\r\n" + rest)
+                pump = threading.Thread(target=_pump, args=(client, server), daemon=True)
+                pump.start()
+                _pump(server, client)
+
+
+def _read_head(client: socket.socket) -> tuple[bytes, bytes]:
+    """The request's head, and what of its body came with it."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        more = client.recv(65536)
+        if not more:
+            return b"", b""
+        data += more
+    head, _, rest = data.partition(b"\r\n\r\n")
+    return head, rest
+
+
+def _drain(client: socket.socket) -> None:
+    """Read what the client still sends, else closing would reset the connection before the answer."""
+    client.settimeout(0.1)
+    with suppress(TimeoutError):
+        while client.recv(65536):
+            pass
+    client.settimeout(None)
+
+
+def _pump(source: socket.socket, target: socket.socket) -> None:
+    with suppress(OSError):
+        while data := source.recv(65536):
+            target.sendall(data)
+        target.shutdown(socket.SHUT_WR)

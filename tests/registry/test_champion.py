@@ -1,0 +1,180 @@
+"""The history decides who is champion; aliases follow it, and a champion that is lost is told."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dfray.errors import RegistryError, UserError
+from dfray.registry import checksums
+from dfray.registry.connection import connect
+from dfray.registry.lookup import find_version
+from dfray.registry.promote import rollback
+from dfray.registry.score import score_files
+from dfray.registry.show import show_version, show_versions
+from dfray.registry.versions import CHAMPION, PREVIOUS, DamagedPackageError, Versions
+from tests.registry.scored import measured
+from tests.registry.test_promote import promote
+
+Add = Callable[..., str]
+
+
+@pytest.fixture
+def two_champions(section, tracking_uri, add_version: Add) -> Versions:
+    """Version 1 was the champion, version 2 is it, version 3 is the candidate."""
+    for apart in (2.0, 2.1, 2.2):
+        add_version(measured(apart))
+        if apart < 2.2:
+            promote(section, tracking_uri)
+    return Versions(section.model_name, tracking_uri)
+
+
+def test_a_process_that_dies_between_record_and_alias_is_made_good_by_who_comes_next(
+    section, tracking_uri, add_version: Add, tmp_path: Path, capsys
+):
+    add_version(measured())
+    promote(section, tracking_uri)
+    add_version(measured())
+    command = [sys.executable, "-m", "tests.registry.promoter", tracking_uri, section.model_name]
+    died = subprocess.run([*command, "2", str(tmp_path), "die"], check=False)
+    assert died.returncode == 9
+    versions = Versions(section.model_name, tracking_uri)
+    assert versions.aliases()[CHAMPION] == "1"
+    assert find_version(f"models:/{versions.name}@champion", tracking_uri)[1] == "2"
+    assert versions.aliases() == {CHAMPION: "2", PREVIOUS: "1", "candidate": "2"}
+    told = capsys.readouterr().err
+    assert f"repaired from the history: the alias champion of {versions.name}" in told
+    assert "pointed to version 1 and now to version 2" in told
+    find_version(f"models:/{versions.name}@champion", tracking_uri)
+    assert capsys.readouterr().err == ""
+
+
+def test_an_alias_moved_past_the_gates_is_moved_back_and_told(
+    two_champions: Versions, section, tracking_uri, capsys
+):
+    two_champions.point(CHAMPION, "3")
+    assert find_version(f"models:/{two_champions.name}@champion", tracking_uri)[1] == "2"
+    assert "pointed to version 3 and now to version 2" in capsys.readouterr().err
+
+
+def test_a_deleted_champion_is_told_and_nothing_takes_its_place(
+    two_champions: Versions, section, tracking_uri
+):
+    two_champions.client.delete_model_version(two_champions.name, "2")
+    told = "version 2, has been deleted by hand. It was not replaced"
+    with pytest.raises(UserError, match=told):
+        promote(section, tracking_uri)
+    with pytest.raises(UserError, match=told):
+        score_files(
+            [], model_uri=f"models:/{section.model_name}@champion", tracking_uri=tracking_uri
+        )
+    assert CHAMPION not in two_champions.aliases()
+    assert rollback(section, tracking_uri).version.number == "1"
+    assert promote(section, tracking_uri).champion_before.number == "1"
+
+
+def test_a_model_begun_anew_under_the_name_of_a_deleted_one_has_other_versions(
+    section, tracking_uri, add_version: Add
+):
+    """MLflow counts its versions from 1 again; the history still means those of before."""
+    add_version(measured())
+    promote(section, tracking_uri)
+    versions = Versions(section.model_name, tracking_uri)
+    versions.client.delete_registered_model(versions.name)
+    add_version.made = 0
+    shutil.rmtree(add_version.package("0"))
+    assert add_version(measured()) == "1"
+    with pytest.raises(UserError, match="version 1, has been deleted by hand"):
+        promote(section, tracking_uri)
+    decision = promote(section, tracking_uri, over_lost_champion=True)
+    assert (decision.promoted, decision.sequence) == (True, 2)
+    assert versions.aliases()[CHAMPION] == "1"
+
+
+def test_a_lost_champion_is_promoted_over_only_where_that_is_asked_for(
+    two_champions: Versions, section, tracking_uri
+):
+    with pytest.raises(UserError, match="is not lost"):
+        promote(section, tracking_uri, over_lost_champion=True)
+    two_champions.client.delete_model_version(two_champions.name, "2")
+    decision = promote(section, tracking_uri, over_lost_champion=True)
+    assert decision.promoted
+    assert decision.champion_before.number == "2"
+    assert decision.reasons[-1] == ("max_slowdown does not apply: the champion, version 2, is lost")
+    assert two_champions.aliases()[CHAMPION] == "3"
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        (lambda folder: (folder / "artifacts/bundle/bundle.json").write_text("x"), "was changed"),
+        (lambda folder: (folder / "artifacts/bundle/bundle.json").unlink(), "bundle.json is gone"),
+        (lambda folder: (folder / "artifacts/more.py").write_text("x"), "more.py was added"),
+        (
+            lambda folder: (folder / checksums.FILE).write_text(""),
+            "not the one that was registered",
+        ),
+        (shutil.rmtree, "SHA256SUMS is gone"),
+    ],
+)
+def test_a_champion_whose_package_is_damaged_is_told_and_not_replaced(
+    two_champions: Versions, section, tracking_uri, add_version, damage, told
+):
+    damage(add_version.package("1"))
+    with pytest.raises(UserError, match=rf"version 2, is damaged: .*{told}.*It was not replaced"):
+        promote(section, tracking_uri)
+    with pytest.raises(RegistryError, match=told):
+        score_files(
+            [], model_uri=f"models:/{section.model_name}@champion", tracking_uri=tracking_uri
+        )
+    (champion,) = [one for one in show_versions(section, tracking_uri) if CHAMPION in one.aliases]
+    assert champion.damaged
+    assert told in champion.package
+    assert two_champions.aliases()[CHAMPION] == "2"
+
+
+def test_a_damaged_candidate_is_not_promoted_and_a_damaged_version_not_rolled_back_to(
+    two_champions: Versions, section, tracking_uri, add_version
+):
+    for made in ("0", "2"):
+        (add_version.package(made) / "artifacts/bundle/bundle.json").write_text("other")
+    with pytest.raises(DamagedPackageError, match="version 3 of"):
+        promote(section, tracking_uri)
+    with pytest.raises(DamagedPackageError, match="version 1 of"):
+        rollback(section, tracking_uri)
+    assert two_champions.aliases()[CHAMPION] == "2"
+
+
+def test_a_version_of_before_there_were_checksums_is_not_trusted(
+    section, tracking_uri, add_version: Add
+):
+    add_version(measured())
+    versions = Versions(section.model_name, tracking_uri)
+    versions.client.delete_model_version_tag(versions.name, "1", checksums.TAG)
+    with pytest.raises(DamagedPackageError, match="not registered by this dfray"):
+        promote(section, tracking_uri)
+
+
+def test_a_registered_model_deleted_by_hand_is_told_from_one_that_never_was(
+    two_champions: Versions, section, tracking_uri
+):
+    connect(tracking_uri).delete_registered_model(section.model_name)
+    for command in (promote, rollback):
+        with pytest.raises(UserError, match=r"has been deleted by hand; 2 decision\(s\) about it"):
+            command(section, tracking_uri)
+
+
+def test_show_tells_aliases_figures_and_state(two_champions: Versions, section, tracking_uri):
+    found = show_versions(section, tracking_uri)
+    assert [(one.number, one.aliases, one.package) for one in found] == [
+        ("3", ("candidate",), "ok"),
+        ("2", ("champion",), "ok"),
+        ("1", ("previous",), "ok"),
+    ]
+    assert found[0].figures == (measured(2.2).figures,)
+    assert show_version(section, tracking_uri, "previous") == found[2]
+    with pytest.raises(UserError, match="no alias 'best'"):
+        show_version(section, tracking_uri, "best")
