@@ -76,6 +76,10 @@ class TrainingError(DfrayError):
     """Training stopped before its end."""
 
 
+class SearchError(DfrayError):
+    """A search found nothing that can be used."""
+
+
 class EvaluationError(DfrayError):
     """Scores are missing, doubled or no probabilities; no figure may rest on them."""
 

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import difflib
 import sysconfig
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -43,7 +44,27 @@ def load_recipe(name_or_path: str, overrides: list[str] | None = None) -> Recipe
     try:
         return Recipe.model_validate(values)
     except ValidationError as error:
-        told = [_tell(item, files, origins) for item in error.errors()]
+        told = [_tell(item, _origin(item["loc"], files, origins)) for item in error.errors()]
+        raise RecipeError("\n".join(told)) from None
+
+
+def with_values(recipe: Recipe, values: Mapping[str, Any], origin: str) -> Recipe:
+    """The recipe with other values at some of its keys, validated anew.
+
+    Args:
+        values: `section.key` -> value.
+        origin: what asks for them, for the message of an error.
+
+    Raises:
+        RecipeError: an unknown key, a wrong type or value, or values that do not go together.
+    """
+    changed = recipe.model_dump(mode="json")
+    for key, value in values.items():
+        _set(changed, key, value, origin)
+    try:
+        return Recipe.model_validate(changed)
+    except ValidationError as error:
+        told = [_tell(item, origin) for item in error.errors()]
         raise RecipeError("\n".join(told)) from None
 
 
@@ -118,11 +139,16 @@ def _apply(values: dict[str, Any], override: str) -> Location:
     path, equals, text = override.partition("=")
     if not equals or not path:
         raise RecipeError(f"Override {override!r} is not of the form section.key=value.")
-    location: Location = tuple(int(p) if p.isdigit() else p for p in path.strip().split("."))
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise RecipeError(f"Override {override!r}: the value is not valid YAML: {error}.") from None
+    return _set(values, path.strip(), value, f"Override {override!r}")
+
+
+def _set(values: dict[str, Any], path: str, value: Any, origin: str) -> Location:
+    """Set the value at `a.b.c` in place; return its location."""
+    location: Location = tuple(int(p) if p.isdigit() else p for p in path.split("."))
     here: Any = values
     for part in location[:-1]:
         if isinstance(here, dict) and isinstance(part, str):
@@ -131,20 +157,24 @@ def _apply(values: dict[str, Any], override: str) -> Location:
         elif isinstance(here, list) and isinstance(part, int) and part < len(here):
             here = here[part]
         else:
-            raise RecipeError(f"Override {override!r}: there is no {path.rpartition('.')[0]}.")
+            raise RecipeError(f"{origin}: there is no {path.rpartition('.')[0]}.")
     try:
         here[location[-1]] = value
     except (TypeError, IndexError, KeyError):
-        raise RecipeError(f"Override {override!r}: there is no {path}.") from None
+        raise RecipeError(f"{origin}: there is no {path}.") from None
     return location
 
 
-def _tell(item: Any, files: Files, origins: dict[Location, str]) -> str:
+def _origin(location: Location, files: Files, origins: dict[Location, str]) -> str:
+    """What a value came from: an override, or else file:line."""
+    origin = [told for at, told in origins.items() if location and at[: len(location)] == location]
+    return origin[0] if origin else _place(files, location)
+
+
+def _tell(item: Any, where: str) -> str:
     """One pydantic error as one line."""
     location: Location = item["loc"]
     dotted = ".".join(map(str, location))
-    origin = [told for at, told in origins.items() if location and at[: len(location)] == location]
-    where = origin[0] if origin else _place(files, location)
     if item["type"] == "extra_forbidden":
         return f"{where}: unknown key {dotted}.{_nearest(location)}"
     if item["type"] == "missing":
@@ -164,16 +194,18 @@ def _nearest(location: Location) -> str:
 
 
 def _section_at(location: Location) -> type[BaseModel] | None:
-    """The section that a location leads to, through optional and listed sections."""
+    """The section that a location leads to, through optional, listed and named sections."""
     section: type[BaseModel] = Recipe
+    named = False
     for part in location:
-        if isinstance(part, int):
+        if isinstance(part, int) or named:  # its place in a list, or its name
+            named = False
             continue
         field = section.model_fields.get(part)
         found = _sections_in(field.annotation) if field else []
-        if not found:
+        if field is None or not found:
             return None
-        section = found[0]
+        section, named = found[0], get_origin(field.annotation) is dict
     return section
 
 

@@ -9,6 +9,7 @@ not_finite/        batches whose loss was not finite, one .npz for each step and
 model/             the bundle of the best epoch
 evaluation/        scores.parquet, metrics.json, metrics.md, report.html, and tables of protocols
 versions/          bundles of registered models that were measured here
+search/            the trials of a search, each a run folder, and what was found
 """
 
 from __future__ import annotations
@@ -25,16 +26,20 @@ from dfray.recipe import dump_recipe
 
 
 class RunFolder:
-    """The places of one run; making one touches nothing."""
+    """The places of one run; making one touches nothing.
 
-    def __init__(self, recipe: Recipe) -> None:
+    Args:
+        faces: where its faces lie, if not in the run itself: the trials of a search share theirs.
+    """
+
+    def __init__(self, recipe: Recipe, *, faces: str | None = None) -> None:
         self.recipe = recipe
         self.work_dir = storage.absolute(recipe.work_dir)
         self.root = storage.join(self.work_dir, recipe.name)
         self.recipe_file = storage.join(self.root, "recipe.yaml")
         self.clips = storage.join(self.root, "clips")
         self.manifest = storage.join(self.root, "manifest.parquet")
-        self.faces = storage.join(self.root, "faces")
+        self.faces = faces or storage.join(self.root, "faces")
         self.not_finite = storage.join(self.root, "not_finite")
         self.model = storage.join(self.root, "model")
         self.evaluation = storage.join(self.root, "evaluation")
@@ -56,7 +61,7 @@ class RunFolder:
             return
         there = self._begun_with()
         if there.fingerprint() != self.recipe.fingerprint():
-            told = ", ".join(differences(there, self.recipe))
+            told = ", ".join(differences(there.content(), self.recipe.content()))
             raise UserError(
                 f"{self.root} belongs to another recipe of the name {self.recipe.name}: {told}.",
                 f"Give this one a name of its own (name=...), or remove {self.root}.",
@@ -102,9 +107,9 @@ class RunFolder:
         return Recipe.model_validate(yaml.safe_load(storage.read_bytes(self.recipe_file)))
 
 
-def differences(old: Recipe, new: Recipe) -> list[str]:
-    """What differs, as `section.key old -> new`; where a run lies and runs does not count."""
-    left, right = _flat(old.content()), _flat(new.content())
+def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """What differs between two contents, as `section.key old -> new`."""
+    left, right = _flat(old), _flat(new)
     return [
         f"{key} {left.get(key)!r} -> {right.get(key)!r}"
         for key in sorted(left.keys() | right.keys())

@@ -31,16 +31,19 @@ class Batch:
     """`images` uint8 (B, S, S, 3) RGB, `labels` int64 (B,).
 
     `landmarks` float32 (B, 468, 2), in sides of the crop; none but for self-blending.
+    `videos` int64 (B,), a number for each video; none in a stream.
     """
 
     images: np.ndarray
     labels: np.ndarray
     landmarks: np.ndarray | None = None
+    videos: np.ndarray | None = None
 
     def take(self, chosen: slice | np.ndarray) -> Batch:
         """The faces at these places of the batch."""
         landmarks = None if self.landmarks is None else self.landmarks[chosen]
-        return Batch(self.images[chosen], self.labels[chosen], landmarks)
+        videos = None if self.videos is None else self.videos[chosen]
+        return Batch(self.images[chosen], self.labels[chosen], landmarks, videos)
 
 
 class FacesReader:
@@ -167,7 +170,7 @@ class FacesReader:
             if landmarks is not None:
                 landmarks[places] = decode_landmarks(table)[rows]
         assert images is not None, "a window is never empty"
-        return Batch(images, self.sample.label[window], landmarks)
+        return Batch(images, self.sample.label[window], landmarks, self.sample.video[window])
 
     def _row_group(self, shard: int, group: int) -> pa.Table:
         uri = self.store.shard_uri(self.sample.shards[shard])

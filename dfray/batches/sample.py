@@ -30,6 +30,8 @@ class Sample:
     """int64 (N,), row in the shard"""
     label: np.ndarray
     """int64 (N,), class index"""
+    video: np.ndarray
+    """int64 (N,), faces of one video have one number"""
 
     def __len__(self) -> int:
         return len(self.row)
@@ -99,6 +101,7 @@ def sample_faces(
         shard=encoded.indices.to_numpy().astype(np.int32)[video],
         row=table["first_row"].to_numpy()[video] + spread,
         label=classes.index(table)[video],
+        video=video,
     )
 
 

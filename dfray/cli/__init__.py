@@ -19,6 +19,7 @@ from dfray.cli import road as road
 from dfray.cli import data as data
 from dfray.cli import plan as plan
 from dfray.cli import learning as learning
+from dfray.cli import search as search
 from dfray.cli import registry as registry
 from dfray.cli import jobs as jobs
 from dfray.cli import face_models as face_models

@@ -19,6 +19,7 @@ from dfray.config.model import (
 )
 from dfray.config.recipe import Recipe
 from dfray.config.registry import GatesSection, RegistrySection
+from dfray.config.search import ParameterSection, SearchSection
 from dfray.config.section import Section
 from dfray.config.training import TrainingSection
 
@@ -38,8 +39,10 @@ __all__ = [
     "MetricSection",
     "ModelSection",
     "ObjectiveSection",
+    "ParameterSection",
     "Recipe",
     "RegistrySection",
+    "SearchSection",
     "Section",
     "SelfBlendSection",
     "TrainingSection",

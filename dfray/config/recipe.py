@@ -11,6 +11,7 @@ from dfray.config.data import ClusterSection, CorpusSection, DemoSection, FacesS
 from dfray.config.evaluation import EvaluationSection
 from dfray.config.model import ModelSection, ObjectiveSection
 from dfray.config.registry import RegistrySection
+from dfray.config.search import SearchSection
 from dfray.config.section import Section
 from dfray.config.training import TrainingSection
 
@@ -33,6 +34,7 @@ class Recipe(Section):
     training: TrainingSection = TrainingSection()
     evaluation: EvaluationSection = EvaluationSection()
     registry: RegistrySection = RegistrySection()
+    search: SearchSection = SearchSection()
 
     @model_validator(mode="before")
     @classmethod
@@ -114,8 +116,10 @@ class Recipe(Section):
         return self
 
     def content(self) -> dict[str, Any]:
-        """What a result depends on; where the run lies, runs and is tracked is left out."""
-        kept = self.model_dump(mode="json", exclude={"cluster", "work_dir", "description"})
+        """What a run's result depends on; where it lies, runs and is tracked, and what a search of the same
+        recipe would vary, is left out."""
+        left_out = {"cluster", "work_dir", "description", "search"}
+        kept = self.model_dump(mode="json", exclude=left_out)
         kept["registry"].pop("tracking_uri")
         kept["training"].pop("min_workers")  # the batches are the same
         for corpus in kept["corpora"]:

@@ -123,11 +123,17 @@ def start_run(
     *,
     manifest_fingerprint: str,
     run_id: str | None = None,
+    name: str | None = None,
+    tags: Mapping[str, str] | None = None,
 ) -> Run:
     """Begin a run in the recipe's experiment, or enter the run `run_id` again.
 
     Params are the flattened recipe ("training.lr"); tags name the recipe, the code and the manifest.
     The faces are known when they are all extracted: `Run.set_tags` names them then.
+
+    Args:
+        name: of a new run; default: the recipe's.
+        tags: more tags of a new run.
 
     Raises:
         RegistryError: the tracking server does not answer, or has no such run.
@@ -136,16 +142,17 @@ def start_run(
     client = connect(tracking_uri)
     if run_id is not None:
         return _enter_again(client, tracking_uri, run_id, recipe)
-    tags = provenance.code_version() | {
+    named = provenance.code_version() | {
         "mlflow.user": provenance.who(),
         "dfray.recipe_fingerprint": recipe.fingerprint(),
         "dfray.manifest_fingerprint": manifest_fingerprint,
     }
+    named |= tags or {}
     experiment_id = _experiment(client, tracking_uri, recipe.registry.experiment)
     with talking(f"begin a run in experiment {recipe.registry.experiment}"):
         from mlflow.entities import Param
 
-        run = client.create_run(experiment_id, tags=tags, run_name=recipe.name)
+        run = client.create_run(experiment_id, tags=named, run_name=name or recipe.name)
         params = [Param(key, value) for key, value in flatten(recipe.model_dump(mode="json"))]
         for start in range(0, len(params), _BATCH):
             client.log_batch(run.info.run_id, params=params[start : start + _BATCH])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -114,6 +114,16 @@ class Versions:
             (str(one.version), int(one.creation_timestamp)) == (version.number, version.created_ms)
             for one in self.all()
         )
+
+    def of_run(self, run_id: str) -> str | None:
+        """The latest version whose model the MLflow run `run_id` trained, if one is registered."""
+        found = [version.version for version in self.all() if version.run_id == run_id]
+        return str(found[-1]) if found else None
+
+    def tag(self, version: str, tags: Mapping[str, str]) -> None:
+        with talking(f"tag version {version} of {self.name}"):
+            for key, value in tags.items():
+                self.client.set_model_version_tag(self.name, version, key, value)
 
     def point(self, alias: str, version: str) -> None:
         with talking(f"point {alias} of {self.name} to version {version}"):

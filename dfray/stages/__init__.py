@@ -20,6 +20,7 @@ from dfray.stages.planning import TrainingPlan, plan_training
 from dfray.stages.promotion import promote, register, rollback
 from dfray.stages.registry import history, score, show
 from dfray.stages.road import RunResult, run
+from dfray.stages.search import search
 from dfray.stages.sheet import self_blend
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "rollback",
     "run",
     "score",
+    "search",
     "self_blend",
     "show",
     "train",

@@ -60,7 +60,7 @@ def register(recipe: Recipe) -> str:
                 run_id=tracked.run_id,
                 figures=measured.figures,
                 scores=measured.scores,
-                told=_told(recipe, measured),
+                told=told_of(recipe, measured, _table(folder)),
             )
         tracked.finish()
         line.finish(f"{recipe.registry.model_name} version {version}")
@@ -129,7 +129,7 @@ def _measured_here(recipe: Recipe, decision: ModelDecision) -> Measured:
     losses = read_losses(folder.evaluation) if recipe.evaluation.post_processing else []
     with storage.local_copy(folder.scores) as path:
         scores = pq.read_table(path)
-    return _measured(recipe, scores, decision, losses)
+    return measured_of(recipe, scores, decision, losses)
 
 
 def _measured_version(recipe: Recipe, version: str, bundle: Path, *, verbose: bool) -> Measured:
@@ -148,10 +148,10 @@ def _measured_version(recipe: Recipe, version: str, bundle: Path, *, verbose: bo
         if section.post_processing and recipe.registry.gates.max_post_processing_drop is not None:
             videos = videos_of(recipe, scores, section.split, decision.video_rule)
             losses = measure_losses(folder.faces, shared, videos, section)
-    return _measured(recipe, scores, decision, losses)
+    return measured_of(recipe, scores, decision, losses)
 
 
-def _measured(
+def measured_of(
     recipe: Recipe, scores: pa.Table, decision: ModelDecision, losses: list[Loss]
 ) -> Measured:
     """Figures and kept scores from SCORES of the recipe's split."""
@@ -175,13 +175,21 @@ def _slowdown(candidate: Path, champion: Path) -> float:
     return slowdown(str(candidate), str(champion))
 
 
-def _told(recipe: Recipe, measured: Measured) -> Told:
-    """What the model card tells of the run: its corpora, and the figures by dataset and protocol."""
+def _table(folder: RunFolder) -> str:
+    return storage.read_bytes(storage.join(folder.evaluation, "metrics.md")).decode()
+
+
+def told_of(recipe: Recipe, measured: Measured, table: str) -> Told:
+    """What the model card tells of the run: its corpora, and the figures by dataset and protocol.
+
+    Args:
+        table: Markdown, of the evaluation.
+    """
     from dfray.evaluation.protocol import apply_protocol, load_protocol
     from dfray.registry.card import Told, protocol_table
 
     folder = RunFolder(recipe)
-    tables = [storage.read_bytes(storage.join(folder.evaluation, "metrics.md")).decode()]
+    tables = [table]
     for name in recipe.registry.gates.protocols:
         protocol = load_protocol(name)
         figures = apply_protocol(protocol, measured.scores, measured.figures.threshold)

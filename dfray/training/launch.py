@@ -16,13 +16,14 @@ import pyarrow as pa
 from dfray import storage
 from dfray.batches.sample import require_batch, sample_faces
 from dfray.batches.stream import with_stream_quotas
-from dfray.config import ModelSection, Recipe
+from dfray.config import Recipe
 from dfray.faces.extract import extract_faces
 from dfray.faces.shards import FacesStore
 from dfray.models.backbone import build_detector
 from dfray.models.weights import resolve
 from dfray.run_folder import RunFolder
 from dfray.session import cpus_of, nodes_of, require_cpus
+from dfray.training.context import EpochRecord
 from dfray.training.failure import explain_failure, reached
 from dfray.training.learnable import require_learnable
 from dfray.training.worker import train_worker
@@ -94,6 +95,8 @@ def train_detector(
     stream: bool,
     progress: ActorHandle,
     on_epoch: OnEpoch | None = None,
+    folder: RunFolder | None = None,
+    record: EpochRecord | None = None,
 ) -> list[dict[str, float]]:
     """Train, and write the bundle of the best epoch to the run's `model/`.
 
@@ -102,6 +105,8 @@ def train_detector(
         stream: feed the first epoch from the extraction of `videos`, else all from written faces.
         progress: a counting actor, told of steps, losses and extracted videos.
         on_epoch: called on the driver's node with the figures of every epoch.
+        folder: where it all lies; default: the recipe's own.
+        record: keeps each epoch, the model among it, instead.
 
     Returns:
         A dict of figures for each epoch: `epoch`, `lr`, `train_*`, `val_*`, `steps`, ...
@@ -116,13 +121,16 @@ def train_detector(
 
     from dfray.training.elastic import ElasticTrainer, LivingNodes
 
-    folder = RunFolder(recipe)
+    folder = folder or RunFolder(recipe)
     workers = Workers.of(recipe, streaming=stream)
-    config = _worker_config(recipe, videos if stream else None, progress)
-    datasets: dict[str, ray.data.Dataset] = {}
+    config = worker_config(recipe, videos if stream else None, progress, folder)
+    config["record"] = record
     extract_on = recipe.cluster.extract_on if stream else None
     if stream:
         quotaed, config["stream_steps"] = with_stream_quotas(videos, recipe.faces, recipe.batches)
+    progress.note.remote({"model": require_trainable(config)})
+    datasets: dict[str, ray.data.Dataset] = {}
+    if stream:
         options: dict[str, Any] = {"workers": workers.extract, "seed": recipe.seed}
         options["on"] = extract_on
         datasets["faces"] = extract_faces(
@@ -139,45 +147,58 @@ def train_detector(
         result = trainer.fit()
     except ray.train.TrainingFailedError as error:
         raise explain_failure(error, reached(progress), recipe.training.epochs) from error
-    best, _ = min(result.best_checkpoints, key=lambda found: found[1]["selection_loss"])
-    with best.as_directory() as path:
-        storage.put_folder(f"{path}/bundle", folder.model, last="bundle.json")
+    if record is None:
+        _keep_best(result, folder)
     return result.return_value
 
 
-def _worker_config(
-    recipe: Recipe, streamed: pa.Table | None, progress: ActorHandle
+def _keep_best(result: ray.train.Result, folder: RunFolder) -> None:
+    best, _ = min(result.best_checkpoints, key=lambda found: found[1]["selection_loss"])
+    with best.as_directory() as path:
+        storage.put_folder(f"{path}/bundle", folder.model, last="bundle.json")
+
+
+def worker_config(
+    recipe: Recipe, streamed: pa.Table | None, progress: ActorHandle | None, folder: RunFolder
 ) -> dict[str, Any]:
-    """What every worker is told; what they would refuse is refused first, as Ray would try it again.
+    """What every worker is told.
 
     Args:
         streamed: VIDEOS whose extraction feeds the first epoch; none: all faces are written.
+
+    Raises:
+        ManifestError, RecipeError, ModelFileError: as `train_detector`.
     """
-    folder = RunFolder(recipe)
     store = FacesStore(folder.faces)
     known = store.summaries(["train", "val"]) if streamed is None else streamed
     classes = require_learnable(recipe, known)
     model = resolve(recipe.model)
-    progress.note.remote({"model": _check_model(model, len(classes.class_names))})
-    if streamed is None:
-        _check_samples(recipe, store)
     # The workers' current directory is another.
     there = recipe.model_copy(update={"work_dir": folder.work_dir, "model": model})
     return {
         "recipe": there.model_dump(mode="json"),
         "class_names": list(classes.class_names),
+        "faces": folder.faces,
         "progress": progress,
     }
 
 
-def _check_model(section: ModelSection, num_classes: int) -> list[str]:
-    """Build what the workers will build, weights included; returns what it tells of itself."""
-    return build_detector(section, num_classes).told()
+def require_trainable(config: dict[str, Any]) -> list[str]:
+    """Refuse first what the workers would refuse, as Ray would try it again; returns what the model tells.
 
+    Args:
+        config: a `worker_config`.
 
-def _check_samples(recipe: Recipe, store: FacesStore) -> None:
-    sample_faces(store.summaries(["val"]), "val", recipe.batches)
-    require_batch(sample_faces(store.summaries(["train"]), "train", recipe.batches), recipe.batches)
+    Raises:
+        ManifestError, RecipeError, ModelFileError: as `train_detector`.
+    """
+    recipe, faces = Recipe.model_validate(config["recipe"]), FacesStore(config["faces"])
+    told = build_detector(recipe.model, len(config["class_names"])).told()
+    if "stream_steps" not in config:
+        sample_faces(faces.summaries(["val"]), "val", recipe.batches)
+        train = sample_faces(faces.summaries(["train"]), "train", recipe.batches)
+        require_batch(train, recipe.batches)
+    return told
 
 
 def _run_config(recipe: Recipe, folder: RunFolder, on_epoch: OnEpoch | None) -> ray.train.RunConfig:

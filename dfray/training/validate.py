@@ -1,8 +1,11 @@
-"""Validation loss over the whole split, the same whatever the number of workers.
+"""Validation over the whole split, the same whatever the number of workers.
 
 Each worker scores its share; logits and embeddings (not losses) are gathered, put in one fixed mixed order
 and cut into global batches, so that triplets are mined over batches as large and mixed as in training and the
 figure does not depend on who scored what.
+
+`auc` and `log_loss` are of videos, real against fake: the weights and margins of an objective and the
+classes it learns do not enter them, so runs that differ in these compare by them.
 """
 
 from __future__ import annotations
@@ -11,12 +14,15 @@ import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy
 
 from dfray.batches.reader import Batch, FacesReader
 from dfray.batches.self_blend import Draws, SelfBlend
 from dfray.losses.objective import Objective
 from dfray.models.backbone import Detector
+from dfray.models.bundle import fake_probability
 from dfray.models.preprocess import Preprocess
+from dfray.tables import REAL
 from dfray.training.step import forward
 
 
@@ -32,7 +38,8 @@ def validate(
     batch_size: int,
     dtype: torch.dtype = torch.float32,
 ) -> dict[str, float]:
-    """The objective's terms over all faces of `reader`'s sample, as means over faces.
+    """The objective's terms over all faces of `reader`'s sample, as means over faces; AUC and log loss of
+    its videos.
 
     Args:
         detector: the network itself, not its DDP wrapper.
@@ -48,14 +55,18 @@ def validate(
     logits = [torch.empty(0, num_classes, device=device)]
     embeddings = [torch.empty(0, detector.embedding_dim, device=device)]
     labels = [torch.empty(0, dtype=torch.int64, device=device)]
+    videos = [torch.empty(0, dtype=torch.int64, device=device)]
     for batch in reader.in_order():
         pixels, label = _pixels(batch, preprocess, blend, device, reader.seed)
         out, embedding = forward(detector, preprocess.normalise(pixels), dtype)
         logits.append(out.float())
         embeddings.append(embedding.float())
         labels.append(label)
-    gathered = [_gather(torch.cat(part)) for part in (logits, embeddings, labels)]
-    return _objective_over(objective, *gathered, batch_size=batch_size, seed=reader.seed)
+        videos.append(_videos(batch, len(label)).to(device))
+    parts = (logits, embeddings, labels, videos)
+    *gathered, video = (_gather(torch.cat(part)) for part in parts)
+    terms = _objective_over(objective, *gathered, batch_size=batch_size, seed=reader.seed)
+    return terms | _of_videos(fake_probability(gathered[0]), gathered[2] != REAL, video)
 
 
 def _pixels(
@@ -68,6 +79,34 @@ def _pixels(
     assert batch.landmarks is not None, "the reader brings them with self_blend"
     landmarks = torch.from_numpy(batch.landmarks)
     return blend.pairs(pixels, landmarks.to(device), Draws.of(landmarks, seed).to(device))
+
+
+def _videos(batch: Batch, shown: int) -> Tensor:
+    """int64 (shown,): the video of each face that the detector is shown; blending shows each twice."""
+    assert batch.videos is not None, "written faces know their video"
+    return torch.from_numpy(batch.videos).repeat_interleave(shown // len(batch.videos))
+
+
+def _of_videos(probability: Tensor, is_fake: Tensor, video: Tensor) -> dict[str, float]:
+    """AUC and binary log loss (nats) of videos scored by the mean over their faces.
+
+    Without both classes there is no AUC, and it is left out. A blended video is one beside its original.
+
+    Args:
+        probability: float (N,) of being fake, any kind of fake.
+        is_fake, video: bool and int64 (N,).
+    """
+    from sklearn.metrics import roc_auc_score  # a second of CPU, not before the first step
+
+    _, index = torch.unique(video * 2 + is_fake, return_inverse=True)
+    count = torch.bincount(index).double()
+    score = torch.bincount(index, probability.double()) / count
+    fake = torch.bincount(index, is_fake.double()) > 0
+    target = fake.cpu().numpy()
+    figures = {"log_loss": float(binary_cross_entropy(score.clamp(0, 1), fake.double()))}
+    if 0 < target.sum() < len(target):
+        figures["auc"] = float(roc_auc_score(target, score.cpu().numpy()))
+    return figures
 
 
 def _objective_over(

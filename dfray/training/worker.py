@@ -7,7 +7,6 @@ same batches; what augmentation draws for each face is another.
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,12 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import ray.train
-import ray.train.torch
 import torch
 import torch.distributed as dist
 from torch import nn
 
-from dfray import storage
 from dfray.batches.feed import on_device
 from dfray.batches.labels import LabelScheme
 from dfray.batches.reader import Batch, FacesReader
@@ -30,6 +27,7 @@ from dfray.config import Recipe
 from dfray.errors import TrainingError
 from dfray.faces.shards import FacesStore
 from dfray.run_folder import RunFolder
+from dfray.training.context import RayTrainContext, WorkerContext
 from dfray.training.failure import Place
 from dfray.training.kept_batch import keep_batch
 from dfray.training.learner import Learner
@@ -47,32 +45,33 @@ def train_worker(config: dict[str, Any]) -> list[dict[str, float]]:
     """Train from the last checkpoint, if there is one, to the last epoch.
 
     Args:
-        config: `recipe` (JSON form), `class_names`, `progress` (counting actor), and with a stream
-            `stream_steps`.
+        config: `recipe` (JSON form), `class_names`, `faces` (URI), `progress` (counting actor or none),
+            and with a stream `stream_steps`; `record`, if each epoch is kept.
 
     Returns:
         The figures of every epoch, those before a restart included.
     """
-    recipe = Recipe.model_validate(config["recipe"])
-    classes = LabelScheme(recipe.batches.labels, tuple(config["class_names"]))
-    worker = Worker(recipe, classes, config["progress"])
+    root = RunFolder(Recipe.model_validate(config["recipe"])).root
+    worker = Worker(config, RayTrainContext(root, config.get("record")))
     with worker.place:
         return worker.run(config.get("stream_steps"))
 
 
 class Worker:
-    """One process of a training run."""
+    """One process of a training run; its arguments are those of `train_worker`."""
 
-    def __init__(self, recipe: Recipe, classes: LabelScheme, progress: ActorHandle) -> None:
-        context = ray.train.get_context()
-        self.recipe, self.classes, self.progress = recipe, classes, progress
-        self.rank, self.world_size = context.get_world_rank(), context.get_world_size()
+    def __init__(self, config: dict[str, Any], context: WorkerContext) -> None:
+        recipe = Recipe.model_validate(config["recipe"])
+        self.recipe, self.context = recipe, context
+        self.classes = LabelScheme(recipe.batches.labels, tuple(config["class_names"]))
+        self.progress: ActorHandle | None = config["progress"]
+        self.rank, self.world_size = context.rank, context.world_size
         self.place = Place(self.rank, self.world_size, recipe.training.epochs)
-        self.folder, self.device = RunFolder(recipe), ray.train.torch.get_device()
-        checkpoint = ray.train.get_checkpoint()
+        self.folder, self.device = RunFolder(recipe, faces=config["faces"]), context.device
+        checkpoint = context.checkpoint()
         self.learner = Learner(
             recipe,
-            classes,
+            self.classes,
             self.device,
             resuming=checkpoint is not None,
             sync_statistics=self.world_size > 1 and self.device.type == "cuda",
@@ -80,9 +79,9 @@ class Worker:
         self._warn()
         self.history: list[dict[str, float]] = []
         if checkpoint is not None:
-            with checkpoint.as_directory() as folder:
+            with checkpoint as folder:
                 self.history = self.learner.load(Path(folder))
-        model: nn.Module = ray.train.torch.prepare_model(self.learner.detector)
+        model = context.prepare(self.learner.detector)
         if recipe.training.compile:  # a wrapper: what is saved and validated is the detector
             model = cast(nn.Module, torch.compile(model))
         self.step = self.learner.step(model)
@@ -108,7 +107,7 @@ class Worker:
             figures["ended_at_s"] = time.time()
             self.history.append(figures)
             self._tell({"epoch": epoch + 1, "val_loss": figures["val_loss"]})
-            self._report(figures)
+            self.context.report(self.learner, self.history)
         return self.history
 
     def _train_epoch(self, epoch: int, batches: Iterator[Batch], steps: int) -> dict[str, float]:
@@ -175,32 +174,11 @@ class Worker:
             seed=self.recipe.seed,
         )
 
-    def _report(self, figures: dict[str, float]) -> None:
-        """Hand figures to the driver, and from rank 0 the checkpoint; waits for all workers."""
-        with tempfile.TemporaryDirectory(prefix="dfray-checkpoint-") as folder:
-            checkpoint = None
-            if self.rank == 0:
-                self.learner.save(Path(folder), self.history)
-                checkpoint = ray.train.Checkpoint.from_directory(folder)
-            ray.train.report(
-                figures,
-                checkpoint=checkpoint,
-                checkpoint_dir_name=f"epoch-{int(figures['epoch']):03d}",
-                checkpoint_upload_fn=self._upload,
-            )
-
-    def _upload(self, checkpoint: ray.train.Checkpoint, name: str) -> ray.train.Checkpoint:
-        """Ray Train's own upload does not notice that a store refuses a file which is closed."""
-        uri = storage.join(self.folder.root, "train", name)
-        storage.put_tree(checkpoint.path, uri)
-        fs, path = storage.arrow_filesystem(uri)
-        return ray.train.Checkpoint(path, fs)
-
     def _mean(self, value: torch.Tensor) -> float:
         if dist.is_initialized():
             dist.all_reduce(value)
         return float(value) / self.world_size
 
     def _tell(self, values: dict[str, Any]) -> None:
-        if self.rank == 0:
+        if self.rank == 0 and self.progress is not None:
             self.progress.note.remote(values)

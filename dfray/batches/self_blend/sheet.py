@@ -51,7 +51,13 @@ def contact_sheet(
 
 
 def _take(sample: Sample, chosen: np.ndarray) -> Sample:
-    return Sample(sample.shards, sample.shard[chosen], sample.row[chosen], sample.label[chosen])
+    return Sample(
+        sample.shards,
+        sample.shard[chosen],
+        sample.row[chosen],
+        sample.label[chosen],
+        sample.video[chosen],
+    )
 
 
 def _rows(batch: Batch, preprocess: Preprocess, blend: SelfBlend, seed: int) -> list[Tensor]:

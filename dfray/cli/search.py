@@ -1,0 +1,32 @@
+"""The search over a recipe's space."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from dfray.cli.app import Overrides, PrintRecipe, RecipeName, Verbose, app, chosen_recipe
+
+
+@app.command()
+def search(
+    recipe: RecipeName,
+    overrides: Overrides = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on with a search that was cut off: ended trials are kept, others go on from "
+            "their checkpoints.",
+        ),
+    ] = False,
+    print_recipe: PrintRecipe = False,
+    verbose: Verbose = False,
+) -> None:
+    """Train trials over the recipe's search space, repeat the best, and register the winner."""
+    from dfray import stages
+
+    chosen = chosen_recipe(recipe, overrides, print_recipe)
+    result = stages.search(chosen, resume=resume, verbose=verbose)
+    print(f"Winner: {result.winner.id} ({result.winner.value})")

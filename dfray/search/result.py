@@ -1,0 +1,128 @@
+"""What a search found, and its form as JSON: `search/result.json` in the run's folder."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
+
+from dfray import storage
+
+if TYPE_CHECKING:
+    pass
+
+Value = bool | int | float | str
+"""of one parameter"""
+
+
+State = Literal["finished", "stopped", "failed", "running"]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training with parameters of its own.
+
+    Attributes:
+        id: also the name of its folder and of its MLflow run.
+        number: 0 for the first that was begun; finalists are counted on their own.
+        parameters: recipe key, such as `objective.triplet.weight` -> value.
+        state: `stopped` by the scheduler before its last epoch; `running` if the search was cut off.
+        curve: the figures of each epoch: `epoch` (from 0), `train_*`, `val_*`, `lr`, `seconds`, ...
+        value: the best of the metric over the epochs; none before the first epoch's end.
+        epochs: how many it trained.
+        run_id: its MLflow run.
+        folder: its run folder, with `model/` (the bundle of its best epoch) once it has ended.
+        error: why it failed.
+    """
+
+    id: str
+    number: int
+    parameters: dict[str, Value]
+    seed: int
+    kind: Literal["search", "finalist"]
+    state: State
+    curve: list[dict[str, float]]
+    value: float | None
+    epochs: int
+    run_id: str | None
+    folder: str
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Finalist:
+    """Parameters that were trained again with fresh seeds.
+
+    Attributes:
+        trial: the id of the search's trial that found the parameters.
+        runs: one for each seed, all of kind `finalist`.
+    """
+
+    trial: str
+    parameters: dict[str, Value]
+    runs: list[Trial]
+
+    @cached_property
+    def values(self) -> list[float]:
+        """The metric of each run that has one."""
+        return [run.value for run in self.runs if run.value is not None]
+
+    @property
+    def mean(self) -> float | None:
+        return statistics.fmean(self.values) if self.values else None
+
+    @property
+    def spread(self) -> float | None:
+        """Standard deviation over seeds (n - 1); none with fewer than two."""
+        return statistics.stdev(self.values) if len(self.values) > 1 else None
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """A search that has ended.
+
+    Attributes:
+        metric: `val_auc` or `val_log_loss`, a key of every curve.
+        mode: which way the metric is better.
+        epochs: how many a trial takes that nothing stops.
+        trials: those of the search, in the order of their numbers.
+        finalists: the best mean first.
+        winner: the best run of the best finalist; its bundle is what is registered.
+        winning_trial: id of the search's trial whose parameters won.
+        parent_run_id: the MLflow run whose children the trials are.
+        version: of the registered model, alias `candidate`; none: nothing was registered.
+        folder: `<work_dir>/<name>/search`.
+    """
+
+    recipe_name: str
+    metric: str
+    mode: Literal["max", "min"]
+    epochs: int
+    trials: list[Trial]
+    finalists: list[Finalist]
+    winner: Trial
+    winning_trial: str
+    parent_run_id: str
+    tracking_uri: str
+    version: str | None
+    folder: str
+
+    def save(self, uri: str) -> None:
+        """Write it as JSON."""
+        storage.write_bytes(_adapter().dump_json(self, indent=2), uri)
+
+    @classmethod
+    def load(cls, uri: str) -> SearchResult:
+        return _adapter().validate_json(storage.read_bytes(uri))
+
+
+def better(metric_mode: Literal["max", "min"], value: float) -> float:
+    """A key to sort by, the best first."""
+    return -value if metric_mode == "max" else value
+
+
+def _adapter():
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(SearchResult)

@@ -1,0 +1,84 @@
+"""A recipe's search space: checked through the recipe itself, and as Optuna's distributions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from dfray.config import Recipe, SearchSection
+from dfray.errors import RecipeError
+from dfray.recipe import with_values
+from dfray.search.result import Value
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+
+_SEARCHED = ("batches", "augment", "model", "objective", "training")
+_SHARED = {
+    "batches.sampling": "trials share one sampled dataset",
+    "batches.stream_first_epoch": "trials read faces that are written",
+    "training.epochs": "the scheduler ends trials; all may go as far as training.epochs",
+    "training.num_workers": "it is search.trial_workers for every trial",
+    "training.min_workers": "it is search.trial_workers for every trial",
+    "training.cpus_per_worker": "trials that run beside each other need the same",
+    "training.use_gpu": "trials that run beside each other need the same",
+}
+
+
+def require_space(recipe: Recipe) -> None:
+    """Make sure that every value of the space makes a recipe, before anything is started.
+
+    Raises:
+        RecipeError: a key that the recipe does not have or that trials share, or a value that it refuses.
+    """
+    section = recipe.search
+    for key, parameter in section.space.items():
+        _refuse_shared(key)
+        for value in parameter.ends:
+            trial_recipe(recipe, {key: value})
+    if section.scheduler == "asha" and section.grace_epochs > recipe.training.epochs:
+        raise RecipeError(
+            f"search.grace_epochs {section.grace_epochs} is more than training.epochs "
+            f"{recipe.training.epochs}.",
+            "Lower it, or set search.scheduler: none.",
+        )
+
+
+def trial_recipe(recipe: Recipe, parameters: Mapping[str, Value]) -> Recipe:
+    """What a trial with these parameters trains.
+
+    Raises:
+        RecipeError: the recipe refuses a value, or values do not go together.
+    """
+    workers = {"training.num_workers": recipe.search.trial_workers, "training.min_workers": None}
+    return with_values(recipe, {**parameters, **workers, "search": {}}, "search.space")
+
+
+def distributions(section: SearchSection) -> dict[str, BaseDistribution]:
+    """recipe key -> what Optuna draws its values from."""
+    from optuna.distributions import (
+        CategoricalDistribution,
+        FloatDistribution,
+        IntDistribution,
+    )
+
+    found: dict[str, BaseDistribution] = {}
+    for key, parameter in section.space.items():
+        if parameter.choice is not None:
+            found[key] = CategoricalDistribution(parameter.choice)
+        elif parameter.int is not None:
+            found[key] = IntDistribution(*parameter.int)
+        elif parameter.log_uniform is not None:
+            found[key] = FloatDistribution(*parameter.log_uniform, log=True)
+        elif parameter.uniform is not None:
+            found[key] = FloatDistribution(*parameter.uniform)
+    return found
+
+
+def _refuse_shared(key: str) -> None:
+    section = key.partition(".")[0]
+    why = _SHARED.get(key)
+    if section in Recipe.model_fields and section not in _SEARCHED:
+        why = f"trials differ in {', '.join(_SEARCHED)} alone"
+    if why:
+        raise RecipeError(f"search.space: {key} cannot be searched: {why}.")

@@ -1,0 +1,159 @@
+"""One MLflow run for the search, and a child of it for every trial: its curve, recipe and bundle.
+
+MLflow is told on a thread of its own, so that trials never wait for it. Telling a trial makes its run say
+what the trial's folder says, and nothing twice: what did not get through is told again at the end, and what
+a killed search had told is found by its tags.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from dfray import storage
+from dfray.errors import RegistryError
+from dfray.registry.connection import connect, talking
+from dfray.registry.curve import complete
+from dfray.registry.tracking import Run, start_run
+from dfray.search.result import Trial
+from dfray.search.trial import Job
+
+if TYPE_CHECKING:
+    from mlflow import entities
+
+_SEARCH, _TRIAL, _STATE, _KIND = "dfray.search", "dfray.trial", "dfray.state", "dfray.kind"
+_PARENT = "mlflow.parentRunId"
+_ENDED = {"finished": "FINISHED", "stopped": "FINISHED", "failed": "FAILED"}
+
+
+class SearchRuns:
+    """The runs of one search. As a context it ends with everything told; the parent ends with it.
+
+    Args:
+        search_id: names the search on the server.
+        manifest_fingerprint: of the videos that all trials read.
+
+    Raises:
+        RegistryError: MLflow does not answer, at the begin or at the end.
+    """
+
+    def __init__(
+        self, job: Job, tracking_uri: str, search_id: str, manifest_fingerprint: str
+    ) -> None:
+        self.job, self.tracking_uri, self.search_id = job, tracking_uri, search_id
+        self._manifest = manifest_fingerprint
+        self._children: dict[str, Run] = {}
+        self._said: dict[str, str] = {}
+        self._latest: dict[str, Trial] = {}
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="dfray-mlflow")
+        self.parent = self._enter()
+
+    def tell(self, trial: Trial) -> None:
+        """Have the trial's run say what the trial is by now; returns at once."""
+        self._latest[trial.id] = trial
+        self._thread.submit(self._tell_or_leave, trial.id)
+
+    def tracked(self, trial: Trial) -> Trial:
+        """The trial with the id of its run; waits for what was told before."""
+        return replace(trial, run_id=self._thread.submit(self._child, trial).result().run_id)
+
+    def origin(self, trial: Trial) -> dict[str, str]:
+        """Tags of a registered model that this trial trained."""
+        named = {_SEARCH: self.search_id, _TRIAL: trial.id, "dfray.search_run": self.parent.run_id}
+        return named | {
+            f"dfray.search.{key}": str(value) for key, value in trial.parameters.items()
+        }
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        stopped = kind is not None and not issubclass(kind, Exception)  # by a signal: at once
+        self._thread.shutdown(cancel_futures=stopped)
+        with suppress(*([RegistryError] if kind else [])):  # not instead of what went wrong
+            if not stopped:
+                self.settle()
+        self.parent.__exit__(kind, error, trace)
+
+    def settle(self) -> None:
+        """Tell again what did not get through."""
+        for trial in self._latest.values():
+            self._tell(trial)
+
+    def _enter(self) -> Run:
+        """The parent, new or as it was left; what its children say is known then."""
+        recipe, parent = self.job.recipe, None
+        for run in self._found():
+            name = run.data.tags.get(_TRIAL)
+            if name is None:
+                parent = run.info.run_id
+            else:
+                self._children[name] = Run(self.tracking_uri, run.info.run_id)
+                self._said[name] = run.data.tags.get(_STATE, "")
+        return start_run(
+            recipe,
+            self.tracking_uri,
+            manifest_fingerprint=self._manifest,
+            run_id=parent,
+            name=f"{recipe.name} search",
+            tags={_SEARCH: self.search_id},
+        )
+
+    def _found(self) -> list[entities.Run]:
+        client = connect(self.tracking_uri)
+        with talking("look for the runs of this search"):
+            experiment = client.get_experiment_by_name(self.job.recipe.registry.experiment)
+            if experiment is None:
+                return []
+            wanted = f"tags.`{_SEARCH}` = '{self.search_id}'"
+            found = client.search_runs([experiment.experiment_id], wanted, max_results=10_000)
+        return list(found)
+
+    def _tell_or_leave(self, name: str) -> None:
+        try:
+            self._tell(self._latest[name])
+        except RegistryError:
+            return  # `settle` tells it again, and raises
+
+    def _tell(self, trial: Trial) -> None:
+        run = self._child(trial)
+        complete(run, trial.curve)
+        if trial.state in _ENDED and self._said.get(trial.id) != trial.state:
+            self._keep_model(run, trial)
+            run.set_tags({"dfray.error": trial.error} if trial.error else {})
+            run.finish(_ENDED[trial.state])
+            run.set_tags({_STATE: trial.state})  # the last word: all before it was told
+            self._said[trial.id] = trial.state
+
+    def _keep_model(self, run: Run, trial: Trial) -> None:
+        model = self.job.folder(trial.id).model
+        if storage.exists(storage.join(model, "bundle.json")):
+            with storage.local_folder(model) as folder:
+                run.log_files([f"{folder}/{name}" for name in _names(folder)], "model")
+
+    def _child(self, trial: Trial) -> Run:
+        if trial.id not in self._children:
+            self._children[trial.id] = start_run(
+                self.job.recipe_of(trial),
+                self.tracking_uri,
+                manifest_fingerprint=self._manifest,
+                tags={
+                    _PARENT: self.parent.run_id,
+                    _SEARCH: self.search_id,
+                    _TRIAL: trial.id,
+                    _KIND: trial.kind,
+                },
+            )
+        return self._children[trial.id]
+
+
+def _names(folder: str) -> list[str]:
+    return [uri.rpartition("/")[2] for uri in storage.list_files(folder)]

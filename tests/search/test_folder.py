@@ -1,0 +1,80 @@
+"""The folder of a search: whose it is, and what a trial has told by now."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dfray.errors import UserError
+from dfray.search.folder import SearchFolder, TrialFolder
+from dfray.search.result import Finalist, SearchResult
+from tests.helpers.toy import toy_recipe
+from tests.search.trials import curve, trial
+
+
+def test_a_trial_is_read_as_far_as_it_has_come(tmp_path: Path) -> None:
+    folder = TrialFolder(str(tmp_path / "trial-003"))
+    assert not folder.exists()
+    folder.begin(3, {"training.lr": 0.1}, 5, "search")
+    begun = folder.read("val_auc", "max")
+    assert (begun.id, begun.number, begun.seed) == ("trial-003", 3, 5)
+    assert (begun.state, begun.value, begun.epochs) == ("running", None, 0)
+    folder.keep_curve(curve(0.5, 0.8, 0.7))
+    assert folder.read("val_auc", "max").value == 0.8
+    assert folder.read("val_auc", "min").value == 0.5
+    folder.end("failed", "its reason")
+    ended = folder.read("val_auc", "max")
+    assert (ended.state, ended.error, ended.epochs) == ("failed", "its reason", 3)
+
+
+def test_a_search_that_was_cut_off_is_gone_on_with_only_when_asked(tmp_path: Path) -> None:
+    folder = SearchFolder(toy_recipe(tmp_path))
+    folder.require_free(resume=True)  # there is none yet
+    folder.begin()
+    with pytest.raises(UserError, match=r"has not ended.*--resume"):
+        folder.require_free(resume=False)
+    again = SearchFolder(folder.recipe)
+    again.require_free(resume=True)
+    again.begin()
+    assert again.id == folder.id
+
+
+def test_another_space_under_the_same_name_is_refused_and_told(tmp_path: Path) -> None:
+    SearchFolder(toy_recipe(tmp_path)).begin()
+    SearchFolder(toy_recipe(tmp_path, "toy", "search.max_concurrent=1")).require_free(resume=True)
+    with pytest.raises(UserError, match=r"search.trials 12 -> 13"):
+        SearchFolder(toy_recipe(tmp_path, "toy", "search.trials=13")).require_free(resume=True)
+
+
+def test_finalists_are_chosen_once(tmp_path: Path) -> None:
+    folder = SearchFolder(toy_recipe(tmp_path))
+    folder.begin()
+    assert folder.finalists() is None
+    folder.choose_finalists(["trial-001"])
+    assert SearchFolder(folder.recipe).finalists() == ["trial-001"]
+    assert SearchFolder(folder.recipe).id == folder.id
+
+
+def test_a_result_is_read_back_as_it_was_written(tmp_path: Path) -> None:
+    best = trial(1, "finished", 0.5, 0.75, run_id="abc")
+    mixed = {"a.b": True, "c.d": 2, "e.f": 0.5, "g.h": "name"}
+    result = SearchResult(
+        recipe_name="toy",
+        metric="val_auc",
+        mode="max",
+        epochs=2,
+        trials=[trial(0, "failed"), best, trial(2, "stopped", 0.4, parameters=mixed)],
+        finalists=[Finalist("trial-001", best.parameters, [best, trial(3)])],
+        winner=best,
+        winning_trial="trial-001",
+        parent_run_id="parent",
+        tracking_uri="sqlite:///mlflow.db",
+        version="3",
+        folder=str(tmp_path),
+    )
+    result.save(str(tmp_path / "result.json"))
+    again = SearchResult.load(str(tmp_path / "result.json"))
+    assert again == result
+    assert again.trials[2].parameters == mixed
+    assert [type(value) for value in again.trials[2].parameters.values()] == [bool, int, float, str]

@@ -1,0 +1,96 @@
+"""Which trial comes next: the same whatever cut the search off, and each written before it starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from optuna.trial import TrialState
+from ray.tune.search import Searcher
+
+from dfray.search.suggest import Planned, PlannedSearch, StudySearch
+from dfray.search.trial import Job
+from tests.search.trials import curve, job_of
+
+SEARCH = "search={trials: 5, startup_trials: 2}"
+
+
+def suggest(searcher: StudySearch, count: int) -> list[str]:
+    return [searcher.suggest(f"tune-{number}")["id"] for number in range(count)]
+
+
+def end(job: Job, searcher: StudySearch, name: str, tune_id: str, *values: float) -> None:
+    job.folder(name).keep_curve(curve(*values))
+    searcher.on_trial_complete(tune_id, error=not values)
+
+
+def parameters(job: Job, count: int = 5) -> list[dict]:
+    return [job.read(f"trial-{number:03d}").parameters for number in range(count)]
+
+
+def walk(job: Job, searcher: StudySearch, ended: int) -> None:
+    """All trials to the end, the first `ended` of which are known already."""
+    for number in range(5):
+        name = searcher.suggest(f"tune-{number}")["id"]
+        value = 0.5 + 0.05 * number
+        end(job, searcher, name, f"tune-{number}", value, value, value)
+    assert searcher.suggest("one too many") == Searcher.FINISHED
+
+
+def test_each_trial_is_written_before_tune_starts_it(tmp_path: Path) -> None:
+    job = job_of(tmp_path, SEARCH)
+    (name,) = suggest(StudySearch(job), 1)
+    written = job.read(name)
+    assert written.state == "running"
+    assert 0.01 <= written.parameters["objective.triplet.weight"] <= 10
+    assert written.seed == job.recipe.seed
+
+
+def test_a_search_that_was_cut_off_ends_with_the_trials_of_one_that_was_not(
+    tmp_path: Path,
+) -> None:
+    whole, cut = job_of(tmp_path / "whole", SEARCH), job_of(tmp_path / "cut", SEARCH)
+    walk(whole, StudySearch(whole), 0)
+    before = StudySearch(cut)
+    names = suggest(before, 3)
+    end(cut, before, names[0], "tune-0", 0.5, 0.5, 0.5)
+    kept = parameters(cut, 3)
+    walk(cut, StudySearch(cut), 1)
+    assert parameters(cut, 3) == kept
+    assert parameters(cut, 3)[:2] == parameters(whole, 2)  # the first draws are random, by number
+
+
+def test_no_two_draws_are_alike_although_each_has_a_sampler_of_its_own(tmp_path: Path) -> None:
+    job = job_of(tmp_path, SEARCH)
+    walk(job, StudySearch(job), 0)
+    weights = [one["objective.triplet.weight"] for one in parameters(job)]
+    assert len(set(weights)) == 5
+
+
+def test_optuna_learns_how_far_a_stopped_trial_came_and_nothing_of_a_failed_one(
+    tmp_path: Path,
+) -> None:
+    job = job_of(tmp_path, SEARCH)
+    searcher = StudySearch(job)
+    names = suggest(searcher, 3)
+    end(job, searcher, names[0], "tune-0", 0.5, 0.9, 0.8)
+    end(job, searcher, names[1], "tune-1", 0.6)
+    end(job, searcher, names[2], "tune-2")
+    finished, stopped, failed = searcher.study.trials
+    assert (finished.state, finished.value) == (TrialState.COMPLETE, 0.9)
+    assert (stopped.state, stopped.intermediate_values) == (TrialState.PRUNED, {1: 0.6})
+    assert failed.state == TrialState.FAIL
+
+
+def test_planned_trials_come_in_their_order_and_keep_what_they_had(tmp_path: Path) -> None:
+    job = job_of(tmp_path, SEARCH)
+    planned = [
+        Planned(f"trial-001-seed-{seed}", seed, {"training.lr": 0.1}, seed) for seed in (1, 2)
+    ]
+    first = PlannedSearch(job, planned)
+    assert first.suggest("a") == {"id": "trial-001-seed-1"}
+    job.folder("trial-001-seed-1").keep_curve(curve(0.5))
+    again = PlannedSearch(job, planned)
+    assert [again.suggest(name)["id"] for name in "ab"] == [one.id for one in planned]
+    assert again.suggest("c") == Searcher.FINISHED
+    kept = job.read("trial-001-seed-1")
+    assert (kept.kind, kept.seed, kept.epochs) == ("finalist", 1, 1)

@@ -1,0 +1,130 @@
+"""A search in MLflow: one run, a child for each trial that says what the trial's folder says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from dfray.errors import RegistryError
+from dfray.registry.connection import connect
+from dfray.search.tracking import SearchRuns
+from dfray.search.trial import Job
+from tests.search.trials import curve, job_of
+
+
+@pytest.fixture
+def uri(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/mlflow.db"
+
+
+@pytest.fixture
+def client(uri: str) -> MlflowClient:
+    return connect(uri)
+
+
+def entered(job: Job, uri: str) -> SearchRuns:
+    return SearchRuns(job, uri, "search-id", "manifest")
+
+
+def begin(job: Job, number: int, *values: float, state: str | None = None) -> str:
+    folder = job.folder(f"trial-{number:03d}")
+    folder.begin(number, {"objective.triplet.weight": 0.5}, 0, "search")
+    folder.keep_curve(curve(*values))
+    if state:
+        Path(folder.model).mkdir(parents=True)
+        for name in ("bundle.json", "weights.safetensors"):
+            (Path(folder.model) / name).write_text(name)
+        folder.end(state, "it broke" if state == "failed" else None)
+    return folder.id
+
+
+def children(client: MlflowClient, runs: SearchRuns) -> dict[str, object]:
+    experiment = client.get_experiment_by_name(runs.job.recipe.registry.experiment)
+    wanted = f"tags.`mlflow.parentRunId` = '{runs.parent.run_id}'"
+    found = client.search_runs([experiment.experiment_id], wanted)
+    names = [run.data.tags["dfray.trial"] for run in found]
+    assert len(set(names)) == len(names), "a trial has two runs"
+    return dict(zip(names, found, strict=True))
+
+
+def test_a_trial_is_a_child_with_its_curve_recipe_and_bundle(
+    tmp_path: Path, uri: str, client: MlflowClient
+) -> None:
+    job = job_of(tmp_path)
+    begin(job, 0, 0.5, 0.7, 0.6, state="finished")
+    with entered(job, uri) as runs:
+        runs.tell(job.read("trial-000"))
+        run_id = runs.tracked(job.read("trial-000")).run_id
+    child = children(client, runs)["trial-000"]
+    assert child.info.run_id == run_id
+    assert child.info.status == "FINISHED"
+    assert child.data.params["objective.triplet.weight"] == "0.5"
+    history = client.get_metric_history(run_id, "val_auc")
+    assert [(one.step, one.value) for one in history] == [(0, 0.5), (1, 0.7), (2, 0.6)]
+    files = {file.path for file in client.list_artifacts(run_id)}
+    assert files == {"recipe.yaml", "model"}
+    kept = {file.path for file in client.list_artifacts(run_id, "model")}
+    assert kept == {"model/bundle.json", "model/weights.safetensors"}
+    assert client.get_run(runs.parent.run_id).info.status == "FINISHED"
+
+
+def test_a_failed_trial_says_why_and_a_stopped_one_that_it_was(
+    tmp_path: Path, uri: str, client: MlflowClient
+) -> None:
+    job = job_of(tmp_path)
+    begin(job, 0, 0.5, state="stopped")
+    begin(job, 1, state="failed")
+    with entered(job, uri) as runs:
+        for number in range(2):
+            runs.tell(job.read(f"trial-{number:03d}"))
+    found = children(client, runs)
+    assert found["trial-000"].info.status == "FINISHED"
+    assert found["trial-000"].data.tags["dfray.state"] == "stopped"
+    assert found["trial-001"].info.status == "FAILED"
+    assert found["trial-001"].data.tags["dfray.error"] == "it broke"
+
+
+def test_a_search_that_goes_on_enters_the_runs_it_had(
+    tmp_path: Path, uri: str, client: MlflowClient
+) -> None:
+    job = job_of(tmp_path)
+    begin(job, 0, 0.5, 0.6, state="finished")
+    begin(job, 1, 0.5)
+    cut_off = entered(job, uri)
+    for number in range(2):
+        cut_off.tell(job.read(f"trial-{number:03d}"))
+    before = {n: cut_off.tracked(job.read(f"trial-{n:03d}")).run_id for n in range(2)}
+    job.folder("trial-001").keep_curve(curve(0.5, 0.8))
+    job.folder("trial-001").end("finished")
+    with entered(job, uri) as runs:
+        for number in range(2):
+            runs.tell(job.read(f"trial-{number:03d}"))
+    assert runs.parent.run_id == cut_off.parent.run_id
+    found = children(client, runs)
+    assert {n: found[f"trial-{n:03d}"].info.run_id for n in range(2)} == before
+    assert len(client.get_metric_history(before[0], "val_auc")) == 2
+    assert [one.value for one in client.get_metric_history(before[1], "val_auc")] == [0.5, 0.8]
+    assert found["trial-001"].info.status == "FINISHED"
+
+
+def test_what_did_not_get_through_is_told_at_the_end(
+    tmp_path: Path, uri: str, client: MlflowClient
+) -> None:
+    """The database is out of reach while the trial is told, and back when the search ends."""
+    job = job_of(tmp_path)
+    begin(job, 0, 0.5, 0.6, state="finished")
+    database, away = tmp_path / "mlflow.db", tmp_path / "away.db"
+    with entered(job, uri) as runs:
+        database.rename(away)
+        database.mkdir()
+        runs.tell(job.read("trial-000"))
+        with pytest.raises(RegistryError):
+            runs.tracked(job.read("trial-000"))
+        database.rmdir()
+        away.rename(database)
+        assert not children(client, runs)
+    child = children(client, runs)["trial-000"]
+    assert child.data.metrics["val_auc"] == 0.6
+    assert child.info.status == "FINISHED"
