@@ -1,0 +1,169 @@
+"""The page of a search: one self-contained HTML file, and its trials as CSV for whoever computes on.
+
+Like the evaluation's report it opens from disk, loads nothing, and escapes every string from outside.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import yaml
+
+from dfray import storage
+from dfray.evaluation.page import Plot, assets, environment, plot
+from dfray.search import landscape, plots
+from dfray.search.importance import measured, why_not
+from dfray.search.result import SearchResult, Trial, better
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+    from optuna.distributions import BaseDistribution
+
+    from dfray.registry.tracking import Run
+
+Space = Mapping[str, "BaseDistribution"]
+
+
+def write_page(result: SearchResult, space: Space, experiment_id: str | None = None) -> str:
+    """Write search.html and trials.csv into the search's folder; returns the URI of the page.
+
+    Args:
+        space: recipe key -> what it was drawn from.
+        experiment_id: MLflow's, for links to the runs where the tracking server has a web page.
+
+    Raises:
+        StorageError: the folder cannot be written.
+    """
+    page = storage.join(result.folder, "search.html")
+    storage.write_bytes(to_csv(result).encode(), storage.join(result.folder, "trials.csv"))
+    storage.write_bytes(to_html(result, space, experiment_id).encode(), page)
+    return page
+
+
+def keep_page(run: Run, result: SearchResult, space: Space, experiment_id: str) -> None:
+    """Keep the page, the table and every plot (plotly's JSON) with the search's MLflow run."""
+    run.log_text(to_html(result, space, experiment_id), "search.html")
+    run.log_text(to_csv(result), "trials.csv")
+    for name, (_, _, figure) in figures_of(result, space).items():
+        run.log_text(figure.to_json(), f"plots/{name}.json")
+
+
+def to_csv(result: SearchResult) -> str:
+    """A line for each training, the finalists' after the trials'; empty where there is no figure."""
+    keys = _keys(result)
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(
+        ["id", "kind", "number", "state", *keys, "seed", result.metric, "epochs", "run_id", "error"]
+    )
+    for t in [*result.trials, *(run for finalist in result.finalists for run in finalist.runs)]:
+        parameters = [t.parameters.get(key) for key in keys]
+        ends = [t.seed, t.value, t.epochs, t.run_id, t.error]
+        writer.writerow([t.id, t.kind, t.number, t.state, *parameters, *ends])
+    return buffer.getvalue()
+
+
+def to_html(result: SearchResult, space: Space, experiment_id: str | None = None) -> str:
+    keys = _keys(result)
+    winner = {key: _plain(value) for key, value in result.winner.parameters.items()}
+    template = environment("dfray.search").get_template("search.html.jinja")
+    return template.render(
+        result=result,
+        metric=plots.METRICS[result.metric],
+        keys=keys,
+        names=plots.short_names(keys),
+        shown=plots.shown,
+        ranked=ranked(result),
+        counts=state_counts(result.trials),
+        epochs_taken=epochs_taken(result),
+        epochs_of_all=result.epochs * len(result.trials),
+        plots={name: plot(*told) for name, told in figures_of(result, space).items()},
+        no_importance=why_not(result, space),
+        runs_url=_runs_url(result.tracking_uri, experiment_id),
+        winner=yaml.safe_dump(winner, sort_keys=False),
+        **assets(),
+    )
+
+
+def ranked(result: SearchResult) -> list[Trial]:
+    """The trials of the search, the best first, those without a figure last."""
+    have = {trial.id for trial in measured(result)}
+    return sorted(
+        result.trials,
+        key=lambda t: (t.id not in have, better(result.mode, t.value) if t.id in have else 0),
+    )
+
+
+def state_counts(trials: Sequence[Trial]) -> str:
+    """Such as `9 finished, 2 stopped, 1 failed`."""
+    counts = Counter(trial.state for trial in trials)
+    return ", ".join(f"{counts[state]} {state}" for state in plots.STATES if counts[state])
+
+
+def epochs_taken(result: SearchResult) -> int:
+    return sum(trial.epochs for trial in result.trials)
+
+
+def figures_of(result: SearchResult, space: Space) -> dict[str, tuple[str, str, go.Figure]]:
+    """name -> title, caption and figure, of those that the trials give anything to draw for."""
+    axes = landscape.map_axes(space)
+    early = "A trial stopped early enters with the best it had reached."
+    found = {
+        "curves": (
+            "The metric by epoch",
+            "A line for each trial; where it ends, the symbol says how.",
+            plots.curves_figure(result),
+        ),
+        "epochs": (
+            "Epochs taken",
+            "The dashed line is what a trial takes that nothing stops.",
+            plots.epochs_figure(result),
+        ),
+    }
+    if measured(result):
+        found["coordinates"] = (
+            "Parallel coordinates",
+            f"A line for each trial; orange is best, blue is worst. {early}",
+            landscape.coordinates_figure(result, space),
+        )
+    if axes:
+        found["map"] = (
+            "The metric over two parameters",
+            "Trials as points with their numbers; a cell's colour is the mean of the trials near it, "
+            f"weighted by nearness, and blank where none is near. {early}",
+            landscape.map_figure(result, space, *axes),
+        )
+    if why_not(result, space) is None:
+        found["importance"] = (
+            "Importance of the parameters",
+            "PED-ANOVA: how differently a parameter is spread among the best trials than among all. "
+            "The whiskers: its lowest and highest as trials are left out in turn.",
+            plots.importance_figure(result, space),
+        )
+    if result.finalists:
+        found["finalists"] = (
+            "Finalists with fresh seeds",
+            "The best trials' parameters, trained again.",
+            plots.finalists_figure(result.finalists, result.metric),
+        )
+    return found
+
+
+def _keys(result: SearchResult) -> list[str]:
+    """Every parameter's recipe key, in the order that the trials have them."""
+    return list(dict.fromkeys(key for trial in result.trials for key in trial.parameters))
+
+
+def _plain(value: object) -> object:
+    return float(f"{value:.6g}") if isinstance(value, float) else value
+
+
+def _runs_url(tracking_uri: str, experiment_id: str | None) -> str | None:
+    """What an MLflow run's id is appended to; none for a store without a web page."""
+    if experiment_id is None or not tracking_uri.startswith(("http://", "https://")):
+        return None
+    return f"{tracking_uri.rstrip('/')}/#/experiments/{experiment_id}/runs/"
