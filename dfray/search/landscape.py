@@ -24,13 +24,15 @@ from dfray.search.result import SearchResult, Value, better
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
-_SCALE = ((0.0, "#2389C9"), (0.5, "#A79A8E"), (1.0, "#E0661A"))
+_SCALE = ("#2389C9", "#A79A8E", "#E0661A")
 """From the worst to the best: blue to orange, of like lightness, so that no end fades into the page."""
 _CELLS = 48
 _REACH = 0.1
 """Of a trial on the map, as a share of an axis: one standard deviation of its weight."""
 _NEAR = math.exp(-2)
 """Sum of weights below which a cell is blank: of a single trial two standard deviations away."""
+_EDGE = 0.05
+"""Of an axis, beyond the range that is searched, for points on its ends."""
 MAX_NUMBERED = 40
 """Trials above which the map does not number its points."""
 MIN_MAP = 4
@@ -137,12 +139,22 @@ def map_figure(
                 name=state,
                 text=[str(t.number) for t in trials],
                 textposition="top center",
-                marker={"size": 10, "symbol": symbol, "color": "#4B5563", "line_width": 2},
+                marker={
+                    "size": 10,
+                    "symbol": symbol,
+                    "color": "#F9FAFB",
+                    "line": {"color": "#111827", "width": 1.8},
+                },
                 customdata=[told(t, result) for t in trials],
                 hovertemplate="%{customdata}<extra></extra>",
             )
     for update, axis in zip((figure.update_xaxes, figure.update_yaxes), axes, strict=True):
-        update(title=escape(axis.name), type="log" if axis.log else "linear")
+        ends = [axis.value(-_EDGE), axis.value(1 + _EDGE)]
+        update(
+            title=escape(axis.name),
+            type="log" if axis.log else "linear",
+            range=[math.log10(end) for end in ends] if axis.log else ends,
+        )
     return styled(figure, height=460)
 
 
@@ -174,11 +186,9 @@ def _add_heat(
     )
 
 
-def _scale(result: SearchResult) -> list[tuple[float, str]]:
-    """The colour scale over the metric, whichever way it is better."""
-    if result.mode == "max":
-        return list(_SCALE)
-    return [(1 - at, colour) for at, colour in reversed(_SCALE)]
+def _scale(result: SearchResult) -> list[str]:
+    """The colours over the metric from its lowest to its highest, whichever way it is better."""
+    return list(_SCALE if result.mode == "max" else reversed(_SCALE))
 
 
 def _with_axes(figure: go.Figure, axes: Sequence[Axis]) -> go.Figure:
@@ -193,14 +203,14 @@ def _with_axes(figure: go.Figure, axes: Sequence[Axis]) -> go.Figure:
                 y=height,
                 text=escape(text),
                 showarrow=False,
-                xanchor="left" if place < len(axes) - 1 else "right",
-                xshift=4 if place < len(axes) - 1 else -4,
+                xanchor="left",
+                xshift=4,
                 font_size=11,
             )
     figure.update_xaxes(
         tickvals=list(range(len(axes))),
         ticktext=[escape(axis.name) for axis in axes],
-        range=[-0.1, len(axes) - 0.9],
+        range=[-0.1, len(axes) - 0.85],
         side="top",
         showgrid=False,
         showline=False,

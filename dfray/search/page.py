@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from dfray import storage
-from dfray.evaluation.page import Plot, assets, environment, plot
+from dfray.evaluation.page import assets, environment, plot
 from dfray.search import landscape, plots
 from dfray.search.importance import measured, why_not
 from dfray.search.result import SearchResult, Trial, better
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from dfray.registry.tracking import Run
 
 Space = Mapping[str, "BaseDistribution"]
+
+
+MAX_BEST = 25
+"""Rows of the table of trials; the others are folded."""
 
 
 def write_page(result: SearchResult, space: Space, experiment_id: str | None = None) -> str:
@@ -77,23 +81,26 @@ def to_html(result: SearchResult, space: Space, experiment_id: str | None = None
         keys=keys,
         names=plots.short_names(keys),
         shown=plots.shown,
-        ranked=ranked(result),
+        best=ranked(result)[:MAX_BEST],
+        others=ranked(result)[MAX_BEST:],
+        failed=[trial for trial in result.trials if trial.state == "failed"],
         counts=state_counts(result.trials),
         epochs_taken=epochs_taken(result),
         epochs_of_all=result.epochs * len(result.trials),
         plots={name: plot(*told) for name, told in figures_of(result, space).items()},
         no_importance=why_not(result, space),
         runs_url=_runs_url(result.tracking_uri, experiment_id),
+        winning=next(t for t in result.trials if t.id == result.winning_trial),
         winner=yaml.safe_dump(winner, sort_keys=False),
         **assets(),
     )
 
 
 def ranked(result: SearchResult) -> list[Trial]:
-    """The trials of the search, the best first, those without a figure last."""
+    """The trials of the search that have not failed, the best first, those without a figure last."""
     have = {trial.id for trial in measured(result)}
     return sorted(
-        result.trials,
+        (trial for trial in result.trials if trial.state != "failed"),
         key=lambda t: (t.id not in have, better(result.mode, t.value) if t.id in have else 0),
     )
 

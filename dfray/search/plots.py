@@ -22,11 +22,15 @@ if TYPE_CHECKING:
 METRICS = {"val_auc": "validation AUC", "val_log_loss": "validation log-loss"}
 STATES = {
     "finished": ("#2389C9", "circle"),
-    "stopped": ("#8A94A0", "circle-open"),
+    "stopped": ("#8A94A0", "diamond"),
     "failed": ("#CC79A7", "x"),
-    "running": ("#009E73", "triangle-right-open"),
+    "running": ("#009E73", "triangle-right"),
 }
 _BEST = "#E0661A"
+_ROOM = 8
+"""Trials that the chart of epochs has room for at least, or a single bar would fill it."""
+_MANY = 40
+"""Trials above which their curves are pale."""
 
 
 def short_names(keys: Sequence[str]) -> dict[str, str]:
@@ -62,6 +66,7 @@ def curves_figure(result: SearchResult) -> go.Figure:
             legendgroup=name,
             showlegend=name not in known,
             line=line,
+            opacity=1 if trial.id == result.winning_trial or len(result.trials) <= _MANY else 0.4,
             marker={"size": [3] * (len(points) - 1) + [8], "symbol": last},
             text=told(trial, result),
             hovertemplate="%{text}<br>epoch %{x}: %{y:.4f}<extra></extra>",
@@ -90,7 +95,7 @@ def importance_figure(result: SearchResult, space: Mapping[str, BaseDistribution
         hovertemplate="%{y}: %{x:.0%}<extra></extra>",
     )
     figure.update_xaxes(title="share of the importance", range=[0, 1.02], tickformat=".0%")
-    return styled(figure, height=120 + 46 * len(found))
+    return styled(figure, height=max(320, 120 + 46 * len(found)))
 
 
 def finalists_figure(finalists: Sequence[Finalist], metric: str) -> go.Figure:
@@ -103,7 +108,7 @@ def finalists_figure(finalists: Sequence[Finalist], metric: str) -> go.Figure:
         text=[f"seed {run.seed}" for f in finalists for run in f.runs if run.value is not None],
         mode="markers",
         name="a seed",
-        marker={"size": 8, "symbol": "circle-open", "color": LINES[-1], "line_width": 2},
+        marker={"size": 8, "symbol": "diamond", "color": LINES[-1], "line_width": 2},
         hovertemplate="%{x}, %{text}: %{y:.4f}<extra></extra>",
     )
     figure.add_scatter(
@@ -135,6 +140,7 @@ def epochs_figure(result: SearchResult) -> go.Figure:
             )
     figure.add_hline(y=result.epochs, line={"dash": "dash", "width": 1.5, "color": "#6b7280"})
     figure.update_xaxes(title="trial", tickformat="d", dtick=max(1, len(result.trials) // 20))
+    figure.update_xaxes(range=[-0.6, max(len(result.trials), _ROOM) - 0.4])
     figure.update_yaxes(title="epochs", tickformat="d", range=[0, result.epochs * 1.08])
     return styled(figure, height=320)
 
