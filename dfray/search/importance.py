@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dfray.search.result import SearchResult, Trial
+from dfray.search.words import measured, value_of
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -33,16 +34,6 @@ class Importance:
     share: float
     low: float
     high: float
-
-
-def measured(result: SearchResult) -> list[Trial]:
-    """The trials of the search that have a figure, those stopped early included."""
-    return [t for t in result.trials if t.value is not None and math.isfinite(t.value)]
-
-
-def value_of(trial: Trial) -> float:
-    assert trial.value is not None, "only measured trials are asked"
-    return trial.value
 
 
 def why_not(result: SearchResult, space: Mapping[str, BaseDistribution]) -> str | None:

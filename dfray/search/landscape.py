@@ -17,9 +17,9 @@ import plotly.graph_objects as go
 from plotly.colors import sample_colorscale
 
 from dfray.evaluation.charts import styled
-from dfray.search.importance import measured, value_of
-from dfray.search.plots import METRICS, STATES, short_names, told
+from dfray.search.plots import LOOKS, told
 from dfray.search.result import SearchResult, Value, better
+from dfray.search.words import METRICS, measured, short_names, value_of
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -129,7 +129,7 @@ def map_figure(
     figure = go.Figure()
     if len(measured(result)) >= MIN_MAP:
         _add_heat(figure, result, axes, (across, up))
-    for state, (_, symbol) in STATES.items():
+    for state, (_, symbol) in LOOKS.items():
         trials = [t for t in result.trials if t.state == state]
         if trials:
             figure.add_scatter(

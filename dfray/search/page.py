@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import csv
 import io
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import yaml
 
 from dfray import storage
 from dfray.evaluation.page import assets, environment, plot
-from dfray.search import landscape, plots
-from dfray.search.importance import measured, why_not
-from dfray.search.result import SearchResult, Trial, better
+from dfray.search import landscape, plots, words
+from dfray.search.importance import why_not
+from dfray.search.result import SearchResult
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -77,15 +76,15 @@ def to_html(result: SearchResult, space: Space, experiment_id: str | None = None
     template = environment("dfray.search").get_template("search.html.jinja")
     return template.render(
         result=result,
-        metric=plots.METRICS[result.metric],
+        metric=words.METRICS[result.metric],
         keys=keys,
-        names=plots.short_names(keys),
-        shown=plots.shown,
-        best=ranked(result)[:MAX_BEST],
-        others=ranked(result)[MAX_BEST:],
+        names=words.short_names(keys),
+        shown=words.shown,
+        best=words.ranked(result)[:MAX_BEST],
+        others=words.ranked(result)[MAX_BEST:],
         failed=[trial for trial in result.trials if trial.state == "failed"],
-        counts=state_counts(result.trials),
-        epochs_taken=epochs_taken(result),
+        counts=words.state_counts(result.trials),
+        epochs_taken=words.epochs_taken(result),
         epochs_of_all=result.epochs * len(result.trials),
         plots={name: plot(*told) for name, told in figures_of(result, space).items()},
         no_importance=why_not(result, space),
@@ -94,25 +93,6 @@ def to_html(result: SearchResult, space: Space, experiment_id: str | None = None
         winner=yaml.safe_dump(winner, sort_keys=False),
         **assets(),
     )
-
-
-def ranked(result: SearchResult) -> list[Trial]:
-    """The trials of the search that have not failed, the best first, those without a figure last."""
-    have = {trial.id for trial in measured(result)}
-    return sorted(
-        (trial for trial in result.trials if trial.state != "failed"),
-        key=lambda t: (t.id not in have, better(result.mode, t.value) if t.id in have else 0),
-    )
-
-
-def state_counts(trials: Sequence[Trial]) -> str:
-    """Such as `9 finished, 2 stopped, 1 failed`."""
-    counts = Counter(trial.state for trial in trials)
-    return ", ".join(f"{counts[state]} {state}" for state in plots.STATES if counts[state])
-
-
-def epochs_taken(result: SearchResult) -> int:
-    return sum(trial.epochs for trial in result.trials)
 
 
 def figures_of(result: SearchResult, space: Space) -> dict[str, tuple[str, str, go.Figure]]:
@@ -131,7 +111,7 @@ def figures_of(result: SearchResult, space: Space) -> dict[str, tuple[str, str, 
             plots.epochs_figure(result),
         ),
     }
-    if measured(result):
+    if words.measured(result):
         found["coordinates"] = (
             "Parallel coordinates",
             f"A line for each trial; orange is best, blue is worst. {early}",

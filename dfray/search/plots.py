@@ -14,13 +14,13 @@ import plotly.graph_objects as go
 
 from dfray.evaluation.charts import LINES, styled
 from dfray.search.importance import importances
-from dfray.search.result import Finalist, SearchResult, Trial, Value
+from dfray.search.result import Finalist, SearchResult, State, Trial
+from dfray.search.words import METRICS, short_names, shown
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
-METRICS = {"val_auc": "validation AUC", "val_log_loss": "validation log-loss"}
-STATES = {
+LOOKS: dict[State, tuple[str, str]] = {
     "finished": ("#2389C9", "circle"),
     "stopped": ("#8A94A0", "diamond"),
     "failed": ("#CC79A7", "x"),
@@ -31,19 +31,6 @@ _ROOM = 8
 """Trials that the chart of epochs has room for at least, or a single bar would fill it."""
 _MANY = 40
 """Trials above which their curves are pale."""
-
-
-def short_names(keys: Sequence[str]) -> dict[str, str]:
-    """recipe key -> its last two words, or as many as tell it from the others."""
-    short = {}
-    for key in keys:
-        words = key.split(".")
-        ends = [".".join(words[-n:]) for n in range(min(2, len(words)), len(words) + 1)]
-        unique = (
-            end for end in ends if sum(f".{other}".endswith(f".{end}") for other in keys) == 1
-        )
-        short[key] = next(unique, key)
-    return short
 
 
 def curves_figure(result: SearchResult) -> go.Figure:
@@ -57,7 +44,7 @@ def curves_figure(result: SearchResult) -> go.Figure:
         if not points:
             continue
         name, line = _line(trial, result)
-        last = ["circle"] * (len(points) - 1) + [STATES[trial.state][1]]
+        last = ["circle"] * (len(points) - 1) + [LOOKS[trial.state][1]]
         figure.add_scatter(
             x=[epoch for epoch, _ in points],
             y=[value for _, value in points],
@@ -128,7 +115,7 @@ def finalists_figure(finalists: Sequence[Finalist], metric: str) -> go.Figure:
 def epochs_figure(result: SearchResult) -> go.Figure:
     """How many epochs each trial took of those it would have taken if nothing had stopped it."""
     figure = go.Figure()
-    for state, (colour, _) in STATES.items():
+    for state, (colour, _) in LOOKS.items():
         trials = [t for t in result.trials if t.state == state]
         if trials:
             figure.add_bar(
@@ -155,14 +142,9 @@ def told(trial: Trial, result: SearchResult) -> str:
     return "<br>".join(line if line.startswith("<b>") else escape(line) for line in lines)
 
 
-def shown(value: Value) -> str:
-    """A parameter's value in as few digits as tell it."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
 def _line(trial: Trial, result: SearchResult) -> tuple[str, dict]:
     """Its name in the legend and its line."""
     if trial.id == result.winning_trial:
         return f"trial {trial.number}, whose parameters won", {"color": _BEST, "width": 3.5}
     dash = "solid" if trial.state == "finished" else "dot"
-    return trial.state, {"color": STATES[trial.state][0], "width": 1.4, "dash": dash}
+    return trial.state, {"color": LOOKS[trial.state][0], "width": 1.4, "dash": dash}

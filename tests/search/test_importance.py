@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 
-from dfray.search.importance import MIN_TRIALS, importances, measured, why_not
+from dfray.search.importance import MIN_TRIALS, importances, why_not
 from dfray.search.result import SearchResult, Value
+from dfray.search.words import measured
 from tests.helpers.searches import SPACE, M, W, ended_search
 
 

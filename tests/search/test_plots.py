@@ -9,19 +9,20 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 
 from dfray.search import landscape, plots
 from dfray.search.landscape import Axis
+from dfray.search.words import short_names
 from tests.helpers.searches import EPOCHS, SPACE, M, W, ended_search
 
 
 def test_short_names_keep_the_words_that_tell_keys_apart() -> None:
     keys = ["objective.triplet.weight", "objective.metric.weight", "training.lr", "seed"]
-    assert list(plots.short_names(keys).values()) == [
+    assert list(short_names(keys).values()) == [
         "triplet.weight",
         "metric.weight",
         "training.lr",
         "seed",
     ]
     alike = ["a.b.weight", "c.b.weight"]
-    assert plots.short_names(alike) == {key: key for key in alike}
+    assert short_names(alike) == {key: key for key in alike}
 
 
 def test_every_trial_that_ended_an_epoch_has_a_curve_and_the_winner_s_is_drawn_last() -> None:
