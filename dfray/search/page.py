@@ -31,28 +31,32 @@ MAX_BEST = 25
 """Rows of the table of trials; the others are folded."""
 
 
-def write_page(result: SearchResult, space: Space, experiment_id: str | None = None) -> str:
-    """Write search.html and trials.csv into the search's folder; returns the URI of the page.
+def publish(run: Run, result: SearchResult, space: Space) -> str:
+    """Write search.html and trials.csv into the search's folder, and keep both and every plot with its run.
 
     Args:
+        run: the search's own MLflow run. The plots in it are plotly's JSON (`plotly.io.from_json`).
         space: recipe key -> what it was drawn from.
-        experiment_id: MLflow's, for links to the runs where the tracking server has a web page.
+
+    Returns:
+        The URI of the page.
 
     Raises:
         StorageError: the folder cannot be written.
+        RegistryError: MLflow does not answer.
     """
-    page = storage.join(result.folder, "search.html")
-    storage.write_bytes(to_csv(result).encode(), storage.join(result.folder, "trials.csv"))
-    storage.write_bytes(to_html(result, space, experiment_id).encode(), page)
-    return page
-
-
-def keep_page(run: Run, result: SearchResult, space: Space, experiment_id: str) -> None:
-    """Keep the page, the table and every plot (plotly's JSON) with the search's MLflow run."""
-    run.log_text(to_html(result, space, experiment_id), "search.html")
-    run.log_text(to_csv(result), "trials.csv")
+    html, table = to_html(result, space, run.experiment_id()), to_csv(result)
+    for name, text in (("search.html", html), ("trials.csv", table)):
+        storage.write_bytes(text.encode(), storage.join(result.folder, name))
+        run.log_text(text, name)
     for name, (_, _, figure) in figures_of(result, space).items():
         run.log_text(figure.to_json(), f"plots/{name}.json")
+    return page_of(result)
+
+
+def page_of(result: SearchResult) -> str:
+    """The URI of its page."""
+    return storage.join(result.folder, "search.html")
 
 
 def to_csv(result: SearchResult) -> str:

@@ -9,10 +9,13 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import plotly.io
 import pytest
 
-from dfray.search import page
-from dfray.search.page import to_csv, to_html, write_page
+from dfray.config import CorpusSection, Recipe, RegistrySection
+from dfray.registry.connection import resolve_tracking_uri
+from dfray.registry.tracking import start_run
+from dfray.search.page import page_of, publish, to_csv, to_html
 from tests.helpers.searches import SPACE, M, W, ended_search
 
 
@@ -98,14 +101,28 @@ def test_the_table_has_a_line_for_each_training_with_bare_numbers() -> None:
     assert rows[11]["error"] == "The loss is not finite at step 3: <nan>."
 
 
-def test_page_and_table_are_written_into_the_search_s_folder(tmp_path: Path) -> None:
-    result = ended_search(3, folder=str(tmp_path))
-    assert write_page(result, SPACE) == str(tmp_path / "search.html")
-    assert (tmp_path / "trials.csv").read_text() == to_csv(result)
+@pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")
+def test_page_table_and_plots_lie_in_the_search_s_folder_and_with_its_mlflow_run(
+    tmp_path: Path,
+) -> None:
+    tracking_uri = resolve_tracking_uri(RegistrySection(), str(tmp_path))
+    corpus = CorpusSection(reader="folder", root="clips")
+    run = start_run(Recipe(name="s", corpora=[corpus]), tracking_uri, manifest_fingerprint="m" * 16)
+    result = replace(ended_search(12), folder=str(tmp_path / "search"), tracking_uri=tracking_uri)
+    written = publish(run, result, SPACE)
+    assert written == str(tmp_path / "search/search.html") == page_of(result)
+    assert (tmp_path / "search/trials.csv").read_text() == to_csv(result)
+    kept = {file.path for file in run.client.list_artifacts(run.run_id)}
+    assert kept >= {"search.html", "trials.csv", "plots"}
+    plots = {file.path for file in run.client.list_artifacts(run.run_id, "plots")}
+    names = ("coordinates", "curves", "epochs", "finalists", "importance", "map")
+    assert plots == {f"plots/{name}.json" for name in names}
+    downloaded = Path(run.client.download_artifacts(run.run_id, "plots/map.json", str(tmp_path)))
+    assert plotly.io.from_json(downloaded.read_text()).data[0].type == "heatmap"
 
 
 def test_a_result_read_back_from_json_gives_the_same_page(tmp_path: Path) -> None:
     result = ended_search(12)
     result.save(str(tmp_path / "result.json"))
     again = type(result).load(str(tmp_path / "result.json"))
-    assert page.to_html(again, SPACE) == page.to_html(result, SPACE)
+    assert to_html(again, SPACE) == to_html(result, SPACE)
