@@ -28,17 +28,17 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from dfray.search.capacity import capacity
-from dfray.search.suggest import Planned, PlannedSearch
-from dfray.search.trial import Job
-from dfray.search.tuner import node_resources, run_trials
 
 from dfray import stages
 from dfray.config import Recipe
 from dfray.progress import stage
 from dfray.recipe import load_recipe
 from dfray.run_folder import RunFolder
+from dfray.search.capacity import capacity
 from dfray.search.result import SearchResult, Trial, Value
+from dfray.search.suggest import Planned, PlannedSearch
+from dfray.search.trial import Job
+from dfray.search.tuner import node_resources, run_trials
 from dfray.search.words import epochs_taken, ranked, value_of
 from dfray.session import session
 from dfray.stages.evaluation import score_split, videos_of

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import plotly.io
 import pytest
+from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
 from dfray.config import CorpusSection, Recipe, RegistrySection
 from dfray.registry.connection import resolve_tracking_uri
@@ -59,6 +60,31 @@ def test_the_winner_is_the_mean_over_its_seeds_with_the_spread() -> None:
     assert f'<div class="value">{best.mean:.4f}</div>' in html
     assert f"± {best.spread:.4f} (standard deviation of 3 seeds)" in html
     assert "registered as version 3" in html
+
+
+def test_choices_constants_and_whole_numbers_have_a_page_too() -> None:
+    space: dict[str, BaseDistribution] = {
+        "objective.triplet.strategy": CategoricalDistribution(["batch_all", "hard"]),
+        "model.size_px": CategoricalDistribution([112]),
+        "batches.batch_size": IntDistribution(16, 64),
+    }
+    result = ended_search(12)
+    trials = [
+        replace(
+            trial,
+            parameters={
+                "objective.triplet.strategy": ["batch_all", "hard"][trial.number % 2],
+                "model.size_px": 112,
+                "batches.batch_size": 16 + 4 * trial.number,
+            },
+        )
+        for trial in result.trials
+    ]
+    changed = replace(result, trials=trials, winner=trials[0], finalists=[])
+    html = to_html(changed, space)
+    assert "<td>batch_all</td><td>112</td><td>16</td>" in html
+    assert "Parallel coordinates" in html
+    assert "The metric over two parameters" not in html  # one number alone
 
 
 def test_without_finalists_the_page_says_that_one_seed_is_all_there_is() -> None:
