@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 Space = Mapping[str, "BaseDistribution"]
 
 
+Chart = tuple[str, str, "go.Figure"]
+"""title, caption and figure"""
+_STOPPED = "A trial stopped early enters with the best it had reached."
 MAX_BEST = 25
 """Rows of the table of trials; the others are folded."""
 
@@ -99,33 +102,36 @@ def to_html(result: SearchResult, space: Space, experiment_id: str | None = None
     )
 
 
-def figures_of(result: SearchResult, space: Space) -> dict[str, tuple[str, str, go.Figure]]:
+def figures_of(result: SearchResult, space: Space) -> dict[str, Chart]:
     """name -> title, caption and figure, of those that the trials give anything to draw for."""
-    axes = landscape.map_axes(space)
-    early = "A trial stopped early enters with the best it had reached."
+    curves = "A line for each trial; where it ends, the symbol says how."
+    epochs = "The dashed line is what a trial takes that nothing stops."
     found = {
-        "curves": (
-            "The metric by epoch",
-            "A line for each trial; where it ends, the symbol says how.",
-            plots.curves_figure(result),
-        ),
-        "epochs": (
-            "Epochs taken",
-            "The dashed line is what a trial takes that nothing stops.",
-            plots.epochs_figure(result),
-        ),
+        "curves": ("The metric by epoch", curves, plots.curves_figure(result)),
+        "epochs": ("Epochs taken", epochs, plots.epochs_figure(result)),
     }
-    if words.measured(result):
+    if result.finalists:
+        found["finalists"] = (
+            "Finalists with fresh seeds",
+            "The best trials' parameters, trained again.",
+            plots.finalists_figure(result.finalists, result.metric),
+        )
+    return found | _figures_over(space, result)
+
+
+def _figures_over(space: Space, result: SearchResult) -> dict[str, Chart]:
+    found: dict[str, Chart] = {}
+    measured, axes = words.measured(result), landscape.map_axes(space)
+    if measured:
         found["coordinates"] = (
             "Parallel coordinates",
-            f"A line for each trial; orange is best, blue is worst. {early}",
+            f"A line for each trial; orange is best, blue is worst. {_STOPPED}",
             landscape.coordinates_figure(result, space),
         )
     if axes:
         found["map"] = (
             "The metric over two parameters",
-            "Trials as points with their numbers; a cell's colour is the mean of the trials near it, "
-            f"weighted by nearness, and blank where none is near. {early}",
+            f"Trials as points with their numbers; {_cells(len(measured))}",
             landscape.map_figure(result, space, *axes),
         )
     if why_not(result, space) is None:
@@ -135,13 +141,14 @@ def figures_of(result: SearchResult, space: Space) -> dict[str, tuple[str, str, 
             "The whiskers: its lowest and highest as trials are left out in turn.",
             plots.importance_figure(result, space),
         )
-    if result.finalists:
-        found["finalists"] = (
-            "Finalists with fresh seeds",
-            "The best trials' parameters, trained again.",
-            plots.finalists_figure(result.finalists, result.metric),
-        )
     return found
+
+
+def _cells(trials: int) -> str:
+    if trials < landscape.MIN_MAP:
+        return "they are too few to colour what lies between them."
+    near = "the mean of the trials near it, weighted by nearness, and blank where none is near"
+    return f"a cell's colour is {near}. {_STOPPED}"
 
 
 def _keys(result: SearchResult) -> list[str]:

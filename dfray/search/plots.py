@@ -95,7 +95,7 @@ def finalists_figure(finalists: Sequence[Finalist], metric: str) -> go.Figure:
         text=[f"seed {run.seed}" for f in finalists for run in f.runs if run.value is not None],
         mode="markers",
         name="a seed",
-        marker={"size": 8, "symbol": "diamond", "color": LINES[-1], "line_width": 2},
+        marker={"size": 8, "symbol": "circle-open", "color": LINES[-1], "line_width": 2},
         hovertemplate="%{x}, %{text}: %{y:.4f}<extra></extra>",
     )
     figure.add_scatter(
@@ -128,7 +128,8 @@ def epochs_figure(result: SearchResult) -> go.Figure:
     figure.add_hline(y=result.epochs, line={"dash": "dash", "width": 1.5, "color": "#6b7280"})
     figure.update_xaxes(title="trial", tickformat="d", dtick=max(1, len(result.trials) // 20))
     figure.update_xaxes(range=[-0.6, max(len(result.trials), _ROOM) - 0.4])
-    figure.update_yaxes(title="epochs", tickformat="d", range=[0, result.epochs * 1.08])
+    figure.update_yaxes(title="epochs", range=[0, result.epochs * 1.08])
+    figure.update_yaxes(tickformat="d", dtick=max(1, result.epochs // 8))
     return styled(figure, height=320)
 
 
