@@ -1,6 +1,6 @@
 """Whether a search pays: a winner against w = 0 and the recipe's own setting, on people nobody has seen.
 
-    python -m tests.benchmarks.bench_search [--work FOLDER]
+    python -m tests.benchmarks.bench_search [--work FOLDER] [KEY=VALUE]...
 
 On the demo's clips, one worker a trial, two trials beside each other, half an hour on two quiet cores:
 
@@ -10,7 +10,8 @@ On the demo's clips, one worker a trial, two trials beside each other, half an h
    whose people are in neither training nor validation. Differences come with intervals from a bootstrap
    over videos and seeds, whatever they are.
 
-With --work it goes on where it was cut off. Exit code 1 if ASHA took half of all epochs or more.
+With --work it goes on where it was cut off; overrides go on top of its recipe. Exit code 1 if ASHA took half
+of all epochs or more.
 """
 
 from __future__ import annotations
@@ -50,19 +51,20 @@ SEEDS = (101, 102, 103)
 """The search trains with 7, and its finalists with 8 and 9."""
 
 
-def benchmark_recipe(work: Path, epochs: int, trials: int) -> Recipe:
+def benchmark_recipe(work: Path, overrides: Sequence[str]) -> Recipe:
     return load_recipe(
         "demo",
         [
             "name=search-benchmark",
             f"work_dir={work}",
             "batches.stream_first_epoch=false",
-            f"training.epochs={epochs}",
-            f"search.trials={trials}",
+            "training.epochs=6",
+            "search.trials=12",
             "search.finalists=2",
             "search.seeds=2",
             "search.max_concurrent=2",
             f"registry.tracking_uri=sqlite:///{work}/mlflow.db",
+            *overrides,
         ],
     )
 
@@ -201,8 +203,7 @@ def _told(one: Difference) -> str:
     return f"{one.value:+.4f} [{one.low:+.4f}, {one.high:+.4f}]{sure}"
 
 
-def run(work: Path, epochs: int, trials: int) -> bool:
-    recipe = benchmark_recipe(work, epochs, trials)
+def run(recipe: Recipe) -> bool:
     with session(recipe.cluster):
         result = stages.search(recipe, resume=True)
         whole = to_the_end(recipe, result)
@@ -221,11 +222,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--work", type=Path, help="kept, and gone on with; default: thrown away")
-    parser.add_argument("--epochs", type=int, default=6)
-    parser.add_argument("--trials", type=int, default=12)
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="dfray-bench-") as scratch:
-        kept = run((options.work or Path(scratch)).absolute(), options.epochs, options.trials)
+        work = (options.work or Path(scratch)).absolute()
+        kept = run(benchmark_recipe(work, options.overrides))
     return 0 if kept else 1
 
 
