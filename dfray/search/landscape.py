@@ -129,6 +129,19 @@ def map_figure(
     figure = go.Figure()
     if len(measured(result)) >= MIN_MAP:
         _add_heat(figure, result, axes, (across, up))
+    _add_points(figure, result, across, up)
+    for update, axis in zip((figure.update_xaxes, figure.update_yaxes), axes, strict=True):
+        ends = [axis.value(-_EDGE), axis.value(1 + _EDGE)]
+        update(
+            title=escape(axis.name),
+            type="log" if axis.log else "linear",
+            range=[math.log10(end) for end in ends] if axis.log else ends,
+        )
+    return styled(figure, height=460)
+
+
+def _add_points(figure: go.Figure, result: SearchResult, across: str, up: str) -> None:
+    """Light with a dark rim, to be seen on any colour and any page."""
     for state, (_, symbol) in LOOKS.items():
         trials = [t for t in result.trials if t.state == state]
         if trials:
@@ -148,14 +161,6 @@ def map_figure(
                 customdata=[told(t, result) for t in trials],
                 hovertemplate="%{customdata}<extra></extra>",
             )
-    for update, axis in zip((figure.update_xaxes, figure.update_yaxes), axes, strict=True):
-        ends = [axis.value(-_EDGE), axis.value(1 + _EDGE)]
-        update(
-            title=escape(axis.name),
-            type="log" if axis.log else "linear",
-            range=[math.log10(end) for end in ends] if axis.log else ends,
-        )
-    return styled(figure, height=460)
 
 
 def _add_heat(

@@ -1,8 +1,4 @@
-"""The charts of a search's trials, as plotly figures; `landscape` has those over its space.
-
-Not Optuna's own: its labels cut a recipe key before the word that tells two apart, its darkest and
-lightest colours vanish on a dark or a white page, and its contour draws a surface where no trial was.
-"""
+"""The charts of a search's trials, as plotly figures; `landscape` has those over its space."""
 
 from __future__ import annotations
 
@@ -88,7 +84,6 @@ def importance_figure(result: SearchResult, space: Mapping[str, BaseDistribution
 def finalists_figure(finalists: Sequence[Finalist], metric: str) -> go.Figure:
     """Each seed's figure as a point, the mean with one standard deviation as a bar beside it."""
     figure = go.Figure()
-    labels = [finalist.trial for finalist in finalists]
     figure.add_scatter(
         x=[f.trial for f in finalists for run in f.runs if run.value is not None],
         y=[value for f in finalists for value in f.values],
@@ -99,7 +94,7 @@ def finalists_figure(finalists: Sequence[Finalist], metric: str) -> go.Figure:
         hovertemplate="%{x}, %{text}: %{y:.4f}<extra></extra>",
     )
     figure.add_scatter(
-        x=labels,
+        x=[finalist.trial for finalist in finalists],
         y=[finalist.mean for finalist in finalists],
         error_y={"array": [f.spread or 0 for f in finalists], "thickness": 2, "width": 8},
         mode="markers",
