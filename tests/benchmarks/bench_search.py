@@ -35,13 +35,13 @@ from dfray.config import Recipe
 from dfray.progress import stage
 from dfray.recipe import load_recipe
 from dfray.run_folder import RunFolder
-from dfray.search.capacity import capacity
+from dfray.search.capacity import Capacity, capacity
 from dfray.search.result import SearchResult, Trial, Value
 from dfray.search.suggest import Planned, PlannedSearch
 from dfray.search.trial import Job
-from dfray.search.tuner import node_resources, run_trials
+from dfray.search.tuner import run_trials
 from dfray.search.words import epochs_taken, ranked, value_of
-from dfray.session import session
+from dfray.session import nodes_of, session
 from dfray.stages.evaluation import score_split, videos_of
 from tests.benchmarks.measure import holds
 from tests.benchmarks.retrained import Difference, difference, retrained
@@ -122,14 +122,18 @@ def test_scores(recipe: Recipe, trial: Trial) -> pa.Table:
 def _job(recipe: Recipe, name: str) -> Job:
     folder = RunFolder(recipe)
     absolute = recipe.model_copy(update={"work_dir": folder.work_dir})
-    return Job(absolute, folder.faces, f"{folder.root}/{name}")
+    use_gpu = _fits(recipe).gpus > 0
+    return Job(absolute, folder.faces, f"{folder.root}/{name}", use_gpu=use_gpu)
+
+
+def _fits(recipe: Recipe) -> Capacity:
+    return capacity(recipe, [node["Resources"] for node in nodes_of(recipe.cluster.train_on)])
 
 
 def _train(job: Job, planned: Sequence[Planned], title: str) -> None:
     left = [one for one in planned if not _ended(job, one.id)]
     if not left:
         return
-    fits = capacity(job.recipe, node_resources())
     with stage(title, len(left) * job.recipe.training.epochs) as line:
         epochs: dict[str, int] = {}
 
@@ -137,7 +141,14 @@ def _train(job: Job, planned: Sequence[Planned], title: str) -> None:
             epochs[trial.id] = trial.epochs
             line.update(done=sum(epochs.values()), detail=f"{trial.id}: {trial.value or 0:.3f}")
 
-        run_trials(job, PlannedSearch(job, left), len(left), fits, halving=False, on_trial=show)
+        run_trials(
+            job,
+            PlannedSearch(job, left),
+            len(left),
+            _fits(job.recipe),
+            halving=False,
+            on_trial=show,
+        )
         line.finish()
     failed = [job.read(one.id) for one in left if not _ended(job, one.id)]
     if failed:
