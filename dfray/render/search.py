@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
+from dfray.render import console, new_table
 
 if TYPE_CHECKING:
     from dfray.search.result import Finalist, SearchResult, Trial
 
-console = Console(soft_wrap=True)
 _LISTED = 10
 """Trials that the table holds; the page has all."""
 
@@ -83,10 +83,8 @@ def _table(result: SearchResult, first: str, *last: str) -> Table:
     from dfray.search.words import short_names
 
     names = short_names(list(result.winner.parameters))
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in (first, *names.values(), *last):
-        table.add_column(column, justify="left" if column == "state" else "right")
-    return table
+    columns = (first, *names.values(), *last)
+    return new_table(*columns, right=tuple(name for name in columns if name != "state"))
 
 
 def _values(result: SearchResult, of: Trial | Finalist) -> list[str]:
