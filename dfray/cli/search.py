@@ -26,7 +26,9 @@ def search(
 ) -> None:
     """Train trials over the recipe's search space, repeat the best, and register the winner."""
     from dfray import stages
+    from dfray.render.search import search as render_search
+    from dfray.search.page import page_of
 
     chosen = chosen_recipe(recipe, overrides, print_recipe)
     result = stages.search(chosen, resume=resume, verbose=verbose)
-    print(f"Winner: {result.winner.id} ({result.winner.value})")
+    render_search(result, page_of(result), " ".join([recipe, *(overrides or [])]))

@@ -1,8 +1,5 @@
 """The report's charts, as plotly figures that carry no more points than a screen can show.
 
-Colours are Okabe and Ito's, which people with any colour vision can tell apart, the darker two raised
-a little so that they hold on black; classes differ by symbol or dash too. Text and grid take the
-page's colours through CSS, for light, dark and paper.
 Every string from outside is escaped, since plotly reads a subset of HTML in labels.
 """
 
@@ -17,6 +14,7 @@ import plotly.graph_objects as go
 import pyarrow as pa
 
 from dfray.evaluation.aggregate import is_scored
+from dfray.evaluation.charts import DASHES, LINES, add_mark, styled
 from dfray.tables import FAKE, REAL
 
 if TYPE_CHECKING:
@@ -28,8 +26,6 @@ _CATEGORIES = {
     "FS": ("face swap", "triangle-up"),
     "RE": ("reenactment", "diamond"),
 }
-_LINES = ("#E0661A", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#2389C9")
-_DASHES = ("solid", "dash", "dot", "dashdot")
 
 BINS = 40
 COLLECTION_BINS = 20
@@ -54,13 +50,13 @@ def roc_figure(videos: pa.Table) -> go.Figure:
     fakes = sorted(set(zip(dataset[label == FAKE], method[label == FAKE], strict=True)))
     for number, (corpus, fake) in enumerate(fakes):
         kept = (dataset == corpus) & ((label == REAL) | (method == fake))
-        dash = _DASHES[number // len(_LINES) % len(_DASHES)]
-        line = {"color": _LINES[number % len(_LINES)], "width": 2, "dash": dash}
+        dash = DASHES[number // len(LINES) % len(DASHES)]
+        line = {"color": LINES[number % len(LINES)], "width": 2, "dash": dash}
         name = fake if len(set(dataset)) == 1 else f"{corpus} / {fake}"
         _add_curve(figure, label[kept], score[kept], escape(name), line)
     figure.update_xaxes(title="real videos called fake (false positive rate)", range=[-0.01, 1])
     figure.update_yaxes(title="fakes found (true positive rate)", range=[0, 1.02])
-    _styled(figure, height=430)
+    styled(figure, height=430)
     inside = {"x": 0.99, "xanchor": "right", "y": 0.02, "yanchor": "bottom", "orientation": "v"}
     figure.update_layout(margin_t=18, legend=inside)
     return figure
@@ -91,11 +87,11 @@ def histogram_figure(
             hovertemplate=f"{name}: %{{customdata[2]:,}} {item} (%{{y:.1%}})<br>"
             "score %{customdata[0]:.3f} to %{customdata[1]:.3f}<extra></extra>",
         )
-    _add_mark(figure, threshold, f"threshold {threshold:g}")
+    add_mark(figure, threshold, f"threshold {threshold:g}")
     figure.update_layout(barmode="overlay", bargap=0)
     figure.update_xaxes(title="fake probability", range=[0, 1])
     figure.update_yaxes(title=f"share of the class's {item}", tickformat=".0%")
-    return _styled(figure, height=340)
+    return styled(figure, height=340)
 
 
 def collection_figure(values: dict[str, np.ndarray], name: str) -> go.Figure:
@@ -123,7 +119,7 @@ def collection_figure(values: dict[str, np.ndarray], name: str) -> go.Figure:
     figure.update_layout(barmode="overlay", bargap=0)
     figure.update_xaxes(title=name)
     figure.update_yaxes(title="share of the label's videos", tickformat=".0%")
-    return _styled(figure, height=320)
+    return styled(figure, height=320)
 
 
 def losses_figure(losses: Sequence[Loss]) -> go.Figure:
@@ -136,7 +132,7 @@ def losses_figure(losses: Sequence[Loss]) -> go.Figure:
             customdata=["none", *(f"{loss.unit}: {strength:g}" for strength in loss.strengths)],
             mode="lines+markers",
             name=loss.kind,
-            line={"color": _LINES[number % len(_LINES)], "width": 2},
+            line={"color": LINES[number % len(LINES)], "width": 2},
             marker={"size": 7, "symbol": number},
             hovertemplate="%{customdata}<br>AUC %{y:.3f}<extra>%{fullData.name}</extra>",
         )
@@ -146,7 +142,7 @@ def losses_figure(losses: Sequence[Loss]) -> go.Figure:
     )
     lowest = min(auc for loss in losses for auc in (loss.clean, *loss.aucs))
     figure.update_yaxes(title="AUC at video level", range=[min(0.45, lowest - 0.02), 1.01])
-    return _styled(figure, height=360)
+    return styled(figure, height=360)
 
 
 def projection_figure(scores: pa.Table, seed: int) -> go.Figure:
@@ -182,7 +178,7 @@ def projection_figure(scores: pa.Table, seed: int) -> go.Figure:
             )
     figure.update_xaxes(title=f"component 1 ({shares[0]:.0%} of the variance)")
     figure.update_yaxes(title=f"component 2 ({shares[1]:.0%})")
-    return _styled(figure, height=430)
+    return styled(figure, height=430)
 
 
 def training_figures(history: list[dict]) -> list[tuple[str, go.Figure]]:
@@ -200,8 +196,8 @@ def training_figures(history: list[dict]) -> list[tuple[str, go.Figure]]:
             figure.update_yaxes(title=title.lower(), rangemode="tozero", exponentformat="power")
             if chosen:
                 best = min(chosen, key=lambda row: row["selection_loss"])
-                _add_mark(figure, best["epoch"], "kept")
-            figures.append((title, _styled(figure, height=320)))
+                add_mark(figure, best["epoch"], "kept")
+            figures.append((title, styled(figure, height=320)))
     return figures
 
 
@@ -230,22 +226,12 @@ def _lines(history: list[dict], columns: list[str]) -> go.Figure:
             y=[row[name] for row in known],
             mode="lines+markers",
             name=escape(name.replace("_", " ")),
-            line={"color": _LINES[-1 - number % len(_LINES)], "width": 2},
+            line={"color": LINES[-1 - number % len(LINES)], "width": 2},
             marker={"size": 6, "symbol": number},
             hovertemplate="epoch %{x}: %{y:.4g}<extra>%{fullData.name}</extra>",
         )
     apart = max(1, len(history) // 10)  # whole epochs, or two ticks would read alike
     return figure.update_xaxes(title="epoch", tickformat="d", dtick=apart)
-
-
-def _add_mark(figure: go.Figure, x: float, text: str) -> None:
-    """A dashed vertical line at `x`, named."""
-    figure.add_vline(
-        x=x,
-        line={"dash": "dash", "width": 1.5, "color": "#6b7280"},
-        annotation={"text": text, "yanchor": "top"},
-        annotation_position="top right",
-    )
 
 
 def _face_label(row: dict) -> str:
@@ -282,30 +268,3 @@ def _add_curve(
         hovertemplate="%{y:.1%} of fakes found at %{x:.1%} false alarms<br>"
         f"threshold %{{customdata:.3f}}<extra>{name}</extra>",
     )
-
-
-def _styled(figure: go.Figure, height: int) -> go.Figure:
-    axis = {
-        "gridcolor": "#e5e7eb",
-        "linecolor": "#9ca3af",
-        "tickcolor": "#9ca3af",
-        "showline": True,
-        "ticks": "outside",
-        "zeroline": False,
-        "automargin": True,
-        "title_font_size": 13,
-    }
-    figure.update_layout(
-        template="none",
-        height=height,
-        margin={"l": 62, "r": 16, "t": 44, "b": 52},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"family": "system-ui, sans-serif", "size": 12.5},
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
-        hovermode="closest",
-        dragmode="zoom",
-    )
-    figure.update_xaxes(**axis)
-    figure.update_yaxes(**axis)
-    return figure

@@ -25,9 +25,11 @@ def plot(title: str, caption: str, figure: go.Figure) -> Plot:
     return Plot(title, caption, Markup(figure.to_json()))
 
 
-def environment() -> jinja2.Environment:
+def environment(package: str = "dfray.evaluation") -> jinja2.Environment:
+    """The engine for the templates of `package`, which may use those that lie here."""
+    here = jinja2.PackageLoader("dfray.evaluation")
     found = jinja2.Environment(
-        loader=jinja2.PackageLoader("dfray.evaluation"),
+        loader=jinja2.ChoiceLoader([jinja2.PackageLoader(package), here]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

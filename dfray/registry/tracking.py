@@ -90,6 +90,11 @@ class Run:
         with talking(f"tag run {self.run_id}"):
             self.client.set_tag(self.run_id, name, value)
 
+    def experiment_id(self) -> str:
+        """The id of the experiment that the run belongs to."""
+        with talking(f"look at run {self.run_id}"):
+            return self.client.get_run(self.run_id).info.experiment_id
+
     def finish(self, status: str = "FINISHED") -> None:
         with talking(f"end run {self.run_id}"):
             self.client.set_terminated(self.run_id, status)

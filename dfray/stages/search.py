@@ -70,6 +70,8 @@ def search(recipe: Recipe, *, resume: bool = False, verbose: bool = False) -> Se
 
 def _search(folder: SearchFolder, videos: pa.Table) -> SearchResult:
     from dfray.search.capacity import capacity
+    from dfray.search.page import publish
+    from dfray.search.space import distributions
     from dfray.search.tracking import SearchRuns
     from dfray.search.trial import Job
 
@@ -85,7 +87,9 @@ def _search(folder: SearchFolder, videos: pa.Table) -> SearchResult:
         trials = _search_trials(job, fits, runs, folder)
         finalists = _repeat_best(job, fits, runs, folder, trials)
         result = _result(folder, runs, trials, finalists)
-        return replace(result, version=_register(result.winner, folder, recipe, runs))
+        result = replace(result, version=_register(result.winner, folder, recipe, runs))
+        publish(runs.parent, result, distributions(recipe.search))
+        return result
 
 
 def _require_trainable(recipe: Recipe, folder: SearchFolder) -> None:

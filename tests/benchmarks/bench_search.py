@@ -1,0 +1,246 @@
+"""Whether a search pays: a winner against w = 0 and the recipe's own setting, on people nobody has seen.
+
+    python -m tests.benchmarks.bench_search [--work FOLDER] [KEY=VALUE]...
+
+On the demo's clips, one worker a trial, two trials beside each other, some 150 epochs of 19 steps in all:
+
+1. `dfray search` of 12 trials over w (log-uniform) and m, by ASHA on the validation's AUC;
+2. the trials that ASHA stopped go on from their checkpoints to the end, to tell what stopping them gave up;
+3. the winner's setting, w = 0 and the recipe's own are trained with fresh seeds and scored on the test split,
+   whose people are in neither training nor validation. Differences come with intervals from a bootstrap
+   over videos and seeds, whatever they are.
+
+With --work it goes on where it was cut off; overrides go on top of its recipe. Exit code 1 if ASHA took half
+of all epochs or more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dfray import stages
+from dfray.config import Recipe
+from dfray.progress import stage
+from dfray.recipe import load_recipe
+from dfray.run_folder import RunFolder
+from dfray.search.capacity import Capacity, capacity
+from dfray.search.result import SearchResult, Trial, Value
+from dfray.search.suggest import Planned, PlannedSearch
+from dfray.search.trial import Job
+from dfray.search.tuner import run_trials
+from dfray.search.words import epochs_taken, ranked, value_of
+from dfray.session import nodes_of, session
+from dfray.stages.evaluation import score_split, videos_of
+from tests.benchmarks.measure import holds
+from tests.benchmarks.retrained import Difference, difference, retrained
+
+W, M = "objective.triplet.weight", "objective.triplet.margin"
+SEEDS = (101, 102, 103)
+"""The search trains with 7, and its finalists with 8 and 9."""
+
+
+def benchmark_recipe(work: Path, overrides: Sequence[str]) -> Recipe:
+    return load_recipe(
+        "demo",
+        [
+            "name=search-benchmark",
+            f"work_dir={work}",
+            "batches.stream_first_epoch=false",
+            "model.size_px=64",  # a third of the work of the demo's 112
+            "training.epochs=6",
+            "search.trials=12",
+            "search.finalists=2",
+            "search.seeds=2",
+            "search.max_concurrent=2",
+            f"registry.tracking_uri=sqlite:///{work}/mlflow.db",
+            *overrides,
+        ],
+    )
+
+
+def to_the_end(recipe: Recipe, result: SearchResult) -> list[Trial]:
+    """The search's trials as if nothing had stopped them; copies go on where the stopped ones were."""
+    copies = _job(recipe, "to-the-end")
+    stopped = [trial for trial in result.trials if trial.state == "stopped"]
+    for trial in stopped:
+        copy = Path(copies.trials, trial.id)
+        if not copy.exists():
+            half = copy.with_name(f"{trial.id}.half")
+            shutil.rmtree(half, ignore_errors=True)
+            shutil.copytree(trial.folder, half, ignore=shutil.ignore_patterns("end.json"))
+            half.rename(copy)
+    _train(copies, [Planned(t.id, t.number, t.parameters, t.seed) for t in stopped], "to the end")
+    whole = {trial.id: copies.read(trial.id) for trial in stopped}
+    return [whole.get(trial.id, trial) for trial in result.trials]
+
+
+def settings_of(recipe: Recipe, result: SearchResult) -> dict[str, dict[str, Value]]:
+    """name -> parameters, of what is trained again."""
+    triplet = recipe.objective.triplet
+    assert triplet is not None, "the demo has a triplet loss"
+    own: dict[str, Value] = {W: triplet.weight, M: triplet.margin}
+    return {"winner": result.winner.parameters, "w = 0": own | {W: 0.0}, "recipe's own": own}
+
+
+def train_again(
+    recipe: Recipe, settings: Mapping[str, Mapping[str, Value]]
+) -> dict[str, list[Trial]]:
+    """name -> a finished training for each of SEEDS, seed after seed."""
+    job = _job(recipe, "again")
+    ids = {(name, seed): f"{place}-{seed}" for seed in SEEDS for place, name in enumerate(settings)}
+    planned = [
+        Planned(ids[name, seed], number, dict(settings[name]), seed)
+        for number, (name, seed) in enumerate(ids)
+    ]
+    _train(job, planned, "again")
+    return {name: [job.read(ids[name, seed]) for seed in SEEDS] for name in settings}
+
+
+def test_scores(recipe: Recipe, trial: Trial) -> pa.Table:
+    """VIDEO_SCORES of the test split by the trial's model; kept beside it."""
+    kept = Path(trial.folder, "test_scores.parquet")
+    if not kept.exists():
+        scores = score_split(recipe, f"{trial.folder}/model", "test")
+        half = kept.with_suffix(".half")
+        pq.write_table(videos_of(recipe, scores, "test", "mean"), half)
+        half.rename(kept)
+    return pq.read_table(kept)
+
+
+def _job(recipe: Recipe, name: str) -> Job:
+    folder = RunFolder(recipe)
+    absolute = recipe.model_copy(update={"work_dir": folder.work_dir})
+    use_gpu = _fits(recipe).gpus > 0
+    return Job(absolute, folder.faces, f"{folder.root}/{name}", use_gpu=use_gpu)
+
+
+def _fits(recipe: Recipe) -> Capacity:
+    return capacity(recipe, [node["Resources"] for node in nodes_of(recipe.cluster.train_on)])
+
+
+def _train(job: Job, planned: Sequence[Planned], title: str) -> None:
+    left = [one for one in planned if not _ended(job, one.id)]
+    if not left:
+        return
+    with stage(title, len(left) * job.recipe.training.epochs) as line:
+        epochs: dict[str, int] = {}
+
+        def show(trial: Trial) -> None:
+            epochs[trial.id] = trial.epochs
+            line.update(done=sum(epochs.values()), detail=f"{trial.id}: {trial.value or 0:.3f}")
+
+        run_trials(
+            job,
+            PlannedSearch(job, left),
+            len(left),
+            _fits(job.recipe),
+            halving=False,
+            on_trial=show,
+        )
+        line.finish()
+    failed = [job.read(one.id) for one in left if not _ended(job, one.id)]
+    if failed:
+        raise SystemExit(f"{failed[0].id} did not finish: {failed[0].error}")
+
+
+def _ended(job: Job, name: str) -> bool:
+    return job.folder(name).exists() and job.read(name).state == "finished"
+
+
+def report_stopping(
+    recipe: Recipe, result: SearchResult, whole: Sequence[Trial]
+) -> tuple[bool, dict[str, Any]]:
+    """Print what ASHA saved and gave up; whether it took less than half of the epochs, and the figures."""
+    picked = ranked(result)[0]
+    best = max((trial for trial in whole if trial.value is not None), key=value_of)
+    taken, of_all = epochs_taken(result), result.epochs * len(result.trials)
+    print(f"\n{'':<16}{'epochs':>8}{'best trial':>12}{'val AUC':>10}{'test AUC':>10}")
+    rows = {"ASHA": (taken, picked), "all to the end": (of_all, best)}
+    scores = {name: test_scores(recipe, trial) for name, (_, trial) in rows.items()}
+    for name, (epochs, trial) in rows.items():
+        auc = retrained(name, [scores[name]]).mean
+        print(f"{name:<16}{epochs:>8}{trial.number:>12}{value_of(trial):>10.4f}{auc:>10.4f}")
+    lost = difference(*(retrained(name, [scores[name]]) for name in ("all to the end", "ASHA")))
+    given_up = value_of(best) - value_of(picked)
+    print(f"given up: {given_up:.4f} of validation AUC; of test AUC {_told(lost)}")
+    kept = holds("epochs of ASHA / of all", taken / of_all, at_most=0.499)
+    return kept, {
+        "epochs": taken,
+        "epochs_of_all": of_all,
+        "val_auc": value_of(picked),
+        "val_auc_of_all": value_of(best),
+        "test_auc_given_up": asdict(lost),
+    }
+
+
+def report_settings(recipe: Recipe, again: Mapping[str, Sequence[Trial]]) -> dict[str, Any]:
+    """Print each setting's figures on the test split, and the differences."""
+    found = {
+        name: retrained(name, [test_scores(recipe, trial) for trial in trials])
+        for name, trials in again.items()
+    }
+    seeds = "".join(f"{f'seed {seed}':>10}" for seed in SEEDS)
+    print(f"\ntest AUC, {found['winner'].videos}\n{'':<16}{seeds}{'mean':>10}{'std. dev.':>11}")
+    for name, of_name in found.items():
+        each = "".join(f"{auc:>10.4f}" for auc in of_name.aucs)
+        parameters = " ".join(
+            f"{k.split('.')[-1]}={v:.3g}" for k, v in again[name][0].parameters.items()
+        )
+        print(f"{name:<16}{each}{of_name.mean:>10.4f}{of_name.spread:>11.4f}   {parameters}")
+    pairs = [("winner", "w = 0"), ("winner", "recipe's own"), ("recipe's own", "w = 0")]
+    differences = {f"{a} - {b}": difference(found[a], found[b]) for a, b in pairs}
+    print("\ndifference of test AUC [95 % over videos and seeds]")
+    for name, one in differences.items():
+        print(f"{name:<24}{_told(one)}")
+    return {
+        "aucs": {name: of_name.aucs for name, of_name in found.items()},
+        "differences": {name: asdict(one) for name, one in differences.items()},
+    }
+
+
+def _told(one: Difference) -> str:
+    sure = "" if one.low > 0 or one.high < 0 else "  (the interval holds 0: no difference was seen)"
+    return f"{one.value:+.4f} [{one.low:+.4f}, {one.high:+.4f}]{sure}"
+
+
+def run(recipe: Recipe) -> bool:
+    with session(recipe.cluster):
+        result = stages.search(recipe, resume=True)
+        whole = to_the_end(recipe, result)
+        again = train_again(recipe, settings_of(recipe, result))
+        kept, stopping = report_stopping(recipe, result, whole)
+        settings = report_settings(recipe, again)
+    figures = {"load": os.getloadavg(), "stopping": stopping, "settings": settings}
+    written = Path(RunFolder(recipe).root, "benchmark.json")
+    written.write_text(json.dumps(figures, indent=2))
+    print(f"\nWritten: {written}")
+    return kept
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--work", type=Path, help="kept, and gone on with; default: thrown away")
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
+    options = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory(prefix="dfray-bench-") as scratch:
+        work = (options.work or Path(scratch)).absolute()
+        kept = run(benchmark_recipe(work, options.overrides))
+    return 0 if kept else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,154 @@
+"""The page of a search: self-contained, for one trial as for two hundred, nothing hidden."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import plotly.io
+import pytest
+from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+
+from dfray.config import CorpusSection, Recipe, RegistrySection
+from dfray.registry.connection import resolve_tracking_uri
+from dfray.registry.tracking import start_run
+from dfray.search.page import page_of, publish, to_csv, to_html
+from tests.helpers.searches import SPACE, M, W, ended_search
+
+
+@pytest.mark.parametrize(("trials", "failed"), [(1, 0), (3, 1), (12, 1), (200, 5)])
+def test_a_search_of_any_size_has_a_page_with_every_trial(trials: int, failed: int) -> None:
+    result = ended_search(trials, failed=failed)
+    html = to_html(result, SPACE)
+    for trial in result.trials:
+        assert f'<td title="{trial.id}">{trial.number}</td>' in html
+    assert html.count("The loss is not finite at step 3: &lt;nan&gt;.") == failed
+
+
+def test_only_the_best_stand_open_and_the_others_are_folded() -> None:
+    html = to_html(ended_search(200), SPACE)
+    assert "<summary>The other 175</summary>" in html
+    assert "<summary>" not in to_html(ended_search(12), SPACE)
+
+
+def test_the_page_needs_no_network() -> None:
+    html = to_html(ended_search(12), SPACE)
+    assert "default-src 'none'" in html
+    assert not re.findall(r"<(?:script|link|img)[^>]+(?:src|href)=", html)
+
+
+def test_every_chart_is_valid_json_with_something_drawn() -> None:
+    html = to_html(ended_search(12, failed=1), SPACE)
+    charts = re.findall(r'<script type="application/json">(.*?)</script>', html, re.DOTALL)
+    assert len(charts) == 6
+    assert all(json.loads(chart)["data"] for chart in charts)
+
+
+def test_what_cannot_be_told_is_said_in_words() -> None:
+    html = to_html(ended_search(1), SPACE)
+    assert "cannot be told: it takes 6 trials with a figure, and there are 1." in html
+
+
+def test_the_winner_is_the_mean_over_its_seeds_with_the_spread() -> None:
+    result = ended_search(12)
+    html = to_html(result, SPACE)
+    best = result.finalists[0]
+    assert f'<div class="value">{best.mean:.4f}</div>' in html
+    assert f"± {best.spread:.4f} (standard deviation of 3 seeds)" in html
+    assert "registered as version 3" in html
+
+
+def test_choices_constants_and_whole_numbers_have_a_page_too() -> None:
+    space: dict[str, BaseDistribution] = {
+        "objective.triplet.strategy": CategoricalDistribution(["batch_all", "hard"]),
+        "model.size_px": CategoricalDistribution([112]),
+        "batches.batch_size": IntDistribution(16, 64),
+    }
+    result = ended_search(12)
+    trials = [
+        replace(
+            trial,
+            parameters={
+                "objective.triplet.strategy": ["batch_all", "hard"][trial.number % 2],
+                "model.size_px": 112,
+                "batches.batch_size": 16 + 4 * trial.number,
+            },
+        )
+        for trial in result.trials
+    ]
+    changed = replace(result, trials=trials, winner=trials[0], finalists=[])
+    html = to_html(changed, space)
+    assert "<td>batch_all</td><td>112</td><td>16</td>" in html
+    assert "Parallel coordinates" in html
+    assert "The metric over two parameters" not in html  # one number alone
+
+
+def test_without_finalists_the_page_says_that_one_seed_is_all_there_is() -> None:
+    result = ended_search(12, finalists=0)
+    html = to_html(result, SPACE)
+    assert "not trained again with other seeds" in html
+    assert 'id="finalists"' not in html
+
+
+def test_epochs_taken_stand_against_running_all_to_the_end() -> None:
+    html = to_html(ended_search(12), SPACE)
+    assert '<div class="value">62 %</div>' in html
+    assert "60 of 96" in html
+
+
+def test_a_run_links_to_mlflow_where_the_server_has_a_web_page() -> None:
+    result = ended_search(3)
+    run = result.trials[0].run_id
+    assert f"http://127.0.0.1:5000/#/experiments/9/runs/{run}" in to_html(result, SPACE, "9")
+    in_file = replace(result, tracking_uri="sqlite:///runs/mlflow.db")
+    assert f'<code title="{run}">' in to_html(in_file, SPACE, "9")
+    assert "/#/experiments" not in to_html(in_file, SPACE, "9")
+
+
+def test_strings_from_outside_are_escaped() -> None:
+    result = ended_search(3, failed=1)
+    evil = replace(result.trials[2], error="</script><script>alert(1)</script>")
+    html = to_html(replace(result, trials=[*result.trials[:2], evil]), SPACE)
+    assert "<script>alert" not in html
+
+
+def test_the_table_has_a_line_for_each_training_with_bare_numbers() -> None:
+    result = ended_search(12, failed=1)
+    rows = list(csv.DictReader(io.StringIO(to_csv(result))))
+    assert [row["kind"] for row in rows] == ["search"] * 12 + ["finalist"] * 9
+    assert float(rows[0][W]) == result.trials[0].parameters[W]
+    assert float(rows[0][M]) == result.trials[0].parameters[M]
+    assert float(rows[0]["val_auc"]) == result.trials[0].value
+    assert rows[11]["val_auc"] == ""
+    assert rows[11]["error"] == "The loss is not finite at step 3: <nan>."
+
+
+@pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")
+def test_page_table_and_plots_lie_in_the_search_s_folder_and_with_its_mlflow_run(
+    tmp_path: Path,
+) -> None:
+    tracking_uri = resolve_tracking_uri(RegistrySection(), str(tmp_path))
+    corpus = CorpusSection(reader="folder", root="clips")
+    run = start_run(Recipe(name="s", corpora=[corpus]), tracking_uri, manifest_fingerprint="m" * 16)
+    result = replace(ended_search(12), folder=str(tmp_path / "search"), tracking_uri=tracking_uri)
+    written = publish(run, result, SPACE)
+    assert written == str(tmp_path / "search/search.html") == page_of(result)
+    assert (tmp_path / "search/trials.csv").read_text() == to_csv(result)
+    kept = {file.path for file in run.client.list_artifacts(run.run_id)}
+    assert kept >= {"search.html", "trials.csv", "plots"}
+    plots = {file.path for file in run.client.list_artifacts(run.run_id, "plots")}
+    names = ("coordinates", "curves", "epochs", "finalists", "importance", "map")
+    assert plots == {f"plots/{name}.json" for name in names}
+    downloaded = Path(run.client.download_artifacts(run.run_id, "plots/map.json", str(tmp_path)))
+    assert plotly.io.from_json(downloaded.read_text()).data[0].type == "heatmap"
+
+
+def test_a_result_read_back_from_json_gives_the_same_page(tmp_path: Path) -> None:
+    result = ended_search(12)
+    result.save(str(tmp_path / "result.json"))
+    again = type(result).load(str(tmp_path / "result.json"))
+    assert to_html(again, SPACE) == to_html(result, SPACE)
