@@ -5,10 +5,10 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow lint bench lock clean
+.PHONY: help setup demo cluster-demo test test-slow lint bench lock clean
 
 help:            ## list these targets
-	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
+	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
 
 setup: $(READY)  ## environment in .venv, versions locked by hash, and the face detector's model
 	@$(BIN)/dfray models fetch
@@ -22,6 +22,9 @@ $(READY): requirements-dev.txt pyproject.toml
 
 demo: setup      ## the whole road on generated clips: extract, train, evaluate, register, promote, score
 	@$(BIN)/dfray run demo
+
+cluster-demo: setup ## the same road as on a cluster: two nodes, s3:// and MLflow on PostgreSQL, all on this machine
+	@infra/demo.sh
 
 test: setup      ## the tests
 	@$(BIN)/pytest -m "not slow" -n 2 --dist loadfile
