@@ -219,6 +219,7 @@ def test_an_upload_that_is_cut_off_leaves_nothing_behind(cluster, token):
         urllib.request.urlopen(asked, timeout=10)
 
 
+@pytest.mark.slow
 def test_a_dashboard_that_hangs_is_given_up_and_what_it_says_later_is_not_said_twice(
     client, clips, token, monkeypatch
 ):
