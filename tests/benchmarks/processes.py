@@ -1,4 +1,7 @@
-"""CPU time of this process and all that it started, Ray's included, process by process."""
+"""CPU time of this process and all that it started, Ray's included, process by process.
+
+Looking costs this process some CPU time itself: what is measured belongs into another.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,9 @@ from typing import Self
 
 import psutil
 
-EVERY_S = 0.25
+EVERY_S = 1.0
+SPAWNED = "multiprocessing"
+"""Name of a process that multiprocessing started anew."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +31,7 @@ class Spent:
 
 
 class CpuWatch:
-    """Looks at all processes several times a second, so that those that end are counted too.
+    """Looks at all processes every second, so that those that end are counted too.
 
     What one spends between the last look and its end is lost.
     """
@@ -74,6 +79,8 @@ def _name(command: list[str]) -> str:
     """ray::MapWorker(...) -> ray::MapWorker; python -m a.b -> a.b; /path/raylet -> raylet."""
     if not command:
         return "?"
+    if "--multiprocessing-fork" in command:
+        return SPAWNED
     if "-m" in command[:4]:
         return command[command.index("-m") + 1]
     words = command[1:] if "python" in command[0].rpartition("/")[2] else command
