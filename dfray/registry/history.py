@@ -140,7 +140,7 @@ class History:
             self._ensure()
             version = self.client.create_model_version(
                 self.name + SUFFIX,
-                source=f"dfray-decision:{self.name}",
+                source=f"dfray-decision:/{self.name}",  # a server takes absolute paths only
                 tags={_RECORD: json.dumps(record.to_dict())},
                 description=_in_words(record)[:_DESCRIPTION_LIMIT],
             )

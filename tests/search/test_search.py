@@ -95,7 +95,7 @@ def test_what_had_been_trained_is_kept(cut_off: CutOff) -> None:
     assert cut_off.before["trial-000"].epochs >= 1
     for name, before in cut_off.before.items():
         assert after[name].parameters == before.parameters
-        kept = [epoch["seconds"] for epoch in after[name].curve[: before.epochs - 1]]
+        kept = [epoch["seconds"] for epoch in after[name].curve[: max(0, before.epochs - 1)]]
         assert kept == [epoch["seconds"] for epoch in before.curve[:-1]]
 
 
@@ -146,9 +146,7 @@ def test_the_winner_is_the_candidate_and_says_which_run_made_it(cut_off: CutOff)
     assert version.run_id == result.winner.run_id
     assert version.tags["dfray.trial"] == result.winner.id
     assert version.tags["dfray.search_run"] == result.parent_run_id
-    figures = versions.figures(result.version)
-    assert figures is not None
-    assert figures.n_videos == 8
+    assert version.tags["n_videos"] == "8"
     bundle = Bundle.load(Path(result.winner.folder) / "model")
     assert bundle.recipe["seed"] == result.winner.seed
 
