@@ -50,7 +50,7 @@ def test_every_video_is_drawn_once_on_average():
 
 def test_chunks_change_the_draw_but_not_the_number_of_resamples(monkeypatch):
     data = drawn(50, seed=1)
-    monkeypatch.setattr(bootstrap, "_CHUNK", 50 * 7)
+    monkeypatch.setattr(bootstrap, "CHUNK", 50 * 7)
     assert {name: values.shape for name, values in resample(data, 30).items()} == dict.fromkeys(
         METRICS, (30,)
     )
