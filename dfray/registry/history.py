@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 SUFFIX = ".decisions"
 _RECORD = "dfray.decision"
 _DESCRIPTION_LIMIT = 5000  # characters, of MLflow's database
+_NO_FILES = "dfray:/decisions"  # MLflow wants a place for every version, and checks its form
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ class History:
             self._ensure()
             version = self.client.create_model_version(
                 self.name + SUFFIX,
-                source=f"dfray-decision:/{self.name}",  # a server takes absolute paths only
+                source=_NO_FILES,
                 tags={_RECORD: json.dumps(record.to_dict())},
                 description=_in_words(record)[:_DESCRIPTION_LIMIT],
             )

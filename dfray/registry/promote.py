@@ -159,8 +159,8 @@ def _champion(versions: Versions, over_lost: bool) -> Iterator[_Contender | None
         else:
             if over_lost:
                 raise UserError(
-                    f"The champion of {versions.name} is not lost.",
-                    "Promote without --over-lost-champion: the gates compare with it.",
+                    f"No champion of {versions.name} is lost.",
+                    "Promote without --over-lost-champion: the gates compare with the champion.",
                 )
         yield _Contender(version, _bundle(folder)) if version else None
 

@@ -19,6 +19,7 @@ from dfray.config import Recipe
 from dfray.errors import RecipeError, SearchError, UserError
 from dfray.models.bundle import Bundle
 from dfray.registry.connection import connect
+from dfray.registry.kept import kept_figures
 from dfray.registry.versions import Versions
 from dfray.search.result import SearchResult, Trial
 from dfray.search.trial import Job
@@ -146,7 +147,9 @@ def test_the_winner_is_the_candidate_and_says_which_run_made_it(cut_off: CutOff)
     assert version.run_id == result.winner.run_id
     assert version.tags["dfray.trial"] == result.winner.id
     assert version.tags["dfray.search_run"] == result.parent_run_id
-    assert version.tags["n_videos"] == "8"
+    figures = kept_figures(versions, result.version)
+    assert figures is not None
+    assert figures.n_videos == 8
     bundle = Bundle.load(Path(result.winner.folder) / "model")
     assert bundle.recipe["seed"] == result.winner.seed
 
