@@ -26,7 +26,7 @@ from dfray.search.trial import Job
 from tests.helpers.processes import wait_for
 from tests.search.kit import searched_recipe
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(900)]
 ROOT = Path(__file__).parents[2]
 
 _SEARCH = """
