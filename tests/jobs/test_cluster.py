@@ -29,7 +29,7 @@ from tests.helpers.cluster import REPOSITORY, LocalCluster
 from tests.helpers.corpus import write_corpus
 from tests.helpers.processes import wait_for
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
 RECIPE = """
 extends: toy.yaml
 name: {name}
