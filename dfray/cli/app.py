@@ -18,6 +18,12 @@ app = typer.Typer(
     add_completion=False,
 )
 
+# The panels of `dfray --help`.
+ROAD = "The road, stage by stage"
+CHOOSE = "Search and promotion"
+CLUSTER = "On a cluster"
+LOOK = "Look and prepare"
+
 RecipeName = Annotated[
     str, typer.Argument(metavar="RECIPE", help="A YAML file, or a name from `dfray recipes`.")
 ]

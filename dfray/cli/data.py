@@ -6,10 +6,19 @@ from typing import Annotated
 
 import typer
 
-from dfray.cli.app import Overrides, PrintRecipe, RecipeName, Verbose, app, chosen_recipe
+from dfray.cli.app import (
+    LOOK,
+    ROAD,
+    Overrides,
+    PrintRecipe,
+    RecipeName,
+    Verbose,
+    app,
+    chosen_recipe,
+)
 
 manifest_app = typer.Typer(no_args_is_help=True, help="One row a video: build it, check it.")
-app.add_typer(manifest_app, name="manifest")
+app.add_typer(manifest_app, name="manifest", rich_help_panel=LOOK)
 
 
 @manifest_app.command("check")
@@ -46,7 +55,7 @@ def manifest_build(
     render.manifest(stages.build(chosen))
 
 
-@app.command()
+@app.command(rich_help_panel=ROAD)
 def extract(
     recipe: RecipeName,
     overrides: Overrides = None,
@@ -59,7 +68,7 @@ def extract(
     render.coverage(stages.extract(chosen_recipe(recipe, overrides, print_recipe), verbose=verbose))
 
 
-@app.command("self-blend")
+@app.command("self-blend", rich_help_panel=LOOK)
 def self_blend(
     recipe: RecipeName,
     overrides: Overrides = None,

@@ -6,10 +6,10 @@ import json
 
 import typer
 
-from dfray.cli.app import Verbose, app
+from dfray.cli.app import LOOK, Verbose, app
 
 models_app = typer.Typer(no_args_is_help=True, help="The face models' files.")
-app.add_typer(models_app, name="models")
+app.add_typer(models_app, name="models", rich_help_panel=LOOK)
 
 
 @models_app.command("fetch")

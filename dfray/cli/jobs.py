@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from dfray.cli.app import AsJson, Verbose, app, chosen_recipe
+from dfray.cli.app import CLUSTER, AsJson, Verbose, app, chosen_recipe
 from dfray.errors import UserError
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ Address = Annotated[
 JobId = Annotated[str, typer.Argument(metavar="ID", help="A job's id, from `dfray jobs`.")]
 
 
-@app.command(context_settings={"ignore_unknown_options": True})
+@app.command(context_settings={"ignore_unknown_options": True}, rich_help_panel=CLUSTER)
 def submit(
     stage: Annotated[Stage, typer.Argument(help="What to run there.")],
     words: Annotated[
@@ -77,7 +77,7 @@ def submit(
         _follow(jobs, submission.job_id)
 
 
-@app.command("jobs")
+@app.command("jobs", rich_help_panel=CLUSTER)
 def list_jobs(address: Address = None, as_json: AsJson = False, verbose: Verbose = False) -> None:
     """List the jobs of the cluster, the latest first."""
     from dfray.render import jobs as render
@@ -85,7 +85,7 @@ def list_jobs(address: Address = None, as_json: AsJson = False, verbose: Verbose
     render.jobs(_jobs(address).list(), as_json=as_json)
 
 
-@app.command()
+@app.command(rich_help_panel=CLUSTER)
 def logs(
     job_id: JobId,
     address: Address = None,
@@ -103,7 +103,7 @@ def logs(
         print(jobs.logs(job.id), end="")
 
 
-@app.command()
+@app.command(rich_help_panel=CLUSTER)
 def stop(job_id: JobId, address: Address = None, verbose: Verbose = False) -> None:
     """Stop a job, and wait until it has ended. Submitted again, it goes on where it was."""
     from dfray.render import jobs as render

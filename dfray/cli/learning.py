@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from dfray.cli.app import Overrides, PrintRecipe, RecipeName, Verbose, app, chosen_recipe
+from dfray.cli.app import ROAD, Overrides, PrintRecipe, RecipeName, Verbose, app, chosen_recipe
 from dfray.errors import UserError
 
 
-@app.command()
+@app.command(rich_help_panel=ROAD)
 def train(
     recipe: RecipeName,
     overrides: Overrides = None,
@@ -31,7 +31,7 @@ def train(
         render.history(stages.train(chosen, verbose=verbose))
 
 
-@app.command()
+@app.command(rich_help_panel=ROAD)
 def evaluate(
     recipe: RecipeName,
     overrides: Overrides = None,

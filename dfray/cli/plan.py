@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from dfray.cli.app import Overrides, RecipeName, Verbose, app, chosen_recipe
+from dfray.cli.app import CLUSTER, Overrides, RecipeName, Verbose, app, chosen_recipe
 
 
-@app.command()
+@app.command(rich_help_panel=CLUSTER)
 def plan(
     recipe: RecipeName,
     nodes: Annotated[

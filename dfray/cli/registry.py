@@ -6,16 +6,26 @@ from typing import Annotated
 
 import typer
 
-from dfray.cli.app import AsJson, Overrides, PrintRecipe, RecipeName, Verbose, app, chosen_recipe
+from dfray.cli.app import (
+    CHOOSE,
+    ROAD,
+    AsJson,
+    Overrides,
+    PrintRecipe,
+    RecipeName,
+    Verbose,
+    app,
+    chosen_recipe,
+)
 
 registry = typer.Typer(
     help="Look into the registry: what was decided about the champion, and what each version is.",
     no_args_is_help=True,
 )
-app.add_typer(registry, name="registry")
+app.add_typer(registry, name="registry", rich_help_panel=CHOOSE)
 
 
-@app.command()
+@app.command(rich_help_panel=ROAD)
 def register(
     recipe: RecipeName,
     overrides: Overrides = None,
@@ -29,7 +39,7 @@ def register(
     print(f"Registered {chosen.registry.model_name} version {stages.register(chosen)}.")
 
 
-@app.command()
+@app.command(rich_help_panel=CHOOSE)
 def promote(
     recipe: RecipeName,
     overrides: Overrides = None,
@@ -70,7 +80,7 @@ def promote(
         raise SystemExit(1)
 
 
-@app.command()
+@app.command(rich_help_panel=CHOOSE)
 def rollback(recipe: RecipeName, overrides: Overrides = None, verbose: Verbose = False) -> None:
     """Undo the last promotion: the version with the alias `previous` is the champion again."""
     from dfray import stages
@@ -120,7 +130,7 @@ def show(
         raise SystemExit(1)
 
 
-@app.command()
+@app.command(rich_help_panel=ROAD)
 def score(
     files: Annotated[list[str], typer.Argument(help="Videos or pictures, local or s3://.")],
     model: Annotated[

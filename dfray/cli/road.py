@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from dfray.cli.app import Overrides, PrintRecipe, RecipeName, Verbose, app, chosen_recipe
+from dfray.cli.app import (
+    LOOK,
+    ROAD,
+    Overrides,
+    PrintRecipe,
+    RecipeName,
+    Verbose,
+    app,
+    chosen_recipe,
+)
 
 
-@app.command()
+@app.command(rich_help_panel=ROAD)
 def run(
     recipe: RecipeName,
     overrides: Overrides = None,
@@ -24,7 +33,7 @@ def run(
         raise SystemExit(1)
 
 
-@app.command()
+@app.command(rich_help_panel=LOOK)
 def recipes() -> None:
     """List the recipes that come with dfray."""
     from dfray import render

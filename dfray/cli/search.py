@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from dfray.cli.app import Overrides, PrintRecipe, RecipeName, Verbose, app, chosen_recipe
+from dfray.cli.app import CHOOSE, Overrides, PrintRecipe, RecipeName, Verbose, app, chosen_recipe
 
 
-@app.command()
+@app.command(rich_help_panel=CHOOSE)
 def search(
     recipe: RecipeName,
     overrides: Overrides = None,
