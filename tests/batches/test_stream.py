@@ -224,6 +224,7 @@ class TestTraining:
 
 
 @pytest.mark.ray
+@pytest.mark.slow
 def test_the_object_store_holds_no_more_of_twice_as_many_videos(ray_session, tmp_path):
     """Its trainer waits until no more comes; Ray Data's own limit is half of the object store."""
     import ray
