@@ -44,6 +44,7 @@ class Job:
 
     Attributes:
         stage, recipe, user, fingerprint: empty if it was not dfray that submitted it.
+        folder: URI of the run's folder; empty if it has none.
         state: PENDING, RUNNING, STOPPED, SUCCEEDED or FAILED.
         started_s, ended_s: seconds since 1970.
         message: what Ray says of its state.
@@ -54,6 +55,7 @@ class Job:
     recipe: str
     user: str
     fingerprint: str
+    folder: str
     state: str
     started_s: float | None
     ended_s: float | None
@@ -115,8 +117,10 @@ class Jobs:
         """Upload the package, if the cluster has none of the same content, and start the job.
 
         Raises:
+            UserError: another job works in the run's folder.
             JobError: the cluster refused it.
         """
+        self._require_idle(submission.metadata.get("dfray.folder"))
         variables = submission.variables | {"RAY_JOB_STOP_WAIT_TIME_S": str(STOP_S)}
         if not access.is_on():
             variables["RAY_AUTH_MODE"] = os.environ["RAY_AUTH_MODE"]
@@ -131,6 +135,16 @@ class Jobs:
                     metadata=submission.metadata,
                 )
             )
+
+    def _require_idle(self, folder: str | None) -> None:
+        """Two jobs in one run's folder would write over each other's files."""
+        for job in self.list() if folder else []:
+            if job.folder == folder and not job.is_over:
+                raise UserError(
+                    f"Job {job.id} of {job.user} works in {folder} already.",
+                    f"Follow it with `dfray logs {job.id} --follow`, end it with `dfray stop {job.id}`, "
+                    "or give this run a name of its own (name=...).",
+                )
 
     def list(self) -> list[Job]:
         """Every submitted job, the latest first."""
@@ -252,6 +266,7 @@ def _job(details: JobDetails) -> Job:
         recipe=said.get("dfray.recipe", ""),
         user=said.get("dfray.user", ""),
         fingerprint=said.get("dfray.fingerprint", ""),
+        folder=said.get("dfray.folder", ""),
         state=details.status.value,
         started_s=start / 1000 if start else None,
         ended_s=end / 1000 if end else None,

@@ -80,6 +80,7 @@ def prepare(asked: Asked, *, here: bool) -> Submission:
     metadata = {"dfray.stage": asked.stage, "dfray.recipe": name, "dfray.user": who()}
     if asked.recipe is not None:
         metadata["dfray.fingerprint"] = asked.recipe.fingerprint()
+        metadata["dfray.folder"] = RunFolder(asked.recipe).root
     return Submission(
         job_id=f"{name}-{asked.stage}-{stamp}",
         entrypoint=_entrypoint(asked, here),

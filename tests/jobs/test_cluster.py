@@ -252,6 +252,9 @@ def test_a_job_that_is_stopped_ends_cleanly_and_goes_on_when_it_is_submitted_aga
     """Stopped as the first checkpoint begins to appear: it is whole, or it is not there."""
     words = ["submit", "train", client.recipe("stopped", clips), "training.epochs=40"]
     job_id = client.dfray(*words, "--detach").out.strip()
+    twice = client.dfray(*words)
+    assert (twice.code, twice.out) == (2, "")
+    assert re.search(f"Job {job_id} of .* works in .*stopped already.*dfray stop", twice.err)
     kept = client.folder / "runs" / "stopped" / "train"
     wait_for(lambda: any(kept.glob("epoch-*")), 200)
     stopped = client.dfray("stop", job_id)

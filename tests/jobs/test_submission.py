@@ -55,6 +55,7 @@ def test_the_job_says_whose_it_is_and_its_id_can_be_read(tmp_path):
     assert submission.metadata["dfray.recipe"] == "toy"
     assert submission.metadata["dfray.stage"] == "train"
     assert submission.metadata["dfray.fingerprint"] == recipe.fingerprint()
+    assert submission.metadata["dfray.folder"] == RunFolder(recipe).root
     assert submission.metadata["dfray.user"]
 
 
