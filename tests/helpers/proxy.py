@@ -70,7 +70,8 @@ class FaultProxy:
         self.is_cut = False
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
+        self._accepting.start()
         return self
 
     def __exit__(
@@ -79,10 +80,12 @@ class FaultProxy:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._server.shutdown(socket.SHUT_RDWR)  # wakes who accepts; closing alone does not
+        self._accepting.join()
         self._server.close()
 
     def _accept(self) -> None:
-        with suppress(OSError):  # closed
+        with suppress(OSError):  # shut down
             while True:
                 client, _ = self._server.accept()
                 threading.Thread(target=self._serve, args=(client,), daemon=True).start()
