@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from dfray.config import RegistrySection
 from dfray.errors import RegistryError, UserError
 from dfray.registry import checksums
 from dfray.registry.connection import connect
@@ -178,3 +179,9 @@ def test_show_tells_aliases_figures_and_state(two_champions: Versions, section, 
     assert show_version(section, tracking_uri, "previous") == found[2]
     with pytest.raises(UserError, match="no alias 'best'"):
         show_version(section, tracking_uri, "best")
+
+
+def test_show_tells_of_a_model_that_does_not_exist_once(tracking_uri, capsys):
+    with pytest.raises(UserError, match="no registered model 'nobody'"):
+        show_versions(RegistrySection(model_name="nobody"), tracking_uri)
+    assert capsys.readouterr().err == ""
