@@ -1,7 +1,7 @@
 """The whole road through the registry against a real MLflow server."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ from dfray.registry.show import read_decisions
 from dfray.registry.tracking import start_run
 from dfray.registry.versions import Versions
 from tests.helpers.mlflow_server import mlflow_server
-from tests.helpers.proxy import Fault, FaultProxy
+from tests.helpers.proxy import Fault, FaultProxy, Request
 from tests.registry.scored import measured
 from tests.registry.tiny import FIGURES, RECIPE, SECTION
 
@@ -48,13 +48,25 @@ def test_register_promote_and_score_without_a_word_then_lose_files_and_rights(
     assert not Path(folder).exists()
     assert capfd.readouterr() == ("", "")
     shutil.rmtree(tmp_path / "artifacts")
-    with pytest.raises(RegistryError, match="SHA256SUMS is gone|could not download"):
+    with pytest.raises(RegistryError, match="all its files are gone"):
         score_files([str(clip)], tracking_uri=server)
     with FaultProxy(server) as proxy:
-        proxy.fault = lambda request: (
-            Fault(403) if request.target.endswith("model-versions/create") else None
-        )
         history = Versions(SECTION.model_name, proxy.url).history
-        with pytest.raises(RegistryError, match=r"read-only for you .*403.*Nothing was changed"):
+        proxy.fault = at_writing(Fault(403))
+        with pytest.raises(RegistryError, match=r"does not let you .*403.*Nothing was changed"):
             history.write_down(decision, after=1)
-    assert read_decisions(SECTION, server) == [decision]
+        assert read_decisions(SECTION, server) == [decision]
+        proxy.fault = at_writing(Fault(is_lost=True))
+        assert history.write_down(decision, after=1).sequence == 2, "it was its own rival"
+    assert [one.void for one in read_decisions(SECTION, server)] == [False, False, True]
+
+
+def at_writing(fault: Fault) -> Callable[[Request], Fault | None]:
+    """`fault` becomes of the first request that would write a decision."""
+    left = [fault]
+
+    def of(request: Request) -> Fault | None:
+        writes = request.target.endswith("model-versions/create")
+        return left.pop() if writes and left else None
+
+    return of
