@@ -118,7 +118,7 @@ def test_a_lost_champion_is_promoted_over_only_where_that_is_asked_for(
             lambda folder: (folder / checksums.FILE).write_text(""),
             "not the one that was registered",
         ),
-        (shutil.rmtree, "SHA256SUMS is gone"),
+        (shutil.rmtree, "all its files are gone"),
     ],
 )
 def test_a_champion_whose_package_is_damaged_is_told_and_not_replaced(
