@@ -19,3 +19,4 @@ trap 'cluster/local.sh down; infra/local.sh down' EXIT
 eval "$(cluster/local.sh env)"
 "$python" -m dfray.cli run "${1:-demo}" "${@:2}" \
   cluster.address="$RAY_ADDRESS" cluster.extract_on.role=cpu work_dir="$DFRAY_BUCKET/runs"
+echo "What it kept ends with its servers, now. infra/local.sh up and cluster/local.sh up 2 start some that stay."
