@@ -111,6 +111,7 @@ up() {
     exit 2
   fi
   mkdir -p "$state"
+  trap down EXIT # what fails or is interrupted leaves nothing
   read -r free dashboard client < <(free_ports 3)
   port="${PORT:-$free}"
   if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
@@ -124,22 +125,18 @@ up() {
   echo "http://127.0.0.1:$dashboard" >"$state/jobs"
   # Workers that come before the head give up.
   start head cpu --head --port="$port" --dashboard-host=127.0.0.1 \
-    --dashboard-port="$dashboard" --ray-client-server-port="$client" || fail
+    --dashboard-port="$dashboard" --ray-client-server-port="$client" || exit 1
   for ((i = 1; i < nodes; i++)); do
     role=cpu
     ((i == nodes - 1)) && role=gpu
     start "worker-$i" "$role" --address="127.0.0.1:$port" &
     started+=($!)
   done
-  for i in "${started[@]}"; do wait "$i" || fail; done
+  for i in "${started[@]}"; do wait "$i" || exit 1; done
+  trap - EXIT
   echo "cluster  $(cat "$state/address")"
   echo "jobs     $(cat "$state/jobs")"
   echo "token    eval \"\$($0 env)\""
-}
-
-fail() {
-  down
-  exit 1
 }
 
 env_() {

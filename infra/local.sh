@@ -52,7 +52,6 @@ wait_for() { # name, command that succeeds once it answers
   done
   echo "$name did not come up; its log:" >&2
   tail -n 20 "$state/$name.log" >&2
-  down
   exit 1
 }
 
@@ -66,6 +65,7 @@ up() {
     exit 2
   fi
   mkdir -p "$state"
+  trap down EXIT # what fails or is interrupted leaves nothing
   local s3="http://127.0.0.1:$(free_port)" mlflow="http://127.0.0.1:$(free_port)"
   cat >"$state/env" <<ENV
 export AWS_ENDPOINT_URL=$s3
@@ -86,6 +86,7 @@ ENV
   MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false start mlflow "$python" -m mlflow server --host 127.0.0.1 --port "${mlflow##*:}" --workers 1 \
     --backend-store-uri "$(cat "$state/database.uri")" --artifacts-destination "s3://$bucket/mlflow"
   wait_for mlflow answers "$mlflow/health"
+  trap - EXIT
   cat "$state/env"
 }
 

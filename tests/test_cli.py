@@ -322,7 +322,7 @@ def test_a_run_whose_detector_is_refused_says_why_with_exit_code_1(
 ) -> None:
     folder, run = walked
     assert run.code == 1
-    assert "is not promoted:\n  - scored videos 4" in run.out
+    assert "is not promoted, there is no champion:\n  - scored videos 4" in run.out
     refused, promoted = json.loads(dfray(folder, "registry", "history", "small.yaml", "--json").out)
     assert (refused["promoted"], promoted["promoted"]) == (False, True)
 

@@ -59,6 +59,17 @@ def scopes_of(videos: pa.Table, protocols: Sequence[Protocol] = ()) -> list[Scop
     return list(_distinct(found))
 
 
+def absent_columns(videos: pa.Table, protocol: Protocol) -> list[str]:
+    """`scenario / column` of the protocol's columns that `videos` have nothing for."""
+    corpus = _Corpus(videos)
+    return [
+        f"{scenario.name} / {column.name}"
+        for scenario in protocol.scenarios
+        for column in scenario.columns
+        if not corpus.masks(column)
+    ]
+
+
 class _Corpus:
     """The columns that scopes are made by, as arrays."""
 
@@ -69,9 +80,11 @@ class _Corpus:
             for name in ("dataset", "method", "category")
         )
 
-    def methods(self, column: Column) -> list[np.ndarray]:
-        """bool (V,) of each fake method of the column, with all real videos of its dataset."""
+    def masks(self, column: Column) -> list[np.ndarray]:
+        """bool (V,) of the column's dataset, or of each of its fake methods with all its real videos."""
         here = self.dataset == column.dataset
+        if column.over == "videos":
+            return [here] if here.any() else []
         fakes = here & (self.label == FAKE)
         if column.category:
             fakes &= self.category == column.category
@@ -83,12 +96,8 @@ def _of_protocol(protocol: Protocol, corpus: _Corpus) -> Iterable[Scope]:
     for scenario in protocol.scenarios:
         columns = []
         for column in scenario.columns:
-            masks = (
-                [corpus.dataset == column.dataset]
-                if column.over == "videos"
-                else corpus.methods(column)
-            )
-            parts = tuple((1 / len(masks), mask) for mask in masks if mask.any())
+            masks = corpus.masks(column)
+            parts = tuple((1 / len(masks), mask) for mask in masks)
             if parts:
                 columns.append(Scope(f"{protocol.name} / {scenario.name} / {column.name}", parts))
         yield from columns

@@ -34,11 +34,25 @@ def compare_over_scopes(
     )
     for scope in scopes_of(both.videos, protocols):
         yield from _compared(gates, both, scope)
-    datasets = set(both.videos.column("dataset").to_pylist())
     for protocol in protocols:
-        if not datasets & {column.dataset for one in protocol.scenarios for column in one.columns}:
+        yield from _not_there(gates, both, protocol)
+
+
+def _not_there(gates: GatesSection, both: Pair, protocol: Protocol) -> Iterator[GateResult]:
+    """The protocol's columns without a video are told; if these are all, it was asked for in vain."""
+    from dfray.evaluation.paired import COMPARED
+    from dfray.evaluation.scopes import absent_columns
+
+    absent = absent_columns(both.videos, protocol)
+    count = sum(len(scenario.columns) for scenario in protocol.scenarios)
+    for metric in COMPARED if absent else ():
+        if len(absent) == count:
             why = "the split has no scored video of its datasets; add a corpus, or do not name it"
-            yield _margin(gates, "auc", protocol.name, "fails", why)
+            yield _margin(gates, metric, protocol.name, "fails", why)
+        else:
+            scope = f"{len(absent)} of {count} columns of {protocol.name}"
+            why = f"no scored video of {', '.join(absent)}"
+            yield _margin(gates, metric, scope, "does not apply", why)
 
 
 def _compared(gates: GatesSection, both: Pair, scope: Scope) -> Iterator[GateResult]:

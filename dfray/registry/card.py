@@ -176,10 +176,12 @@ def _headline(figures: Figures) -> str:
 
 def _made_of(description: Mapping[str, Any], tags: Mapping[str, str], licence: str | None) -> str:
     recipe, model = description["recipe"], description["recipe"]["model"]
+    licence = licence or _UNKNOWN
+    first = f"{model['weights']} (licence: {licence})" if model["weights"] else licence
     lines = [
         ("network", f"{model['backbone']}, {model['size_px']} px; classes "
                     f"{', '.join(description['class_names'])}"),
-        ("first weights", f"{model['weights'] or 'none'} (licence: {licence or _UNKNOWN})"),
+        ("first weights", first),
         ("recipe", f"{recipe['name']}, fingerprint `{tags.get('dfray.recipe_fingerprint', '?')}`"),
         ("manifest", f"fingerprint `{tags.get('dfray.manifest_fingerprint', '?')}`"),
         ("faces", f"fingerprint `{tags.get('dfray.faces_fingerprint', '?')}`"),

@@ -29,7 +29,7 @@ def faults_of(package: Path, expected: str | None) -> list[str]:
     if expected is None:
         return [f"the version has no tag {TAG}, so it was not registered by this dfray"]
     if not (package / FILE).is_file():
-        return [f"{FILE} is gone" if package.is_dir() else "all its files are gone"]
+        return [f"{FILE} is gone" if _files(package) else "all its files are gone"]
     if _sha256(package / FILE) != expected:
         return [f"{FILE} is not the one that was registered"]
     lines = (package / FILE).read_text().splitlines()

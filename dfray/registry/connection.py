@@ -27,13 +27,18 @@ if TYPE_CHECKING:
 SQLITE = "sqlite:///"
 _ANSWER_S = 10.0
 _OTHER_SCHEMA = re.compile(r"database schema \(found version (\S+), but expected (\S+)\)")
-_READ_ONLY = re.compile(
-    r"readonly database|read-only transaction|permission denied"
-    r"|error code 40[13]|40[13] (Client Error|Forbidden)"
+_READ_ONLY = re.compile(r"readonly database|read-only transaction|permission denied")
+_FORBIDDEN = re.compile(r"error code 40[13]|40[13] (Client Error|Forbidden)")
+_ASK = (
+    "Nothing was changed. Ask who keeps it for the right, or name another in registry.tracking_uri."
 )
+_GIVEN_UP = re.compile(r"Max retries exceeded .*\(Caused by (.*)\)")
 _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    # Files go by way of the server, whose object store may be out of a client's reach.
+    "MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD": "false",
+    "MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD": "false",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",  # with back-off about ten seconds; MLflow's 7, minutes
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
@@ -141,11 +146,20 @@ def _explained(action: str, error: Exception) -> RegistryError:
             "Nothing was changed. If the database is the older one, back it up and run `mlflow db "
             "upgrade`; if it is the newer one, install the MLflow that made it.",
         )
-    if _READ_ONLY.search(told) or error_code(error) == "PERMISSION_DENIED":
+    if _READ_ONLY.search(told):
         return RegistryError(
             f"MLflow could not {action}: the registry is read-only for you ({_first_line(error)}).",
-            "Nothing was changed. Ask who keeps it for the right to write, or name another in "
-            "registry.tracking_uri.",
+            _ASK,
+        )
+    if _FORBIDDEN.search(told) or error_code(error) == "PERMISSION_DENIED":
+        return RegistryError(
+            f"MLflow could not {action}: the server does not let you ({_first_line(error)}).", _ASK
+        )
+    if given_up := _GIVEN_UP.search(told):
+        return RegistryError(
+            f"MLflow could not {action}: its server failed again and again ({given_up[1]}).",
+            "See that it runs, and what its log says: its object store or its database may be full, away "
+            "or read-only. Then try again; what was done before is kept.",
         )
     return RegistryError(
         f"MLflow could not {action}: {_first_line(error)}.",

@@ -21,6 +21,7 @@ is void, as if the deleted one had come in between; asked for again, it counts.
 from __future__ import annotations
 
 import json
+import uuid
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 SUFFIX = ".decisions"
 _RECORD = "dfray.decision"
+_ATTEMPT = "dfray.attempt"  # of writing it down; the same if the client asks again
 _DESCRIPTION_LIMIT = 5000  # characters, of MLflow's database
 _NO_FILES = "dfray:/decisions"  # MLflow wants a place for every version, and checks its form
 
@@ -136,16 +138,19 @@ class History:
         Raises:
             RegistryError: another decision was written first; this one is void.
         """
-        record = replace(decision, after=after)
+        record, attempt = replace(decision, after=after), uuid.uuid4().hex
         with talking(f"write down the decision about {self.name}"):
             self._ensure()
             version = self.client.create_model_version(
                 self.name + SUFFIX,
                 source=_NO_FILES,
-                tags={_RECORD: json.dumps(record.to_dict())},
+                tags={_RECORD: json.dumps(record.to_dict()), _ATTEMPT: attempt},
                 description=_in_words(record)[:_DESCRIPTION_LIMIT],
             )
         written = replace(record, sequence=int(version.version))
+        if written.void and self._attempt_of(after + 1) == attempt:
+            # The first answer was lost on the way, and MLflow's client asked again.
+            return replace(record, sequence=after + 1)
         if written.void:
             raise RegistryError(
                 f"Someone else decided about {self.name} at the same time: decision {after + 1} came "
@@ -153,6 +158,13 @@ class History:
                 "Look at `dfray registry history` and try again.",
             )
         return written
+
+    def _attempt_of(self, sequence: int) -> str | None:
+        """Which attempt wrote the record; None: it was deleted by hand."""
+        with talking(f"read decision {sequence} about {self.name}"):
+            found = self.client.search_model_versions(f"name = '{self.name}{SUFFIX}'")
+        tags = [version.tags for version in found if int(version.version) == sequence]
+        return tags[0].get(_ATTEMPT) if tags else None
 
     def _ensure(self) -> None:
         from mlflow.exceptions import MlflowException

@@ -151,7 +151,7 @@ def _champion(versions: Versions, over_lost: bool) -> Iterator[_Contender | None
                 try:
                     folder = stack.enter_context(versions.downloaded(version.number))
                 except DamagedPackageError as error:
-                    raise lost(versions, version, f"is damaged: {error.message}") from error
+                    raise lost(versions, version, f"is damaged: {error.fault}") from error
         except UserError:
             if not over_lost:
                 raise

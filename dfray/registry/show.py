@@ -91,6 +91,7 @@ def show_version(section: RegistrySection, tracking_uri: str, reference: str) ->
 
 def _aliases(versions: Versions) -> dict[str, tuple[str, ...]]:
     """version -> its aliases, put right first; a champion that is lost is told."""
+    versions.model()  # one that is not there at all is the caller's error
     try:
         champion_of(versions)
     except UserError as error:

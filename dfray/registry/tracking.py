@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 from dfray.config import Recipe
 from dfray.errors import UserError
 from dfray.registry import provenance
-from dfray.registry.connection import artifact_root, connect, talking
+from dfray.registry.connection import artifact_root, connect, error_code, talking
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -181,10 +181,17 @@ def flatten(values: Any, prefix: str = "") -> Iterable[tuple[str, str]]:
 
 
 def _experiment(client: MlflowClient, tracking_uri: str, name: str) -> str:
+    from mlflow.exceptions import MlflowException
+
     with talking(f"open experiment {name}"):
         found = client.get_experiment_by_name(name)
         if found is None:
-            return client.create_experiment(name, artifact_location=artifact_root(tracking_uri))
+            try:
+                return client.create_experiment(name, artifact_location=artifact_root(tracking_uri))
+            except MlflowException as error:
+                if error_code(error) != "RESOURCE_ALREADY_EXISTS":
+                    raise
+                found = client.get_experiment_by_name(name)  # somebody else made it meanwhile
         if found.lifecycle_stage == "active":
             return found.experiment_id
     raise UserError(

@@ -22,7 +22,11 @@ CANDIDATE, CHAMPION, PREVIOUS = "candidate", "champion", "previous"
 
 
 class DamagedPackageError(RegistryError):
-    """What was registered as a version is gone or is not what is stored now."""
+    """What was registered as a version is gone or is not what is stored now; `fault` is the first of it."""
+
+    def __init__(self, message: str, mend: str = "", fault: str = "") -> None:
+        super().__init__(message, mend)
+        self.fault = fault
 
 
 class Versions:
@@ -143,16 +147,17 @@ class Versions:
         with tempfile.TemporaryDirectory(prefix="dfray-") as folder:
             path = self._download(version, folder)
             if faults := faults_of(path, self.get(version).tags.get(TAG)):
-                more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+                fault = faults[0] + (f" (and {len(faults) - 1} more)" if len(faults) > 1 else "")
                 raise DamagedPackageError(
-                    f"The package of version {version} of {self.name} is damaged: {faults[0]}{more}.",
+                    f"The package of version {version} of {self.name} is damaged: {fault}.",
                     "Restore its artifacts from a backup, or register the model again.",
+                    fault,
                 )
             yield path
 
     def _download(self, version: str, folder: str) -> Path:
         """What is stored now, in `folder` or where it lies already; an empty folder if nothing is."""
-        from mlflow.artifacts import download_artifacts
+        from mlflow.artifacts import download_artifacts, list_artifacts
         from mlflow.exceptions import MlflowException
 
         with talking(f"download version {version} of {self.name}"):
@@ -163,8 +168,8 @@ class Versions:
                     tracking_uri=self.tracking_uri,
                     dst_path=None if self.tracking_uri.startswith(SQLITE) else folder,
                 )
-            except MlflowException as error:
-                if error_code(error) != "RESOURCE_DOES_NOT_EXIST":
+            except MlflowException:  # each store tells of what is gone in words of its own
+                if list_artifacts(artifact_uri=uri, tracking_uri=self.tracking_uri):
                     raise
                 path = folder
         return Path(path)

@@ -36,14 +36,17 @@ def decision(made: Decision) -> None:
         console.print(shown)
         if any(gate.low is not None for gate in made.gates):
             console.print("[dim]at least: lower bound of candidate - champion, paired by video")
-    was = f" (was version {made.champion_before.number})" if made.champion_before else ""
+    number, before = made.version.number, made.champion_before
     if made.promoted:
         verb = "is" if made.sequence else "would become"
-        console.print(f"{made.model_name} version {made.version.number} {verb} the champion{was}.")
-    else:
-        console.print(f"{made.model_name} version {made.version.number} is not promoted{was}:")
-        for reason in made.reasons:
-            console.print(f"  - {reason}", markup=False, highlight=False)
+        was = f" (was version {before.number})" if before else ""
+        console.print(f"{made.model_name} version {number} {verb} the champion{was}.")
+        return
+    verb = "is not" if made.sequence else "would not be"
+    stays = f"version {before.number} stays the champion" if before else "there is no champion"
+    console.print(f"{made.model_name} version {number} {verb} promoted, {stays}:")
+    for reason in made.reasons:
+        console.print(f"  - {reason}", markup=False, highlight=False)
 
 
 def decisions(made: list[Decision], *, as_json: bool) -> None:
@@ -83,12 +86,13 @@ def versions(found: list[VersionView], *, in_full: bool, as_json: bool) -> None:
         return
     right = ("AUC", "bal. acc.", "videos")
     shown = new_table("version", "aliases", "created (UTC)", *right, "package", right=right)
+    shown.columns[2].no_wrap = True
     for one in found:
         latest = one.figures[0] if one.figures else None
         shown.add_row(
             one.number,
             ", ".join(one.aliases),
-            one.created.removesuffix("+00:00"),
+            one.created[:16].replace("T", " "),
             _figure(latest.auc if latest else None),
             _figure(latest.balanced_accuracy if latest else None),
             str(latest.n_videos) if latest else "–",
@@ -109,7 +113,7 @@ def _in_full(one: VersionView) -> None:
     for figures in one.figures:
         console.print(f"{'figures':<13} {_line(figures)}", markup=False, highlight=False)
     console.rule("model card", align="left")
-    console.print(Markdown(one.card))
+    console.print(Markdown(one.card), soft_wrap=False)  # else long lines would be cut off
 
 
 def _line(figures: Figures) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import time
-from pathlib import Path
 
 import pytest
 
@@ -50,16 +49,28 @@ def test_a_store_that_refuses_every_fifth_request_is_not_noticed(
     assert {"HEAD", "PUT"} <= methods, "checkpoints went through it"
 
 
-def test_a_bucket_that_fills_up_ends_training_with_its_reason_and_what_was_done_is_gone_on_with(
-    recipe: Recipe, s3_faults: FaultProxy, tmp_path: Path
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        pytest.param(Fault(507, "XMinioStorageFull"), "The bucket is full", id="full"),
+        pytest.param(
+            Fault(503, "SlowDown"),
+            "was tried again and again",
+            id="503 for ever",
+            marks=pytest.mark.slow,
+        ),
+    ],
+)
+def test_a_store_that_fails_for_good_ends_it_with_its_reason_and_what_was_done_is_gone_on_with(
+    recipe: Recipe, s3_faults: FaultProxy, fault: Fault, told: str
 ):
-    def full(request: Request) -> Fault | None:
+    def at_the_second_checkpoint(request: Request) -> Fault | None:
         later = request.method == "PUT" and "/train/epoch-001/" in request.target
-        return Fault(507, "XMinioStorageFull") if later else None
+        return fault if later else None
 
-    s3_faults.fault = full
+    s3_faults.fault = at_the_second_checkpoint
     with pytest.raises(
-        StorageError, match=r"Cannot write s3://.*/train/epoch-001/.*The bucket is full"
+        StorageError, match=rf"Cannot write s3://.*/train/epoch-001/.*{told}.*finished work is kept"
     ):
         train(recipe)
     s3_faults.pass_on()

@@ -17,15 +17,22 @@ from tests.helpers.processes import wait_for
 
 
 @contextmanager
-def mlflow_server(folder: Path, database: str | None = None) -> Iterator[str]:
-    """The URL of a server that hands artifacts through; its database is a file in `folder`, or `database`."""
+def mlflow_server(
+    folder: Path, database: str | None = None, artifacts: str | None = None
+) -> Iterator[str]:
+    """The URL of a server that hands artifacts through.
+
+    Args:
+        database: URI; default: a file in `folder`.
+        artifacts: where files are kept; default: in `folder`.
+    """
     if database is None:
         database = f"sqlite:///{folder}/mlflow.db"
         connect(database)  # the tables are made here, not by each of the server's processes
     port = free_port()
     command = [sys.executable, "-m", "mlflow", "server", "--workers", "1"]
     command += ["--host", "127.0.0.1", "--port", str(port), "--backend-store-uri", database]
-    command += ["--artifacts-destination", str(folder / "artifacts")]
+    command += ["--artifacts-destination", artifacts or str(folder / "artifacts")]
     environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     url = f"http://127.0.0.1:{port}"
     with (

@@ -32,17 +32,20 @@ class Request:
 class Fault:
     """What becomes of a request: it waits for `delay_s`, and is answered with `status` if there is one.
 
-    `code` is what an object store would call it.
+    `code` is what an object store would call it. With `is_lost` it is passed on, and its answer is not.
     """
 
     status: int | None = None
     code: str = ""
     delay_s: float = 0.0
+    is_lost: bool = False
 
-    def answer(self) -> bytes:
+    def answer(self, method: str) -> bytes:
         body = (
             f"<Error><Code>{self.code}</Code><Message>The proxy says {self.code}</Message></Error>"
         )
+        if method == "HEAD":  # whose answers have no body
+            body = ""
         head = f"HTTP/1.1 {self.status} Fault\r\nContent-Type: application/xml\r\n"
         return f"{head}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}".encode()
 
@@ -70,7 +73,8 @@ class FaultProxy:
         self.is_cut = False
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
+        self._accepting.start()
         return self
 
     def __exit__(
@@ -79,10 +83,12 @@ class FaultProxy:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._server.shutdown(socket.SHUT_RDWR)  # wakes who accepts; closing alone does not
+        self._accepting.join()
         self._server.close()
 
     def _accept(self) -> None:
-        with suppress(OSError):  # closed
+        with suppress(OSError):  # shut down
             while True:
                 client, _ = self._server.accept()
                 threading.Thread(target=self._serve, args=(client,), daemon=True).start()
@@ -101,12 +107,16 @@ class FaultProxy:
                 return
             if fault.status is not None:
                 _drain(client)
-                client.sendall(fault.answer())
+                client.sendall(fault.answer(request.method))
                 return
             with socket.create_connection(self._upstream) as server:
                 server.sendall(_KEEP_ALIVE.sub(b"", head) + b"\r\nConnection: close\r\n\r\n" + rest)
                 pump = threading.Thread(target=_pump, args=(client, server), daemon=True)
                 pump.start()
+                if fault.is_lost:
+                    server.recv(1)  # it has been done
+                    client.shutdown(socket.SHUT_RDWR)  # closing alone would wait for the pump
+                    return
                 _pump(server, client)
 
 

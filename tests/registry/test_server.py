@@ -1,12 +1,13 @@
 """The whole road through the registry against a real MLflow server."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from dfray.errors import RegistryError
+from dfray.registry.connection import connect
 from dfray.registry.package import downloaded_bundle, register
 from dfray.registry.promote import promote
 from dfray.registry.score import score_files
@@ -14,19 +15,24 @@ from dfray.registry.show import read_decisions
 from dfray.registry.tracking import start_run
 from dfray.registry.versions import Versions
 from tests.helpers.mlflow_server import mlflow_server
-from tests.helpers.proxy import Fault, FaultProxy
+from tests.helpers.proxy import Fault, FaultProxy, Request
 from tests.registry.scored import measured
 from tests.registry.tiny import FIGURES, RECIPE, SECTION
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[str]:
-    with mlflow_server(tmp_path) as url:
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("server")
+
+
+@pytest.fixture(scope="module")
+def server(folder: Path) -> Iterator[str]:
+    with mlflow_server(folder) as url:
         yield url
 
 
 def test_register_promote_and_score_without_a_word_then_lose_files_and_rights(
-    server: str, bundle_dir: Path, clip: Path, tmp_path: Path, capfd: pytest.CaptureFixture
+    server: str, bundle_dir: Path, clip: Path, folder: Path, capfd: pytest.CaptureFixture
 ):
     with start_run(RECIPE, server, manifest_fingerprint="m") as run:
         run.log_metrics({"loss": 0.5}, step=0)
@@ -43,18 +49,45 @@ def test_register_promote_and_score_without_a_word_then_lose_files_and_rights(
     assert read_decisions(SECTION, server) == [decision]
     (scored,) = score_files([str(clip)], tracking_uri=server)
     assert (scored.outcome, scored.n_faces) == ("ok", 4)
-    with downloaded_bundle(SECTION.model_name, version, server) as folder:
-        assert (Path(folder) / "bundle.json").is_file()
-    assert not Path(folder).exists()
+    with downloaded_bundle(SECTION.model_name, version, server) as bundle:
+        assert (Path(bundle) / "bundle.json").is_file()
+    assert not Path(bundle).exists()
     assert capfd.readouterr() == ("", "")
-    shutil.rmtree(tmp_path / "artifacts")
-    with pytest.raises(RegistryError, match="SHA256SUMS is gone|could not download"):
+    shutil.rmtree(folder / "artifacts")
+    with pytest.raises(RegistryError, match="all its files are gone"):
         score_files([str(clip)], tracking_uri=server)
     with FaultProxy(server) as proxy:
-        proxy.fault = lambda request: (
-            Fault(403) if request.target.endswith("model-versions/create") else None
-        )
         history = Versions(SECTION.model_name, proxy.url).history
-        with pytest.raises(RegistryError, match=r"read-only for you .*403.*Nothing was changed"):
+        proxy.fault = at_writing(Fault(403))
+        with pytest.raises(RegistryError, match=r"does not let you .*403.*Nothing was changed"):
             history.write_down(decision, after=1)
-    assert read_decisions(SECTION, server) == [decision]
+        assert read_decisions(SECTION, server) == [decision]
+        proxy.fault = at_writing(Fault(is_lost=True))
+        assert history.write_down(decision, after=1).sequence == 2, "it was its own rival"
+    assert [one.void for one in read_decisions(SECTION, server)] == [False, False, True]
+
+
+def test_of_two_who_begin_an_experiment_at_once_both_have_it(server: str):
+    section = SECTION.model_copy(update={"experiment": "begun at once"})
+
+    def meanwhile(request: Request) -> None:
+        if request.target.endswith("experiments/create"):
+            connect(server).create_experiment(section.experiment)
+
+    with FaultProxy(server) as proxy:
+        proxy.fault = meanwhile
+        recipe = RECIPE.model_copy(update={"registry": section})
+        run = start_run(recipe, proxy.url, manifest_fingerprint="m")
+        experiment = connect(server).get_experiment_by_name(section.experiment)
+        assert run.experiment_id() == experiment.experiment_id
+
+
+def at_writing(fault: Fault) -> Callable[[Request], Fault | None]:
+    """`fault` becomes of the first request that would write a decision."""
+    left = [fault]
+
+    def of(request: Request) -> Fault | None:
+        writes = request.target.endswith("model-versions/create")
+        return left.pop() if writes and left else None
+
+    return of
