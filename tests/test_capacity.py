@@ -65,6 +65,7 @@ def test_a_recipe_is_planned_from_its_own_videos(
     ):
         assert any(line.startswith(name) for line in told.splitlines()), name
     assert "ASSUMED: 15% of the 989 Tflop/s" in told
+    assert "cluster.extract_on keeps them there" in told
     assert "8 train" not in told
     assert "4 train, 2 val, 2 test" in told
 

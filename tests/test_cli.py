@@ -144,6 +144,10 @@ def test_a_printed_recipe_is_one_that_can_be_run(tmp_path: Path) -> None:
 
 
 MISTAKES = {
+    "unreadable nodes": (
+        ["plan", "small.yaml", "--nodes", "8x16"],
+        r"--nodes: cannot read '8x16': '16' is not a number and what of.*An example: 8x16cpu@0.68",
+    ),
     "unknown recipe": (["run", "dmeo"], r"No recipe is called 'dmeo'.*Did you mean demo\?"),
     "unknown key": (
         ["run", "typo.yaml"],

@@ -38,7 +38,11 @@ def plan(
     ] = None,
     images_per_s: Annotated[
         float | None,
-        typer.Option(min=0.001, help="What one training worker takes, if you know it."),
+        typer.Option(
+            min=0.001,
+            help="Images that one training worker (a GPU, if there are any) takes in a second, from a run of "
+            "yours. Default: measured if the nodes' kind of device is here, else assumed.",
+        ),
     ] = None,
     sample: Annotated[int, typer.Option(min=2, help="Videos to measure, at most.")] = 200,
     seconds: Annotated[

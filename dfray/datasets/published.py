@@ -21,6 +21,7 @@ class Published:
 
     Attributes:
         source: where the counts stand.
+        real_faces: sampled of the real videos of its training split, one a second; none was left out.
     """
 
     source: str
@@ -29,6 +30,14 @@ class Published:
     train: int = 0
     val: int = 0
     test: int = 0
+    real_faces: int = 0
+
+    @property
+    def length_s(self) -> float | None:
+        """Mean length of a video, as `real_faces` tell it, if every split has the same share of fakes."""
+        if not self.real_faces:
+            return None
+        return self.real_faces / (self.train * self.real / (self.real + self.fake))
 
     def parts(self) -> list[tuple[str, int]]:
         """(part, videos) of what is told."""

@@ -16,10 +16,11 @@ import numpy as np
 
 from dfray import storage
 from dfray.datasets.files import IMAGE_SUFFIXES
-from dfray.faces.decode import Picture, UnreadableVideoError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+    from dfray.faces.decode import Picture
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,8 @@ def pictures_of(
     Raises:
         UnreadableVideoError: there is none.
     """
+    from dfray.faces.decode import Picture, UnreadableVideoError  # PyAV, which only the child needs
+
     if not images.paths:
         raise UnreadableVideoError("the folder holds no picture")
     for k, path in enumerate(images.paths):

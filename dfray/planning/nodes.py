@@ -33,7 +33,7 @@ PEAK_TFLOPS = {
 
 EXAMPLE = "8x16cpu@0.68,1x96cpu+8h100@55"
 _GROUP = re.compile(r"(?P<count>\d+)x(?P<parts>[^@]+)(?:@(?P<price>[\d.]+))?", re.ASCII)
-_PART = re.compile(r"(?P<number>\d+)(?P<what>[a-z][a-z0-9]*)", re.ASCII)
+_PART = re.compile(r"(?P<number>[\d.]+)(?P<what>[a-z][a-z0-9]*)", re.ASCII)
 
 
 class NodeGroup(Section):
@@ -50,7 +50,9 @@ class NodeGroup(Section):
     def _gpu_is_known(self) -> NodeGroup:
         if self.gpu is not None and self.gpu not in PEAK_TFLOPS:
             known = ", ".join(PEAK_TFLOPS)
-            raise ValueError(f"{self.gpu!r} is no GPU known here: {known}, or gpu for any other")
+            raise ValueError(
+                f"{self.gpu!r} is no GPU known here: {known}, or gpu for any other; memory is told in gib"
+            )
         return self
 
     def __str__(self) -> str:
@@ -118,13 +120,20 @@ def _fields(text: str) -> dict[str, Any]:
         known = _PART.fullmatch(part)
         if known is None:
             raise _refusal(text, f"{part!r} is not a number and what of, such as 16cpu")
-        number, what = int(known["number"]), known["what"].removesuffix("s")
-        if what in ("cpu", "gib"):
-            fields["cpus" if what == "cpu" else "memory_gib"] = number
-        else:
-            name = known["what"] if known["what"] in PEAK_TFLOPS else what
-            fields |= {"gpus": number, "gpu": None if name == "gpu" else name}
+        told = _part(known["number"], known["what"])
+        twice = ", ".join(sorted(told.keys() & fields.keys()))
+        if twice:
+            raise _refusal(text, f"it tells {twice} twice")
+        fields |= told
     return fields
+
+
+def _part(number: str, what: str) -> dict[str, str]:
+    """16, cpus -> cpus: 16; 8, h100 -> gpus: 8, gpu: h100."""
+    name = what if what in PEAK_TFLOPS else what.removesuffix("s")
+    if name in ("cpu", "gpu"):
+        return {f"{name}s": number}
+    return {"memory_gib": number} if name == "gib" else {"gpus": number, "gpu": name}
 
 
 def _from_yaml(uri: str) -> Nodes:
@@ -150,8 +159,10 @@ def _group(fields: Any, text: str) -> NodeGroup:
 
 def _words(error: Any) -> str:
     place = ".".join(map(str, error["loc"]))
+    if error["type"] == "missing":
+        return f"{place} of a node are not told"
     message = error["msg"].removeprefix("Value error, ")
-    given = "" if error["type"] in ("missing", "value_error") else f" (got {error['input']!r})"
+    given = "" if error["type"] == "value_error" else f" (got {error['input']})"
     return f"{place}: {message}{given}" if place else f"{message}{given}"
 
 

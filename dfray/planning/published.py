@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pyarrow as pa
 
 from dfray.config import CorpusSection, Recipe
@@ -12,10 +13,11 @@ from dfray.tables import FAKE, REAL, SPLITS, VIDEOS
 
 
 def published_videos(recipe: Recipe) -> tuple[pa.Table, list[str]]:
-    """VIDEOS of unknown length, without files, and the corpora of which no counts are published.
+    """VIDEOS without files, and the corpora of which no counts are published.
 
-    Where a corpus publishes the videos of its splits and those of its classes, but not both at once, every
-    split has the same share of fakes; where it publishes no splits, all of its videos are for testing.
+    Their lengths are whole seconds with the published mean, where there is one. Where a corpus publishes the
+    videos of its splits and those of its classes, but not both at once, every split has the same share of
+    fakes; where it publishes no splits, all of its videos are for testing.
 
     Raises:
         ManifestError: nothing is published of any of the recipe's corpora.
@@ -46,6 +48,7 @@ def _rows(corpus: CorpusSection, published: Published) -> list[dict]:
         if corpus.only and split not in corpus.only:
             continue
         n_fake = round(count * share)
+        ends_s = np.floor(np.arange(count + 1) * (published.length_s or 0))
         for number in range(count):
             label, category = (FAKE, "fake") if number < n_fake else (REAL, "real")
             stem = f"{split}-{number:06d}"
@@ -58,6 +61,7 @@ def _rows(corpus: CorpusSection, published: Published) -> list[dict]:
                     "category": category,
                     "method": category,
                     "uri": f"published://{dataset}/{category}/{stem}",
+                    "duration_s": float(ends_s[number + 1] - ends_s[number]) or None,
                 }
             )
     return rows

@@ -96,7 +96,9 @@ def _assumed(recipe: Recipe, classes: LabelScheme, nodes: Nodes) -> Speed:
     flops = NetworkCost.of(recipe.model, len(classes.class_names)).forward_flops
     rate = ASSUMED_SHARE * peak * 1e12 / (TRAIN_TO_FORWARD * flops)
     told = f"ASSUMED: {ASSUMED_SHARE:.0%} of the {peak} Tflop/s of a {str(slowest).upper()}"
-    return Speed(rate, f"{told}, as no GPU is here to measure", is_assumed=True)
+    return Speed(
+        rate, f"{told}, as no GPU is here to measure; --images-per-s tells better", is_assumed=True
+    )
 
 
 def _measured(recipe: Recipe, classes: LabelScheme, device: torch.device) -> float:

@@ -146,22 +146,27 @@ def _feeding(plan: ClusterPlan) -> list[tuple[str, str]]:
     if not plan.extraction.per_epoch["train"]:
         return [("feeding", "the manifest has no face to train on")]
     device = "GPU" if plan.on_gpus else "training worker"
-    cpus = plan.cpus_per_worker_fed
-    fed = plan.extract_workers / cpus
-    told = (
-        f"a CPU finds {plan.streamed_per_cpu_s:,.2f} faces/s that an epoch takes, a {device} takes "
-        f"{plan.speed.images_per_s:,.1f}: {cpus:,.1f} CPUs feed one {device}"
-    )
-    for group in plan.nodes.extracting.groups:
-        told += f", {cpus / group.cpus:,.2f} nodes of {group.cpus} CPUs"
+    told = [_fed_by(plan, group.cpus, device) for group in plan.nodes.extracting.groups]
     return [
-        ("feeding", told),
+        (
+            "feeding",
+            f"while an epoch streams, {', or '.join(told)}: a CPU finds {plan.streamed_per_cpu_s:,.2f} "
+            f"of its faces a second, a {device} takes {plan.speed.images_per_s:,.1f}",
+        ),
         (
             "",
-            f"{plan.extract_workers:,} at once feed {fed:,.2f} in a streamed epoch; from then on "
-            "shards do",
+            f"here {plan.extract_workers:,} CPU{'s' * (plan.extract_workers > 1)} would feed "
+            f"{plan.extract_workers / plan.cpus_per_worker_fed:,.2f} of "
+            f"{plan.recipe.training.num_workers}; epochs over written shards need none",
         ),
     ]
+
+
+def _fed_by(plan: ClusterPlan, cpus: int, device: str) -> str:
+    nodes = plan.cpus_per_worker_fed / cpus
+    if nodes < 1:
+        return f"one node of {cpus} CPUs feeds {1 / nodes:,.1f} {device}s"
+    return f"{nodes:,.1f} nodes of {cpus} CPUs feed one {device}"
 
 
 def _assumptions(plan: ClusterPlan) -> list[str]:
@@ -172,6 +177,11 @@ def _assumptions(plan: ClusterPlan) -> list[str]:
     ]
     if plan.recipe.training.num_workers > 1:
         notes.append("Workers do not slow each other down.")
+    apart = plan.nodes.extracting.groups != plan.nodes.training.groups
+    if apart and not plan.recipe.cluster.extract_on:
+        notes.append(
+            "Faces are found on the nodes without GPUs; cluster.extract_on keeps them there."
+        )
     idle = plan.nodes.gpus - plan.recipe.training.num_workers
     if plan.on_gpus and idle > 0:
         notes.append(f"{idle} GPU(s) stand idle: training.num_workers={plan.nodes.gpus} uses all.")

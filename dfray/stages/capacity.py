@@ -128,7 +128,9 @@ def _videos(recipe: Recipe, manifest: str | None, clips: str | None) -> tuple[pa
         )
     else:
         videos, unknown = published_videos(recipe)
-        notes += ["The videos are those published of the recipe's corpora; none was opened."]
+        notes += [
+            "The videos are those published of the recipe's corpora, and their lengths; none was opened."
+        ]
         notes += [f"Left out, as nothing is published of it: {name}." for name in unknown]
     if videos.num_rows == 0:
         raise ManifestError(

@@ -192,14 +192,3 @@ def test_the_child_dies_with_its_parent_and_says_nothing_on_its_terminal(clip: P
     _, said = parent.communicate()
     child.wait(timeout=20)
     assert said == ""
-
-
-def test_the_child_imports_neither_ray_nor_torch() -> None:
-    script = (
-        "import sys, dfray.faces.child, dfray.faces.detect, dfray.faces.decode, mediapipe\n"
-        "print(sorted({'ray', 'torch', 'pandas', 'pyarrow', 's3fs'} & set(sys.modules)))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.strip() == "[]"

@@ -25,6 +25,10 @@ def test_gpus_need_no_name_and_words_no_singular() -> None:
     assert parse_nodes("1x8cpu+1l40s").groups[0].gpu == "l40s"
 
 
+def test_memory_may_be_a_fraction() -> None:
+    assert parse_nodes("1x8cpu+30.5gib").groups == (NodeGroup(cpus=8, memory_gib=30.5),)
+
+
 def test_nodes_with_gpus_train_and_the_others_extract() -> None:
     mixed = parse_nodes("8x16cpu,1x96cpu+8h100")
     assert (mixed.extracting.cpus, mixed.training.cpus) == (128, 96)
@@ -54,8 +58,13 @@ def test_a_yaml_file_tells_the_same(tmp_path: Path) -> None:
         ("8x16cpu@1.2.3", "price: Input should be a valid number"),
         ("8x16", "'16' is not a number and what of"),
         ("8x16cpu+gpu", "'gpu' is not a number and what of"),
-        ("8x8h100", "cpus: Field required"),
+        ("8x8h100", "cpus of a node are not told"),
         ("8x16cpu+8h1000", "'h1000' is no GPU known here: a10g, a100"),
+        ("8x16vcpu", "cpus of a node are not told"),
+        ("8x16cpu+64gb", "'gb' is no GPU .* memory is told in gib"),
+        ("8x16cpu+16cpu", "cpus twice"),
+        ("1x8cpu+1h100+1l4", "gpus twice"),
+        ("8x1.5cpu", "cpus: Input should be a valid integer"),
         ("8x0cpu", "cpus: Input should be greater than or equal to 1 .got 0."),
         ("0x16cpu", "count: Input should be greater than or equal to 1"),
         ("8x16cpu,,1x4cpu", "cannot read ''"),

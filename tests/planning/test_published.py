@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 
+import numpy as np
+import pyarrow.compute as pc
 import pytest
 
+from dfray.batches.sample import quotas
 from dfray.config import CorpusSection, Recipe
 from dfray.datasets.manifest import validate
 from dfray.errors import ManifestError
+from dfray.faces.plan import expected_faces
 from dfray.planning.published import published_videos
 from dfray.recipe import load_recipe
+from dfray.tables import FAKE, REAL
 
 
 def recipe(*corpora: CorpusSection) -> Recipe:
@@ -22,6 +27,25 @@ def test_table_1_has_226_000_videos_to_train_and_validate_on() -> None:
     counts = Counter(videos["split"].to_pylist())
     assert counts["train"] + counts["val"] == 226_372
     assert unknown == ["itw"]
+
+
+def test_an_epoch_takes_the_real_faces_of_table_1() -> None:
+    """And of three corpora its fakes; how those of DFDC and ForgeryNet were thinned is not published."""
+    recipe = load_recipe("fsfm-ba")
+    videos, _ = published_videos(recipe)
+    train = videos.filter(pc.equal(videos["split"], "train"))
+    dataset, label = np.asarray(train["dataset"].to_pylist()), train["label"].to_numpy()
+    quota = quotas(dataset, label, expected_faces(train, recipe.faces), recipe.batches.sampling)
+    taken = {
+        name: [round(quota[(dataset == name) & (label == one)].sum(), -3) for one in (REAL, FAKE)]
+        for name in np.unique(dataset).tolist()
+    }
+    assert [taken[name] for name in ("ffpp", "celeb_df", "fakeavceleb")] == [
+        [12_000, 14_000],
+        [9_000, 10_000],
+        [3_000, 14_000],
+    ]
+    assert sum(real for real, _ in taken.values()) == 304_000
 
 
 def test_splits_and_classes_are_those_published() -> None:

@@ -26,7 +26,7 @@ from dfray.tables import FAKE, REAL
 CATEGORY_OF = {"Celeb-real": "real", "YouTube-real": "real", "Celeb-synthesis": "FS"}
 LIST = "List_of_testing_videos.txt"
 LICENCE = "Celeb-DF terms of use (non-commercial research)"
-PUBLISHED = Published(TABLE_1, train=6010, test=518, real=889, fake=5639)
+PUBLISHED = Published(TABLE_1, train=6010, test=518, real=889, fake=5639, real_faces=9_000)
 
 
 def read(corpus: CorpusSection, files: Files) -> Iterator[dict]:

@@ -23,7 +23,9 @@ from dfray.errors import ManifestError
 
 LISTS = ("metadata.json", "labels.csv", "label.csv")
 _MEND = "It comes in DFDC's archives, beside the videos."
-PUBLISHED = Published(TABLE_1, train=119_154, val=4000, test=5000, real=23_654, fake=104_500)
+PUBLISHED = Published(
+    TABLE_1, train=119_154, val=4000, test=5000, real=23_654, fake=104_500, real_faces=198_000
+)
 
 
 def read(corpus: CorpusSection, files: Files) -> Iterator[dict]:

@@ -34,7 +34,9 @@ CATEGORY_OF = {
 }
 _NEEDED = ("source", "method", "type", "race", "gender", "path", "")
 _DEAL = ("train",) * 14 + ("val",) * 3 + ("test",) * 3
-PUBLISHED = Published(TABLE_1, train=14_720, val=3149, test=3172, real=498, fake=20_543)
+PUBLISHED = Published(
+    TABLE_1, train=14_720, val=3149, test=3172, real=498, fake=20_543, real_faces=3_000
+)
 
 
 def read(corpus: CorpusSection, files: Files) -> Iterator[dict | LeftOut]:

@@ -29,7 +29,9 @@ CATEGORY_OF = {
     "NeuralTextures": "RE",
 }
 LICENCE = "FaceForensics++ terms of use (non-commercial research)"
-PUBLISHED = Published(TABLE_1, train=4320, val=840, test=840, real=1000, fake=5000)
+PUBLISHED = Published(
+    TABLE_1, train=4320, val=840, test=840, real=1000, fake=5000, real_faces=12_000
+)
 
 
 def read(corpus: CorpusSection, files: Files) -> Iterator[dict]:

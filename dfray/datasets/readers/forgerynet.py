@@ -36,7 +36,9 @@ METHODS = {
 }
 EDITING = {str(number) for number in range(11, 16)}
 FOLDERS = {"Training": "train", "Validation": "val", "Test": "test"}
-PUBLISHED = Published(TABLE_1, train=64_197, val=9982, test=13_522, real=48_164, fake=39_537)
+PUBLISHED = Published(
+    TABLE_1, train=64_197, val=9982, test=13_522, real=48_164, fake=39_537, real_faces=82_000
+)
 
 
 def read(corpus: CorpusSection, files: Files) -> Iterator[dict | LeftOut]:

@@ -1,0 +1,39 @@
+"""Imports are the bulk of every start, so no process imports what only another kind needs.
+
+`python -m tests.benchmarks.bench_startup` says how much they cost.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.benchmarks.bench_startup import KINDS
+
+FOR_LATER = {"kornia", "matplotlib", "mlflow", "optuna", "plotly", "pytorch_metric_learning"}
+FOR_LATER |= {"s3fs", "scipy", "sklearn"}
+"""What some recipes, and what comes after training, import when they need it."""
+TO_SEE = {"av", "cv2", "mediapipe"}
+TO_LEARN = {"timm", "torch", "torchvision"}
+
+UNWANTED = {
+    "driver": FOR_LATER | TO_SEE,
+    "train worker": FOR_LATER | TO_SEE,
+    "extraction worker": FOR_LATER | TO_SEE | TO_LEARN | {"ray.train", "ray.tune"},
+    "its child": FOR_LATER - {"matplotlib"}
+    | TO_LEARN
+    | {"pandas", "pyarrow", "ray"},  # MediaPipe's
+}
+
+
+def test_every_kind_of_process_is_held_to_its_own() -> None:
+    assert UNWANTED.keys() == KINDS.keys()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_process_imports_nothing_that_only_another_kind_needs(kind: str) -> None:
+    code = f"{KINDS[kind].ours}\nimport sys; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert UNWANTED[kind] & set(done.stdout.split()) == set()
