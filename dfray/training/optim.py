@@ -32,7 +32,7 @@ def build_optimizer(detector: Detector, section: TrainingSection) -> torch.optim
         groups = param_groups_layer_decay(
             backbone, section.weight_decay, excepted, layer_decay=section.layer_decay
         )
-    return torch.optim.AdamW(groups, lr=section.lr)
+    return torch.optim.AdamW(groups, lr=section.lr, fused=True)  # a kernel a group, not a dozen
 
 
 def build_average(detector: Detector, section: TrainingSection) -> ModelEmaV3 | None:

@@ -6,13 +6,15 @@
                takes them, without Ray
     synthetic  the same step, augmentation included, on one batch that lies on the device
     bare       the same without augmentation
+    compiled   the synthetic step with the network compiled, with --compile
     reading    batches on the device, and no step: what the reader can give at most
 
 FSFM's augmentation, cross-entropy and batch-all triplet, AdamW with layer-wise decay, random weights. Each
 way takes its steps in turn with the others, after some that are not counted; the median of the repeats.
 On a GPU: ViT-B/16 and ViT-L/14 at batch 64 and 256, bf16, wall time, with the share of the matrix peak
 (operations of forward and backward, augmentation not counted, over the published speed and over that of a
-large matrix product here) and the peak memory; asked for: loop at least 0.95 of synthetic.
+large matrix product here) and the peak memory beside what `dfray plan` foretells; asked for: loop at least
+0.95 of synthetic. With --compile a step that is compiled anew after the uncounted ones is an error.
 Elsewhere: a small network on one core, CPU time; it says nothing about a GPU's hunger, only that the
 loop adds no work of its own.
 """
@@ -25,6 +27,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -39,9 +42,11 @@ from dfray.batches.sample import sample_faces
 from dfray.config import (
     AugmentSection,
     BatchesSection,
+    CorpusSection,
     FacesSection,
     ModelSection,
     ObjectiveSection,
+    Recipe,
     TrainingSection,
     TripletSection,
 )
@@ -49,7 +54,12 @@ from dfray.faces.shards import FacesStore
 from dfray.losses.objective import Objective
 from dfray.models.backbone import build_detector
 from dfray.models.preprocess import Preprocess
-from dfray.training.estimate import TRAIN_TO_FORWARD, NetworkCost, matmul_flops_per_s
+from dfray.training.estimate import (
+    TRAIN_TO_FORWARD,
+    NetworkCost,
+    estimate_training,
+    matmul_flops_per_s,
+)
 from dfray.training.optim import Schedule, build_optimizer
 from dfray.training.step import TrainStep, compute_dtype
 from tests.benchmarks.measure import holds, use_one_core
@@ -119,6 +129,10 @@ class Case:
                 yield faces, labels
             epoch += 1
 
+    def compiled(self) -> TrainStep:
+        step = self.step()
+        return replace(step, model=torch.compile(step.model))
+
     def resident(self) -> Fed:
         """One batch of the store, again and again."""
         faces, labels = (part.clone() for part in next(self.read()))
@@ -162,7 +176,7 @@ def write_faces(folder: Path, faces: int) -> FacesStore:
     return write_store(folder, videos, FacesSection(size_px=SIZE))
 
 
-def compare(case: Case, steps: int, repeats: int) -> bool:
+def compare(case: Case, steps: int, repeats: int, *, compiled: bool) -> bool:
     """Print the case's lines; whether its bound holds."""
     if case.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(case.device)
@@ -173,10 +187,13 @@ def compare(case: Case, steps: int, repeats: int) -> bool:
         "synthetic": Way(case.resident(), case.device, step),
         "bare": Way(case.resident(), case.device, bare),
     }
+    if compiled:
+        ways["compiled"] = Way(case.resident(), case.device, case.compiled())
     spent: dict[str, list[float]] = {name: [] for name in ways}
     for repeat in range(repeats + 1):
         for name, way in ways.items():
-            seconds = way.seconds(steps)
+            with torch.compiler.set_stance("fail_on_recompile") if repeat else nullcontext():
+                seconds = way.seconds(steps)
             if repeat:
                 spent[name].append(seconds)
     rates = {name: steps * case.batch / statistics.median(spent[name]) for name in ways}
@@ -188,20 +205,37 @@ def compare(case: Case, steps: int, repeats: int) -> bool:
     print(f"  augmentation is {1 - rates['synthetic'] / rates['bare']:.1%} of the synthetic step")
     if case.device.type == "cuda":
         report_gpu(case, rates)
+        report_memory(case)
     return holds("  loop/synthetic", rates["loop"] / rates["synthetic"], at_least=BOUND)
 
 
 def report_gpu(case: Case, rates: dict[str, float]) -> None:
     flops = TRAIN_TO_FORWARD * NetworkCost.of(case.model_section(), 2).forward_flops
-    reached = {name: flops * rate for name, rate in rates.items()}
+    reached = {name: flops * rate for name, rate in rates.items() if name != "reading"}
     here = matmul_flops_per_s()
-    told = [f"{reached[name] / here:.0%} ({name})" for name in ("loop", "bare")]
+    told = [f"{share / here:.0%} ({name})" for name, share in reached.items()]
     print(f"  of a large matrix product here, {here / 1e12:,.2f} Tflop/s: {', '.join(told)}")
     gpu = torch.cuda.get_device_name(case.device)
     for peak in [peak for name, peak in PUBLISHED_PEAK.items() if name in gpu][:1]:
-        told = [f"{reached[name] / peak:.0%} ({name})" for name in ("loop", "bare")]
+        told = [f"{share / peak:.0%} ({name})" for name, share in reached.items()]
         print(f"  of {gpu}'s published {peak / 1e12:,.0f} Tflop/s: {', '.join(told)}")
-    print(f"  peak memory {torch.cuda.max_memory_allocated(case.device) / 2**30:.1f} GiB")
+
+
+def report_memory(case: Case) -> None:
+    recipe = Recipe(
+        name="bench",
+        corpora=[CorpusSection(reader="folder", root="faces")],
+        model=case.model_section(),
+        batches=BatchesSection(batch_size=case.batch),
+        training=TRAINING,
+    )
+    told = estimate_training(recipe, 2, None)
+    seen = torch.cuda.max_memory_allocated(case.device) / 2**30
+    state, kept = told.state_bytes / 2**30, told.kept_bytes / 2**30
+    print(
+        f"  peak memory {seen:.1f} GiB; foretold {state:.1f} of weights, gradients and moments, and "
+        f"{kept:.1f} of activations in float32 (about half under bf16)"
+    )
 
 
 def cases(options: argparse.Namespace, folder: Path, device: torch.device) -> Iterable[Case]:
@@ -221,6 +255,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     gpu = torch.cuda.is_available()
     parser.add_argument("--backbone", help="instead of those above")
     parser.add_argument("--batch", type=int, nargs="+", help="with --backbone")
+    parser.add_argument("--compile", action="store_true", help="time a compiled network too")
     parser.add_argument("--steps", type=int, default=30 if gpu else 2)
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args(arguments)
@@ -231,7 +266,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     device = torch.device("cuda" if gpu else "cpu")
     with tempfile.TemporaryDirectory(prefix="dfray-bench-") as folder:
         held = [
-            compare(case, options.steps, options.repeats)
+            compare(case, options.steps, options.repeats, compiled=options.compile)
             for case in cases(options, Path(folder), device)
         ]
     return 0 if all(held) else 1

@@ -1,5 +1,6 @@
 """A step learns, clips, says what it did, and stops before a loss that is not finite does harm."""
 
+import warnings
 from dataclasses import replace
 from functools import partial
 
@@ -211,12 +212,79 @@ def test_a_compiled_step_is_the_same_and_saves_the_same_names():
     step, detector = step_over(
         "test_vit", wrap=partial(torch.compile, backend="aot_eager"), ema=0.9
     )
-    for number in range(2):
-        torch.testing.assert_close(
-            step(faces, labels, number)["loss"], plain(faces, labels, number)["loss"]
-        )
+    for number in range(3):
+        with torch.compiler.set_stance("fail_on_recompile" if number else "default"):
+            told = step(faces, labels, number)["loss"]
+        torch.testing.assert_close(told, plain(faces, labels, number)["loss"])
     assert detector.state_dict().keys() == plain_detector.state_dict().keys()
     assert step.average.module.state_dict().keys() == plain_detector.state_dict().keys()
+
+
+def taken_on(device, dtype=torch.float32, **options):
+    """Loss, embeddings and gradients of a first step, on the CPU."""
+    step, detector = step_over(**options)
+    for module in (detector, step.augment, step.objective):
+        module.to(device)
+    faces, labels = faces_and_labels(16)
+    with torch.no_grad():
+        _, embeddings = forward(detector, step.augment.preprocess(faces.to(device)), dtype)
+    loss = replace(step, dtype=dtype)(faces, labels, 0)["loss"]
+    gradients = torch.cat([p.grad.flatten() for p in detector.parameters()])
+    return [part.detach().cpu().float() for part in (loss, embeddings, gradients)]
+
+
+@pytest.fixture
+def _no_tf32(monkeypatch):
+    for part in (torch.backends.cuda.matmul, torch.backends.cudnn.conv):
+        monkeypatch.setattr(part, "fp32_precision", "ieee")
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no accelerator")
+@pytest.mark.usefixtures("_no_tf32")
+@pytest.mark.parametrize("backbone", ["test_vit", "test_resnet"])
+@pytest.mark.parametrize(
+    ("dtype", "bounds"), [(torch.float32, (1e-5, 1e-5, 1e-4)), (torch.bfloat16, (2e-2, 2e-2, 6e-2))]
+)
+def test_a_gpu_takes_the_same_step_as_a_cpu(backbone, dtype, bounds):
+    """Loss, embeddings and gradients, by the norm of the difference over the norm."""
+    here = taken_on("cpu", backbone=backbone)
+    there = taken_on("cuda", dtype, backbone=backbone)
+    off = [((a - b).norm() / a.norm()).item() for a, b in zip(here, there, strict=True)]
+    print(
+        f"{backbone}, {dtype}: loss {off[0]:.1e}, embeddings {off[1]:.1e}, gradients {off[2]:.1e}"
+    )
+    assert all(found < bound for found, bound in zip(off, bounds, strict=True)), off
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no accelerator")
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode")
+def test_a_step_waits_for_a_gpu_only_to_see_that_its_loss_is_finite():
+    step, detector = step_over("test_vit", augment=AugmentSection(randaugment="rand-m9-inc1"))
+    for module in (detector, step.augment, step.objective):
+        module.to("cuda")
+    faces, labels = (part.cuda() for part in faces_and_labels(16))
+    for number in range(2):
+        step(faces, labels, number)
+    torch.cuda.set_sync_debug_mode("warn")
+    try:
+        with warnings.catch_warnings(record=True) as waits:
+            warnings.simplefilter("always")
+            step(faces, labels, 2)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert len(waits) == 1, [str(wait.message) for wait in waits]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no accelerator")
+def test_a_step_compiled_for_a_gpu_is_the_same():
+    plain = taken_on("cuda", torch.bfloat16, backbone="test_vit")
+    compiled = taken_on("cuda", torch.bfloat16, backbone="test_vit", wrap=torch.compile)
+    off = [((a - b).norm() / a.norm()).item() for a, b in zip(plain, compiled, strict=True)]
+    print(f"compiled: loss {off[0]:.1e}, embeddings {off[1]:.1e}, gradients {off[2]:.1e}")
+    assert max(off) < 6e-2
 
 
 @pytest.mark.gpu

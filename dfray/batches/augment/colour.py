@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dfray.batches.augment.draws import chosen, uniform
+from dfray.batches.augment.draws import beside, chosen, uniform
 
 BLUR_TAPS, BLUR_SIGMA_PX = 7, (0.1, 2.0)
 
@@ -27,15 +27,14 @@ def levels(images: Tensor) -> Tensor:
 
 def blend(base: Tensor, images: Tensor, factor: Tensor) -> Tensor:
     """base + factor x (images - base), truncated to levels; `factor` (N,), beyond 1 it exaggerates."""
-    factor = factor.float().to(images.device).view(-1, *[1] * (images.ndim - 1))
+    factor = beside(factor.float(), images).view(-1, *[1] * (images.ndim - 1))
     return torch.add(base, factor * (images - base)).clamp_(0, 255).to(torch.uint8)
 
 
 def grey(images: Tensor) -> Tensor:
     """ITU-R 601 luma as Pillow's "L" has it: float32 (N, 1, S, S), whole levels."""
-    weights = torch.tensor([19595, 38470, 7471], dtype=torch.int32, device=images.device)
-    luma = (images.int() * weights.view(1, 3, 1, 1)).sum(dim=1, keepdim=True, dtype=torch.int32)
-    return ((luma + 0x8000) >> 16).float()
+    red, green, blue = images.int().split(1, dim=1)
+    return ((19595 * red + 38470 * green + 7471 * blue + 0x8000) >> 16).float()
 
 
 def autocontrast_tables(images: Tensor) -> Tensor:
@@ -104,7 +103,7 @@ def blur(images: Tensor, probability: float) -> Tensor:
     which = chosen(len(images), probability)
     if not len(which):
         return images
-    sigma = uniform(len(which), *BLUR_SIGMA_PX)[:, None].expand(-1, 2).to(images.device)
-    which = which.to(images.device)
+    sigma = uniform(len(which), *BLUR_SIGMA_PX)[:, None].expand(-1, 2)
+    which, sigma = beside(which, images), beside(sigma, images)
     blurred = gaussian_blur2d(images[which].float(), (BLUR_TAPS, BLUR_TAPS), sigma)
     return images.index_copy(0, which, blurred.round_().clamp_(0, 255).to(torch.uint8))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from dfray.batches.augment.draws import Boxes, chosen
+from dfray.batches.augment.draws import Boxes, beside, chosen
 
 RATIO = (3 / 4, 4 / 3)  # torchvision's and timm's, width over height
 
@@ -32,16 +32,17 @@ def draw_crops(count: int, side: int, scale: tuple[float, float] | None) -> Boxe
 
 def flip(images: Tensor, probability: float) -> Tensor:
     """Mirror some of uint8 (B, 3, S, S), left to right."""
-    which = chosen(len(images), probability).to(images.device)
+    which = beside(chosen(len(images), probability), images)
     return images.index_copy(0, which, images[which].flip(3))
 
 
 def resized_crop(images: Tensor, boxes: Boxes, size: int, interpolation: str) -> Tensor:
     """Cut out each image's box and stretch it: uint8 (B, 3, H, H) -> uint8 (B, 3, size, size)."""
     side = images.shape[-1]
-    rows = resize_weights(boxes.top, boxes.height, side, size, interpolation)
-    columns = resize_weights(boxes.left, boxes.width, side, size, interpolation)
-    rows, columns = (each.to(images.device, non_blocking=True) for each in (rows, columns))
+    rows, columns = (
+        resize_weights(beside(start, images), beside(length, images), side, size, interpolation)
+        for start, length in ((boxes.top, boxes.height), (boxes.left, boxes.width))
+    )
     resized = rows[:, None] @ images.float() @ columns.transpose(1, 2)[:, None]
     return resized.round_().clamp_(0, 255).to(torch.uint8)
 
@@ -51,8 +52,8 @@ def resize_weights(
 ) -> Tensor:
     """What each of `side` pixels adds to each of `size` that show a box: float32 (B, size, side)."""
     scale = (length.float() / size)[:, None, None]
-    centre = start[:, None, None] + (torch.arange(size)[:, None] + 0.5) * scale
-    pixel = torch.arange(side)
+    shown, pixel = (torch.arange(count, device=start.device) for count in (size, side))
+    centre = start[:, None, None] + (shown[:, None] + 0.5) * scale
     away = ((pixel + 0.5 - centre) / scale.clamp(min=1)).abs_()
     weights = _bicubic(away) if interpolation == "bicubic" else (1 - away).clamp_(min=0)
     end = (start + length)[:, None, None]

@@ -1,7 +1,8 @@
 """What is drawn for each image. All of it is drawn on the host, from torch's global generator.
 
 So a GPU and a CPU draw the same, and the host knows which images a change concerns without asking the
-device. Only noise for pixels is drawn where the pixels are.
+device. Only noise for pixels is drawn where the pixels are. What is drawn goes there by `beside`: nothing
+here waits for a GPU, so that it is given its next step while it is busy with the last.
 """
 
 from __future__ import annotations
@@ -13,6 +14,11 @@ import torch
 from torch import Tensor
 
 ATTEMPTS = 10  # torchvision's and timm's: a rectangle that does not fit is drawn again so often
+
+
+def beside(host: Tensor, images: Tensor) -> Tensor:
+    """`host` on the device of `images`, without waiting for what that device still has to do."""
+    return host.to(images.device, non_blocking=True)
 
 
 def uniform(count: int, low: float, high: float) -> Tensor:

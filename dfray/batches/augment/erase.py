@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from dfray.batches.augment.draws import Boxes, chosen
+from dfray.batches.augment.draws import Boxes, beside, chosen
 
 AREA, RATIO = (0.02, 1 / 3), (0.3, 1 / 0.3)
 
@@ -19,10 +19,10 @@ def erase(images: Tensor, probability: float) -> Tensor:
     boxes = Boxes.draw(len(which), side, AREA, RATIO, most=side - 1)
     place = torch.arange(side)
     rows, columns = (
-        (place >= start[:, None]) & (place < (start + length)[:, None])
+        beside((place >= start[:, None]) & (place < (start + length)[:, None]), images)
         for start, length in ((boxes.top, boxes.height), (boxes.left, boxes.width))
     )
-    inside = (rows[:, None, :, None] & columns[:, None, None, :]).to(images.device)
-    which = which.to(images.device)
+    inside = rows[:, None, :, None] & columns[:, None, None, :]
+    which = beside(which, images)
     whole = images[which]
     return images.index_copy(0, which, torch.where(inside, torch.randn_like(whole), whole))

@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from dfray.batches.augment.draws import beside
+
 # fmt: off
 LUMINANCE = [  # T.81 table K.1
     16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55,
@@ -40,14 +42,12 @@ def compress(images: Tensor, quality: Tensor) -> Tensor:
     side = images.shape[-1]
     padding = -side % 16
     source = F.pad(images.float(), (0, padding, 0, padding), mode="replicate")
-    to_ycc = torch.tensor(TO_YCC, device=images.device)
+    to_ycc = beside(torch.tensor(TO_YCC), images)
     ycc = torch.einsum("ij,njhw->nihw", to_ycc, source).round_()
-    luma = _coded(ycc[:, :1] - 128, _table(LUMINANCE, quality, images.device)) + 128
-    chroma = _coded(
-        F.avg_pool2d(ycc[:, 1:], 2).round_(), _table(CHROMINANCE, quality, images.device)
-    )
+    luma = _coded(ycc[:, :1] - 128, _table(LUMINANCE, quality, images)) + 128
+    chroma = _coded(F.avg_pool2d(ycc[:, 1:], 2).round_(), _table(CHROMINANCE, quality, images))
     wide = F.interpolate(chroma, scale_factor=2, mode="bilinear", align_corners=False)
-    to_rgb = torch.tensor(TO_RGB, device=images.device)
+    to_rgb = beside(torch.tensor(TO_RGB), images)
     ycc = torch.cat([luma.clamp_(0, 255), wide.clamp_(-128, 127)], dim=1).round_()
     rgb = torch.einsum("ij,njhw->nihw", to_rgb, ycc)
     return rgb[..., :side, :side].round_().clamp_(0, 255).to(torch.uint8)
@@ -55,22 +55,22 @@ def compress(images: Tensor, quality: Tensor) -> Tensor:
 
 def _coded(planes: Tensor, table: Tensor) -> Tensor:
     """(N, C, H, W) through 8x8 cosine coefficients in steps of `table` (N, 1, 1, 1, 8, 8)."""
-    cosine = _cosine(planes.device)
+    cosine = beside(_cosine(), planes)
     blocks = planes.unflatten(3, (-1, 8)).unflatten(2, (-1, 8)).transpose(3, 4)
     steps = (cosine @ blocks @ cosine.T / table).round_()
     return (cosine.T @ (steps * table) @ cosine).transpose(3, 4).flatten(4).flatten(2, 3)
 
 
-def _table(base: list[int], quality: Tensor, device: torch.device) -> Tensor:
+def _table(base: list[int], quality: Tensor, images: Tensor) -> Tensor:
     """libjpeg's scaling: quality 50 is the table itself, 100 is all ones."""
     percent = torch.where(quality < 50, 5000 // quality.clamp(min=1), 200 - 2 * quality)
     scaled = (torch.tensor(base) * percent[:, None] + 50) // 100
-    return scaled.clamp_(1, 255).float().to(device).view(-1, 1, 1, 1, 8, 8)
+    return beside(scaled.clamp_(1, 255).float(), images).view(-1, 1, 1, 1, 8, 8)
 
 
-def _cosine(device: torch.device) -> Tensor:
+def _cosine() -> Tensor:
     """The orthonormal cosine transform of 8 values (T.81 A.3.3): (8, 8), a row for each frequency."""
     place = torch.arange(8, dtype=torch.float64)
     rows = torch.cos(math.pi / 8 * place[:, None] * (place + 0.5)) / 2
     rows[0] /= math.sqrt(2)
-    return rows.float().to(device)
+    return rows.float()

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from dfray.batches.augment import colour, crop, jpeg, randaugment
-from dfray.batches.augment.draws import chosen, integers
+from dfray.batches.augment.draws import beside, chosen, integers
 from dfray.batches.augment.erase import erase
 from dfray.batches.augment.warp import random_affine
 from dfray.config import AugmentSection
@@ -55,5 +55,5 @@ class Augment(nn.Module):
         which = chosen(len(images), self.section.jpeg)
         low, high = self.section.jpeg_quality
         quality = integers(low, torch.full_like(which, high))
-        which = which.to(images.device)
+        which = beside(which, images)
         return images.index_copy(0, which, jpeg.compress(images[which], quality))

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from dfray.batches.augment import colour
+from dfray.batches.augment.draws import beside
 from dfray.batches.augment.warp import about_centre, rotation, warp
 
 AFFINE = ("Rotate", "ShearX", "ShearY", "TranslateXRel", "TranslateYRel")
@@ -104,7 +105,7 @@ def apply(images: Tensor, draw: Draw, fill: Tensor, interpolation: str) -> Tenso
     ):
         which, own = draw.of(*names)
         if len(which):
-            which = which.to(images.device, non_blocking=True)
+            which = beside(which, images)
             changed[which] = change(images[which], own)
     return changed
 
@@ -136,7 +137,7 @@ def _tables(images: Tensor, draw: Draw) -> Tensor:
         which, own = draw.of(name)
         if not len(which):
             continue
-        which = which.to(images.device, non_blocking=True)
+        which = beside(which, images)
         if name == "AutoContrast":
             found = colour.autocontrast_tables(images[which])
         elif name == "Equalize":
@@ -146,7 +147,7 @@ def _tables(images: Tensor, draw: Draw) -> Tensor:
         elif name == "BrightnessIncreasing":
             found = colour.brightness_tables(images[which], _enhance(own))
         else:
-            found = _recoded(name, level, own.magnitude.to(images.device))
+            found = _recoded(name, level, beside(own.magnitude, images))
         tables[which] = found.expand(-1, images.shape[1], -1)
     return tables
 

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dfray.batches.augment.draws import uniform
+from dfray.batches.augment.draws import beside, uniform
 from dfray.config import AffineSection
 
 _SLACK = 2**-8  # levels: float32 leaves 41.9999 of what is 42
@@ -26,7 +26,7 @@ def warp(images: Tensor, matrices: Tensor, fill: Tensor, interpolation: str) -> 
         interpolation: "bilinear", or "bicubic" (torch's a = -0.75 where Pillow's transform has -1).
     """
     side = images.shape[-1]
-    a, b, c, d, e, f = matrices.float().to(images.device).T[:, :, None, None]
+    a, b, c, d, e, f = beside(matrices.float(), images).T[:, :, None, None]
     place = torch.arange(side, device=images.device) + 0.5
     x, y = place[None, None, :], place[None, :, None]
     source = torch.stack([a * x + b * y + c, d * x + e * y + f], dim=-1)
@@ -38,7 +38,7 @@ def warp(images: Tensor, matrices: Tensor, fill: Tensor, interpolation: str) -> 
         padding_mode="border",
         align_corners=False,
     )
-    fill = fill.to(images.device).view(1, -1, 1, 1)
+    fill = beside(fill, images).view(1, -1, 1, 1)
     sampled = (sampled + _SLACK).clamp_(0, 255).floor_()  # truncated to levels, as Pillow does
     return torch.where(inside[:, None], sampled, fill).to(torch.uint8)
 

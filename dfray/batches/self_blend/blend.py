@@ -52,7 +52,7 @@ class SelfBlend(nn.Module):
         """The batch to train on: pixels (2B, 3, S, S) and labels int64 (2B,), real and fake by turns."""
         blended = self(pixels, landmarks, draws)
         both = torch.stack((blended.real, blended.fake), dim=1).flatten(0, 1)
-        labels = torch.tensor((REAL, FAKE), device=pixels.device).repeat(len(pixels))
+        labels = torch.tensor((REAL, FAKE)).to(pixels.device, non_blocking=True).repeat(len(pixels))
         return both, labels
 
 

@@ -61,4 +61,5 @@ class Draws:
     def one_of(self, values: Sequence[float]) -> Tensor:
         """(B, 1, 1, 1), each of `values` as likely."""
         index = (self.take(1) * len(values)).long().clamp(max=len(values) - 1)
-        return self._numbers.new_tensor(values)[index][:, :, None, None]
+        choice = torch.tensor(values).to(index.device, non_blocking=True)  # a GPU is not waited for
+        return choice[index][:, :, None, None]

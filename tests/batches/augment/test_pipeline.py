@@ -79,3 +79,42 @@ def test_each_image_has_its_own_draw(section, faces):
 def test_what_comes_in_from_outside_is_the_mean(faces):
     augment = augment_to(40, PAPER)
     assert augment.fill.tolist() == [124, 116, 104]  # ImageNet's
+
+
+def on_gpu(section):
+    return augment_to(224, section).to("cuda")
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no accelerator")
+@pytest.mark.parametrize("section", [AugmentSection(), PAPER, ALL])
+def test_a_gpu_makes_the_same_of_a_face(section, crops):
+    """All but erasing, whose noise is drawn where the pixels are. A level that rounds the other way may be
+    on the other side of a threshold of RandAugment, or move a block of JPEG by a step."""
+    faces, means, others = crops, [], []
+    for seed in range(4):
+        torch.manual_seed(seed)
+        here = augment_to(224, section).levels(faces)
+        torch.manual_seed(seed)
+        there = on_gpu(section).levels(faces.cuda()).cpu()
+        off = (here.int() - there.int()).abs().float()
+        means.append(off.mean().item())
+        others.append((off > 1).float().mean().item())
+    print(f"levels: {means} on average; beyond one: {others}")
+    assert max(means) < 0.1
+    assert max(others) < 0.01
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no accelerator")
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode")
+@pytest.mark.parametrize("section", [AugmentSection(), PAPER, ALL])
+def test_a_gpu_is_given_its_work_without_being_waited_for(section, crops):
+    augment, faces = on_gpu(section), crops.cuda()
+    augment(faces)  # what is set up at the first call may wait
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        for _ in range(8):
+            augment(faces)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")

@@ -103,3 +103,16 @@ def test_a_gpu_gives_the_same_faces(pixels):
     cuda = torch.device("cuda")
     there = blend(pixels.to(cuda), points.to(cuda), Draws.of(points, 0).to(cuda))
     assert (here.fake - there.fake.cpu()).abs().mean() < 1 / 255
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no accelerator")
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode")
+def test_a_gpu_is_given_its_work_without_being_waited_for(pixels):
+    blend, pixels, points = SelfBlend(SelfBlendSection()), pixels.cuda(), oval_landmarks(16).cuda()
+    blend.pairs(pixels, points)  # what is set up at the first call may wait
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        blend.pairs(pixels, points)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
