@@ -15,7 +15,7 @@ from dfray.faces.shards import FacesStore
 from dfray.progress import StageLine, stage
 from dfray.run_folder import RunFolder
 from dfray.search.result import SearchResult, Trial
-from dfray.session import nodes_of, session
+from dfray.session import nodes_of, require_cluster, session
 from dfray.stages.data import count_done, extract, manifest_of
 from dfray.stages.evaluation import decide, figures_of, score_split, videos_of
 from dfray.stages.learning import tracking_uri
@@ -52,6 +52,8 @@ def search(recipe: Recipe, *, resume: bool = False, verbose: bool = False) -> Se
 
     require_space(recipe)
     folder = SearchFolder(recipe)
+    if not storage.exists(folder.result):
+        require_cluster(recipe.cluster)
     folder.run.claim()
     folder.require_free(resume=resume)
     if storage.exists(folder.result):
