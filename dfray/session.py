@@ -23,6 +23,8 @@ from dfray import access
 from dfray.config import ClusterSection
 from dfray.errors import ClusterError, DfrayError, ResourceError
 
+_MISSING = "every node needs what requirements.txt names, as the image of infra/Dockerfile has it"
+
 
 @contextmanager
 def session(cluster: ClusterSection, *, verbose: bool = False) -> Iterator[None]:
@@ -275,8 +277,9 @@ def explain(error: BaseException, failure: type[DfrayError], what: str, mend: st
 
 
 def first_line(error: BaseException) -> str:
-    """What the error says, without the pages that Ray and torch add."""
-    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0].rstrip('.')}"
+    """What the error says, without the pages that Ray and torch add; of a missing package, what to do."""
+    told = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0].rstrip('.')}"
+    return f"{told} ({_MISSING})" if isinstance(error, ImportError) else told
 
 
 def _next_cause(error: BaseException) -> BaseException | None:

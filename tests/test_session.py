@@ -50,6 +50,12 @@ def test_a_foreign_error_is_told_in_one_line():
     assert first_line(root_error(wrapped)) == "ValueError: the real reason"
 
 
+def test_a_package_that_a_node_lacks_comes_with_what_to_do():
+    told = first_line(ModuleNotFoundError("No module named 'mediapipe'"))
+    assert told.startswith("ModuleNotFoundError: No module named 'mediapipe' (every node needs")
+    assert "requirements.txt" in told
+
+
 def test_a_dead_address_is_said_within_seconds():
     import ray
 
