@@ -13,13 +13,17 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from math import ceil
 from typing import Any
 
 from dfray import access
 from dfray.config import ClusterSection
 from dfray.errors import ClusterError, DfrayError, ResourceError
+
+_MISSING = "every node needs what requirements.txt names, as the image of infra/Dockerfile has it"
 
 
 @contextmanager
@@ -36,13 +40,12 @@ def session(cluster: ClusterSection, *, verbose: bool = False) -> Iterator[None]
     if _is_connected():
         yield
         return
+    require_cluster(cluster)
     address = cluster.address or _environment_address()
     access.use_token(own=address is None)
     import ray
 
     options = _own_cluster(cluster) if address is None else {"address": address}
-    if address and "://" not in address and address.rpartition(":")[2].isdigit():  # else "auto"
-        access.require_gcs(address)
     try:
         with _silenced(not verbose):
             level = "INFO" if verbose else "ERROR"
@@ -58,6 +61,20 @@ def session(cluster: ClusterSection, *, verbose: bool = False) -> Iterator[None]
         yield
     finally:
         ray.shutdown()
+
+
+def require_cluster(cluster: ClusterSection) -> None:
+    """Make sure that a running cluster, if one is meant, lets us in; stages ask before they do anything.
+
+    Raises:
+        ClusterError: as `session`.
+    """
+    address = cluster.address or _environment_address()
+    if _is_connected() or address is None:
+        return
+    if "://" not in address and address.rpartition(":")[2].isdigit():  # else "auto"
+        access.use_token(own=False)
+        access.require_gcs(address)
 
 
 def _own_cluster(cluster: ClusterSection) -> dict[str, Any]:
@@ -164,13 +181,17 @@ def cpus_of(*places: Mapping[str, str] | None) -> float:
 
 
 def require_cpus(
-    plan: Mapping[str, float], places: Mapping[str, Mapping[str, str]] | None = None
+    plan: Mapping[str, float],
+    places: Mapping[str, Mapping[str, str]] | None = None,
+    *,
+    wait_s: float = 0,
 ) -> None:
     """Make sure that the cluster has the CPUs that the plan needs all at once.
 
     Args:
         plan: what needs CPUs -> how many, such as {"train workers": 2, "extraction": 1}.
         places: the labels of the nodes where it needs them, if not anywhere.
+        wait_s: how long to wait for nodes that an autoscaler has yet to start.
 
     Raises:
         ResourceError: it has fewer; the sum is told.
@@ -179,6 +200,21 @@ def require_cpus(
 
     gc.collect()  # the actors of a plan that failed keep their CPUs until Python lets go of it
     labels = {name: (places or {}).get(name, {}) for name in plan}
+    lacking = _lacking(plan, labels)
+    if lacking and wait_s:
+        print(f"{lacking} Waiting up to {wait_s:g} s for nodes.", file=sys.stderr)
+        lacking = _awaited(plan, labels, wait_s)
+    if lacking:
+        raise ResourceError(
+            f"{lacking} Ray would wait for ever.",
+            "Add nodes, lower training.num_workers or cluster.extract_workers, declare more logical "
+            "CPUs on a local cluster (cluster.num_cpus), or wait for an autoscaler's nodes "
+            "(cluster.wait_s).",
+        )
+
+
+def _lacking(plan: Mapping[str, float], labels: Mapping[str, Mapping[str, str]]) -> str | None:
+    """What of the plan does not fit on the nodes there are, added up; none: all of it does."""
     for size in range(len(plan), 0, -1):  # what shares nodes must fit on them together
         for names in itertools.combinations(plan, size):
             need = sum(plan[name] for name in names)
@@ -187,12 +223,32 @@ def require_cpus(
                 continue
             added = " + ".join(f"{plan[name]:g} {name}{_where(labels[name])}" for name in names)
             there = " there" if all(labels[name] for name in names) else ""
-            raise ResourceError(
-                f"The plan needs {need:g} CPUs at once ({added}); the cluster has {have:g}{there}. "
-                "Ray would wait for ever.",
-                "Add nodes, lower training.num_workers or cluster.extract_workers, or declare more "
-                "logical CPUs on a local cluster (cluster.num_cpus).",
+            return (
+                f"The plan needs {need:g} CPUs at once ({added}); the cluster has {have:g}{there}."
             )
+    return None
+
+
+def _awaited(
+    plan: Mapping[str, float], labels: Mapping[str, Mapping[str, str]], wait_s: float
+) -> str | None:
+    """What is lacking still once all is there or the time is over.
+
+    A placement group that does not fit is what an autoscaler sees and starts nodes for; unlike a request
+    for resources it ends with this process, and the nodes that it has brought then do, too.
+    """
+    import ray.util
+
+    wanted = [({"CPU": 1}, dict(labels[name])) for name in plan for _ in range(ceil(plan[name]))]
+    bundles, selectors = map(list, zip(*wanted, strict=True))
+    demand = ray.util.placement_group(bundles, bundle_label_selector=selectors)
+    end = time.monotonic() + wait_s
+    try:
+        while (lacking := _lacking(plan, labels)) and time.monotonic() < end:
+            time.sleep(1)
+        return lacking
+    finally:
+        ray.util.remove_placement_group(demand)
 
 
 def _where(labels: Mapping[str, str]) -> str:
@@ -221,8 +277,9 @@ def explain(error: BaseException, failure: type[DfrayError], what: str, mend: st
 
 
 def first_line(error: BaseException) -> str:
-    """What the error says, without the pages that Ray and torch add."""
-    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0].rstrip('.')}"
+    """What the error says, without the pages that Ray and torch add; of a missing package, what to do."""
+    told = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0].rstrip('.')}"
+    return f"{told} ({_MISSING})" if isinstance(error, ImportError) else told
 
 
 def _next_cause(error: BaseException) -> BaseException | None:

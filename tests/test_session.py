@@ -6,8 +6,10 @@ import sys
 
 import pytest
 
+from dfray import stages
 from dfray.config import ClusterSection
 from dfray.errors import ClusterError, ManifestError, ResourceError
+from dfray.recipe import load_recipe
 from dfray.session import first_line, require_cpus, root_error, session
 
 
@@ -48,6 +50,12 @@ def test_a_foreign_error_is_told_in_one_line():
     assert first_line(root_error(wrapped)) == "ValueError: the real reason"
 
 
+def test_a_package_that_a_node_lacks_comes_with_what_to_do():
+    told = first_line(ModuleNotFoundError("No module named 'mediapipe'"))
+    assert told.startswith("ModuleNotFoundError: No module named 'mediapipe' (every node needs")
+    assert "requirements.txt" in told
+
+
 def test_a_dead_address_is_said_within_seconds():
     import ray
 
@@ -59,6 +67,14 @@ def test_a_dead_address_is_said_within_seconds():
         session(dead),
     ):
         pass
+
+
+@pytest.mark.parametrize("stage", [stages.extract, stages.train, stages.search, stages.run])
+def test_a_stage_says_so_before_it_does_anything_else(stage, tmp_path):
+    recipe = load_recipe("demo", [f"work_dir={tmp_path}", "cluster.address=127.0.0.1:1"])
+    with pytest.raises(ClusterError, match=r"No Ray cluster answers at 127.0.0.1:1"):
+        stage(recipe)
+    assert list(tmp_path.iterdir()) == []
 
 
 IN_A_NOTEBOOK = """

@@ -70,7 +70,11 @@ def submit(
     asked = Asked(stage, recipe, options, working_dir, env or [], files)
     submission = prepare(asked, here=jobs.is_here())
     render.submission(submission, jobs.address)
-    jobs.submit(submission)
+    try:
+        jobs.submit(submission)
+    except KeyboardInterrupt:
+        render.interrupted(submission.job_id)
+        raise SystemExit(130) from None
     if detach:
         print(submission.job_id)
     else:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from dfray.config.section import Count, Fraction, Positive, Section
+from dfray.config.section import Count, Fraction, NotNegative, Positive, Section
 
 Split = Literal["train", "val", "test"]
 Identities = Annotated[int, Field(ge=2)]  # a face swap takes two
@@ -36,6 +36,11 @@ class ClusterSection(Section):
     )
     train_on: Labels = Field(
         {}, description="labels of the nodes that train, such as role: gpu; none: all nodes"
+    )
+    wait_s: NotNegative = Field(
+        0.0,
+        description="where nodes come and go as work asks: how long a stage waits for those it needs, "
+        "seconds; 0: it is refused at once",
     )
 
 

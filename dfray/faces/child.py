@@ -25,6 +25,7 @@ from dfray.config import FacesSection
 from dfray.errors import DfrayError
 from dfray.faces.images import Images
 from dfray.faces.video import Frame, VideoExtractor
+from dfray.session import first_line
 
 ALIVE_EVERY_S = 1.0
 
@@ -48,7 +49,7 @@ def main(build: Callable[[FacesSection], Extractor] = VideoExtractor) -> None:
         extractor = build(connection.recv())
     except Exception as error:
         known = isinstance(error, DfrayError)
-        connection.send(("failed", 0.0, error if known else DfrayError(_words(error))))
+        connection.send(("failed", 0.0, error if known else DfrayError(f"{first_line(error)}.")))
         return
     connection.send(("ready", 0.0, None))
     with contextlib.suppress(EOFError, ConnectionError):  # the parent hangs up

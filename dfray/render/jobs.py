@@ -42,6 +42,11 @@ def jobs(found: list[Job], *, as_json: bool) -> None:
     _out.print(table)
 
 
+def interrupted(job_id: str) -> None:
+    _aside.print(f"\nStopped while job {job_id} was being submitted.")
+    _aside.print("`dfray jobs` tells whether the cluster has it; if not, submit it again.")
+
+
 def detached(job_id: str) -> None:
     _aside.print(f"\nDetached; job {job_id} goes on.")
     _aside.print(f"Come back to it with `dfray logs {job_id} --follow`, or `dfray stop {job_id}`.")

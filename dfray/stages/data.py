@@ -13,7 +13,7 @@ from dfray.datasets.manifest import Manifest
 from dfray.faces.shards import FacesStore
 from dfray.progress import counting_actor, stage, watching
 from dfray.run_folder import RunFolder
-from dfray.session import cpus_of, require_cpus, session
+from dfray.session import cpus_of, require_cluster, require_cpus, session
 
 
 def check_manifest(recipe: Recipe, *, opened: int | None = manifests.OPENED) -> Manifest:
@@ -47,15 +47,18 @@ def extract(recipe: Recipe, *, verbose: bool = False) -> pa.Table:
     """
     from dfray.faces.extract import write_faces
 
+    require_cluster(recipe.cluster)
     folder = RunFolder(recipe)
     folder.claim()
     videos = manifest_of(recipe)
     store = FacesStore(folder.faces)
     with session(recipe.cluster, verbose=verbose), stage("extract", videos.num_rows) as line:
         on = recipe.cluster.extract_on
-        require_cpus({"extraction": 1}, {"extraction": on})
+        require_cpus({"extraction": 1}, {"extraction": on}, wait_s=recipe.cluster.wait_s)
         free = max(1, int(cpus_of(on)) - 1)
-        workers = min(recipe.cluster.extract_workers or free, free)
+        workers = recipe.cluster.extract_workers or free
+        if not recipe.cluster.wait_s:  # else more nodes may come for them
+            workers = min(workers, free)
         if done := count_done(store, videos):
             line.say(told_done(done, videos.num_rows))
         progress = counting_actor()

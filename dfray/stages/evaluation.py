@@ -99,7 +99,7 @@ def score_split(recipe: Recipe, bundle_uri: str, split: str) -> pa.Table:
     from dfray.evaluation.score import collect_scores, score_faces
 
     section = recipe.evaluation
-    require_cpus({"scoring": section.num_workers})
+    require_cpus({"scoring": section.num_workers}, wait_s=recipe.cluster.wait_s)
     folder = RunFolder(recipe)
     return collect_scores(score_faces(folder.faces, bundle_uri, split, section))
 

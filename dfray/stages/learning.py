@@ -14,7 +14,7 @@ from dfray.progress import counting_actor, stage, watching
 from dfray.registry.curve import LogEpoch, complete
 from dfray.registry.tracking import Run
 from dfray.run_folder import RunFolder
-from dfray.session import session
+from dfray.session import require_cluster, session
 from dfray.stages.data import count_done, extract, manifest_of, told_done
 
 
@@ -31,6 +31,8 @@ def train(recipe: Recipe, *, verbose: bool = False) -> list[dict[str, float]]:
         RegistryError: MLflow is away at the end. The model is kept: run it again once it is back.
     """
     folder = RunFolder(recipe)
+    if "history" not in folder.state():
+        require_cluster(recipe.cluster)
     folder.claim()
     if history := folder.state().get("history"):
         with stage("train", len(history)) as line:

@@ -11,7 +11,7 @@ from dfray.config import Recipe
 from dfray.faces.shards import FacesStore
 from dfray.progress import stage
 from dfray.run_folder import RunFolder
-from dfray.session import session
+from dfray.session import require_cluster, session
 from dfray.stages.data import manifest_of
 from dfray.stages.evaluation import evaluate
 from dfray.stages.learning import tracking_uri, train
@@ -47,6 +47,7 @@ def run(recipe: Recipe, *, verbose: bool = False) -> RunResult:
     """
     from dfray.registry.connection import connect
 
+    require_cluster(recipe.cluster)
     folder = RunFolder(recipe)
     folder.claim()
     connect(tracking_uri(recipe))  # before any compute is spent

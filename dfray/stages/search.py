@@ -15,7 +15,7 @@ from dfray.faces.shards import FacesStore
 from dfray.progress import StageLine, stage
 from dfray.run_folder import RunFolder
 from dfray.search.result import SearchResult, Trial
-from dfray.session import nodes_of, session
+from dfray.session import nodes_of, require_cluster, require_cpus, session
 from dfray.stages.data import count_done, extract, manifest_of
 from dfray.stages.evaluation import decide, figures_of, score_split, videos_of
 from dfray.stages.learning import tracking_uri
@@ -52,6 +52,8 @@ def search(recipe: Recipe, *, resume: bool = False, verbose: bool = False) -> Se
 
     require_space(recipe)
     folder = SearchFolder(recipe)
+    if not storage.exists(folder.result):
+        require_cluster(recipe.cluster)
     folder.run.claim()
     folder.require_free(resume=resume)
     if storage.exists(folder.result):
@@ -77,6 +79,7 @@ def _search(folder: SearchFolder, videos: pa.Table) -> SearchResult:
 
     recipe = folder.recipe.model_copy(update={"work_dir": folder.run.work_dir})
     _require_trainable(recipe, folder)
+    _await_nodes(recipe)
     nodes = [node["Resources"] for node in nodes_of(recipe.cluster.train_on)]
     fits = capacity(recipe, nodes)
     print(f"Trials: {fits.arithmetic}.", file=sys.stderr)
@@ -90,6 +93,15 @@ def _search(folder: SearchFolder, videos: pa.Table) -> SearchResult:
         result = replace(result, version=_register(result.winner, folder, recipe, runs))
         publish(runs.parent, result, distributions(recipe.search))
         return result
+
+
+def _await_nodes(recipe: Recipe) -> None:
+    """Where nodes come as work asks, wait for those of the trials that shall run beside each other."""
+    cluster, trials = recipe.cluster, recipe.search.max_concurrent or 1
+    if cluster.wait_s:
+        each = recipe.search.trial_workers * recipe.training.cpus_per_worker
+        plan, places = {"trials": trials * each}, {"trials": cluster.train_on}
+        require_cpus(plan, places, wait_s=cluster.wait_s)
 
 
 def _require_trainable(recipe: Recipe, folder: SearchFolder) -> None:

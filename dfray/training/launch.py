@@ -56,15 +56,15 @@ class Workers:
         import ray
 
         section, cluster = recipe.training, recipe.cluster
-        use_gpu = section.use_gpu
-        if use_gpu is None:
-            use_gpu = ray.cluster_resources().get("GPU", 0) > 0
         counts = section.worker_counts
         plan: dict[str, float] = {"train workers": counts[0] * section.cpus_per_worker}
         if streaming:
             plan |= {"extraction": 1}  # its plan reads nothing: no task beside the actors
         places = {"train workers": cluster.train_on, "extraction": cluster.extract_on}
-        require_cpus(plan, places)
+        require_cpus(plan, places, wait_s=cluster.wait_s)
+        use_gpu = section.use_gpu
+        if use_gpu is None:
+            use_gpu = ray.cluster_resources().get("GPU", 0) > 0
         extracting, training = nodes_of(cluster.extract_on), nodes_of(cluster.train_on)
         shared = any(node in training for node in extracting)
         taken = counts[-1] * section.cpus_per_worker if shared else 0

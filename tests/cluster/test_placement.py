@@ -74,5 +74,5 @@ def test_labels_that_no_node_has_are_told_at_once(two_nodes, clips, tmp_path):
         "cluster.extract_on={role: tpu}",
     )
     output, _ = driver.communicate()
-    assert driver.returncode == 1
+    assert driver.returncode == 2
     assert "(1 extraction on nodes with role=tpu); the cluster has 0 there." in output

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -60,12 +61,16 @@ def history_of(driver: subprocess.Popen[str]) -> list[dict[str, float]]:
     return json.loads(output.splitlines()[-1])
 
 
-def kill_in_epoch(cluster: LocalCluster, folder: Path, name: str, epoch: int) -> None:
-    """SIGKILL the node that is not the driver's, once the epoch before has left its checkpoint."""
-    checkpoint = folder / name / "train" / f"epoch-{epoch - 1:03d}"
-    wait_for(checkpoint.exists, timeout_s=200)
+def kill_in_epoch(
+    cluster: LocalCluster, folder: Path, name: str, epoch: int, expected: list[dict[str, float]]
+) -> None:
+    """SIGKILL the node that is not the driver's, half as far into the epoch as it took undisturbed."""
+    checkpoints = folder / name / "train"
+    wait_for((checkpoints / f"epoch-{epoch - 1:03d}").exists, timeout_s=200)
+    time.sleep(expected[epoch]["seconds"] / 2)
     (lost,) = (node for node in cluster.nodes() if node != "head")
     cluster.kill(lost)
+    assert not (checkpoints / f"epoch-{epoch:03d}").exists(), "it was too late to kill it"
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +87,7 @@ def assert_same_losses(history: list[dict], expected: list[dict], tolerance: flo
 
 def test_without_a_replacement_those_left_take_the_same_batches(two_nodes, undisturbed, tmp_path):
     driver = start(two_nodes, tmp_path, "shrunk", "training.min_workers=1")
-    kill_in_epoch(two_nodes, tmp_path, "shrunk", 2)
+    kill_in_epoch(two_nodes, tmp_path, "shrunk", 2, undisturbed)
     history = history_of(driver)
     assert [epoch["workers"] for epoch in history[:2]] == [2, 2]
     assert history[-1]["workers"] == 1
@@ -92,7 +97,7 @@ def test_without_a_replacement_those_left_take_the_same_batches(two_nodes, undis
 
 def test_with_a_replacement_the_run_ends_as_if_left_alone(two_nodes, undisturbed, tmp_path):
     driver = start(two_nodes, tmp_path, "replaced")
-    kill_in_epoch(two_nodes, tmp_path, "replaced", 2)
+    kill_in_epoch(two_nodes, tmp_path, "replaced", 2, undisturbed)
     two_nodes.add("gpu")
     history = history_of(driver)
     assert {epoch["workers"] for epoch in history} == {2}

@@ -1,22 +1,30 @@
 """The part of ray.io/v1 (KubeRay 1.7.1) and of core/v1 (Kubernetes 1.35) that our manifests use.
 
 Written after the field references of both. A key that is not here is refused, as the API server refuses an
-unknown one under strict validation.
+unknown one under strict validation; of the maps in which it takes any, ours are here.
 """
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-Quantity = Annotated[str, Field(pattern=r"^\d+(\.\d+)?(m|[KMGT]i?)?$")]
+
+def _option_of_ray_start(name: str) -> str:
+    from ray.scripts.scripts import start
+
+    options = {option for parameter in start.params for option in parameter.opts}
+    if f"--{name}" not in options:
+        raise ValueError(f"`ray start` has no option --{name}")
+    return name
+
+
+Quantity = Annotated[str, Field(pattern=r"^\d+(\.\d+)?(m|k|[MGT]|[KMGT]i)?$")]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")]
-LabelKey = Annotated[str, Field(pattern=r"^([a-z0-9.-]+/)?[A-Za-z0-9][\w.-]*$")]
-LabelValue = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*$")]
-Labels = dict[LabelKey, LabelValue]
 Resource = Literal["cpu", "memory", "ephemeral-storage", "nvidia.com/gpu"]
+RayStartParams = dict[Annotated[str, AfterValidator(_option_of_ray_start)], str]
 
 
 class Strict(BaseModel):
@@ -47,7 +55,7 @@ class Resources(Strict):
 
 class Port(Strict):
     container_port: Annotated[int, Field(gt=0, lt=65536)]
-    name: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,15}$")]
+    name: Literal["gcs-server", "dashboard"]  # what the head's service looks for
 
 
 class Exec(Strict):
@@ -76,8 +84,12 @@ class SecurityContext(Strict):
     run_as_user: int
 
 
+class NodeSelector(Strict):
+    capacity_type: Literal["spot", "on-demand"] = Field(alias="karpenter.sh/capacity-type")
+
+
 class Toleration(Strict):
-    key: LabelKey
+    key: Literal["spot", "nvidia.com/gpu"]
     operator: Literal["Exists", "Equal"]
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"]
 
@@ -86,7 +98,7 @@ class PodSpec(Strict):
     containers: Annotated[list[Container], Field(min_length=1)]
     restart_policy: Literal["Always", "OnFailure", "Never"]
     security_context: SecurityContext
-    node_selector: Labels = {}
+    node_selector: NodeSelector
     tolerations: list[Toleration] = []
     termination_grace_period_seconds: Annotated[int, Field(ge=0)] = 30
 
@@ -95,9 +107,13 @@ class PodTemplate(Strict):
     spec: PodSpec
 
 
+class Labels(Strict):
+    role: Literal["head", "cpu", "gpu"]
+
+
 class Group(Strict):
     labels: Labels
-    ray_start_params: dict[str, str]
+    ray_start_params: RayStartParams
     template: PodTemplate
 
 
@@ -159,8 +175,12 @@ class SubmitterConfig(Strict):
     backoff_limit: Annotated[int, Field(ge=0)]
 
 
+class ClusterSelector(Strict):
+    cluster: Name = Field(alias="ray.io/cluster")
+
+
 class RayJobSpec(Strict):
-    cluster_selector: Labels
+    cluster_selector: ClusterSelector
     submission_mode: Literal["K8sJobMode", "HTTPMode", "InteractiveMode", "SidecarMode"]
     submitter_config: SubmitterConfig
     active_deadline_seconds: Annotated[int, Field(gt=0)]

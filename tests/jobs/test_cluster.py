@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from dfray import access
+from dfray import access, storage
 from dfray.errors import ClusterError, JobError
 from dfray.faces.shards import FacesStore
 from dfray.jobs import client as jobs_client
@@ -28,6 +28,7 @@ from dfray.jobs.client import Jobs
 from tests.helpers.cluster import REPOSITORY, LocalCluster
 from tests.helpers.corpus import write_corpus
 from tests.helpers.processes import wait_for
+from tests.helpers.proxy import Fault, Request
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 RECIPE = """
@@ -275,6 +276,37 @@ def test_a_job_that_is_stopped_ends_cleanly_and_goes_on_when_it_is_submitted_aga
         summaries["video_id"].to_pylist()
     )
     assert summaries.num_rows == 8
+
+
+@pytest.mark.slow
+def test_a_job_that_is_stopped_in_the_middle_of_an_upload_leaves_nothing_that_is_taken_for_whole(
+    client, clips, bucket, s3_faults
+):
+    """The second checkpoint is on its way into the bucket, which takes its bytes and does not answer."""
+    hung = []
+
+    def hang(request: Request) -> Fault | None:
+        if request.method != "PUT" or "/train/epoch-001/" not in request.target:
+            return None
+        hung.append(request)
+        return Fault(503, "SlowDown", delay_s=30)
+
+    s3_faults.fault = hang
+    words = ["submit", "train", client.recipe("cut", clips), f"work_dir={bucket}"]
+    words += [f"registry.tracking_uri=sqlite:///{client.folder}/mlflow.db", "training.epochs=3"]
+    job_id = client.dfray(*words, "--detach").out.strip()
+    wait_for(lambda: bool(hung), 200)
+    stopped = client.dfray("stop", job_id)
+    assert f"Job {job_id} was stopped" in stopped.err
+    s3_faults.pass_on()
+    assert not storage.exists(f"{bucket}/cut/model/bundle.json")
+
+    again = client.dfray(*words)
+    assert again.code == 0, again.out
+    assert "training goes on after epoch 1 of 3" in again.out
+    assert storage.exists(f"{bucket}/cut/model/bundle.json")
+    summaries = FacesStore(f"{bucket}/cut/faces").summaries()
+    assert len(set(summaries["video_id"].to_pylist())) == summaries.num_rows == 8
 
 
 @pytest.mark.slow
