@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
@@ -24,18 +24,10 @@ from dfray.registry.versions import Versions
 from dfray.search.result import SearchResult, Trial
 from dfray.search.trial import Job
 from tests.helpers.processes import wait_for
-from tests.search.kit import searched_recipe
+from tests.search.kit import searched_recipe, words
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(900)]
 ROOT = Path(__file__).parents[2]
-
-_SEARCH = """
-import sys
-from dfray import stages
-from tests.search.kit import recipe_of
-
-stages.search(recipe_of(sys.argv[1]), resume=True)
-"""
 
 
 @dataclass
@@ -59,7 +51,7 @@ def cut_off(ray_session, tmp_path_factory) -> CutOff:
     trials = folder / "toy" / "search" / "trials"
     job = Job(recipe, str(folder / "toy" / "faces"), str(trials))
     driver = subprocess.Popen(
-        [sys.executable, "-c", _SEARCH, str(folder)],
+        [sys.executable, "-m", "dfray.cli", "search", *words(folder)],
         cwd=ROOT,
         stderr=subprocess.DEVNULL,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
@@ -154,6 +146,20 @@ def test_the_winner_is_the_candidate_and_says_which_run_made_it(cut_off: CutOff)
     assert bundle.recipe["seed"] == result.winner.seed
 
 
+def test_a_winner_whose_registration_was_cut_off_is_registered_anew(cut_off: CutOff) -> None:
+    """Killed after the version was made, before it was the candidate that says where it came from."""
+    result, section = cut_off.result, cut_off.recipe.registry
+    versions = Versions(section.model_name, result.tracking_uri)
+    versions.client.delete_model_version_tag(section.model_name, result.version, "dfray.trial")
+    versions.unpoint("candidate")
+    (Path(result.folder) / "result.json").unlink()
+    again = stages.search(cut_off.recipe, resume=True)
+    assert again == replace(result, version=again.version)
+    assert versions.aliases() == {"candidate": again.version}
+    assert versions.get(again.version).tags["dfray.trial"] == result.winner.id
+    cut_off.result = again
+
+
 def test_a_search_that_has_ended_is_told_again_at_once(cut_off: CutOff) -> None:
     assert stages.search(cut_off.recipe) == cut_off.result
 
@@ -180,6 +186,22 @@ def test_a_search_whose_trials_all_fail_ends_after_a_few_and_says_why(
     assert {run.info.status for run in runs} == {"FAILED"}
     assert len(runs) == 4
     assert sum("not finite" in run.data.tags.get("dfray.error", "") for run in runs) == 3
+
+
+@pytest.mark.parametrize(
+    ("space", "refused"),
+    [
+        ("{model.backbone: {choice: [test_vit, resnet10q]}}", "resnet10q"),
+        ("{batches.labels: {choice: [binary, category]}}", "needs FS or RE for every fake"),
+    ],
+)
+def test_a_choice_that_no_trial_can_train_is_refused_before_the_first(
+    ray_session, tmp_path: Path, space: str, refused: str
+) -> None:
+    recipe = searched_recipe(tmp_path, f"search.space={space}")
+    with pytest.raises(UserError, match=refused):
+        stages.search(recipe)
+    assert not (tmp_path / "toy" / "search").exists()
 
 
 def test_a_space_that_makes_no_recipe_leaves_no_trace(tmp_path: Path) -> None:
