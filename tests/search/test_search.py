@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from dfray import stages
+from dfray import stages, storage
 from dfray.config import Recipe
 from dfray.errors import RecipeError, SearchError, UserError
 from dfray.models.bundle import Bundle
@@ -186,6 +186,22 @@ def test_a_search_whose_trials_all_fail_ends_after_a_few_and_says_why(
     assert {run.info.status for run in runs} == {"FAILED"}
     assert len(runs) == 4
     assert sum("not finite" in run.data.tags.get("dfray.error", "") for run in runs) == 3
+
+
+def test_a_search_lives_on_an_object_store_as_on_a_disk(
+    ray_session, bucket: str, tmp_path: Path
+) -> None:
+    recipe = searched_recipe(
+        bucket,
+        "search={trials: 2, finalists: 0, max_concurrent: 2, scheduler: none}",
+        f"registry.tracking_uri=sqlite:///{tmp_path}/mlflow.db",
+    )
+    result = stages.search(recipe)
+    assert [trial.epochs for trial in result.trials] == [3, 3]
+    assert result.winner.folder == f"{bucket}/toy/search/trials/{result.winner.id}"
+    assert storage.exists(f"{result.winner.folder}/model/bundle.json")
+    assert storage.exists(f"{bucket}/toy/search/search.html")
+    assert stages.search(recipe) == result
 
 
 @pytest.mark.parametrize(
