@@ -208,7 +208,7 @@ def test_a_search_lives_on_an_object_store_as_on_a_disk(
     ("space", "refused"),
     [
         ("{model.backbone: {choice: [test_vit, resnet10q]}}", "resnet10q"),
-        ("{batches.labels: {choice: [binary, category]}}", "needs FS or RE for every fake"),
+        ("{batches.labels: {choice: [binary, category]}}", "split train has no RE video"),
     ],
 )
 def test_a_choice_that_no_trial_can_train_is_refused_before_the_first(
