@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from dfray import stages, storage
+from dfray.cli import app
 from dfray.errors import RecipeError, SearchError, UserError
 from dfray.registry.connection import connect
-from tests.search.kit import searched_recipe
+from tests.search.kit import searched_recipe, words
 
 pytestmark = pytest.mark.ray
 Capture = pytest.CaptureFixture[str]
@@ -18,12 +21,11 @@ Capture = pytest.CaptureFixture[str]
 def test_a_search_lives_on_an_object_store_as_on_a_disk(
     ray_session, bucket: str, tmp_path: Path, capsys: Capture
 ) -> None:
-    recipe = searched_recipe(
-        bucket,
+    overrides = (
         "search={trials: 2, finalists: 0, max_concurrent: 2, scheduler: none}",
         f"registry.tracking_uri=sqlite:///{tmp_path}/mlflow.db",
     )
-    result = stages.search(recipe)
+    result = stages.search(searched_recipe(bucket, *overrides))
     told = "Trials: 2 beside each other: a trial needs 1 train worker x 1 CPU + 0 data workers"
     printed = capsys.readouterr()
     assert told in printed.err
@@ -32,7 +34,9 @@ def test_a_search_lives_on_an_object_store_as_on_a_disk(
     assert result.winner.folder == f"{bucket}/toy/search/trials/{result.winner.id}"
     assert storage.exists(f"{result.winner.folder}/model/bundle.json")
     assert storage.exists(f"{bucket}/toy/search/search.html")
-    assert stages.search(recipe) == result
+    given = words(bucket, *overrides)
+    again = CliRunner().invoke(app, ["search", *given])  # told at once, to copy the last line
+    assert shlex.split(again.stdout.splitlines()[-1]) == ["next", "dfray", "promote", *given]
 
 
 @pytest.mark.parametrize(
