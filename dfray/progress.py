@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _POLL_S = 0.5
 _LOG_EVERY_S = 30.0
 """How often a stage says how far it is where no line can be drawn anew, as in the log of a job."""
+_LOG_WIDTH = 120
+"""Columns that a line may take there: none can be seen, and what a stage ends with would be cut off."""
 STAGE_NOTE = "in stage "
 """How the note begins that an error gets which ends a stage; the stage's title follows."""
 
@@ -64,6 +66,8 @@ def stage(title: str, total: int | None = None) -> Iterator[StageLine]:
     from rich.table import Column
 
     console = Console(stderr=True)
+    if not console.is_terminal:
+        console.width = max(console.width, _LOG_WIDTH)
     columns = [SpinnerColumn(finished_text="✓"), TextColumn("{task.description:<15}")]
     if total is not None:
         columns += [BarColumn(bar_width=24), MofNCompleteColumn()]

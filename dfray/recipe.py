@@ -167,8 +167,13 @@ def _set(values: dict[str, Any], path: str, value: Any, origin: str) -> Location
 
 def _origin(location: Location, files: Files, origins: dict[Location, str]) -> str:
     """What a value came from: an override, or else file:line."""
-    origin = [told for at, told in origins.items() if location and at[: len(location)] == location]
-    return origin[0] if origin else _place(files, location)
+    origin = [told for at, told in origins.items() if location and _meet(at, location)]
+    return origin[-1] if origin else _place(files, location)
+
+
+def _meet(one: Location, other: Location) -> bool:
+    """Whether one is the other, or lies within it."""
+    return all(a == b for a, b in zip(one, other, strict=False))
 
 
 def _tell(item: Any, where: str) -> str:

@@ -1,4 +1,7 @@
-"""Thin entry point: `python jobs/search.py …` is `dfray search …`, to submit or to run as it is."""
+"""Thin entry point: `python jobs/search.py …` is `dfray search --resume …`, to submit or to run as it is.
+
+A job that has died goes on where it was when it is submitted again, a search like every other.
+"""
 
 from dfray.jobs.environment import require_packages
 
@@ -6,4 +9,4 @@ if __name__ == "__main__":
     require_packages()
     from dfray.cli import main
 
-    main("search")
+    main("search", "--resume")

@@ -26,3 +26,9 @@ def test_an_error_that_ends_a_stage_is_noted_with_it():
         raise TrainingError("It failed.")
     assert caught.value.__notes__ == [f"{progress.STAGE_NOTE}train"]
     assert str(caught.value) == "It failed."
+
+
+def test_in_a_log_what_a_stage_ends_with_is_not_cut_off(capsys):
+    with progress.stage("finalists", 12) as line:
+        line.finish("best auc 0.9412, 5 stopped, 1 failed")
+    assert "best auc 0.9412, 5 stopped, 1 failed" in capsys.readouterr().err

@@ -217,3 +217,9 @@ def test_soft_labels_are_refused_beside_terms_that_group_by_label(write, mixing,
     with pytest.raises(RecipeError, match=r"mixup and cutmix make soft labels"):
         load_recipe(write(text))
     load_recipe(write(f"{MINIMAL}augment: {{{mixing}}}\n"))
+
+
+def test_a_mistake_inside_the_value_of_an_override_is_told_as_the_override_s() -> None:
+    space = "search.space={training.lr: {uniform: [1, 1]}}"
+    with pytest.raises(RecipeError, match="^override 'search.space=.*training.lr: the range"):
+        load_recipe("demo", ["search={trials: 3}", space])

@@ -38,7 +38,8 @@ def main(*command: str) -> None:
     except DfrayError as error:
         _fail(error, error.exit_code)
     except KeyboardInterrupt:
-        print("\nStopped. Run the same command again to go on from here.", file=sys.stderr)
+        told = "Run the same command again to go on from here."
+        print(f"\nStopped. {told} A search takes --resume.", file=sys.stderr)
         sys.exit(130)
     except typer.Abort:
         sys.exit(130)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Annotated
 
 import typer
@@ -31,4 +32,4 @@ def search(
 
     chosen = chosen_recipe(recipe, overrides, print_recipe)
     result = stages.search(chosen, resume=resume, verbose=verbose)
-    render_search(result, page_of(result), " ".join([recipe, *(overrides or [])]))
+    render_search(result, page_of(result), shlex.join([recipe, *(overrides or [])]))

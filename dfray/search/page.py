@@ -129,8 +129,9 @@ def _figures_over(space: Space, result: SearchResult) -> dict[str, Chart]:
             landscape.coordinates_figure(result, space),
         )
     if axes:
+        short = words.short_names(list(space))
         found["map"] = (
-            "The metric over two parameters",
+            f"The {words.METRICS[result.metric]} over {short[axes[0]]} and {short[axes[1]]}",
             f"Trials as points with their numbers; {_cells(len(measured))}",
             landscape.map_figure(result, space, *axes),
         )

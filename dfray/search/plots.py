@@ -73,7 +73,7 @@ def importance_figure(result: SearchResult, space: Mapping[str, BaseDistribution
         error_x={
             "array": [one.high - one.share for one in found],
             "arrayminus": [one.share - one.low for one in found],
-            "color": "#6b7280",
+            "color": _BEST,  # seen on the bar and beyond it
         },
         hovertemplate="%{y}: %{x:.0%}<extra></extra>",
     )

@@ -54,6 +54,13 @@ def trial_recipe(recipe: Recipe, parameters: Mapping[str, Value]) -> Recipe:
     return with_values(recipe, {**parameters, **workers, "search": {}}, "search.space")
 
 
+def choices(section: SearchSection) -> list[dict[str, Value]]:
+    """Each value of each choice, alone: what may need classes or a network of its own."""
+    return [
+        {key: value} for key, parameter in section.space.items() for value in parameter.choice or []
+    ]
+
+
 def distributions(section: SearchSection) -> dict[str, BaseDistribution]:
     """recipe key -> what Optuna draws its values from."""
     from optuna.distributions import (

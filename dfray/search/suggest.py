@@ -15,12 +15,15 @@ import numpy as np
 from ray.tune.search import Searcher
 
 from dfray.config import SearchSection
+from dfray.errors import RecipeError
 from dfray.search.result import Trial, Value
-from dfray.search.space import distributions
+from dfray.search.space import distributions, trial_recipe
 from dfray.search.trial import Job
 
 if TYPE_CHECKING:
     import optuna
+
+_DRAWS = 100
 
 
 class StudySearch(Searcher):
@@ -44,15 +47,37 @@ class StudySearch(Searcher):
         if number >= self.section.trials:
             return Searcher.FINISHED
         folder = self.job.folder(trial_name(number))
-        begun = folder.exists()
-        if begun:
-            self.study.enqueue_trial(self.job.read(folder.id).parameters)
         self.study.sampler = _sampler(self.section, number)
-        asked = self.study.ask(self._space)
-        self._asked[trial_id] = folder.id, asked
-        if not begun:
+        if folder.exists():
+            self.study.enqueue_trial(self.job.read(folder.id).parameters)
+            asked = self.study.ask(self._space)
+        else:
+            asked = self._draw()
             folder.begin(number, asked.params, self.job.recipe.seed, "search")
+        self._asked[trial_id] = folder.id, asked
         return {"id": folder.id}
+
+    def _draw(self) -> optuna.Trial:
+        """The first draw whose values go together; TPE learns nothing of the others.
+
+        Raises:
+            RecipeError: in so many draws none did.
+        """
+        from optuna.trial import TrialState
+
+        for _ in range(_DRAWS):
+            asked = self.study.ask(self._space)
+            try:
+                trial_recipe(self.job.recipe, asked.params)
+            except RecipeError as error:
+                refused = error
+                self.study.tell(asked, state=TrialState.FAIL)
+            else:
+                return asked
+        raise RecipeError(
+            f"No values of search.space went together in {_DRAWS} draws. The last: {refused}",
+            "Narrow search.space to values that go together.",
+        )
 
     def on_trial_complete(self, trial_id: str, *, error: bool = False, **_: Any) -> None:
         from optuna.trial import TrialState

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _SEARCH, _TRIAL, _STATE, _KIND = "dfray.search", "dfray.trial", "dfray.state", "dfray.kind"
 _PARENT = "mlflow.parentRunId"
+_FINAL = ("finished", "stopped")
+"""States that a trial does not leave; one that failed may be tried again."""
 _ENDED = {"finished": "FINISHED", "stopped": "FINISHED", "failed": "FAILED"}
 
 
@@ -57,7 +59,8 @@ class SearchRuns:
         self._thread.submit(self._tell_or_leave, trial.id)
 
     def tracked(self, trial: Trial) -> Trial:
-        """The trial with the id of its run; waits for what was told before."""
+        """The trial with the id of its run, which has it all in the end; waits for what was told before."""
+        self._latest[trial.id] = trial
         return replace(trial, run_id=self._thread.submit(self._child, trial).result().run_id)
 
     def origin(self, trial: Trial) -> dict[str, str]:
@@ -124,9 +127,11 @@ class SearchRuns:
             return  # `settle` tells it again, and raises
 
     def _tell(self, trial: Trial) -> None:
-        run = self._child(trial)
+        run, said = self._child(trial), self._said.get(trial.id)
+        if said == trial.state and said in _FINAL:
+            return
         complete(run, trial.curve)
-        if trial.state in _ENDED and self._said.get(trial.id) != trial.state:
+        if trial.state in _ENDED and said != trial.state:
             self._keep_model(run, trial)
             run.set_tags({"dfray.error": trial.error} if trial.error else {})
             run.finish(_ENDED[trial.state])

@@ -22,6 +22,7 @@ from dfray.search.result import Trial
 from dfray.search.trial import Job, run_trial
 
 _ENVIRONMENT = {
+    "RAY_AIR_NEW_OUTPUT": "0",  # it prints a box however quiet it is asked to be
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # no files beside the trials' own
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # it would end the search as if it were done
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",

@@ -105,11 +105,13 @@ def _await_nodes(recipe: Recipe) -> None:
 
 
 def _require_trainable(recipe: Recipe, folder: SearchFolder) -> None:
-    """What every trial would refuse is refused before the first."""
-    from dfray.search.space import trial_recipe
+    """What every trial would refuse, or all of one choice, is refused before the first."""
+    from dfray.search.space import choices, trial_recipe
     from dfray.training.launch import require_trainable, worker_config
 
-    require_trainable(worker_config(trial_recipe(recipe, {}), None, None, folder.run))
+    for parameters in ({}, *choices(recipe.search)):
+        trial = trial_recipe(recipe, parameters)
+        require_trainable(worker_config(trial, None, None, folder.run))
 
 
 def _search_trials(job: Job, fits: Capacity, runs: SearchRuns, folder: SearchFolder) -> list[Trial]:
@@ -226,8 +228,9 @@ def _register(winner: Trial, folder: SearchFolder, recipe: Recipe, runs: SearchR
 
     assert winner.run_id is not None, "the search tracks every trial"
     versions = Versions(recipe.registry.model_name, runs.tracking_uri)
+    origin = runs.origin(winner)
     there = versions.of_run(winner.run_id)
-    if there is not None:
+    if there is not None and origin.items() <= versions.get(there).tags.items():
         return there
     bundle = folder.trial(winner.id).model
     with stage("register") as line:
@@ -243,7 +246,7 @@ def _register(winner: Trial, folder: SearchFolder, recipe: Recipe, runs: SearchR
                 scores=measured.scores,
                 told=told,
             )
-        versions.tag(version, runs.origin(winner))
+        versions.tag(version, origin)  # the last word: a version without was cut off, and is left
         line.finish(f"{recipe.registry.model_name} version {version}")
     return str(version)
 

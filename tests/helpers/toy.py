@@ -14,12 +14,12 @@ from dfray.run_folder import RunFolder
 from tests.helpers.rows import fake_row, video_row, videos_table, write_store
 
 FACES = FacesSection(size_px=32)
+TOY = str(Path(__file__).parent / "toy.yaml")
 
 
 def toy_recipe(work_dir: Path | str, name: str = "toy", *overrides: str) -> Recipe:
     """resnet10t on 32 px, two workers, batches of 16, nothing random but the seed."""
-    path = Path(__file__).parent / "toy.yaml"
-    return load_recipe(str(path), [f"work_dir={work_dir}", f"name={name}", *overrides])
+    return load_recipe(TOY, [f"work_dir={work_dir}", f"name={name}", *overrides])
 
 
 def write_toy_faces(recipe: Recipe, videos: int = 24, faces: int = 6) -> pa.Table:

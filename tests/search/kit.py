@@ -8,9 +8,10 @@ import numpy as np
 
 from dfray.config import Recipe
 from dfray.datasets.manifest import Manifest, write_manifest
+from dfray.recipe import load_recipe
 from dfray.run_folder import RunFolder
 from tests.helpers.rows import fake_row, video_row, videos_table, write_store
-from tests.helpers.toy import toy_recipe
+from tests.helpers.toy import TOY
 
 SMALL = [
     "training={num_workers: 1, epochs: 3, lr: 1.0e-3, warmup_epochs: 1}",
@@ -19,8 +20,14 @@ SMALL = [
 ]
 
 
+def words(work_dir: Path | str, *overrides: str) -> list[str]:
+    """The recipe's name and overrides, as `dfray search` takes them."""
+    return [TOY, f"work_dir={work_dir}", "name=toy", *SMALL, *overrides]
+
+
 def recipe_of(work_dir: Path | str, *overrides: str) -> Recipe:
-    return toy_recipe(work_dir, "toy", *SMALL, *overrides)
+    name, *given = words(work_dir, *overrides)
+    return load_recipe(name, given)
 
 
 def searched_recipe(work_dir: Path | str, *overrides: str) -> Recipe:

@@ -46,6 +46,7 @@ def test_every_chart_is_valid_json_with_something_drawn() -> None:
     charts = re.findall(r'<script type="application/json">(.*?)</script>', html, re.DOTALL)
     assert len(charts) == 6
     assert all(json.loads(chart)["data"] for chart in charts)
+    assert "The validation AUC over triplet.weight and triplet.margin" in html
 
 
 def test_what_cannot_be_told_is_said_in_words() -> None:
@@ -84,7 +85,7 @@ def test_choices_constants_and_whole_numbers_have_a_page_too() -> None:
     html = to_html(changed, space)
     assert "<td>batch_all</td><td>112</td><td>16</td>" in html
     assert "Parallel coordinates" in html
-    assert "The metric over two parameters" not in html  # one number alone
+    assert "The validation AUC over" not in html  # one number alone
 
 
 def test_without_finalists_the_page_says_that_one_seed_is_all_there_is() -> None:

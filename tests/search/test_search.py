@@ -1,163 +1,68 @@
-"""A search, walked for real: its driver is killed in the middle, and `--resume` ends it."""
+"""A search, walked for real: on an object store to its end, or refused and told why."""
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
-import signal
-import subprocess
-import sys
-from dataclasses import dataclass
+import shlex
 from pathlib import Path
 
-import psutil
 import pytest
+from typer.testing import CliRunner
 
-from dfray import stages
-from dfray.config import Recipe
+from dfray import stages, storage
+from dfray.cli import app
 from dfray.errors import RecipeError, SearchError, UserError
-from dfray.models.bundle import Bundle
 from dfray.registry.connection import connect
-from dfray.registry.kept import kept_figures
-from dfray.registry.versions import Versions
-from dfray.search.result import SearchResult, Trial
-from dfray.search.trial import Job
-from tests.helpers.processes import wait_for
-from tests.search.kit import searched_recipe
+from tests.search.kit import searched_recipe, words
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(900)]
-ROOT = Path(__file__).parents[2]
-
-_SEARCH = """
-import sys
-from dfray import stages
-from tests.search.kit import recipe_of
-
-stages.search(recipe_of(sys.argv[1]), resume=True)
-"""
+pytestmark = pytest.mark.ray
+Capture = pytest.CaptureFixture[str]
 
 
-@dataclass
-class CutOff:
-    """A search whose driver was killed, and that was gone on with."""
-
-    recipe: Recipe
-    result: SearchResult
-    before: dict[str, Trial]
-    files: dict[str, int]
-
-
-def modified(job: Job, name: str) -> int:
-    return (Path(job.folder(name).checkpoint) / "state.pt").stat().st_mtime_ns
-
-
-@pytest.fixture(scope="module")
-def cut_off(ray_session, tmp_path_factory) -> CutOff:
-    folder = tmp_path_factory.mktemp("search")
-    recipe = searched_recipe(folder)
-    trials = folder / "toy" / "search" / "trials"
-    job = Job(recipe, str(folder / "toy" / "faces"), str(trials))
-    driver = subprocess.Popen(
-        [sys.executable, "-c", _SEARCH, str(folder)],
-        cwd=ROOT,
-        stderr=subprocess.DEVNULL,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-    )
-    second = trials / "trial-001"
-    wait_for(lambda: driver.poll() is not None or (second / "curve.json").exists(), 400)
-    family = psutil.Process(driver.pid).children(recursive=True)
-    driver.kill()
-    assert driver.wait() == -signal.SIGKILL, "it had ended before it could be killed"
-    for process in family:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
-    begun = sorted(path.name for path in trials.iterdir() if (path / "trial.json").exists())
-    before = {name: job.read(name) for name in begun}
-    files = {name: modified(job, name) for name, one in before.items() if one.epochs}
-    with pytest.raises(UserError, match="--resume"):
-        stages.search(recipe)
-    return CutOff(recipe, stages.search(recipe, resume=True), before, files)
-
-
-def test_every_trial_ends_and_none_is_lost_or_doubled(cut_off: CutOff) -> None:
-    trials = cut_off.result.trials
-    assert [trial.id for trial in trials] == ["trial-000", "trial-001", "trial-002"]
-    assert {trial.state for trial in trials} <= {"finished", "stopped"}
-    folders = {path.name for path in Path(trials[0].folder).parent.iterdir()}
-    runs = [run for one in cut_off.result.finalists for run in one.runs]
-    assert folders == {trial.id for trial in [*trials, *runs]}
-    assert len({json.dumps(trial.parameters) for trial in trials}) == 3
-
-
-def test_what_had_been_trained_is_kept(cut_off: CutOff) -> None:
-    """The seconds that an epoch took are never the same twice."""
-    after = {trial.id: trial for trial in cut_off.result.trials}
-    assert cut_off.before["trial-000"].epochs >= 1
-    for name, before in cut_off.before.items():
-        assert after[name].parameters == before.parameters
-        kept = [epoch["seconds"] for epoch in after[name].curve[: max(0, before.epochs - 1)]]
-        assert kept == [epoch["seconds"] for epoch in before.curve[:-1]]
-
-
-def test_ended_trials_are_not_trained_again(cut_off: CutOff) -> None:
-    job = Job(cut_off.recipe, "", str(Path(cut_off.result.trials[0].folder).parent))
-    ended = [name for name, trial in cut_off.before.items() if trial.state != "running"]
-    assert "trial-000" in ended
-    for name in ended:
-        assert modified(job, name) == cut_off.files[name]
-
-
-def test_the_best_is_repeated_with_fresh_seeds_and_the_best_run_of_it_wins(
-    cut_off: CutOff,
+def test_a_search_lives_on_an_object_store_as_on_a_disk(
+    ray_session, bucket: str, tmp_path: Path, capsys: Capture
 ) -> None:
-    result = cut_off.result
-    (finalist,) = result.finalists
-    best = max(result.trials, key=lambda trial: trial.value)
-    assert finalist.parameters == best.parameters
-    assert [run.seed for run in finalist.runs] == [1, 2]
-    assert {run.state for run in finalist.runs} == {"finished"}
-    assert result.winner.value == max(run.value for run in finalist.runs)
-    assert result.winning_trial == best.id
+    overrides = (
+        "search={trials: 2, finalists: 0, max_concurrent: 2, scheduler: none}",
+        f"registry.tracking_uri=sqlite:///{tmp_path}/mlflow.db",
+    )
+    result = stages.search(searched_recipe(bucket, *overrides))
+    told = "Trials: 2 beside each other: a trial needs 1 train worker x 1 CPU + 0 data workers"
+    printed = capsys.readouterr()
+    assert told in printed.err
+    assert not printed.out  # Ray Tune's own chatter would stand among the results
+    assert [trial.epochs for trial in result.trials] == [3, 3]
+    assert result.winner.folder == f"{bucket}/toy/search/trials/{result.winner.id}"
+    assert storage.exists(f"{result.winner.folder}/model/bundle.json")
+    assert storage.exists(f"{bucket}/toy/search/search.html")
+    given = words(bucket, *overrides)
+    again = CliRunner().invoke(app, ["search", *given])  # told at once, to copy the last line
+    assert shlex.split(again.stdout.splitlines()[-1]) == ["next", "dfray", "promote", *given]
 
 
-def test_mlflow_has_one_child_for_each_training(cut_off: CutOff) -> None:
-    result = cut_off.result
-    client = connect(result.tracking_uri)
-    experiment = client.get_experiment_by_name(cut_off.recipe.registry.experiment)
-    wanted = f"tags.`mlflow.parentRunId` = '{result.parent_run_id}'"
-    children = client.search_runs([experiment.experiment_id], wanted)
-    told = [*result.trials, *(run for one in result.finalists for run in one.runs)]
-    assert {run.data.tags["dfray.trial"]: run.info.run_id for run in children} == {
-        trial.id: trial.run_id for trial in told
-    }
-    assert len(children) == len(told) == 5
-    for trial in told:
-        values = [one.value for one in client.get_metric_history(trial.run_id, "val_auc")]
-        assert values == [epoch["val_auc"] for epoch in trial.curve]
-    assert {run.info.status for run in children} == {"FINISHED"}
-    assert client.get_run(result.parent_run_id).info.status == "FINISHED"
+@pytest.mark.parametrize(
+    ("space", "refused"),
+    [
+        ("{model.backbone: {choice: [test_vit, resnet10q]}}", "resnet10q"),
+        ("{batches.labels: {choice: [binary, category]}}", "split train has no RE video"),
+    ],
+)
+def test_a_choice_that_no_trial_can_train_is_refused_before_the_first(
+    ray_session, tmp_path: Path, space: str, refused: str
+) -> None:
+    recipe = searched_recipe(tmp_path, f"search.space={space}")
+    with pytest.raises(UserError, match=refused):
+        stages.search(recipe)
+    assert not (tmp_path / "toy" / "search").exists()
 
 
-def test_the_winner_is_the_candidate_and_says_which_run_made_it(cut_off: CutOff) -> None:
-    result, section = cut_off.result, cut_off.recipe.registry
-    versions = Versions(section.model_name, result.tracking_uri)
-    assert versions.aliases() == {"candidate": result.version}
-    version = versions.get(result.version)
-    assert version.run_id == result.winner.run_id
-    assert version.tags["dfray.trial"] == result.winner.id
-    assert version.tags["dfray.search_run"] == result.parent_run_id
-    figures = kept_figures(versions, result.version)
-    assert figures is not None
-    assert figures.n_videos == 8
-    bundle = Bundle.load(Path(result.winner.folder) / "model")
-    assert bundle.recipe["seed"] == result.winner.seed
+def test_a_space_that_makes_no_recipe_leaves_no_trace(tmp_path: Path) -> None:
+    recipe = searched_recipe(tmp_path, "search.space={training.lr: {uniform: [-1, 1]}}")
+    with pytest.raises(RecipeError, match=r"training.lr"):
+        stages.search(recipe)
+    assert not (tmp_path / "toy" / "search").exists()
 
 
-def test_a_search_that_has_ended_is_told_again_at_once(cut_off: CutOff) -> None:
-    assert stages.search(cut_off.recipe) == cut_off.result
-
-
+@pytest.mark.slow
 def test_a_search_whose_trials_all_fail_ends_after_a_few_and_says_why(
     ray_session, tmp_path: Path
 ) -> None:
@@ -180,10 +85,3 @@ def test_a_search_whose_trials_all_fail_ends_after_a_few_and_says_why(
     assert {run.info.status for run in runs} == {"FAILED"}
     assert len(runs) == 4
     assert sum("not finite" in run.data.tags.get("dfray.error", "") for run in runs) == 3
-
-
-def test_a_space_that_makes_no_recipe_leaves_no_trace(tmp_path: Path) -> None:
-    recipe = searched_recipe(tmp_path, "search.space={training.lr: {uniform: [-1, 1]}}")
-    with pytest.raises(RecipeError, match=r"training.lr"):
-        stages.search(recipe)
-    assert not (tmp_path / "toy" / "search").exists()

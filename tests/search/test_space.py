@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from dfray.batches.labels import LabelScheme
+from dfray.batches.sample import sample_faces
 from dfray.config import Recipe
 from dfray.errors import RecipeError
 from dfray.search.space import distributions, require_space, trial_recipe
-from tests.helpers.toy import toy_recipe
+from tests.helpers.toy import toy_recipe, write_toy_faces
 
 
 def searching(folder: Path, space: str, *overrides: str) -> Recipe:
@@ -113,6 +115,24 @@ def test_a_trial_is_the_recipe_with_its_parameters_and_workers(tmp_path: Path) -
     again = trial_recipe(trial, unchanged | {"training.num_workers": 2})
     assert trial_recipe(recipe, {}).faces == recipe.faces
     assert again.objective == recipe.objective
+
+
+def test_trials_read_the_same_faces_whatever_they_differ_in(tmp_path: Path) -> None:
+    recipe = toy_recipe(tmp_path)
+    summaries = write_toy_faces(recipe)
+    chosen = []
+    for key, value in (
+        ("objective.triplet.weight", 5.0),
+        ("batches.labels", "category"),
+        ("batches.batch_size", 8),
+        ("model.backbone", "resnet10t"),
+    ):
+        section = trial_recipe(recipe, {key: value}).batches
+        classes = LabelScheme.of(section.labels, summaries)
+        for split in ("train", "val"):
+            sample = sample_faces(summaries, split, section, classes)
+            chosen.append((split, sample.shards, sample.shard.tolist(), sample.row.tolist()))
+    assert chosen == chosen[:2] * 4
 
 
 def test_the_search_section_leaves_a_runs_fingerprint_alone(tmp_path: Path) -> None:

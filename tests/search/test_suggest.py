@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from optuna.trial import TrialState
 from ray.tune.search import Searcher
 
+from dfray.errors import RecipeError
+from dfray.recipe import with_values
 from dfray.search.suggest import Planned, PlannedSearch, StudySearch
 from dfray.search.trial import Job
 from tests.search.trials import curve, job_of
@@ -64,6 +68,32 @@ def test_no_two_draws_are_alike_although_each_has_a_sampler_of_its_own(tmp_path:
     walk(job, StudySearch(job), 0)
     weights = [one["objective.triplet.weight"] for one in parameters(job)]
     assert len(set(weights)) == 5
+
+
+TOGETHER = """search={trials: 4, space: {batches.batch_size: {choice: [16, 24]},
+    training.accumulate: {choice: [1, 3]}}}"""
+
+
+def test_values_that_do_not_go_together_are_drawn_again(tmp_path: Path) -> None:
+    """16 faces cannot be taken in 3 parts; each value alone makes a recipe."""
+    drawn = []
+    for seed in range(4):
+        job = job_of(tmp_path / str(seed), TOGETHER, f"search.seed={seed}")
+        suggest(StudySearch(job), 4)
+        drawn += [tuple(one.values()) for one in parameters(job, 4)]
+        again = StudySearch(job)
+        assert suggest(again, 4) == [f"trial-{number:03d}" for number in range(4)]
+        assert [trial.params for trial in again.study.trials] == parameters(job, 4)
+    assert set(drawn) == {(16, 1), (24, 1), (24, 3)}
+
+
+def test_a_space_that_never_goes_together_is_refused_with_the_reason(tmp_path: Path) -> None:
+    job = job_of(tmp_path, TOGETHER)
+    space = {"batches.batch_size": {"choice": [16]}, "training.accumulate": {"choice": [3]}}
+    never = with_values(job.recipe, {"search.space": space}, "the test")
+    with pytest.raises(RecipeError, match=r"in 100 draws.*accumulate 3 does not divide") as told:
+        StudySearch(replace(job, recipe=never)).suggest("tune-0")
+    assert "search.space" in told.value.mend
 
 
 def test_optuna_learns_how_far_a_stopped_trial_came_and_nothing_of_a_failed_one(

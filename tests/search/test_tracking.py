@@ -109,6 +109,19 @@ def test_a_search_that_goes_on_enters_the_runs_it_had(
     assert found["trial-001"].info.status == "FINISHED"
 
 
+def test_a_trial_of_an_earlier_driver_that_told_nothing_is_told_with_the_result(
+    tmp_path: Path, uri: str, client: MlflowClient
+) -> None:
+    """Killed with MLflow away, after the finalists were chosen: the trials do not come up again."""
+    job = job_of(tmp_path)
+    begin(job, 0, 0.5, 0.6, state="stopped")
+    with entered(job, uri) as runs:
+        run_id = runs.tracked(job.read("trial-000")).run_id
+    child = children(client, runs)["trial-000"]
+    assert [one.value for one in client.get_metric_history(run_id, "val_auc")] == [0.5, 0.6]
+    assert (child.info.status, child.data.tags["dfray.state"]) == ("FINISHED", "stopped")
+
+
 def test_what_did_not_get_through_is_told_at_the_end(
     tmp_path: Path, uri: str, client: MlflowClient
 ) -> None:

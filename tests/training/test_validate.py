@@ -60,11 +60,18 @@ def test_weight_and_margin_do_not_enter_them(tmp_path: Path) -> None:
         assert left[name] == right[name]
 
 
-def test_the_fakes_probabilities_are_summed_whatever_the_classes(tmp_path: Path) -> None:
-    recipe = toy_recipe(tmp_path, "toy", "batches.labels=category")
+@pytest.mark.parametrize(
+    "classes",
+    [LabelScheme.named("category", ()), LabelScheme.named("dataset", ["a", "b", "c", "d", "toy"])],
+    ids=["3 classes", "6 classes"],
+)
+def test_the_fakes_probabilities_are_summed_whatever_the_classes(
+    tmp_path: Path, classes: LabelScheme
+) -> None:
+    recipe = toy_recipe(tmp_path, "toy", f"batches.labels={classes.scheme}")
     write_toy_faces(recipe)
-    store, kinds = FacesStore(RunFolder(recipe).faces), ("real", "FS", "RE")
-    learner, figures = validated(recipe, LabelScheme("category", kinds))
+    store = FacesStore(RunFolder(recipe).faces)
+    learner, figures = validated(recipe, classes)
     sample = sample_faces(store.summaries(["val"]), "val", recipe.batches)
     scores, truth = {}, {}
     for batch in FacesReader(store, sample, recipe.batches).in_order():
