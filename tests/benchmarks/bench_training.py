@@ -10,7 +10,9 @@
     reading    batches on the device, and no step: what the reader can give at most
 
 FSFM's augmentation, cross-entropy and batch-all triplet, AdamW with layer-wise decay, random weights. Each
-way takes its steps in turn with the others, after some that are not counted; the median of the repeats.
+way takes its steps in turn with the others, after a turn that is not counted; the median of the repeats.
+A turn is a window of the reader's shuffle buffer, and the loop takes one before that does not count: it
+was read while the others had their turn.
 On a GPU: ViT-B/16 and ViT-L/14 at batch 64 and 256, bf16, wall time, with the share of the matrix peak
 (operations of forward and backward, augmentation not counted, over the published speed and over that of a
 large matrix product here) and the peak memory beside what `dfray plan` foretells; asked for: loop at least
@@ -67,6 +69,7 @@ from tests.helpers.crops import draw_crops
 from tests.helpers.rows import fake_row, video_row, write_store
 
 SIZE, BOUND, PER_VIDEO = 224, 0.95, 32
+GPU_WINDOW, CPU_WINDOW = BatchesSection().shuffle_faces, 32
 NOTHING = AugmentSection(flip=0, crop_scale=None, brightness=0, contrast=0)
 FSFM = AugmentSection(
     crop_scale=(0.08, 1.0),
@@ -94,12 +97,18 @@ Fed = Iterator[tuple[Tensor, Tensor]]
 
 @dataclass(frozen=True)
 class Case:
-    """One network at one batch size, and the store to feed it from."""
+    """One network at one batch size, the store to feed it from, and the faces that are shuffled together."""
 
     backbone: str
     batch: int
+    window: int
     store: FacesStore
     device: torch.device
+
+    @property
+    def steps(self) -> int:
+        """Of one turn: a window of the reader."""
+        return max(1, self.window // self.batch)
 
     def step(self) -> TrainStep:
         torch.manual_seed(0)
@@ -119,7 +128,7 @@ class Case:
 
     def read(self) -> Fed:
         """Epoch after epoch, as a training worker reads them."""
-        section = BatchesSection(batch_size=self.batch, sampling="all")
+        section = BatchesSection(batch_size=self.batch, sampling="all", shuffle_faces=self.window)
         reader = FacesReader(
             self.store, sample_faces(self.store.summaries(), "train", section), section
         )
@@ -141,25 +150,30 @@ class Case:
 
 
 class Way:
-    """A loop that stands still between its turns; without a step it only takes batches."""
+    """A loop that stands still between its turns; without a step it only takes batches.
 
-    def __init__(self, batches: Fed, device: torch.device, step: TrainStep | None = None) -> None:
-        self.batches, self.device, self.step = batches, device, step
+    Before each turn it takes `ahead` steps that do not count.
+    """
+
+    def __init__(
+        self, batches: Fed, device: torch.device, step: TrainStep | None = None, ahead: int = 0
+    ) -> None:
+        self.batches, self.device, self.step, self.ahead = batches, device, step, ahead
         self.taken = 0
 
     def seconds(self, steps: int) -> float:
         """Of `steps` steps: wall time on a GPU, else CPU time."""
         clock = time.perf_counter if self.device.type == "cuda" else time.process_time
-        self._wait()
+        self._take(self.ahead)
         start = clock()
+        self._take(steps)
+        return clock() - start
+
+    def _take(self, steps: int) -> None:
         for faces, labels in islice(self.batches, steps):
             if self.step:
                 self.step(faces, labels, self.taken)
             self.taken += 1
-        self._wait()
-        return clock() - start
-
-    def _wait(self) -> None:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
 
@@ -176,14 +190,14 @@ def write_faces(folder: Path, faces: int) -> FacesStore:
     return write_store(folder, videos, FacesSection(size_px=SIZE))
 
 
-def compare(case: Case, steps: int, repeats: int, *, compiled: bool) -> bool:
+def compare(case: Case, repeats: int, *, compiled: bool) -> bool:
     """Print the case's lines; whether its bound holds."""
     if case.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(case.device)
-    step = case.step()
+    step, steps = case.step(), case.steps
     bare = replace(step, augment=Augment(NOTHING, step.augment.preprocess))
     ways = {
-        "loop": Way(case.read(), case.device, step),
+        "loop": Way(case.read(), case.device, step, ahead=steps),
         "synthetic": Way(case.resident(), case.device, step),
         "bare": Way(case.resident(), case.device, bare),
     }
@@ -197,8 +211,8 @@ def compare(case: Case, steps: int, repeats: int, *, compiled: bool) -> bool:
             if repeat:
                 spent[name].append(seconds)
     rates = {name: steps * case.batch / statistics.median(spent[name]) for name in ways}
-    every = steps * (repeats + 1)
-    rates["reading"] = every * case.batch / Way(case.read(), case.device).seconds(every)
+    reading = Way(case.read(), case.device, ahead=steps)
+    rates["reading"] = repeats * steps * case.batch / reading.seconds(repeats * steps)
     print(f"\n{case.backbone}, batch {case.batch}, {step.dtype}, {repeats} x {steps} steps")
     for name, rate in rates.items():
         print(f"  {name:<10}{rate:>10,.1f} images/s{rate / rates['loop']:>8.2f} x loop")
@@ -242,10 +256,11 @@ def cases(options: argparse.Namespace, folder: Path, device: torch.device) -> It
     chosen = GPU_CASES if device.type == "cuda" else CPU_CASES
     if options.backbone:
         chosen = [(options.backbone, batch) for batch in options.batch or [64]]
-    largest = max(batch for _, batch in chosen)
-    store = write_faces(folder, largest * options.steps * (options.repeats + 1))  # one long epoch
+    window = GPU_WINDOW if device.type == "cuda" else CPU_WINDOW
+    taken = 2 * window * (options.repeats + 1)  # of what is counted and what is not; one long epoch
+    store = write_faces(folder, taken + 8 * max(batch for _, batch in chosen))
     for backbone, batch in chosen:
-        yield Case(backbone, batch, store, device)
+        yield Case(backbone, batch, window, store, device)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -256,7 +271,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--backbone", help="instead of those above")
     parser.add_argument("--batch", type=int, nargs="+", help="with --backbone")
     parser.add_argument("--compile", action="store_true", help="time a compiled network too")
-    parser.add_argument("--steps", type=int, default=30 if gpu else 2)
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args(arguments)
     if not gpu:
@@ -266,7 +280,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     device = torch.device("cuda" if gpu else "cpu")
     with tempfile.TemporaryDirectory(prefix="dfray-bench-") as folder:
         held = [
-            compare(case, options.steps, options.repeats, compiled=options.compile)
+            compare(case, options.repeats, compiled=options.compile)
             for case in cases(options, Path(folder), device)
         ]
     return 0 if all(held) else 1

@@ -5,7 +5,8 @@
 Forward and backward, D = 768, two classes, float32, CPU time of one thread, the median of interleaved
 repeats, all in one run. The peer is TripletMarginLoss with LpDistance(normalize_embeddings=False)
 and AvgNonZeroReducer: the same loss over the same triplets. Values are compared before anything is
-timed. The largest batch runs ours alone, in a process of its own, for its peak memory.
+timed. The largest batch runs ours alone, in a process of its own, for its peak memory; where there is a
+GPU, there too.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from statistics import median
 
 import torch
 from torch import Tensor
@@ -122,7 +125,27 @@ def report_peak(size: int, dim: int) -> bool:
     before = peak_mib()
     spent = cpu_seconds(largest)
     print(f"{size:>6}  {'ours':<24}{spent * 1e3:>10.1f}")
-    return holds(f"MiB that B={size} adds to the peak", peak_mib() - before, at_most=PEAK_MIB)
+    kept = holds(f"MiB that B={size} adds to the peak", peak_mib() - before, at_most=PEAK_MIB)
+    return report_gpu(size, dim) and kept if torch.cuda.is_available() else kept
+
+
+def report_gpu(size: int, dim: int, repeats: int = 20) -> bool:
+    """Print what a pass over the largest batch takes on a GPU: wall time, and memory beside the batch's."""
+    embeddings, labels = (part.cuda() for part in batch_of(size, dim))
+    embeddings.requires_grad_()
+    spent = []
+    for _ in range(repeats + 1):
+        embeddings.grad = None
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        torch.cuda.synchronize()
+        start = time.perf_counter()
+        ours(embeddings, labels).backward()
+        torch.cuda.synchronize()
+        spent.append(time.perf_counter() - start)
+    print(f"{size:>6}  ours, {torch.cuda.get_device_name()}: {median(spent[1:]) * 1e3:.2f} ms")
+    added = (torch.cuda.max_memory_allocated() - before) / 2**20
+    return holds(f"MiB that B={size} adds on the GPU", added, at_most=PEAK_MIB)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -242,9 +242,14 @@ def _no_tf32(monkeypatch):
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no accelerator")
 @pytest.mark.usefixtures("_no_tf32")
-@pytest.mark.parametrize("backbone", ["test_vit", "test_resnet"])
 @pytest.mark.parametrize(
-    ("dtype", "bounds"), [(torch.float32, (1e-5, 1e-5, 1e-4)), (torch.bfloat16, (2e-2, 2e-2, 6e-2))]
+    ("backbone", "dtype", "bounds"),
+    [
+        ("test_vit", torch.float32, (1e-5, 1e-5, 1e-5)),
+        ("test_resnet", torch.float32, (1e-5, 1e-5, 1e-5)),
+        ("test_vit", torch.bfloat16, (5e-3, 1e-2, 1e-2)),
+        ("test_resnet", torch.bfloat16, (2e-2, 4e-2, 0.3)),  # BatchNorm over 16 faces of noise
+    ],
 )
 def test_a_gpu_takes_the_same_step_as_a_cpu(backbone, dtype, bounds):
     """Loss, embeddings and gradients, by the norm of the difference over the norm."""
@@ -284,7 +289,7 @@ def test_a_step_compiled_for_a_gpu_is_the_same():
     compiled = taken_on("cuda", torch.bfloat16, backbone="test_vit", wrap=torch.compile)
     off = [((a - b).norm() / a.norm()).item() for a, b in zip(plain, compiled, strict=True)]
     print(f"compiled: loss {off[0]:.1e}, embeddings {off[1]:.1e}, gradients {off[2]:.1e}")
-    assert max(off) < 6e-2
+    assert max(off) < 1e-2
 
 
 @pytest.mark.gpu

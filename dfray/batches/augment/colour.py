@@ -103,7 +103,7 @@ def blur(images: Tensor, probability: float) -> Tensor:
     which = chosen(len(images), probability)
     if not len(which):
         return images
-    sigma = uniform(len(which), *BLUR_SIGMA_PX)[:, None].expand(-1, 2)
-    which, sigma = beside(which, images), beside(sigma, images)
+    sigma = uniform(len(which), *BLUR_SIGMA_PX)[:, None].expand(-1, 2)  # kornia takes it there
+    which = beside(which, images)
     blurred = gaussian_blur2d(images[which].float(), (BLUR_TAPS, BLUR_TAPS), sigma)
     return images.index_copy(0, which, blurred.round_().clamp_(0, 255).to(torch.uint8))

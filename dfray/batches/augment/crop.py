@@ -39,10 +39,9 @@ def flip(images: Tensor, probability: float) -> Tensor:
 def resized_crop(images: Tensor, boxes: Boxes, size: int, interpolation: str) -> Tensor:
     """Cut out each image's box and stretch it: uint8 (B, 3, H, H) -> uint8 (B, 3, size, size)."""
     side = images.shape[-1]
-    rows, columns = (
-        resize_weights(beside(start, images), beside(length, images), side, size, interpolation)
-        for start, length in ((boxes.top, boxes.height), (boxes.left, boxes.width))
-    )
+    starts = beside(torch.cat([boxes.top, boxes.left]), images)
+    lengths = beside(torch.cat([boxes.height, boxes.width]), images)
+    rows, columns = resize_weights(starts, lengths, side, size, interpolation).chunk(2)
     resized = rows[:, None] @ images.float() @ columns.transpose(1, 2)[:, None]
     return resized.round_().clamp_(0, 255).to(torch.uint8)
 

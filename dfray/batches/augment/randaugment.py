@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -54,9 +55,10 @@ class Draw:
 
     def of(self, *names: str) -> tuple[Tensor, Draw]:
         """Indices of the images that drew one of `names`, and their part of the draw."""
-        wanted = torch.tensor([OPERATIONS.index(name) for name in names])
-        which = torch.isin(self.operation, wanted).nonzero()[:, 0]
-        return which, Draw(self.operation[which], self.magnitude[which], self.sign[which])
+        wanted = [OPERATIONS.index(name) for name in names]
+        which = torch.from_numpy(np.flatnonzero(np.isin(self.operation.numpy(), wanted)))
+        own = (part.index_select(0, which) for part in (self.operation, self.magnitude, self.sign))
+        return which, Draw(*own)
 
 
 @dataclass(frozen=True)
@@ -113,25 +115,20 @@ def apply(images: Tensor, draw: Draw, fill: Tensor, interpolation: str) -> Tenso
 def _matrices(draw: Draw, side: int) -> Tensor:
     """float64 (N, 6), from the result to the source."""
     level = draw.magnitude / LARGEST * draw.sign
-    still = torch.tensor([1.0, 0, 0, 0, 1, 0], dtype=torch.float64)
-    matrices = still.repeat(len(level), 1)
-    for name, place, most in (
-        ("ShearX", 1, SHEAR),
-        ("ShearY", 3, SHEAR),
-        ("TranslateXRel", 2, SHIFT * side),
-        ("TranslateYRel", 5, SHIFT * side),
-    ):
-        which, _ = draw.of(name)
-        matrices[which, place] = level[which] * most
-    which, _ = draw.of("Rotate")
-    turn = rotation(level[which] * DEGREES)
-    matrices[which] = about_centre(turn, torch.zeros(len(which), 2, dtype=torch.float64), side)
+
+    def amount(name: str, most: float) -> Tensor:
+        return level * most * (draw.operation == OPERATIONS.index(name))  # 0 for the others
+
+    shift = [amount(name, SHIFT * side) for name in ("TranslateXRel", "TranslateYRel")]
+    turn = rotation(amount("Rotate", DEGREES))
+    matrices = about_centre(turn, torch.stack(shift, dim=1), side)
+    matrices[:, 1] += amount("ShearX", SHEAR)
+    matrices[:, 3] += amount("ShearY", SHEAR)
     return matrices
 
 
 def _tables(images: Tensor, draw: Draw) -> Tensor:
     """uint8 (N, 3, 256), what each level becomes."""
-    level = colour.levels(images)
     tables = torch.empty(*images.shape[:2], 256, dtype=torch.uint8, device=images.device)
     for name in TABLES:
         which, own = draw.of(name)
@@ -147,13 +144,14 @@ def _tables(images: Tensor, draw: Draw) -> Tensor:
         elif name == "BrightnessIncreasing":
             found = colour.brightness_tables(images[which], _enhance(own))
         else:
-            found = _recoded(name, level, beside(own.magnitude, images))
+            found = beside(_recoded(name, own.magnitude), images)
         tables[which] = found.expand(-1, images.shape[1], -1)
     return tables
 
 
-def _recoded(name: str, level: Tensor, magnitude: Tensor) -> Tensor:
+def _recoded(name: str, magnitude: Tensor) -> Tensor:
     """Tables that depend on the magnitude alone: (N, 1, 256). Their arguments are whole numbers."""
+    level = colour.levels(magnitude)
     strength = (magnitude / LARGEST)[:, None, None]
     if name == "Invert":
         return (255 - level).expand(len(magnitude), -1, -1).to(torch.uint8)

@@ -26,7 +26,7 @@ def warp(images: Tensor, matrices: Tensor, fill: Tensor, interpolation: str) -> 
         interpolation: "bilinear", or "bicubic" (torch's a = -0.75 where Pillow's transform has -1).
     """
     side = images.shape[-1]
-    a, b, c, d, e, f = beside(matrices.float(), images).T[:, :, None, None]
+    a, b, c, d, e, f = beside(matrices.float(), images).view(-1, 6, 1, 1).unbind(1)
     place = torch.arange(side, device=images.device) + 0.5
     x, y = place[None, None, :], place[None, :, None]
     source = torch.stack([a * x + b * y + c, d * x + e * y + f], dim=-1)

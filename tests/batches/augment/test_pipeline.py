@@ -102,7 +102,7 @@ def test_a_gpu_makes_the_same_of_a_face(section, crops):
         others.append((off > 1).float().mean().item())
     print(f"levels: {means} on average; beyond one: {others}")
     assert max(means) < 0.1
-    assert max(others) < 0.01
+    assert max(others) < 0.03
 
 
 @pytest.mark.gpu
