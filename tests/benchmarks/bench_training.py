@@ -12,7 +12,8 @@
 FSFM's augmentation, cross-entropy and batch-all triplet, AdamW with layer-wise decay, random weights. Each
 way takes its steps in turn with the others, after a turn that is not counted; the median of the repeats.
 A turn is a window of the reader's shuffle buffer, and the loop takes one before that does not count: it
-was read while the others had their turn.
+was read while the others had their turn. torch has one thread, as in a worker of one CPU: Ray sees to that,
+and more would only be in the way of the one that gives the GPU its work.
 On a GPU: ViT-B/16 and ViT-L/14 at batch 64 and 256, bf16, wall time, with the share of the matrix peak
 (operations of forward and backward, augmentation not counted, over the published speed and over that of a
 large matrix product here) and the peak memory beside what `dfray plan` foretells; asked for: loop at least
@@ -276,7 +277,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not gpu:
         print("No GPU here: a small network on the CPU, which says nothing about feeding a GPU.")
         use_one_core()
-        torch.set_num_threads(1)
+    torch.set_num_threads(TRAINING.cpus_per_worker)
     device = torch.device("cuda" if gpu else "cpu")
     with tempfile.TemporaryDirectory(prefix="dfray-bench-") as folder:
         held = [
