@@ -50,6 +50,8 @@ class Detector(nn.Module):
         self.before_norm, self.normalise = before_norm, normalise
         self.loaded = loaded
         self.embedding_dim: int = self.backbone.get_classifier().in_features
+        super().train()
+        freeze_statistics(self.backbone)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """(B, 3, S, S) normalised images -> logits (B, C), embeddings (B, D)."""
@@ -63,9 +65,13 @@ class Detector(nn.Module):
         return logits, embeddings
 
     def train(self, mode: bool = True) -> Detector:
-        """As `nn.Module.train`, but what is frozen keeps its running statistics."""
-        super().train(mode)
-        freeze_statistics(self.backbone)
+        """As `nn.Module.train`, but what is frozen keeps its running statistics.
+
+        Each step asks for it; it goes through all modules, a millisecond or two, only if the mode changes.
+        """
+        if mode != self.backbone.training:  # torch.compile sets the flag of this module alone
+            super().train(mode)
+            freeze_statistics(self.backbone)
         return self
 
     def told(self) -> list[str]:

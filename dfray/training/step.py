@@ -65,9 +65,6 @@ class TrainStep:
     average: ModelEmaV3 | None = None
     dtype: torch.dtype = torch.float32
 
-    def __post_init__(self) -> None:
-        self._train()
-
     def __call__(
         self, faces: Tensor, labels: Tensor, step: int, landmarks: Tensor | None = None
     ) -> dict[str, Tensor]:
@@ -84,8 +81,8 @@ class TrainStep:
         Raises:
             NotFiniteError: so is the loss; the weights are those of the step before.
         """
-        if not self.objective.training:
-            self._train()
+        self.model.train()
+        self.objective.train()
         self.schedule.apply(self.optimizer, step)
         self.optimizer.zero_grad(set_to_none=True)
         sums: dict[str, Tensor] = {}
@@ -106,11 +103,6 @@ class TrainStep:
         if self.average:
             self.average.update(self.model, step + 1)
         return {name: value / count for name, value in sums.items()}
-
-    def _train(self) -> None:
-        """Both at once, as validation puts both at rest; to ask every module in every step is milliseconds."""
-        self.model.train()
-        self.objective.train()
 
     @torch.no_grad()
     def _inputs(

@@ -116,6 +116,17 @@ def test_validation_between_steps_leaves_a_loss_that_trains_on():
     assert not torch.equal(step.objective.metric.loss.W, before)
 
 
+def test_a_detector_that_was_used_between_steps_trains_on():
+    step, detector = step_over(wrap=partial(torch.compile, backend="eager"))
+    step(*faces_and_labels(8), 0)
+    mean = detector.backbone.bn1.running_mean
+    detector.eval()  # as `Bundle.predict` does
+    before = mean.clone()
+    step(*faces_and_labels(8), 1)
+    assert all(module.training for module in detector.modules())
+    assert not torch.equal(mean, before)
+
+
 def test_slerp_trains_the_head_on_features_within_classes():
     sphere = HypersphereSection(slerp=True, alignment=0.1, uniformity=0.5)
     step, detector = step_over(objective=ObjectiveSection(hypersphere=sphere))
