@@ -45,7 +45,7 @@ running() {
 wait_for() { # name, command that succeeds once it answers
   local name="$1"
   shift
-  for _ in $(seq 240); do
+  for _ in $(seq 480); do
     "$@" 2>/dev/null && return
     is_running "$name" || break
     sleep 0.25
