@@ -80,6 +80,8 @@ def require_cluster(cluster: ClusterSection) -> None:
 def _own_cluster(cluster: ClusterSection) -> dict[str, Any]:
     """How to start a local cluster."""
     options: dict[str, Any] = {"address": "local", "num_cpus": cluster.num_cpus}
+    # A process of Ray Train's that looks for lost nodes to come: here is only this one.
+    os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
     # Else Ray warns of every few processes more than the machine has cores.
     cores = os.cpu_count() or 1
     starts = max(cluster.num_cpus or cores, cores)

@@ -12,6 +12,7 @@ from dfray.config import CorpusSection, Recipe
 from dfray.datasets.manifest import Manifest, write_manifest
 from dfray.errors import ManifestError, UserError
 from dfray.planning import speed
+from dfray.recipe import load_recipe
 from dfray.render.plan import cluster_plan
 from dfray.stages.capacity import with_lengths
 from tests.helpers.corpus import write_corpus
@@ -140,6 +141,12 @@ def test_an_empty_manifest_is_refused(tmp_path: Path) -> None:
 def test_published_videos_need_clips(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no videos to measure on.*--clips"):
         stages.plan_cluster(recipe(tmp_path), "1x4cpu", manifest="published")
+
+
+def test_a_demo_whose_clips_are_not_drawn_says_what_draws_them(tmp_path: Path) -> None:
+    demo = load_recipe("demo", [f"work_dir={tmp_path}", f"corpora.0.root={tmp_path}/clips"])
+    with pytest.raises(UserError, match="not drawn yet.*`dfray manifest check`"):
+        stages.plan_cluster(demo, "1x4cpu")
 
 
 def test_a_folder_without_a_video_is_refused(tmp_path: Path) -> None:

@@ -148,7 +148,7 @@ def _extracted(folder: Path, *overrides: str) -> FacesStore:
     for split in ("train", "val"):
         rows = videos.filter(pc.equal(videos["split"], split))
         task = rows.append_column("quota", pa.array([0] * rows.num_rows, pa.int32()))
-        list(extractor(task.append_column("shard", pa.array([f"{split}-0"] * rows.num_rows))))
+        list(extractor.extract(f"{split}-0", task))
     extractor.close()
     return store
 

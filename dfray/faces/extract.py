@@ -92,7 +92,7 @@ def extract_faces(
     plans = pending + committed if emit == "faces" else pending
     if not plans:
         return ray.data.from_arrow(_handed_on(emit).schema.empty_table())
-    tasks = ray.data.from_arrow([_task(plan) for plan in plans])
+    tasks = ray.data.from_items([_packed(plan) for plan in plans], override_num_blocks=len(plans))
     tasks.context.target_max_block_size = BLOCK_BYTES
     return tasks.map_batches(
         ShardExtractor,
@@ -131,8 +131,13 @@ def _handed_on(emit: Emit) -> TableSpec:
     return FACES if emit == "faces" else SUMMARIES
 
 
-def _task(plan: ShardPlan) -> pa.Table:
-    return plan.videos.append_column("shard", pa.array([plan.shard] * plan.videos.num_rows))
+def _packed(plan: ShardPlan) -> dict[str, Any]:
+    """One row of what Ray Data hands to an actor. Tables as such it would first send to workers, which load
+    all of it and pandas to count their rows."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, plan.videos.schema) as stream:
+        stream.write_table(plan.videos)
+    return {"shard": plan.shard, "videos": sink.getvalue().to_pybytes()}
 
 
 class ShardExtractor:
@@ -150,10 +155,18 @@ class ShardExtractor:
         self._build_extractor = build_extractor
         self._extractor: SupervisedExtractor | None = None
 
-    def __call__(self, task: pa.Table) -> Iterator[pa.Table]:
-        """FACES or SUMMARIES of one shard's videos, in tables of ROW_GROUP rows."""
-        (shard,) = task.column("shard").unique().to_pylist()
-        rows = self._shard(shard, task)
+    def __call__(self, tasks: pa.Table) -> Iterator[pa.Table]:
+        """What `extract` yields for each task, as `_packed` made it."""
+        for task in tasks.to_pylist():
+            yield from self.extract(task["shard"], pa.ipc.open_stream(task["videos"]).read_all())
+
+    def extract(self, shard: str, videos: pa.Table) -> Iterator[pa.Table]:
+        """FACES or SUMMARIES of one shard's videos, in tables of ROW_GROUP rows.
+
+        Args:
+            videos: VIDEOS, with a `quota` column if faces are handed on.
+        """
+        rows = self._shard(shard, videos)
         while block := list(itertools.islice(rows, ROW_GROUP)):
             yield _handed_on(self.emit).from_rows(block)
 

@@ -151,7 +151,7 @@ def _extract(
     """Run the stage over `rows`; what it does besides the videos is shared out among them."""
     stage = ShardExtractor(store, settings, "summaries", build_extractor=lambda _: meter)
     start = time.process_time()
-    for _ in stage(rows.append_column("shard", pa.array(["sample-0"] * rows.num_rows))):
+    for _ in stage.extract("sample-0", rows):
         pass
     done = len(meter.costs)
     besides = time.process_time() - start - meter.accounted_s

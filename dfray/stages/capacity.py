@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dfray import storage
 from dfray.config import Recipe
 from dfray.datasets.files import Files
 from dfray.datasets.manifest import read_manifest
@@ -135,6 +136,12 @@ def _videos(recipe: Recipe, manifest: str | None, clips: str | None) -> tuple[pa
     if videos.num_rows == 0:
         raise ManifestError(
             f"{manifest or 'The manifest'} holds no video.", "See `dfray manifest check`."
+        )
+    of_demo = recipe.demo is not None and manifest is None and clips is None
+    if of_demo and not storage.exists(videos["uri"][0].as_py()):
+        raise UserError(
+            "The demo's clips are not drawn yet, so there is nothing to measure.",
+            "`dfray manifest check` with the same recipe draws them; --clips FOLDER names others.",
         )
     if clips and any(videos["n_images"].to_pylist()):
         notes.append("A picture of a folder costs as much as a sampled frame of the clips.")

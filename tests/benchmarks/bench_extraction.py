@@ -27,7 +27,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import psutil
-import pyarrow as pa
 
 from dfray.config import FacesSection
 from dfray.faces.crop import crop_square
@@ -76,12 +75,11 @@ class Ours:
 
     def __call__(self, clip: Path) -> int:
         self._runs += 1
-        shards = pa.array([f"run-{self._runs}"] * VIDEOS_PER_SHARD)
         videos = [
             video_row(str(i), uri=str(clip), duration_s=float(SECONDS))
             for i in range(VIDEOS_PER_SHARD)
         ]
-        (summaries,) = self._stage(VIDEOS.from_rows(videos).append_column("shard", shards))
+        (summaries,) = self._stage.extract(f"run-{self._runs}", VIDEOS.from_rows(videos))
         return sum(summaries.column("n_faces").to_pylist()) // VIDEOS_PER_SHARD
 
 

@@ -71,8 +71,7 @@ def plainly(videos: pa.Table, out: str) -> None:
     pending, _ = plan_shards(videos, SETTINGS, done, workers=1, seed=0)
     stage = ShardExtractor(store, SETTINGS, "summaries")
     for plan in pending:
-        shard = pa.array([plan.shard] * plan.videos.num_rows)
-        for _ in stage(plan.videos.append_column("shard", shard)):
+        for _ in stage.extract(plan.shard, plan.videos):
             pass
     stage.close()
 

@@ -2,11 +2,12 @@
 
     python -m tests.benchmarks.bench_startup
 
-A small run is started: two Ray Train workers whose first epoch is fed by a running extraction. Every
-process's CPU time is read as soon as the first step has been told of. What a kind of process imports is
-measured in fresh interpreters, the least of three, and so is its `floor`: what it would import if the
-libraries that it cannot do without were all. Of a train worker that is Ray Train, timm and torch with what
-the first optimizer loads (torch._dynamo, whether or not anything is compiled).
+A small run is started: two Ray Train workers whose first epoch is fed by a running extraction. As soon as
+its first step has been told of, the CPU time of every process is read, and what of it were imports, which
+each process notes itself (tests/benchmarks/import_clock). What is ours to cut is measured in fresh
+interpreters, the least of three: what a kind of process imports, and its `floor`, what it would import if
+the libraries that it cannot do without were all. Of a train worker that is Ray Train, timm and torch with
+what the first optimizer loads (torch._dynamo, whether or not anything is compiled).
 
 Asked for: the imports of each kind at most 1.25 x its floor.
 """
@@ -14,18 +15,22 @@ Asked for: the imports of each kind at most 1.25 x its floor.
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 import tempfile
 import threading
-from collections import Counter
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.benchmarks.measure import holds
-from tests.benchmarks.processes import CpuWatch, Spent
+from tests.benchmarks.processes import CpuWatch, Spent, by_name
+from tests.helpers.corpus import write_corpus
 
 BOUND, REPEATS = 1.25, 3
+CLOCK = Path(__file__).parent / "import_clock"
+FIRST_STEP = "the first step was taken"
 _OPTIMIZER = "import torch; torch.optim.SGD([torch.zeros(1, requires_grad=True)], 0.1)"
 RECIPE = [
     "training.epochs=1",
@@ -37,31 +42,26 @@ RECIPE = [
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of process: its name as CpuWatch gives it, what it imports, and the least of it."""
+    """A kind of process: what it imports before the first step, and the least of it."""
 
-    process: str
     ours: str
     floor: str
 
 
 KINDS = {
     "driver": Kind(
-        "tests.benchmarks.bench_startup",
         "import dfray.training.launch, ray.data",
         "import timm, ray.train.torch, ray.data",
     ),
     "train worker": Kind(
-        "ray::RayTrainWorker",
         f"import dfray.training.worker; {_OPTIMIZER}",
         f"import timm, ray.train.torch; {_OPTIMIZER}",
     ),
     "extraction worker": Kind(
-        "ray::MapWorker",
         "import ray.data, dfray.faces.extract",
         "import ray.data",
     ),
     "its child": Kind(
-        "dfray.faces.child",
         "import dfray.faces.child, dfray.faces.decode, dfray.faces.detect, mediapipe, cv2",
         "import av, cv2, mediapipe",
     ),
@@ -77,64 +77,75 @@ def import_seconds(statements: str) -> float:
     )
 
 
-def at_first_step(folder: str) -> dict[int, Spent]:
-    """CPU seconds of every process of a run when its first step has been taken."""
+def run(folder: str) -> None:
+    """Train; prints a line when the first step has been told of."""
     import ray
 
     from dfray.progress import counting_actor
     from dfray.session import session
     from dfray.training.launch import train_detector
-    from tests.helpers.corpus import write_corpus
+    from tests.helpers.corpus import videos_of
     from tests.helpers.toy import toy_recipe
 
     recipe = toy_recipe(folder, "toy", *RECIPE)
-    videos = write_corpus(Path(folder, "corpus"), 24, seconds=8, splits=("train", "train", "val"))
-    looks: list[dict[int, Spent]] = []
-    with CpuWatch() as watch, session(recipe.cluster):
-        progress, stop = counting_actor(), threading.Event()
+    with session(recipe.cluster):
+        progress = counting_actor()
 
         def follow() -> None:
-            while not looks and not stop.wait(0.2):
-                if "step" in ray.get(progress.get.remote()):
-                    looks.append(watch.look())
+            while "step" not in ray.get(progress.get.remote()):
+                time.sleep(0.2)
+            print(FIRST_STEP, flush=True)
 
-        thread = threading.Thread(target=follow)
-        thread.start()
-        train_detector(recipe, videos, stream=True, progress=progress)
-        stop.set()
-        thread.join()
-        return looks[0]
+        threading.Thread(target=follow, daemon=True).start()
+        train_detector(recipe, videos_of(f"{folder}/corpus"), stream=True, progress=progress)
+
+
+def at_first_step(folder: Path) -> tuple[dict[int, Spent], dict[int, float]]:
+    """CPU seconds of every process of a run, and those of its imports, when its first step has been taken."""
+    write_corpus(folder / "corpus", 24, seconds=8, splits=("train", "train", "val"))
+    noted = folder / "imports"
+    noted.mkdir()
+    driver = subprocess.Popen(
+        [sys.executable, "-m", "tests.benchmarks.bench_startup", "--run", str(folder)],
+        env=os.environ | {"PYTHONPATH": f"{CLOCK}:{os.getcwd()}", "DFRAY_IMPORT_CLOCK": str(noted)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with driver, CpuWatch() as watch:
+        assert driver.stdout is not None
+        if not any(line.strip() == FIRST_STEP for line in driver.stdout):
+            raise RuntimeError("the run ended before its first step")
+        spent = watch.look()
+        imports = {int(file.name): float(file.read_text() or 0) for file in noted.iterdir()}
+    spent.pop(os.getpid())
+    return spent, imports
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.parse_args()
+    parser.add_argument("--run", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.run:
+        run(options.run)
+        return 0
     with tempfile.TemporaryDirectory(prefix="dfray-bench-") as folder:
-        spent = at_first_step(folder)
-    total = sum(process.cpu_s for process in spent.values())
-    counts = Counter(process.name for process in spent.values())
-    held, named = True, 0.0
-    print(f"CPU seconds up to the first step: {total:.1f} in {len(spent)} processes")
+        spent, imports = at_first_step(Path(folder))
+    total, imported = sum(one.cpu_s for one in spent.values()), sum(imports.values())
+    print(
+        f"CPU seconds up to the first step: {total:.1f} in {len(spent)} processes, "
+        f"{imported:.1f} ({imported / total:.0%}) of them imports; load {os.getloadavg()[0]:.1f}"
+    )
+    for name, whole in by_name(spent).most_common():
+        pids = [pid for pid, one in spent.items() if one.name == name]
+        of_imports = sum(imports.get(pid, 0.0) for pid in pids)
+        print(f"{name:<36} {len(pids)} x: {whole:5.1f} s, imports {of_imports:5.1f} s")
+    held = True
     for name, kind in KINDS.items():
         ours, floor = import_seconds(kind.ours), import_seconds(kind.floor)
-        whole = sum(process.cpu_s for process in spent.values() if process.name == kind.process)
-        count = counts[kind.process]
-        named += count * ours
-        print(
-            f"{name:<18} {count} x: {whole:5.1f} s, imports {count * ours:5.1f} s of it "
-            f"({count * ours / whole:.0%}); {ours:.2f} s each, floor {floor:.2f} s"
-        )
+        print(f"{name}: imports {ours:.2f} s, floor {floor:.2f} s")
         held = holds(f"imports of the {name} / floor", ours / floor, at_most=BOUND) and held
-    known = {kind.process for kind in KINDS.values()}
-    others = Counter[str]()
-    for process in spent.values():
-        if process.name not in known:
-            others[process.name] += process.cpu_s
-    for name, seconds in others.most_common():
-        print(f"{name:<28} {counts[name]} x: {seconds:5.1f} s")
-    print(f"imports of those four kinds: {named / total:.0%} of the whole start")
     return 0 if held else 1
 
 

@@ -55,9 +55,12 @@ class CpuWatch:
         for process in [me, *me.children(recursive=True)]:
             try:
                 times = process.cpu_times()
-                name = _name(process.cmdline())
+                words = [word for word in process.cmdline() if word.strip()]
             except (psutil.NoSuchProcess, psutil.ZombieProcess):
                 continue
+            before = self._spent.get(process.pid)
+            # One that is ending has no words left.
+            name = _name(words) if words else before.name if before else "?"
             self._spent[process.pid] = Spent(name, times.user + times.system)
         return dict(self._spent)
 
@@ -77,12 +80,11 @@ def by_name(spent: dict[int, Spent], before: dict[int, Spent] | None = None) -> 
 
 def _name(command: list[str]) -> str:
     """ray::MapWorker(...) -> ray::MapWorker; python -m a.b -> a.b; /path/raylet -> raylet."""
-    if not command:
-        return "?"
     if "--multiprocessing-fork" in command:
         return SPAWNED
     if "-m" in command[:4]:
         return command[command.index("-m") + 1]
     words = command[1:] if "python" in command[0].rpartition("/")[2] else command
     script = next((word for word in words if not word.startswith("-")), command[0])
-    return script.partition("(")[0].partition(".__init__")[0].split()[0].rpartition("/")[2]
+    title = script.partition("(")[0].partition(".__init__")[0].split() or [script]
+    return title[0].rpartition("/")[2]

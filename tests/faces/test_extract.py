@@ -175,21 +175,20 @@ class TestShardsThatGrew:
 
     @pytest.fixture(scope="class")
     @staticmethod
-    def task(tmp_path_factory) -> pa.Table:
-        videos = with_quota(write_crowds(tmp_path_factory.mktemp("crowds"), 3), 30)
-        return videos.append_column("shard", pa.array(["train-x"] * 3))
+    def videos(tmp_path_factory) -> pa.Table:
+        return with_quota(write_crowds(tmp_path_factory.mktemp("crowds"), 3), 30)
 
-    def run(self, task: pa.Table, out: Path) -> list[pa.Table]:
+    def run(self, videos: pa.Table, out: Path) -> list[pa.Table]:
         store = FacesStore(str(out))
         store.claim(self.SETTINGS)
         extractor = ShardExtractor(store, self.SETTINGS, "faces")
         try:
-            return list(extractor(task))
+            return list(extractor.extract("train-x", videos))
         finally:
             extractor.close()
 
-    def test_every_part_is_whole_and_no_video_is_cut(self, task, tmp_path):
-        self.run(task, tmp_path)
+    def test_every_part_is_whole_and_no_video_is_cut(self, videos, tmp_path):
+        self.run(videos, tmp_path)
         store = FacesStore(str(tmp_path))
         summaries = store.summaries()
         assert sorted(summaries["shard"].to_pylist()) == ["train-x.0", "train-x.1", "train-x.2"]
@@ -198,13 +197,13 @@ class TestShardsThatGrew:
             assert row["first_row"] == 0
             assert faces["video_id"].to_pylist() == [row["video_id"]] * row["n_faces"]
 
-    def test_what_is_handed_on_does_not_depend_on_how_much_was_committed(self, task, tmp_path):
+    def test_what_is_handed_on_does_not_depend_on_how_much_was_committed(self, videos, tmp_path):
         """Ray drops the first blocks of a task that is run again, as it has handed them on already."""
-        fresh = self.run(task, tmp_path)
+        fresh = self.run(videos, tmp_path)
         assert sum(table.num_rows for table in fresh) == 90
         for part in ("train-x.2", "train-x.1"):
             (tmp_path / "videos" / f"{part}.parquet").unlink()
-            again = self.run(task, tmp_path)
+            again = self.run(videos, tmp_path)
             assert [table.num_rows for table in again] == [table.num_rows for table in fresh]
             assert all(a == b for a, b in zip(again, fresh, strict=True))
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import pyarrow as pa
 import pytest
 from PIL import Image
 
@@ -223,8 +222,7 @@ def test_a_corpus_of_face_sequences_goes_the_whole_way_to_the_store(tmp_path: Pa
     plans, _ = plan_shards(found.videos, settings, store.summaries(), workers=1, seed=0)
     extractor = ShardExtractor(store, settings, "summaries")
     for plan in plans:
-        shard = pa.array([plan.shard] * plan.videos.num_rows)
-        list(extractor(plan.videos.append_column("shard", shard)))
+        list(extractor.extract(plan.shard, plan.videos))
     extractor.close()
     summaries = store.summaries().to_pylist()
     assert sorted((row["video_id"], row["status"], row["n_faces"]) for row in summaries) == [

@@ -137,11 +137,10 @@ def test_extraction_keeps_landmarks_and_counts_them(tmp_path: Path) -> None:
     for settings in (FacesSection(size_px=112, landmarks=True), FacesSection(size_px=112)):
         store = FacesStore(str(tmp_path / str(settings.landmarks)))
         store.claim(settings)
-        task = VIDEOS.from_rows([video_row("head", uri=str(path))])
-        task = task.append_column("quota", pa.array([0], pa.int32()))
-        task = task.append_column("shard", pa.array(["train-000000000000"]))
+        videos = VIDEOS.from_rows([video_row("head", uri=str(path))])
+        videos = videos.append_column("quota", pa.array([0], pa.int32()))
         extract = ShardExtractor(store, settings, "summaries")
-        assert sum(block.num_rows for block in extract(task)) == 1
+        assert sum(block.num_rows for block in extract.extract("train-000000000000", videos)) == 1
         extract.close()
         (summary,) = store.summaries().to_pylist()
         assert summary["n_faces"] == 3
