@@ -8,11 +8,11 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -63,8 +63,8 @@ def configuration(address: str) -> dict:
 @pytest.fixture
 def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
     """Of a driver of such a cluster."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as a, socket.create_server(("127.0.0.1", 0)) as b:
+        port, client_port = a.getsockname()[1], b.getsockname()[1]
     address = f"127.0.0.1:{port}"
     (tmp_path / "autoscaling.json").write_text(json.dumps(configuration(address)))
     token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(16)}
@@ -81,9 +81,13 @@ def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
             Path(sys.executable).parent / "ray",
             *("start", "--head", "--block", "--disable-usage-stats", "--node-ip-address=127.0.0.1"),
             *(f"--port={port}", "--num-cpus=0", "--include-dashboard=false"),
-            *("--ray-client-server-port=0", "--min-worker-port=0", "--max-worker-port=0"),
+            *(
+                f"--ray-client-server-port={client_port}",
+                "--min-worker-port=0",
+                "--max-worker-port=0",
+            ),
             f"--autoscaling-config={tmp_path / 'autoscaling.json'}",
-            '--labels={"role":"head"}',
+            "--labels=role=head",
         ],
         env=os.environ | of_head | token,
         start_new_session=True,
@@ -95,8 +99,9 @@ def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
         yield os.environ | token | {"RAY_ADDRESS": address, "PYTHONPATH": str(REPOSITORY)}
     finally:
         for process in psutil.process_iter():
-            if os.getsid(process.pid) == head.pid:
-                process.send_signal(signal.SIGKILL)
+            with suppress(psutil.Error, ProcessLookupError):
+                if os.getsid(process.pid) == head.pid:
+                    process.kill()
         head.wait()
 
 
