@@ -8,9 +8,11 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -66,6 +68,7 @@ def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
     with socket.create_server(("127.0.0.1", 0)) as a, socket.create_server(("127.0.0.1", 0)) as b:
         port, client_port = a.getsockname()[1], b.getsockname()[1]
     address = f"127.0.0.1:{port}"
+    temporary = tempfile.mkdtemp(prefix="dfray-ray-", dir="/tmp")  # sockets' paths must be short
     (tmp_path / "autoscaling.json").write_text(json.dumps(configuration(address)))
     token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(16)}
     of_head = {
@@ -86,7 +89,7 @@ def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
                 "--min-worker-port=0",
                 "--max-worker-port=0",
             ),
-            f"--autoscaling-config={tmp_path / 'autoscaling.json'}",
+            *(f"--autoscaling-config={tmp_path / 'autoscaling.json'}", f"--temp-dir={temporary}"),
             "--labels=role=head",
         ],
         env=os.environ | of_head | token,
@@ -103,6 +106,7 @@ def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
                 if os.getsid(process.pid) == head.pid:
                     process.kill()
         head.wait()
+        shutil.rmtree(temporary)
 
 
 def test_a_stage_waits_for_the_nodes_that_it_needs_and_those_of_no_kind_are_refused(
