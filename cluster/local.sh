@@ -62,7 +62,7 @@ launch() { # as `start`
   agent="$(free_ports 1)"
   # A node is a session of processes: Ray's workers have groups of their own.
   setsid "$ray" start --block --disable-usage-stats --node-ip-address=127.0.0.1 \
-    --node-name="$name" --labels="role=$role" --num-cpus="${CPUS:-4}" \
+    --node-name="$name" --labels="role=$role" --num-cpus="${CPUS:-4}" --temp-dir="$(cat "$state/temp")" \
     --object-store-memory="$((${OBJECT_STORE_MB:-512} << 20))" \
     --min-worker-port=0 --max-worker-port=0 --dashboard-agent-listen-port="$agent" \
     "$@" >"$state/$name.log" 2>&1 </dev/null &
@@ -121,6 +121,9 @@ up() {
   rm -f "$state"/*.log "$state/token"
   (umask 077 && echo "${given_token:-$("$python" -c 'import secrets; print(secrets.token_hex(32))')}" \
     >"$state/token")
+  # A folder of its own, whose path is short enough for sockets: in the one that all of a machine's clusters
+  # share, each writes its address over the others', and a job is run on whichever came up last.
+  mktemp -d /tmp/dfray-ray-XXXXXX >"$state/temp"
   echo "127.0.0.1:$port" >"$state/address"
   echo "http://127.0.0.1:$dashboard" >"$state/jobs"
   # Workers that come before the head give up.
@@ -177,7 +180,8 @@ down() {
     end_node KILL "$(basename "$file" .pid)"
     rm -f "$file"
   done
-  rm -f "$state/address" "$state/jobs" "$state/token"
+  if [[ -e "$state/temp" ]]; then rm -rf "$(cat "$state/temp")"; fi
+  rm -f "$state/address" "$state/jobs" "$state/token" "$state/temp"
 }
 
 status() {

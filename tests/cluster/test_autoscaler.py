@@ -8,11 +8,13 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import signal
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -63,9 +65,10 @@ def configuration(address: str) -> dict:
 @pytest.fixture
 def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
     """Of a driver of such a cluster."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as a, socket.create_server(("127.0.0.1", 0)) as b:
+        port, client_port = a.getsockname()[1], b.getsockname()[1]
     address = f"127.0.0.1:{port}"
+    temporary = tempfile.mkdtemp(prefix="dfray-ray-", dir="/tmp")  # sockets' paths must be short
     (tmp_path / "autoscaling.json").write_text(json.dumps(configuration(address)))
     token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(16)}
     of_head = {
@@ -81,9 +84,13 @@ def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
             Path(sys.executable).parent / "ray",
             *("start", "--head", "--block", "--disable-usage-stats", "--node-ip-address=127.0.0.1"),
             *(f"--port={port}", "--num-cpus=0", "--include-dashboard=false"),
-            *("--ray-client-server-port=0", "--min-worker-port=0", "--max-worker-port=0"),
-            f"--autoscaling-config={tmp_path / 'autoscaling.json'}",
-            '--labels={"role":"head"}',
+            *(
+                f"--ray-client-server-port={client_port}",
+                "--min-worker-port=0",
+                "--max-worker-port=0",
+            ),
+            *(f"--autoscaling-config={tmp_path / 'autoscaling.json'}", f"--temp-dir={temporary}"),
+            "--labels=role=head",
         ],
         env=os.environ | of_head | token,
         start_new_session=True,
@@ -95,9 +102,11 @@ def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
         yield os.environ | token | {"RAY_ADDRESS": address, "PYTHONPATH": str(REPOSITORY)}
     finally:
         for process in psutil.process_iter():
-            if os.getsid(process.pid) == head.pid:
-                process.send_signal(signal.SIGKILL)
+            with suppress(psutil.Error, ProcessLookupError):
+                if os.getsid(process.pid) == head.pid:
+                    process.kill()
         head.wait()
+        shutil.rmtree(temporary)
 
 
 def test_a_stage_waits_for_the_nodes_that_it_needs_and_those_of_no_kind_are_refused(

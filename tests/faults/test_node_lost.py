@@ -119,6 +119,11 @@ def assert_every_face_once(store: FacesStore, videos: pa.Table) -> None:
     assert len(keys) == 80 * videos.num_rows
 
 
+def corpus_at(clips: Path) -> list[str]:
+    """Overrides by which a video has the id that `write_crowds` gives it."""
+    return [f"corpora.0.root={clips}", "corpora.0.dataset=toy"]
+
+
 def kill_while_extracting(cluster: LocalCluster, store: FacesStore, videos: int) -> None:
     """SIGKILL the node that is not the driver's, once there is a shard and before there are all."""
     committed = Path(store.uri) / "videos"
@@ -135,7 +140,7 @@ def test_a_node_lost_while_it_extracts_costs_no_face_and_doubles_none(
     two_nodes, tmp_path, replaced
 ):
     videos = write_crowds(tmp_path / "clips", 24)
-    overrides = [f"work_dir={tmp_path}", f"corpora.0.root={tmp_path / 'clips'}"]
+    overrides = [f"work_dir={tmp_path}", *corpus_at(tmp_path / "clips")]
     driver = two_nodes.dfray("extract", TOY, *overrides, "faces.size_px=128", "faces.shard_mb=1")
     store = FacesStore(RunFolder(toy_recipe(tmp_path)).faces)
     kill_while_extracting(two_nodes, store, videos.num_rows)
@@ -155,7 +160,7 @@ def test_a_node_lost_while_the_first_epoch_is_fed_leaves_room_for_the_extraction
         "train",
         TOY,
         f"work_dir={tmp_path}",
-        f"corpora.0.root={tmp_path / 'clips'}",
+        *corpus_at(tmp_path / "clips"),
         "faces.shard_mb=1",
         "training.epochs=2",
         "training.cpus_per_worker=2",

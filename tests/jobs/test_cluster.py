@@ -25,7 +25,7 @@ from dfray.errors import ClusterError, JobError
 from dfray.faces.shards import FacesStore
 from dfray.jobs import client as jobs_client
 from dfray.jobs.client import Jobs
-from tests.helpers.cluster import REPOSITORY, LocalCluster
+from tests.helpers.cluster import REPOSITORY, LocalCluster, local_cluster
 from tests.helpers.corpus import write_corpus
 from tests.helpers.processes import wait_for
 from tests.helpers.proxy import Fault, Request
@@ -122,6 +122,12 @@ def test_a_job_is_followed_to_its_end_and_its_results_lie_where_they_would_witho
     summaries = FacesStore(str(client.folder / "runs" / "followed" / "faces")).summaries()
     assert summaries["status"].to_pylist() == ["ok"] * 8
     assert set(summaries["n_frames"].to_pylist()) == {2}, "the override has arrived"
+
+
+def test_another_cluster_of_this_machine_gets_no_job_of_this_one(client, clips, tmp_path):
+    with local_cluster(tmp_path / "other", nodes=1, OBJECT_STORE_MB="100"):
+        done = client.dfray("submit", "extract", client.recipe("ours", clips))
+    assert done.code == 0, done.out
 
 
 def test_a_job_that_fails_hands_its_exit_code_and_its_words_on(client, clips):
