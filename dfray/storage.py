@@ -53,10 +53,13 @@ def filesystem(uri: str) -> tuple[AbstractFileSystem, str]:
 
     options: dict[str, Any] = {}
     if uri.startswith("s3://"):
+        from dfray.storage_requests import BoundedSession
+
         tries = int(os.environ.get("AWS_MAX_ATTEMPTS", ATTEMPTS))
         retries = {"mode": "standard", "total_max_attempts": tries}
+        settings = {"retries": retries, "http_session_cls": BoundedSession}
         # Listings are not cached: other processes write while we look.
-        options = {"use_listings_cache": False, "config_kwargs": {"retries": retries}}
+        options = {"use_listings_cache": False, "config_kwargs": settings}
     return fsspec.core.url_to_fs(uri, **options)
 
 

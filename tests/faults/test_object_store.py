@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dfray import storage
+from dfray import storage, storage_requests
 from dfray.errors import StorageError
 from tests.helpers.proxy import Fault, FaultProxy, Request
 
@@ -129,6 +129,20 @@ def test_a_request_that_hangs_is_made_again(impatient, store: str, s3_faults: Fa
     s3_faults.fault = lambda request: Fault(delay_s=1.5) if next(counter) == 0 else None
     assert storage.read_bytes(storage.join(store, "bytes")) == b"kept"
     assert [request.method for request in s3_faults.requests] == ["HEAD", "HEAD", "GET"]
+
+
+@pytest.mark.parametrize("size", [3, 20 * 2**20], ids=["small", "more than sockets hold"])
+def test_an_upload_to_a_store_that_stands_still_is_made_again(
+    store: str, s3_faults: FaultProxy, monkeypatch: pytest.MonkeyPatch, size: int
+):
+    """It takes the connection and then neither reads nor answers; no read timeout has begun yet."""
+    monkeypatch.setattr(storage_requests, "PATIENCE_S", 0.5)
+    monkeypatch.setattr(storage_requests, "SLOWEST_BYTES_PER_S", 1e9)
+    counter = itertools.count()
+    s3_faults.fault = lambda request: Fault(delay_s=10.0) if next(counter) == 0 else None
+    storage.write_bytes(bytes(size), storage.join(store, "new"))
+    assert [request.method for request in s3_faults.requests] == ["PUT", "PUT"]
+    assert len(storage.read_bytes(storage.join(store, "new"))) == size
 
 
 FULL = [
