@@ -136,10 +136,10 @@ def test_an_upload_to_a_store_that_stands_still_is_made_again(
     store: str, s3_faults: FaultProxy, monkeypatch: pytest.MonkeyPatch, size: int
 ):
     """It takes the connection and then neither reads nor answers; no read timeout has begun yet."""
-    monkeypatch.setattr(storage_requests, "PATIENCE_S", 0.5)
-    monkeypatch.setattr(storage_requests, "SLOWEST_BYTES_PER_S", 1e9)
+    monkeypatch.setattr(storage_requests, "PATIENCE_S", 2.0)
+    monkeypatch.setattr(storage_requests, "SLOWEST_BYTES_PER_S", 1e7)
     counter = itertools.count()
-    s3_faults.fault = lambda request: Fault(delay_s=10.0) if next(counter) == 0 else None
+    s3_faults.fault = lambda request: Fault(delay_s=60.0) if next(counter) == 0 else None
     storage.write_bytes(bytes(size), storage.join(store, "new"))
     assert [request.method for request in s3_faults.requests] == ["PUT", "PUT"]
     assert len(storage.read_bytes(storage.join(store, "new"))) == size
