@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import socket
 import threading
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -65,10 +64,13 @@ class FaultProxy:
         self._server = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.url = f"http://127.0.0.1:{self._server.getsockname()[1]}"
         self.requests: list[Request] = []
+        self._over = threading.Event()
         self.pass_on()
 
     def pass_on(self) -> None:
-        """Do nothing to any request, from now on."""
+        """Do nothing to any request, from now on; one that still waits is dropped."""
+        self._over.set()
+        self._over = threading.Event()
         self.fault: Callable[[Request], Fault | None] = lambda request: None
         self.is_cut = False
 
@@ -102,8 +104,7 @@ class FaultProxy:
             request = Request(method.decode(), target.decode())
             self.requests.append(request)
             fault = self.fault(request) or Fault()
-            time.sleep(fault.delay_s)
-            if self.is_cut:
+            if self._over.wait(fault.delay_s) or self.is_cut:
                 return
             if fault.status is not None:
                 _drain(client)
