@@ -22,7 +22,6 @@ from dfray.losses.objective import Head, Objective
 from dfray.models.preprocess import channels_first
 from dfray.training.optim import Schedule
 
-
 LESS_STEEP = "Lower training.lr, set training.clip_norm, or lengthen training.warmup_epochs."
 """What to do where training has diverged."""
 

@@ -343,7 +343,7 @@ def test_a_job_whose_driver_is_killed_is_told_as_failed_and_goes_on_when_submitt
 def test_a_job_that_fails_in_training_says_stage_worker_and_step(client, clips):
     """A learning rate at which the loss is soon no number."""
     words = ["training.lr=1e30", "training.warmup_epochs=0", "training.max_failures=0"]
-    words += ["faces.rate_fps=4"]  # so that there are two steps, and the second finds it
+    words += ["faces.rate_fps=2"]  # so that there are two steps, and the second finds it
     failed = client.dfray("submit", "train", client.recipe("diverged", clips), *words)
     assert failed.code == 1
     told = (
