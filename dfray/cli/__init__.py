@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import sys
 
-import typer
-
 from dfray.cli.app import app
 from dfray.errors import DfrayError, UserError
 
