@@ -324,7 +324,9 @@ def test_a_job_whose_driver_is_killed_is_told_as_failed_and_goes_on_when_submitt
     words = ["submit", "train", client.recipe("killed", clips), "training.epochs=40"]
     followed = client.start(*words)
     kept = client.folder / "runs" / "killed" / "train"
-    wait_for((kept / "epoch-009").exists, 200)  # Ray notes a checkpoint some seconds after it is there
+    wait_for(
+        (kept / "epoch-009").exists, 200
+    )  # Ray notes a checkpoint some seconds after it is there
     (driver,) = [
         process
         for process in psutil.process_iter(["cmdline"])
