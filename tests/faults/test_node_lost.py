@@ -127,7 +127,7 @@ def corpus_at(clips: Path) -> list[str]:
 
 
 def kill_while_extracting(cluster: LocalCluster, store: FacesStore, videos: int) -> None:
-    """SIGKILL the node that is not the driver's once it extracts and there is a shard, before there are all."""
+    """SIGKILL the node that is not the driver's once it extracts and there is a shard, but not all."""
     (lost,) = (node for node in cluster.nodes() if node != "head")
 
     def extracts() -> bool:
