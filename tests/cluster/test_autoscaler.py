@@ -48,7 +48,8 @@ def configuration(address: str) -> dict:
         "max_workers": 3,
         "idle_timeout_minutes": 10,
         "provider": {
-            "type": "fake_multinode",
+            "type": "external",  # as Ray's wheel lacks the defaults of `fake_multinode`
+            "module": "ray.autoscaler._private.fake_multi_node.node_provider.FakeMultiNodeProvider",
             "launch_multiple": True,
             "head_node_id": HEAD,
             "gcs_address": address,
