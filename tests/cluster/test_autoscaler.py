@@ -60,6 +60,11 @@ def configuration(address: str) -> dict:
             "gpu": machine("gpu", 1),
         },
         "head_node_type": "ray.head.default",
+        **{f"{where}setup_commands": [] for where in ("", "head_", "worker_")},
+        **{f"{where}_start_ray_commands": [] for where in ("head", "worker")},
+        **{name: {} for name in ("auth", "docker", "file_mounts")},
+        **{name: [] for name in ("initialization_commands", "cluster_synced_files")},
+        "upscaling_speed": 1.0,
     }
 
 
