@@ -24,6 +24,8 @@ given_token="${RAY_AUTH_TOKEN:-}"
 unset RAY_AUTH_TOKEN # it would go before the file, and be seen in every process
 export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH="$state/token"
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" # Ray would take a thread for each logical CPU
+# Else Ray warns of every few processes more than the machine has cores.
+export RAY_worker_maximum_startup_concurrency="${RAY_worker_maximum_startup_concurrency:-${CPUS:-4}}"
 # A node that is killed is taken for lost after five unanswered questions: in 2.5 s instead of 15.
 export RAY_health_check_period_ms="${RAY_health_check_period_ms:-500}"
 

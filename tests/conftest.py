@@ -79,7 +79,7 @@ def _local_cluster(
 
 
 @pytest.fixture
-def two_nodes(_local_cluster: LocalCluster) -> LocalCluster:
+def two_nodes(_local_cluster: LocalCluster) -> Iterator[LocalCluster]:
     """A Ray cluster of two nodes of four logical CPUs, the head (role=cpu) and one of role=gpu.
 
     All tests share it; the second node is replaced if a test has killed it. Drivers and clients are processes
@@ -87,7 +87,8 @@ def two_nodes(_local_cluster: LocalCluster) -> LocalCluster:
     """
     if _local_cluster.nodes() == ["head"]:
         _local_cluster.add("gpu")
-    return _local_cluster
+    yield _local_cluster
+    _local_cluster.end_drivers()
 
 
 @pytest.fixture(scope="session")

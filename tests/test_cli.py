@@ -10,6 +10,7 @@ import json
 import os
 import re
 import resource
+import signal
 import socket
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from typer.testing import CliRunner
 from dfray.cli import app
 from dfray.recipe import load_recipe
 from tests.helpers.corpus import write_corpus
+from tests.helpers.processes import wait_for
 
 DFRAY = str(Path(sysconfig.get_path("scripts"), "dfray"))
 HEAVY = {"torch", "ray", "mlflow", "av", "mediapipe", "pandas", "pyarrow", "cv2", "timm", "sklearn"}
@@ -236,6 +238,20 @@ def test_a_failure_is_one_line_and_exit_code_1_and_verbose_adds_the_traceback(fo
     assert loud.err.startswith("Traceback (most recent call last):")
     assert "run_folder.py" in loud.err
     assert loud.err.splitlines()[-1] == line
+
+
+def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
+    stage = subprocess.Popen(
+        [DFRAY, "extract", "demo"], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    )
+    wait_for((tmp_path / "runs" / "demo" / "clips").exists)
+    stage.send_signal(signal.SIGINT)
+    _, err = stage.communicate(timeout=30)
+    assert stage.returncode == 130
+    assert err.splitlines()[-1].startswith(
+        "Stopped. Run the same command again to go on from here."
+    )
+    assert "Traceback" not in err
 
 
 def test_manifest_check_counts_and_lists_and_writes_nothing(folder: Path) -> None:

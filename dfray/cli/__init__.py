@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import sys
 
-import typer
-
 from dfray.cli.app import app
 from dfray.errors import DfrayError, UserError
 
@@ -26,6 +24,10 @@ from dfray.cli import face_models as face_models
 # isort: on
 
 
+_CTRL_C = 130
+"""What Typer makes of a KeyboardInterrupt."""
+
+
 def main(*command: str) -> None:
     """Entry point: exit code 0, or 2 for a mistake in what was asked, or 1 for a failure.
 
@@ -34,15 +36,12 @@ def main(*command: str) -> None:
     """
     try:
         code = app([*command, *sys.argv[1:]], standalone_mode=False)
+        if code == _CTRL_C:
+            told = "Run the same command again to go on from here."
+            print(f"Stopped. {told} A search takes --resume.", file=sys.stderr)
         sys.exit(code if isinstance(code, int) else 0)
     except DfrayError as error:
         _fail(error, error.exit_code)
-    except KeyboardInterrupt:
-        told = "Run the same command again to go on from here."
-        print(f"\nStopped. {told} A search takes --resume.", file=sys.stderr)
-        sys.exit(130)
-    except typer.Abort:
-        sys.exit(130)
     except Exception as error:
         usage = getattr(error, "show", None)
         if callable(usage):  # click's own usage errors know how to show themselves

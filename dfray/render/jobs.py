@@ -33,6 +33,9 @@ def jobs(found: list[Job], *, as_json: bool) -> None:
     if as_json:
         print(json.dumps([asdict(job) | {"duration_s": job.duration_s} for job in found], indent=2))
         return
+    if not found:
+        _aside.print("The cluster has had no job yet; `dfray submit` starts one.")
+        return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("id", "stage", "recipe", "user", "state", "age", "duration"):
         table.add_column(column, no_wrap=column == "id", overflow="fold")

@@ -22,6 +22,9 @@ from dfray.losses.objective import Head, Objective
 from dfray.models.preprocess import channels_first
 from dfray.training.optim import Schedule
 
+LESS_STEEP = "Lower training.lr, set training.clip_norm, or lengthen training.warmup_epochs."
+"""What to do where training has diverged."""
+
 
 class NotFiniteError(TrainingError):
     """The loss of a step is not finite.
@@ -154,6 +157,6 @@ def _require_finite(terms: dict[str, Tensor], step: int) -> None:
         told = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
         raise NotFiniteError(
             f"The loss of step {step} is not finite ({told}).",
-            "Lower training.lr, set training.clip_norm, or lengthen training.warmup_epochs.",
+            LESS_STEEP,
             values,
         )

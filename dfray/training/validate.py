@@ -18,12 +18,13 @@ from torch.nn.functional import binary_cross_entropy
 
 from dfray.batches.reader import Batch, FacesReader
 from dfray.batches.self_blend import Draws, SelfBlend
+from dfray.errors import TrainingError
 from dfray.losses.objective import Objective
 from dfray.models.backbone import Detector
 from dfray.models.bundle import fake_probability
 from dfray.models.preprocess import Preprocess
 from dfray.tables import REAL
-from dfray.training.step import forward
+from dfray.training.step import LESS_STEEP, forward
 
 
 @torch.inference_mode()
@@ -46,6 +47,9 @@ def validate(
         blend: gives each face a fake of its own, the same one at every validation.
         batch_size: faces that the objective sees at once, in training over all workers.
         dtype: of the network's arithmetic, `compute_dtype`.
+
+    Raises:
+        TrainingError: an output of the network is not finite.
     """
     _same_buffers(detector)
     detector.eval()
@@ -65,6 +69,8 @@ def validate(
         videos.append(_videos(batch, len(label)).to(device))
     parts = (logits, embeddings, labels, videos)
     *gathered, video = (_gather(torch.cat(part)) for part in parts)
+    if not torch.isfinite(gathered[0]).all():
+        raise TrainingError("The network's outputs on validation are not finite.", LESS_STEEP)
     terms = _objective_over(objective, *gathered, batch_size=batch_size, seed=reader.seed)
     return terms | _of_videos(fake_probability(gathered[0]), gathered[2] != REAL, video)
 

@@ -48,7 +48,8 @@ def configuration(address: str) -> dict:
         "max_workers": 3,
         "idle_timeout_minutes": 10,
         "provider": {
-            "type": "fake_multinode",
+            "type": "external",  # as Ray's wheel lacks the defaults of `fake_multinode`
+            "module": "ray.autoscaler._private.fake_multi_node.node_provider.FakeMultiNodeProvider",
             "launch_multiple": True,
             "head_node_id": HEAD,
             "gcs_address": address,
@@ -59,6 +60,11 @@ def configuration(address: str) -> dict:
             "gpu": machine("gpu", 1),
         },
         "head_node_type": "ray.head.default",
+        **{f"{where}setup_commands": [] for where in ("", "head_", "worker_")},
+        **{f"{where}_start_ray_commands": [] for where in ("head", "worker")},
+        **{name: {} for name in ("auth", "docker", "file_mounts")},
+        **{name: [] for name in ("initialization_commands", "cluster_synced_files")},
+        "upscaling_speed": 1.0,
     }
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import psutil
 import pytest
 
 from dfray.faces.shards import FacesStore
 from tests.helpers.cluster import LocalCluster
 from tests.helpers.corpus import write_corpus
+from tests.helpers.processes import title
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -44,13 +44,6 @@ def places(cluster: LocalCluster, clips: Path, folder: Path, *changes: str) -> d
     summaries = FacesStore(str(folder / "toy" / "faces")).summaries()
     assert summaries["status"].to_pylist() == ["ok"] * 24
     return seen
-
-
-def title(process: psutil.Process) -> str:
-    try:
-        return " ".join(process.cmdline())
-    except psutil.Error:
-        return ""
 
 
 def test_extraction_on_the_cpu_node_and_training_on_the_other(two_nodes, clips, tmp_path):

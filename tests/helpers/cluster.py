@@ -81,6 +81,13 @@ class LocalCluster:
         self.drivers.append(driver)
         return driver
 
+    def end_drivers(self) -> None:
+        """SIGKILL those that a test which failed has left."""
+        for driver in self.drivers:
+            driver.kill()
+            driver.wait()
+        self.drivers.clear()
+
     def nodes(self) -> list[str]:
         """The names of the nodes that run."""
         names = sorted(file.stem for file in self.state.glob("*.pid"))
@@ -109,8 +116,7 @@ def local_cluster(state: Path, nodes: int = 2, **settings: str) -> Iterator[Loca
     try:
         yield cluster
     finally:
-        for driver in cluster.drivers:
-            driver.kill()  # those of tests that failed
+        cluster.end_drivers()
         cluster.require("down")
 
 

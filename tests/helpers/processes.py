@@ -21,6 +21,14 @@ def ray_processes(title: str) -> list[psutil.Process]:
     return found
 
 
+def title(process: psutil.Process) -> str:
+    """Its command line, which Ray's workers write what they do into; empty if it has ended."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
+
+
 def wait_for(condition: Callable[[], bool], timeout_s: float = 90.0) -> None:
     end = time.monotonic() + timeout_s
     while not condition():

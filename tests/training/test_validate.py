@@ -13,6 +13,7 @@ from dfray.batches.labels import BINARY, LabelScheme
 from dfray.batches.reader import FacesReader
 from dfray.batches.sample import sample_faces
 from dfray.config import Recipe
+from dfray.errors import TrainingError
 from dfray.faces.shards import FacesStore
 from dfray.run_folder import RunFolder
 from dfray.training.learner import Learner
@@ -43,6 +44,18 @@ def test_a_video_and_what_was_blended_from_it_are_two() -> None:
     figures = _of_videos(torch.tensor([0.1, 0.8, 0.3, 0.6]), is_fake, twice)
     assert figures["auc"] == 1.0
     assert figures["log_loss"] == pytest.approx(log_loss([0, 1], [0.2, 0.7]), rel=1e-6)
+
+
+def test_a_network_that_has_diverged_in_the_last_step_of_an_epoch_is_said(tmp_path: Path) -> None:
+    recipe = toy_recipe(tmp_path)
+    write_toy_faces(recipe)
+    store = FacesStore(RunFolder(recipe).faces)
+    sample = sample_faces(store.summaries(["val"]), "val", recipe.batches, BINARY)
+    learner = Learner(recipe, BINARY)
+    with torch.no_grad():
+        next(learner.detector.parameters()).fill_(torch.inf)
+    with pytest.raises(TrainingError, match=r"validation are not finite. Lower training.lr"):
+        learner.validate(FacesReader(store, sample, recipe.batches))
 
 
 def test_without_both_classes_there_is_no_auc() -> None:
