@@ -16,7 +16,8 @@ from dfray.errors import UserError
 
 LIMIT_BYTES = 50 * 2**20
 _NAMED = 5
-"""Files that a refusal names."""
+"""Files that a refusal names, at most."""
+_WORTH_NAMING = 2**18
 _NEVER = (
     *(".git", ".hg/", ".svn/", ".venv/", "venv/", "node_modules/", "*.egg-info/"),
     *(
@@ -125,4 +126,5 @@ def _size(content: Path | bytes) -> int:
 
 def _largest(package: Package) -> list[str]:
     by_size = sorted(package.files, key=lambda name: _size(package.files[name]), reverse=True)
-    return [f"{name} ({mib(_size(package.files[name]))})" for name in by_size[:_NAMED]]
+    sizes = {name: _size(package.files[name]) for name in by_size[:_NAMED]}
+    return [f"{name} ({mib(size)})" for name, size in sizes.items() if size > _WORTH_NAMING]

@@ -20,6 +20,7 @@ from tests.helpers.cluster import REPOSITORY
 ANSWERS = {
     "/api/version": {"version": "4", "ray_version": version("ray")},
     "/nodes": {"data": {"hostNameList": [platform.node()]}},
+    "/api/jobs/": [],
 }
 
 
@@ -30,10 +31,10 @@ def uploading() -> Iterator[tuple[str, threading.Event]]:
 
     class Dashboard(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            answer = ANSWERS.get(self.path.partition("?")[0])
-            self.send_response(200 if answer else 404)
+            path = self.path.partition("?")[0]
+            self.send_response(200 if path in ANSWERS else 404)
             self.end_headers()
-            self.wfile.write(json.dumps(answer).encode())
+            self.wfile.write(json.dumps(ANSWERS.get(path)).encode())
 
         def do_PUT(self) -> None:
             self.rfile.read(1000)

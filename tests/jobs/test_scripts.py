@@ -27,8 +27,8 @@ def test_every_stage_has_its_script_and_its_command():
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_script_only_calls_its_stage(stage):
     text = (JOBS / f"{stage}.py").read_text()
-    assert f'main("{stage}")' in text
-    assert len(text.splitlines()) < 12
+    assert f'main("{stage}"' in text
+    assert len(text.splitlines()) < 15
 
 
 def test_a_script_runs_as_it_is(tmp_path):
