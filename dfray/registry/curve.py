@@ -30,12 +30,14 @@ class LogEpoch:
         self._epochs: SimpleQueue[Mapping[str, float]] | None = None
 
     def __call__(self, figures: Mapping[str, float]) -> None:
-        if (
-            self._epochs is None
-        ):  # only now: this object is pickled on its way to Ray Train's controller
+        if self._epochs is None:
             self._epochs = SimpleQueue()
             threading.Thread(target=self._log_for_ever, daemon=True, name="dfray-curve").start()
         self._epochs.put(figures)
+
+    def __reduce__(self) -> tuple[type[LogEpoch], tuple[Run]]:
+        """Ray Train pickles it for its controller, and again for workers that are started anew."""
+        return LogEpoch, (self.tracked,)
 
     def _log_for_ever(self) -> None:
         assert self._epochs is not None
