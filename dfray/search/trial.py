@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from dfray.training.context import History
     from dfray.training.learner import Learner
 
-_PATIENCE_S = 7 * 24 * 3600
-"""for the CPUs of a trial's workers"""
+_PATIENCE_S = 600
+"""for the CPUs of a trial's workers, at each try; not for ever, as Ray may have lost track of some"""
 
 
 @dataclass(frozen=True)
