@@ -75,17 +75,17 @@ def test_published_videos_are_planned_from_clips_at_hand(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_corpus(tmp_path / "clips", 2)
-    chosen = recipe(tmp_path).model_copy(
-        update={"corpora": [CorpusSection(reader="ffpp", root="nowhere")]}
-    )
+    corpora = [CorpusSection(reader=name, root="nowhere") for name in ("ffpp", "wilddeepfake")]
+    chosen = recipe(tmp_path).model_copy(update={"corpora": corpora})
     options = {"manifest": "published", "clips": str(tmp_path / "clips"), "images_per_s": 50.0}
     plan = stages.plan_cluster(chosen, "1x4cpu", **options)
-    (ffpp,) = plan.extraction.datasets
-    assert (ffpp.videos, ffpp.frames, ffpp.measured) == (6000, 6000 * 3, "clips")
+    ffpp, wild = plan.extraction.datasets
+    assert (ffpp.videos, ffpp.frames, ffpp.measured) == (6000, 100_000, "clips")
+    assert (wild.videos, wild.frames, wild.measured) == (7314, 7314 * 3, "clips")
     cluster_plan(plan)
     told = capsys.readouterr().out
     assert "none was opened" in told
-    assert "Each video of ffpp is 3.0 s long (the clips')." in told
+    assert "Each video of wilddeepfake is 3.0 s long (the clips')." in told
     assert "money         not known" in told
 
 
