@@ -36,4 +36,11 @@ def _timed(name: str, import_: Any) -> Any:
                 file.write(f"{_spent_s:.3f}")
 
 
+def _start_anew() -> None:
+    """What a process had imported before it forked is not its child's doing."""
+    global _spent_s
+    _spent_s = 0.0
+
+
 bootstrap._find_and_load = _timed
+os.register_at_fork(after_in_child=_start_anew)
