@@ -242,9 +242,13 @@ def test_a_failure_is_one_line_and_exit_code_1_and_verbose_adds_the_traceback(fo
 
 def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
     stage = subprocess.Popen(
-        [DFRAY, "extract", "demo"], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+        ["env", "--default-signal=INT", DFRAY, "extract", "demo"],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
     )
-    wait_for((tmp_path / "runs" / "demo" / "clips").exists)
+    clips = tmp_path / "runs" / "demo" / "clips" / "videos"
+    wait_for(lambda: any(clips.glob("*.mp4")))
     stage.send_signal(signal.SIGINT)
     _, err = stage.communicate(timeout=30)
     assert stage.returncode == 130

@@ -7,10 +7,14 @@ of the registered version, out of reach of whoever can write the artifacts only.
 from __future__ import annotations
 
 import hashlib
+import shutil
 from pathlib import Path
 
 FILE = "SHA256SUMS"
 TAG = "dfray.package_sha256"
+_BYTECODE = "__pycache__"
+NOT_CHECKED = shutil.ignore_patterns(_BYTECODE)
+"""For `shutil.copytree`: what is left by whoever loads a package where it lies, and is never to be run."""
 
 
 def write_checksums(package: Path) -> str:
@@ -47,9 +51,11 @@ def faults_of(package: Path, expected: str | None) -> list[str]:
 
 
 def _files(package: Path) -> list[str]:
-    """Every file of the package but the list itself, relative, in order."""
-    files = (path for path in package.rglob("*") if path.is_file())
-    return sorted(path.relative_to(package).as_posix() for path in files if path.name != FILE)
+    """Every file of the package but the list itself and what is not checked, relative, in order."""
+    found = (path.relative_to(package) for path in package.rglob("*") if path.is_file())
+    return sorted(
+        path.as_posix() for path in found if path.name != FILE and _BYTECODE not in path.parts
+    )
 
 
 def _sha256(path: Path) -> str:

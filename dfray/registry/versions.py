@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dfray.errors import RegistryError, UserError
-from dfray.registry.checksums import TAG, faults_of
+from dfray.registry.checksums import NOT_CHECKED, TAG, faults_of
 from dfray.registry.connection import SQLITE, connect, error_code, talking
 from dfray.registry.history import SUFFIX, History, VersionId
 
@@ -139,7 +141,10 @@ class Versions:
 
     @contextmanager
     def downloaded(self, version: str) -> Iterator[Path]:
-        """The local folder of the MLflow model of `version`; a download lives as long as the block.
+        """A local folder with the MLflow model of `version`, for as long as the block lasts.
+
+        It is what was checked, without the bytecode that Python leaves beside code that it has run where it
+        lies: none of it is run, and none is left there.
 
         Raises:
             DamagedPackageError: a file is gone, was added, or is not the one that was registered.
@@ -153,7 +158,9 @@ class Versions:
                     "Restore its artifacts from a backup, or register the model again.",
                     fault,
                 )
-            yield path
+            own = Path(folder, "checked")
+            shutil.copytree(path.resolve(), own, ignore=NOT_CHECKED, copy_function=_link)
+            yield own
 
     def _download(self, version: str, folder: str) -> Path:
         """What is stored now, in `folder` or where it lies already; an empty folder if nothing is."""
@@ -173,6 +180,14 @@ class Versions:
                     raise
                 path = folder
         return Path(path)
+
+
+def _link(source: str, target: str) -> None:
+    """Without a copy, where the file system can: MLflow refuses symbolic links that lead out of a model."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
 
 
 def registered_names(client: MlflowClient) -> list[str]:

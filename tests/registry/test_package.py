@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import numpy as np
 import pandas as pd
 import pytest
@@ -170,6 +171,22 @@ def test_scores_of_files_tell_what_they_cost(tracking_uri: str, version: str, cl
     assert (gone.faces_per_s, gone.work_per_video_s) == (None, None)
     assert gone.reason
     json.dumps([vars(score) for score in found], allow_nan=False)
+
+
+def test_whoever_loads_it_where_it_lies_does_it_no_harm(
+    tracking_uri: str, version: str, monkeypatch: pytest.MonkeyPatch
+):
+    """MLflow runs its code in place, and Python leaves bytecode beside it, which could be anything."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    uri = Versions(SECTION.model_name, tracking_uri).client.get_model_version_download_uri(
+        SECTION.model_name, version
+    )
+    place = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, tracking_uri=tracking_uri))
+    mlflow.pyfunc.load_model(str(place)).unwrap_python_model().close()
+    assert list(place.rglob("*.pyc"))
+    with Versions(SECTION.model_name, tracking_uri).downloaded(version) as folder:
+        assert (folder / "MLmodel").read_bytes() == (place / "MLmodel").read_bytes()
+        assert not list(folder.rglob("__pycache__"))
 
 
 def test_models_that_do_not_exist_are_named(tracking_uri: str, version: str):
