@@ -30,6 +30,7 @@ def train(recipe: Recipe) -> list[dict[str, float]]:
     return train_detector(recipe, None, stream=False, progress=counting_actor())
 
 
+@pytest.mark.slow
 def test_a_store_that_refuses_every_fifth_request_is_not_noticed(
     recipe: Recipe, s3_faults: FaultProxy
 ):

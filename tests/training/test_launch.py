@@ -89,6 +89,7 @@ def test_a_worker_killed_mid_run_changes_nothing(whole, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_a_run_killed_whole_and_started_again_ends_with_the_same_curve(whole, tmp_path):
     """The driver and its Ray are SIGKILLed after an epoch; another driver goes on from there."""
     _, expected = whole
