@@ -8,6 +8,7 @@ of up to `shuffle_faces`. The next window is read by a thread while this one tra
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -76,6 +77,7 @@ class FacesReader:
         self.batch_size = section.faces_per_step // world_size
         self.steps = len(sample) // section.faces_per_step
         self._files: dict[int, pq.ParquetFile] = {}
+        self._reading = threading.Lock()
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """`steps` batches of `batch_size` faces, in an order of (seed, epoch, lanes) alone.
@@ -173,14 +175,16 @@ class FacesReader:
         return Batch(images, self.sample.label[window], landmarks, self.sample.video[window])
 
     def _row_group(self, shard: int, group: int) -> pa.Table:
+        """Of one lane at a time: a ParquetFile that two threads read waits for ever, now and then."""
         uri = self.store.shard_uri(self.sample.shards[shard])
-        if shard not in self._files:
-            self._files[shard] = open_shard(uri)
-        file = self._files[shard]
         columns = [*_COLUMNS, *(["landmarks"] if self.section.self_blend else [])]
-        return storage.attempt(
-            lambda: file.read_row_group(group, columns=columns, use_threads=False), uri, "read"
-        )
+        with self._reading:
+            if shard not in self._files:
+                self._files[shard] = open_shard(uri)
+            file = self._files[shard]
+            return storage.attempt(
+                lambda: file.read_row_group(group, columns=columns, use_threads=False), uri, "read"
+            )
 
 
 def _joined(parts: list[Batch]) -> Batch:

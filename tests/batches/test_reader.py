@@ -1,5 +1,7 @@
 """The reader: every chosen face once an epoch, shuffled anew, shared equally by the workers."""
 
+import time
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from dfray.batches.reader import FacesReader
 from dfray.batches.sample import sample_faces
 from dfray.config import BatchesSection, FacesSection
 from dfray.errors import ManifestError
+from dfray.faces.shards import open_shard
 from tests.helpers.rows import fake_row, video_row, write_store
 
 SETTINGS = FacesSection(size_px=8)
@@ -50,6 +53,29 @@ def test_an_epoch_gives_whole_batches_and_no_face_twice(store):
     assert [len(b.labels) for b in batches] == [32] * 12
     numbers = seen(batches)
     assert len(set(numbers)) == len(numbers) == 384
+
+
+def test_lanes_of_one_worker_never_read_a_file_at_once(store, monkeypatch):
+    """Arrow's reader of a file is for one thread; two have hung a run that had lost a worker."""
+    inside, most = 0, 0
+
+    class Watched:
+        def __init__(self, uri: str) -> None:
+            self.file = open_shard(uri)
+
+        def read_row_group(self, *arguments, **options):
+            nonlocal inside, most
+            inside += 1
+            most = max(most, inside)
+            time.sleep(0.01)
+            table = self.file.read_row_group(*arguments, **options)
+            inside -= 1
+            return table
+
+    monkeypatch.setattr("dfray.batches.reader.open_shard", Watched)
+    alone = seen(reader(store, lanes=4).epoch(0))
+    assert most == 1
+    assert len(set(alone)) == len(alone) == 384
 
 
 def test_labels_go_with_their_faces(store):
