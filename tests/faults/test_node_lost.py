@@ -173,6 +173,7 @@ def test_a_node_lost_while_the_first_epoch_is_fed_leaves_room_for_the_extraction
         f"work_dir={tmp_path}",
         *corpus_at(tmp_path / "clips"),
         "faces.shard_mb=1",
+        "batches.stream_first_epoch=true",
         "training.epochs=2",
         "training.cpus_per_worker=2",
         "training.min_workers=1",
@@ -184,5 +185,5 @@ def test_a_node_lost_while_the_first_epoch_is_fed_leaves_room_for_the_extraction
     assert driver.returncode == 0, output
     assert_every_face_once(store, videos, 4)
     history = folder.state()["history"]
-    assert [epoch["workers"] for epoch in history] == [1, 1]
+    assert [epoch["workers"] for epoch in history] == [1, 1], output
     assert "Nodes are missing: 1 of 2 workers train." in output
