@@ -35,9 +35,6 @@ if TYPE_CHECKING:
     from dfray.training.context import History
     from dfray.training.learner import Learner
 
-_PATIENCE_S = 600
-"""for the CPUs of a trial's workers, at each try; not for ever, as Ray may have lost track of some"""
-
 
 @dataclass(frozen=True)
 class Job:
@@ -181,8 +178,6 @@ def _train_on_workers(recipe: Recipe, folder: RunFolder, record: TrialRecord) ->
     from dfray.training.launch import train_detector
 
     quieten(verbose=False)
-    # Where a node was lost, trials take turns on those that are left; none fails for having to wait.
-    os.environ["RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"] = str(_PATIENCE_S)
     train_detector(
         recipe,
         pa.table({}),

@@ -8,9 +8,13 @@ asks for as many workers as before, and where labels keep them off the nodes tha
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+import ray
+from ray import ActorID, PlacementGroupID
+from ray._private.state import available_resources_per_node, state
+from ray.core.generated.gcs_pb2 import PlacementGroupTableData
 from ray.train import Result, ScalingConfig
 from ray.train.torch import TorchTrainer
 from ray.train.v2._internal.execution.scaling_policy import (
@@ -18,6 +22,7 @@ from ray.train.v2._internal.execution.scaling_policy import (
     NoopDecision,
     ScalingDecision,
 )
+from ray.util.placement_group import PlacementGroup, remove_placement_group
 
 from dfray.session import cpus_of, nodes_of
 
@@ -65,6 +70,49 @@ class LivingNodes(ElasticScalingPolicy):
             return fitting
         left = cpus_of(self.scaling_config.label_selector, self.extract_on) - 1
         return min(fitting, int(left // self.scaling_config.resources_per_worker["CPU"]))
+
+
+class FreeCPUs(LivingNodes):
+    """Counts the workers that fit on what is free: for runs that take turns on a cluster.
+
+    Where a node was lost not all of a search's trials have room, and one that asked for more than there is
+    would be in line with its placement group; see `remove_left_behind`.
+    """
+
+    def _get_reserved_resources(self) -> dict[str, dict[str, float]]:
+        remove_left_behind()
+        nodes = [node["NodeID"] for node in nodes_of(self.scaling_config.label_selector)]
+        free = available_resources_per_node()
+        room = {node: dict(free.get(node, {})) for node in nodes}
+        # The workers that are started again give back theirs only when it has been decided how many.
+        me = ray.get_runtime_context().get_actor_id()
+        own = [group for group in _groups() if group.creator_actor_id.hex() == me]
+        for bundle in (bundle for group in own for bundle in group.bundles):
+            here = room.get(bundle.node_id.hex(), {})
+            for resource, amount in bundle.unit_resources.items():
+                here[resource] = here.get(resource, 0) + amount
+        return room
+
+
+def remove_left_behind() -> None:
+    """Remove this job's placement groups whose actors are dead.
+
+    Ray does once the job has ended, too. Ray Train has an actor for it, which only knows of groups whose
+    workers all run: one that its controller died before is in nobody's hands, and takes its CPUs for ever.
+    """
+    for group in _groups():
+        if group.creator_actor_dead:
+            remove_placement_group(PlacementGroup(PlacementGroupID(group.placement_group_id)))
+
+
+def _groups() -> Iterator[PlacementGroupTableData]:
+    """The placement groups that actors of this job have made."""
+    job = ray.get_runtime_context().get_job_id()
+    for found in state._connect_and_get_accessor().get_placement_group_table():
+        group = PlacementGroupTableData.FromString(found)
+        by_actor = not ActorID(group.creator_actor_id).is_nil()
+        if by_actor and group.creator_job_id.hex() == job and group.state != group.REMOVED:
+            yield group
 
 
 class ElasticTrainer(TorchTrainer):

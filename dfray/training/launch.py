@@ -106,7 +106,8 @@ def train_detector(
         progress: a counting actor, told of steps, losses and extracted videos.
         on_epoch: called on the driver's node with the figures of every epoch.
         folder: where it all lies; default: the recipe's own.
-        record: keeps each epoch, the model among it, instead.
+        record: of a search's trial, which shares the cluster with others: keeps each epoch, the model
+            among it, instead.
 
     Returns:
         A dict of figures for each epoch: `epoch`, `lr`, `train_*`, `val_*`, `steps`, ...
@@ -119,7 +120,7 @@ def train_detector(
     """
     import ray.train
 
-    from dfray.training.elastic import ElasticTrainer, LivingNodes
+    from dfray.training.elastic import ElasticTrainer, FreeCPUs, LivingNodes
 
     folder = folder or RunFolder(recipe)
     workers = Workers.of(recipe, streaming=stream)
@@ -136,11 +137,12 @@ def train_detector(
         datasets["faces"] = extract_faces(
             quotaed, folder.faces, recipe.faces, emit="faces", progress=progress, **options
         )
+    sized_by = LivingNodes if record is None else FreeCPUs
     trainer = ElasticTrainer(
         train_worker,
         train_loop_config=config,
         datasets=datasets,
-        policy=LivingNodes(workers.scaling(), progress, extract_on),
+        policy=sized_by(workers.scaling(), progress, extract_on),
         run_config=_run_config(recipe, folder, on_epoch),
     )
     try:

@@ -142,7 +142,7 @@ def test_whatever_is_killed_the_same_trials_end_and_none_is_trained_twice(
     assert set(after) == {trial.id for trial in result.trials} | set(runs)
 
 
-def test_trials_of_two_workers_outlive_a_worker_their_own_driver_and_the_search_s(
+def test_trials_of_two_workers_outlive_a_worker_their_own_driver_the_search_s_and_a_node(
     two_nodes: LocalCluster, tmp_path: Path
 ) -> None:
     few = ("search.trial_workers=2", "search.trials=2", "search.finalists=0")
@@ -156,6 +156,9 @@ def test_trials_of_two_workers_outlive_a_worker_their_own_driver_and_the_search_
     seen.append(search.wait_for_epochs(30))
 
     seen.append(search.stop(signal.SIGKILL, -signal.SIGKILL))
+    seen.append(search.wait_for_epochs(30))
+
+    two_nodes.kill(next(name for name in two_nodes.nodes() if name != "head"))
     result = search.end()
 
     for before in seen:

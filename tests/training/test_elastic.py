@@ -1,20 +1,27 @@
 """How many workers a run can have at the moment, on the local Ray's one node of eight CPUs."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pytest
 import ray
 from ray.train import ScalingConfig
+from ray.util import placement_group, remove_placement_group
 
 from dfray.progress import counting_actor
-from dfray.training.elastic import LivingNodes
+from dfray.training.elastic import FreeCPUs, LivingNodes, remove_left_behind
+from tests.helpers.processes import wait_for
 
 pytestmark = pytest.mark.ray
 
 
-def decided(cpus: int, extract_on: dict[str, str] | None = None, **options) -> int | None:
+def decided(
+    cpus: int, extract_on: dict[str, str] | None = None, by: type = LivingNodes, **options
+) -> int | None:
     """The size that a run of one to four workers of so many CPUs would be started with; none: it waits."""
     scaling = ScalingConfig(num_workers=(1, 4), resources_per_worker={"CPU": cpus}, **options)
     progress = counting_actor()
-    policy = LivingNodes(scaling, progress, extract_on)
+    policy = by(scaling, progress, extract_on)
     policy._maybe_send_resource_request = lambda: None  # that of Ray's autoscaler
     decision = policy.make_decision_for_non_running_worker_group()
     size = getattr(decision, "num_workers", None)
@@ -35,3 +42,76 @@ def test_nodes_without_the_labels_do_not_count(ray_session):
 def test_an_extraction_on_the_same_nodes_keeps_a_cpu(ray_session):
     assert decided(4) == 2
     assert decided(4, {}) == 1
+
+
+@contextmanager
+def taken(cpus: int) -> Iterator[None]:
+    """So many CPUs more are another run's."""
+    before = free()
+    group = placement_group([{"CPU": cpus}])
+    wait_for(lambda: free() == before - cpus)
+    yield
+    remove_placement_group(group)
+    wait_for(lambda: free() >= before)
+
+
+def free() -> float:
+    return ray.available_resources().get("CPU", 0)
+
+
+def test_a_run_of_its_own_counts_what_another_has_taken_and_a_trial_does_not(ray_session):
+    with taken(6):
+        assert decided(2) == 4
+        assert decided(2, by=FreeCPUs) == 1
+    with taken(7):
+        assert decided(2, by=FreeCPUs) is None
+    assert decided(2, by=FreeCPUs) == 4
+
+
+@ray.remote(num_cpus=0)
+class Controller:
+    """Makes a placement group and dies, as Ray Train's controllers do; more than fits waits in line."""
+
+    def make(self, cpus: int) -> None:
+        self.group = placement_group([{"CPU": 1}] * cpus)
+
+    def decide(self, cpus: int) -> int | None:
+        return decided(cpus, by=FreeCPUs)
+
+
+@pytest.mark.parametrize("cpus", [3, 9], ids=["had", "in line"])
+def test_what_a_dead_controller_had_or_was_in_line_for_is_free_again(ray_session, cpus):
+    with taken(5):
+        controller = Controller.remote()
+        ray.get(controller.make.remote(cpus))
+        wait_for(lambda: free() == (0 if cpus == 3 else 3))
+        ray.kill(controller)
+        wait_for(lambda: decided(3, by=FreeCPUs) == 1)
+    assert not standing()
+
+
+def test_a_trial_counts_what_its_own_workers_have_as_they_are_started_again(ray_session):
+    with taken(5):
+        controller = Controller.remote()
+        ray.get(controller.make.remote(2))
+        wait_for(lambda: free() == 1)
+        assert decided(1, by=FreeCPUs) == 1
+        assert ray.get(controller.decide.remote(1)) == 3
+        ray.kill(controller)
+        wait_for(lambda: decided(1, by=FreeCPUs) == 3)
+
+
+def test_what_living_controllers_and_drivers_have_stays(ray_session):
+    with taken(5):
+        controller = Controller.remote()
+        ray.get(controller.make.remote(3))
+        remove_left_behind()
+        assert len(standing()) == 2
+        ray.kill(controller)
+        wait_for(lambda: remove_left_behind() or len(standing()) == 1)
+
+
+def standing() -> list[str]:
+    """Names of the placement groups there are."""
+    groups = ray.util.placement_group_table()
+    return [name for name, group in groups.items() if group["state"] != "REMOVED"]
