@@ -42,20 +42,28 @@ class LogEpoch:
     def _log_for_ever(self) -> None:
         assert self._epochs is not None
         while True:
-            _until_taken(self.tracked, self._epochs.get(), patience_s=None)
+            _until_taken(self.tracked, self._epochs.get(), None, threading.Event())
 
 
-def complete(tracked: Run, history: Iterable[Mapping[str, float]]) -> None:
+def complete(
+    tracked: Run, history: Iterable[Mapping[str, float]], stopped: threading.Event | None = None
+) -> None:
     """Log what the run does not have yet of `history`; waits for a server that is away.
 
+    Args:
+        stopped: once it is set, that is no longer waited for.
+
     Raises:
-        RegistryError: it is away for more than `PATIENCE_S`.
+        RegistryError: it is away for more than `PATIENCE_S`, or when `stopped` is set.
     """
+    stopped = stopped or threading.Event()
     for figures in history:
-        _until_taken(tracked, figures, patience_s=PATIENCE_S)
+        _until_taken(tracked, figures, PATIENCE_S, stopped)
 
 
-def _until_taken(tracked: Run, figures: Mapping[str, float], patience_s: float | None) -> None:
+def _until_taken(
+    tracked: Run, figures: Mapping[str, float], patience_s: float | None, stopped: threading.Event
+) -> None:
     import tenacity
 
     def tell(state: tenacity.RetryCallState) -> None:
@@ -66,10 +74,12 @@ def _until_taken(tracked: Run, figures: Mapping[str, float], patience_s: float |
             )
 
     ends = tenacity.stop_never if patience_s is None else tenacity.stop_after_delay(patience_s)
+    given_up = tenacity.stop_when_event_set(stopped)
     tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(RegistryError),
         wait=tenacity.wait_exponential(max=_MAX_WAIT_S),
-        stop=ends,
+        stop=tenacity.stop_any(ends, given_up),
+        sleep=tenacity.sleep_using_event(stopped),
         before_sleep=tell,
         reraise=True,
     )(_log_epoch, tracked, figures)

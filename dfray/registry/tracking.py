@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from dfray.config import Recipe
-from dfray.errors import UserError
+from dfray.errors import RegistryError, UserError
 from dfray.registry import provenance
 from dfray.registry.connection import artifact_root, connect, error_code, talking
 
@@ -110,7 +111,8 @@ class Run:
     ) -> None:
         if kind is None:
             self.finish()
-        else:
+            return
+        with suppress(RegistryError):  # not instead of what went wrong
             self.finish("KILLED" if issubclass(kind, KeyboardInterrupt) else "FAILED")
 
     def _steps_of(self, name: str) -> set[int]:

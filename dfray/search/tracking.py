@@ -7,6 +7,7 @@ a killed search had told is found by its tags.
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -51,6 +52,7 @@ class SearchRuns:
         self._said: dict[str, str] = {}
         self._latest: dict[str, Trial] = {}
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="dfray-mlflow")
+        self._stopped = threading.Event()
         self.parent = self._enter()
 
     def tell(self, trial: Trial) -> None:
@@ -80,9 +82,11 @@ class SearchRuns:
         trace: TracebackType | None,
     ) -> None:
         stopped = kind is not None and not issubclass(kind, Exception)  # by a signal: at once
+        if stopped:
+            self._stopped.set()
         self._thread.shutdown(cancel_futures=stopped)
-        with suppress(*([RegistryError] if kind else [])):  # not instead of what went wrong
-            if not stopped:
+        if not stopped:
+            with suppress(*([RegistryError] if kind else [])):  # not instead of what went wrong
                 self.settle()
         self.parent.__exit__(kind, error, trace)
 
@@ -130,7 +134,7 @@ class SearchRuns:
         run, said = self._child(trial), self._said.get(trial.id)
         if said == trial.state and said in _FINAL:
             return
-        complete(run, trial.curve)
+        complete(run, trial.curve, self._stopped)
         if trial.state in _ENDED and said != trial.state:
             self._keep_model(run, trial)
             run.set_tags({"dfray.error": trial.error} if trial.error else {})

@@ -167,7 +167,9 @@ def _train_here(recipe: Recipe, folder: RunFolder, context: TuneContext) -> None
     from dfray.training.worker import Worker
 
     config = worker_config(recipe, None, None, folder)
-    Worker(config, context).run(None)
+    worker = Worker(config, context)
+    with worker.place:
+        worker.run(None)
 
 
 def _train_on_workers(recipe: Recipe, folder: RunFolder, record: TrialRecord) -> None:

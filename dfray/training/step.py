@@ -95,7 +95,7 @@ class TrainStep:
             own = slice(part * len(faces) // count, (part + 1) * len(faces) // count)
             points = None if landmarks is None else landmarks[own]
             images, targets = self._inputs(faces[own], labels[own], points)
-            terms = self._backward(images, targets, step, last=part == count - 1)
+            terms = self._backward(images, targets, last=part == count - 1)
             for name, value in terms.items():
                 sums[name] = sums[name] + value if name in sums else value
         average_gradients(self.objective)
@@ -123,15 +123,13 @@ class TrainStep:
         images = self.augment(images)
         return self.mix(images, labels) if self.mix else (images, labels)
 
-    def _backward(
-        self, images: Tensor, labels: Tensor, step: int, *, last: bool
-    ) -> dict[str, Tensor]:
+    def _backward(self, images: Tensor, labels: Tensor, *, last: bool) -> dict[str, Tensor]:
         """Add the gradients of one part; workers exchange them with the last."""
         no_sync = None if last else getattr(self.model, "no_sync", None)
         with no_sync() if no_sync else nullcontext():
             logits, embeddings = forward(self.model, images, self.dtype)
             terms = self.objective(logits, embeddings, labels, self.head)
-            _require_finite(terms, step)
+            _require_finite(terms)
             (terms["loss"] / self.accumulate).backward()
         return {name: term.detach() for name, term in terms.items()}
 
@@ -151,12 +149,8 @@ def compute_dtype(precision: str, device: torch.device) -> torch.dtype:
     return torch.bfloat16 if wanted else torch.float32
 
 
-def _require_finite(terms: dict[str, Tensor], step: int) -> None:
+def _require_finite(terms: dict[str, Tensor]) -> None:
     if not torch.isfinite(terms["loss"]):
         values = {name: term.item() for name, term in terms.items()}
         told = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
-        raise NotFiniteError(
-            f"The loss of step {step} is not finite ({told}).",
-            LESS_STEEP,
-            values,
-        )
+        raise NotFiniteError(f"The loss is not finite ({told}).", LESS_STEEP, values)

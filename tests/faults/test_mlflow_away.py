@@ -13,16 +13,18 @@ import pytest
 
 from dfray import stages, storage
 from dfray.config import Recipe
-from dfray.errors import RegistryError
+from dfray.errors import RegistryError, TrainingError
 from dfray.registry import curve
 from dfray.registry.connection import connect
 from dfray.registry.curve import LogEpoch, complete
 from dfray.registry.tracking import Run, start_run
 from dfray.run_folder import RunFolder
+from dfray.search.tracking import SearchRuns
 from tests.helpers.mlflow_server import mlflow_server
 from tests.helpers.processes import wait_for
 from tests.helpers.proxy import FaultProxy, Request
 from tests.helpers.toy import toy_recipe, write_toy_faces
+from tests.search.trials import job_of
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +104,30 @@ def test_a_server_that_stays_away_fails_the_end_and_is_not_waited_for_for_ever(
     proxy.is_cut = True
     with pytest.raises(RegistryError, match="MLflow"):
         complete(run, [figures(0)])
+
+
+def test_what_went_wrong_is_told_and_not_that_it_is_away(proxy: FaultProxy, run: Run):
+    proxy.is_cut = True
+    with pytest.raises(TrainingError, match="diverged"), run:
+        raise TrainingError("It has diverged.", "Train with less.")
+
+
+@pytest.mark.timeout(90)
+def test_a_search_that_is_stopped_does_not_wait_for_it(proxy: FaultProxy, tmp_path: Path):
+    job = job_of(tmp_path)
+    trial = job.folder("trial-000")
+    trial.begin(0, {"objective.triplet.weight": 0.5}, 0, "search")
+    trial.keep_curve([figures(0)])
+    runs = SearchRuns(job, proxy.url, "id", "manifest")
+    runs.tracked(job.read(trial.id))
+    trial.keep_curve([figures(0), figures(1)])
+    waited_for = threading.Event()
+    proxy.fault = lambda request: waited_for.set()
+    proxy.is_cut = True
+    runs.tell(job.read(trial.id))
+    assert waited_for.wait(30)
+    with pytest.raises(KeyboardInterrupt), runs:
+        raise KeyboardInterrupt
 
 
 class CutOff:

@@ -72,7 +72,10 @@ def test_a_search_whose_trials_all_fail_ends_after_a_few_and_says_why(
         "search.space={training.lr: {log_uniform: [1.0e+30, 1.0e+31]}}",
         "training.max_failures=0",
     )
-    with pytest.raises(SearchError, match=r"None of 3 trials.*not finite") as told:
+    with pytest.raises(
+        SearchError,
+        match=r"None of 3 trials.*worker 0 of 1, epoch 1 of \d+, step \d+: The loss is not finite",
+    ) as told:
         stages.search(recipe)
     assert "--resume" in told.value.mend
     begun = sorted(path.parent.name for path in tmp_path.glob("toy/search/trials/*/trial.json"))

@@ -222,11 +222,13 @@ def test_what_a_worker_raises_comes_back_as_one_line(ray_session, tmp_path):
     changes = ["training.lr=1e30", "training.max_failures=0", "training.num_workers=1"]
     recipe = toy_recipe(tmp_path, "nan", *changes)
     write_toy_faces(recipe)
-    with pytest.raises(TrainingError, match=r"The loss of step \d+ is not finite") as caught:
+    with pytest.raises(
+        TrainingError, match=r"epoch 1 of \d+, step \d+: The loss is not finite"
+    ) as caught:
         train(recipe)
     assert "\n" not in str(caught.value)
     (kept,) = Path(RunFolder(recipe).not_finite).iterdir()
     assert f"Its batch is kept in {kept}" in str(caught.value)
     with np.load(kept) as batch:
         assert batch["images"].shape == (16, 32, 32, 3)
-        assert f"The loss of step {batch['step']} is" in str(caught.value)
+        assert f"step {batch['step'] + 1}: The loss is" in str(caught.value)
