@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from datetime import datetime
 
 import pyarrow as pa
@@ -13,6 +12,7 @@ from dfray.config import FacesSection
 from dfray.errors import StorageError
 from dfray.faces.extract import write_faces
 from dfray.faces.shards import FacesStore, read_parquet
+from tests.faults.kit import fails_for_good
 from tests.helpers.corpus import videos_of, write_crowds
 from tests.helpers.proxy import Fault, FaultProxy, Request
 
@@ -52,33 +52,13 @@ def written_at(uris: list[str]) -> list[datetime]:
 def test_a_store_that_refuses_every_third_request_is_not_noticed(
     videos: pa.Table, store: FacesStore, s3_faults: FaultProxy
 ):
-    counter = itertools.count()
-    refused: list[Request] = []
-
-    def fault(request: Request) -> Fault | None:
-        if next(counter) % 3:
-            return None
-        refused.append(request)
-        return Fault(503, "SlowDown")
-
-    s3_faults.fault = fault
+    refused = s3_faults.refuse_every(3)
     write_faces(videos, store.uri, SETTINGS)
     assert {"HEAD", "PUT"} <= {request.method for request in refused}
     assert_whole(videos, store)
 
 
-@pytest.mark.parametrize(
-    ("fault", "told"),
-    [
-        pytest.param(Fault(507, "XMinioStorageFull"), "The bucket is full", id="full"),
-        pytest.param(
-            Fault(503, "SlowDown"),
-            "was tried again and again",
-            id="503 for ever",
-            marks=pytest.mark.slow,
-        ),
-    ],
-)
+@fails_for_good
 def test_a_store_that_fails_for_good_ends_it_with_its_reason_and_what_is_done_is_gone_on_with(
     videos: pa.Table, store: FacesStore, s3_faults: FaultProxy, fault: Fault, told: str
 ):

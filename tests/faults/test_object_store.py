@@ -11,7 +11,7 @@ import pytest
 
 from dfray import storage, storage_requests
 from dfray.errors import StorageError
-from tests.helpers.proxy import Fault, FaultProxy, Request
+from tests.helpers.proxy import FULL, Fault, FaultProxy, Request
 
 UNAVAILABLE = Fault(503, "ServiceUnavailable")
 
@@ -65,13 +65,12 @@ def local(tmp_path) -> str:
 def test_a_store_that_answers_503_for_a_while_is_not_noticed(
     store: str, local: str, s3_faults: FaultProxy, road: Callable
 ):
-    counter = itertools.count()
-    s3_faults.fault = lambda request: UNAVAILABLE if next(counter) % 2 == 0 else None
+    s3_faults.refuse_every(2)
     road(store, local)
     assert len(s3_faults.requests) >= 2
 
 
-@pytest.mark.parametrize("fault", [Fault(503, "SlowDown"), Fault(500, "InternalError")])
+@pytest.mark.parametrize("fault", [UNAVAILABLE, Fault(500, "InternalError")])
 def test_other_faults_that_pass_are_not_noticed_either(
     store: str, s3_faults: FaultProxy, fault: Fault
 ):
@@ -146,7 +145,7 @@ def test_an_upload_to_a_store_that_stands_still_is_made_again(
 
 
 FULL = [
-    Fault(507, "XMinioStorageFull"),
+    FULL,
     Fault(403, "QuotaExceeded"),
     Fault(400, "XMinioAdminBucketQuotaExceeded"),
     Fault(400, "EntityTooLarge"),

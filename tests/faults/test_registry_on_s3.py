@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -18,7 +17,7 @@ from dfray.registry.promote import promote
 from dfray.registry.tracking import Run, start_run
 from dfray.registry.versions import CANDIDATE, CHAMPION, Versions
 from tests.helpers.mlflow_server import mlflow_server
-from tests.helpers.proxy import Fault, FaultProxy
+from tests.helpers.proxy import FULL, FaultProxy
 from tests.registry.scored import measured
 from tests.registry.tiny import RECIPE, save_bundle
 
@@ -88,8 +87,7 @@ def versions(run: Run, section: RegistrySection) -> Versions:
 def test_a_store_that_refuses_every_third_request_is_not_noticed(
     add: Callable, decide: Callable, s3_faults: FaultProxy
 ):
-    counter = itertools.count()
-    s3_faults.fault = lambda request: Fault(503, "SlowDown") if next(counter) % 3 == 0 else None
+    s3_faults.refuse_every(3)
     assert add() == "1"
     assert decide().promoted
 
@@ -97,9 +95,7 @@ def test_a_store_that_refuses_every_third_request_is_not_noticed(
 def test_a_store_that_is_full_is_told_and_nothing_is_registered(
     add: Callable, versions: Versions, s3_faults: FaultProxy
 ):
-    s3_faults.fault = lambda request: (
-        Fault(507, "XMinioStorageFull") if request.method == "PUT" else None
-    )
+    s3_faults.fault = lambda request: FULL if request.method == "PUT" else None
     told = r"could not register .*its server failed again and again .*object store .* full"
     with pytest.raises(RegistryError, match=told) as caught:
         add()

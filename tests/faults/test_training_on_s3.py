@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 
 import pytest
@@ -13,6 +12,7 @@ from dfray.errors import StorageError
 from dfray.progress import counting_actor
 from dfray.run_folder import RunFolder
 from dfray.training.launch import train_detector
+from tests.faults.kit import fails_for_good
 from tests.helpers.proxy import Fault, FaultProxy, Request
 from tests.helpers.toy import toy_recipe, write_toy_faces
 
@@ -34,34 +34,14 @@ def train(recipe: Recipe) -> list[dict[str, float]]:
 def test_a_store_that_refuses_every_fifth_request_is_not_noticed(
     recipe: Recipe, s3_faults: FaultProxy
 ):
-    counter = itertools.count()
-    refused: list[Request] = []
-
-    def fault(request: Request) -> Fault | None:
-        if next(counter) % 5:
-            return None
-        refused.append(request)
-        return Fault(503, "SlowDown")
-
-    s3_faults.fault = fault
+    refused = s3_faults.refuse_every(5)
     assert [epoch["epoch"] for epoch in train(recipe)] == [0, 1, 2]
     assert storage.exists(storage.join(RunFolder(recipe).model, "bundle.json"))
     methods = {request.method for request in refused if "/train/" in request.target}
     assert {"HEAD", "PUT"} <= methods, "checkpoints went through it"
 
 
-@pytest.mark.parametrize(
-    ("fault", "told"),
-    [
-        pytest.param(Fault(507, "XMinioStorageFull"), "The bucket is full", id="full"),
-        pytest.param(
-            Fault(503, "SlowDown"),
-            "was tried again and again",
-            id="503 for ever",
-            marks=pytest.mark.slow,
-        ),
-    ],
-)
+@fails_for_good
 def test_a_store_that_fails_for_good_ends_it_with_its_reason_and_what_was_done_is_gone_on_with(
     recipe: Recipe, s3_faults: FaultProxy, fault: Fault, told: str
 ):

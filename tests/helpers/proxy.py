@@ -6,6 +6,7 @@ of any encoding pass.
 
 from __future__ import annotations
 
+import itertools
 import re
 import socket
 import threading
@@ -49,6 +50,10 @@ class Fault:
         return f"{head}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}".encode()
 
 
+FULL, BUSY = Fault(507, "XMinioStorageFull"), Fault(503, "SlowDown")
+"""What object stores say of themselves."""
+
+
 class FaultProxy:
     """As a context: listens on loopback at `url` and passes everything on to `upstream`.
 
@@ -73,6 +78,19 @@ class FaultProxy:
         self._over = threading.Event()
         self.fault: Callable[[Request], Fault | None] = lambda request: None
         self.is_cut = False
+
+    def refuse_every(self, nth: int) -> list[Request]:
+        """Answer 503 to the next request and every `nth` after it; those it is done to, as they come."""
+        counter, refused = itertools.count(), []
+
+        def fault(request: Request) -> Fault | None:
+            if next(counter) % nth:
+                return None
+            refused.append(request)
+            return BUSY
+
+        self.fault = fault
+        return refused
 
     def __enter__(self) -> Self:
         self._accepting = threading.Thread(target=self._accept, daemon=True)
