@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -17,9 +18,11 @@ from ray.tune.search import Searcher
 from ray.tune.stopper import Stopper
 
 from dfray.config import Recipe
-from dfray.search.capacity import Capacity
+from dfray.errors import ResourceError
+from dfray.search.capacity import Capacity, capacity
 from dfray.search.result import Trial
 from dfray.search.trial import Job, run_trial
+from dfray.session import nodes_of
 
 _ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",  # it prints a box however quiet it is asked to be
@@ -31,23 +34,34 @@ _ENVIRONMENT = {
 _HOPELESS = 3
 """Trials that fail before any tells an epoch, after which none is begun any more."""
 
+_LOOK_EVERY_S = 5.0
+
 OnTrial = Callable[[Trial], None]
+OnNodes = Callable[[bool], None]
 
 
 def run_trials(
-    job: Job, searcher: Searcher, count: int, fits: Capacity, *, halving: bool, on_trial: OnTrial
+    job: Job,
+    searcher: Searcher,
+    count: int,
+    fits: Capacity,
+    *,
+    halving: bool,
+    on_trial: OnTrial,
+    on_nodes: OnNodes,
 ) -> None:
     """Run the `count` trials that `searcher` gives, each to an end that its folder tells.
 
     Args:
         halving: stop the worse ones early, if the recipe's scheduler does.
         on_trial: called with a trial that has begun, told an epoch, or ended.
+        on_nodes: called every few seconds with whether a trial fits on the nodes that are left.
     """
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     section, training = job.recipe.search, job.recipe.training
     trainable: Any = tune.with_parameters(run_trial, job=job)
-    follow = FollowTrials(job, on_trial)
+    follow = FollowTrials(job, on_trial, on_nodes)
     with tempfile.TemporaryDirectory(prefix="dfray-tune-") as scratch:
         tune.Tuner(
             tune.with_resources(trainable, fits.trial_resources),
@@ -74,12 +88,18 @@ def run_trials(
 class FollowTrials(tune.Callback):
     """Writes how each trial ended, and passes on what became of it; Tune names its arguments."""
 
-    def __init__(self, job: Job, on_trial: OnTrial) -> None:
-        self.job, self.on_trial = job, on_trial
+    def __init__(self, job: Job, on_trial: OnTrial, on_nodes: OnNodes) -> None:
+        self.job, self.on_trial, self.on_nodes = job, on_trial, on_nodes
         self.failed, self.told = 0, False
+        self._looked_s = time.monotonic()
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # Tune keeps a pickle of it to restore, which nobody does
+
+    def on_step_begin(self, **_: Any) -> None:
+        if time.monotonic() - self._looked_s > _LOOK_EVERY_S:
+            self._looked_s = time.monotonic()
+            self.on_nodes(fits_anywhere(self.job.recipe))
 
     def on_trial_start(self, *, trial: Any, **_: Any) -> None:
         self._pass_on(trial)
@@ -117,6 +137,15 @@ class Hopeless(Stopper):
 
     def stop_all(self) -> bool:
         return self._follow.failed >= _HOPELESS and not self._follow.told
+
+
+def fits_anywhere(recipe: Recipe) -> bool:
+    """Whether a trial fits on the nodes that there are now."""
+    try:
+        capacity(recipe, [node["Resources"] for node in nodes_of(recipe.cluster.train_on)])
+    except ResourceError:
+        return False
+    return True
 
 
 def _scheduler(recipe: Recipe) -> TrialScheduler:

@@ -166,7 +166,13 @@ def _run(
             runs.tell(trial)
             _show(line, seen, job.recipe)
 
-        run_trials(job, searcher, len(names), fits, halving=halving, on_trial=follow)
+        def look(room: bool) -> None:
+            if room:
+                _show(line, seen, job.recipe)
+            else:
+                line.update(detail="waiting for nodes: no trial fits on those there are")
+
+        run_trials(job, searcher, len(names), fits, halving=halving, on_trial=follow, on_nodes=look)
         line.finish(_told(list(seen.values()), job.recipe))
 
 

@@ -148,6 +148,7 @@ def _train(job: Job, planned: Sequence[Planned], title: str) -> None:
             _fits(job.recipe),
             halving=False,
             on_trial=show,
+            on_nodes=lambda room: None,
         )
         line.finish()
     failed = [job.read(one.id) for one in left if not _ended(job, one.id)]

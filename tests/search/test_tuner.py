@@ -1,0 +1,28 @@
+"""What a search tells of the nodes while its trials run; the local Ray has eight CPUs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dfray.search import tuner
+from dfray.search.tuner import FollowTrials
+from tests.search.trials import job_of
+
+pytestmark = pytest.mark.ray
+
+
+@pytest.mark.parametrize(("workers", "room"), [(4, True), (9, False)])
+def test_it_is_told_whether_a_trial_fits_on_the_nodes_that_are_left(
+    ray_session: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    workers: int,
+    room: bool,
+) -> None:
+    monkeypatch.setattr(tuner, "_LOOK_EVERY_S", 0.0)
+    job = job_of(tmp_path, f"search.trial_workers={workers}", "training.num_workers=1")
+    told: list[bool] = []
+    FollowTrials(job, on_trial=print, on_nodes=told.append).on_step_begin(iteration=1, trials=[])
+    assert told == [room]
