@@ -15,6 +15,7 @@ here="$(cd "$(dirname "$0")/.." && pwd)"
 python="${PYTHON:-$here/.venv/bin/python}"
 state="${DFRAY_INFRA_DIR:-$here/runs/.infra}"
 bucket=dfray
+export PATH="$PATH:/usr/sbin:/sbin" # useradd: PostgreSQL refuses to run as root, and is given a user
 
 free_port() {
   "$python" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
