@@ -15,6 +15,13 @@ from tests.helpers.processes import wait_for
 pytestmark = pytest.mark.ray
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _idle(request: pytest.FixtureRequest) -> None:
+    """A Ray of this module's own: what tests before have left would count."""
+    ray.shutdown()
+    request.getfixturevalue("ray_session")
+
+
 def decided(
     cpus: int, extract_on: dict[str, str] | None = None, by: type = LivingNodes, **options
 ) -> int | None:
@@ -29,17 +36,17 @@ def decided(
     return size
 
 
-def test_as_many_as_fit_and_no_more_than_asked_for(ray_session):
+def test_as_many_as_fit_and_no_more_than_asked_for():
     assert decided(3) == 2
     assert decided(1) == 4
 
 
-def test_nodes_without_the_labels_do_not_count(ray_session):
+def test_nodes_without_the_labels_do_not_count():
     assert decided(3, label_selector={"role": "gpu"}) is None
     assert decided(3, label_selector={"role": "!gpu"}) == 2
 
 
-def test_an_extraction_on_the_same_nodes_keeps_a_cpu(ray_session):
+def test_an_extraction_on_the_same_nodes_keeps_a_cpu():
     assert decided(4) == 2
     assert decided(4, {}) == 1
 
@@ -59,7 +66,7 @@ def free() -> float:
     return ray.available_resources().get("CPU", 0)
 
 
-def test_a_run_of_its_own_counts_what_another_has_taken_and_a_trial_does_not(ray_session):
+def test_a_run_of_its_own_counts_what_another_has_taken_and_a_trial_does_not():
     with taken(6):
         assert decided(2) == 4
         assert decided(2, by=FreeCPUs) == 1
@@ -80,7 +87,7 @@ class Controller:
 
 
 @pytest.mark.parametrize("cpus", [3, 9], ids=["had", "in line"])
-def test_what_a_dead_controller_had_or_was_in_line_for_is_free_again(ray_session, cpus):
+def test_what_a_dead_controller_had_or_was_in_line_for_is_free_again(cpus):
     with taken(5):
         controller = Controller.remote()
         ray.get(controller.make.remote(cpus))
@@ -90,7 +97,7 @@ def test_what_a_dead_controller_had_or_was_in_line_for_is_free_again(ray_session
     assert not standing()
 
 
-def test_a_trial_counts_what_its_own_workers_have_as_they_are_started_again(ray_session):
+def test_a_trial_counts_what_its_own_workers_have_as_they_are_started_again():
     with taken(5):
         controller = Controller.remote()
         ray.get(controller.make.remote(2))
@@ -101,7 +108,7 @@ def test_a_trial_counts_what_its_own_workers_have_as_they_are_started_again(ray_
         wait_for(lambda: decided(1, by=FreeCPUs) == 3)
 
 
-def test_what_living_controllers_and_drivers_have_stays(ray_session):
+def test_what_living_controllers_and_drivers_have_stays():
     with taken(5):
         controller = Controller.remote()
         ray.get(controller.make.remote(3))
