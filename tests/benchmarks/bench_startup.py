@@ -63,7 +63,7 @@ KINDS = {
     ),
     "its child": Kind(
         "import dfray.faces.child, dfray.faces.decode, dfray.faces.detect, mediapipe, cv2",
-        "import av, cv2, mediapipe",
+        "import av, cv2, mediapipe; from pydantic import BaseModel",
     ),
 }
 
