@@ -49,6 +49,7 @@ def written_at(uris: list[str]) -> list[datetime]:
     return [fs.modified(uri) for uri in uris]
 
 
+@pytest.mark.slow
 def test_a_store_that_refuses_every_third_request_is_not_noticed(
     videos: pa.Table, store: FacesStore, s3_faults: FaultProxy
 ):
