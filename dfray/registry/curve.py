@@ -18,6 +18,7 @@ from dfray.registry.tracking import Run
 PATIENCE_S = 300.0
 """How long `complete` waits for a server that is away."""
 _MAX_WAIT_S = 30.0
+_NEVER = threading.Event()
 
 _log = logging.getLogger(__name__)
 
@@ -42,11 +43,11 @@ class LogEpoch:
     def _log_for_ever(self) -> None:
         assert self._epochs is not None
         while True:
-            _until_taken(self.tracked, self._epochs.get(), None, threading.Event())
+            _until_taken(self.tracked, self._epochs.get(), None, _NEVER)
 
 
 def complete(
-    tracked: Run, history: Iterable[Mapping[str, float]], stopped: threading.Event | None = None
+    tracked: Run, history: Iterable[Mapping[str, float]], stopped: threading.Event = _NEVER
 ) -> None:
     """Log what the run does not have yet of `history`; waits for a server that is away.
 
@@ -56,7 +57,6 @@ def complete(
     Raises:
         RegistryError: it is away for more than `PATIENCE_S`, or when `stopped` is set.
     """
-    stopped = stopped or threading.Event()
     for figures in history:
         _until_taken(tracked, figures, PATIENCE_S, stopped)
 

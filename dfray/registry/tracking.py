@@ -6,10 +6,10 @@ A training that is started again enters the same run; what was logged before is 
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import TracebackType
@@ -22,6 +22,8 @@ from dfray.registry.connection import artifact_root, connect, error_code, talkin
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+
+_log = logging.getLogger(__name__)
 
 _BATCH = 100  # params and tags that MLflow takes in one call
 
@@ -112,8 +114,10 @@ class Run:
         if kind is None:
             self.finish()
             return
-        with suppress(RegistryError):  # not instead of what went wrong
+        try:
             self.finish("KILLED" if issubclass(kind, KeyboardInterrupt) else "FAILED")
+        except RegistryError as away:  # told beside what went wrong, not instead of it
+            _log.warning("%s Run %s stays open there.", away, self.run_id)
 
     def _steps_of(self, name: str) -> set[int]:
         """The steps at which the run has the metric."""

@@ -106,10 +106,13 @@ def test_a_server_that_stays_away_fails_the_end_and_is_not_waited_for_for_ever(
         complete(run, [figures(0)])
 
 
-def test_what_went_wrong_is_told_and_not_that_it_is_away(proxy: FaultProxy, run: Run):
+def test_what_went_wrong_is_raised_and_that_it_is_away_told_beside_it(
+    proxy: FaultProxy, run: Run, caplog: pytest.LogCaptureFixture
+):
     proxy.is_cut = True
     with pytest.raises(TrainingError, match="diverged"), run:
         raise TrainingError("It has diverged.", "Train with less.")
+    assert f"Run {run.run_id} stays open there." in caplog.text
 
 
 @pytest.mark.timeout(90)
