@@ -53,7 +53,8 @@ class Place:
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
         if isinstance(error, DfrayError):
-            raise error.at(str(self)) from error.__cause__  # it is the same error
+            same = error.at(str(self)).with_traceback(error.__traceback__)
+            raise same from error.__cause__
         if isinstance(error, Exception) and not _is_of_others(error):
             raise TrainingError(f"{self}: {first_line(error)}.", _GO_ON) from error
 
