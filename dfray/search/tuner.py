@@ -99,7 +99,7 @@ class FollowTrials(tune.Callback):
     def on_step_begin(self, **_: Any) -> None:
         if time.monotonic() - self._looked_s > _LOOK_EVERY_S:
             self._looked_s = time.monotonic()
-            self.on_nodes(fits_anywhere(self.job.recipe))
+            self.on_nodes(_fits_anywhere(self.job.recipe))
 
     def on_trial_start(self, *, trial: Any, **_: Any) -> None:
         self._pass_on(trial)
@@ -139,7 +139,7 @@ class Hopeless(Stopper):
         return self._follow.failed >= _HOPELESS and not self._follow.told
 
 
-def fits_anywhere(recipe: Recipe) -> bool:
+def _fits_anywhere(recipe: Recipe) -> bool:
     """Whether a trial fits on the nodes that there are now."""
     try:
         capacity(recipe, [node["Resources"] for node in nodes_of(recipe.cluster.train_on)])

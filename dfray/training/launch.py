@@ -132,10 +132,15 @@ def train_detector(
     progress.note.remote({"model": require_trainable(config)})
     datasets: dict[str, ray.data.Dataset] = {}
     if stream:
-        options: dict[str, Any] = {"workers": workers.extract, "seed": recipe.seed}
-        options["on"] = extract_on
         datasets["faces"] = extract_faces(
-            quotaed, folder.faces, recipe.faces, emit="faces", progress=progress, **options
+            quotaed,
+            folder.faces,
+            recipe.faces,
+            emit="faces",
+            workers=workers.extract,
+            on=extract_on,
+            seed=recipe.seed,
+            progress=progress,
         )
     sized_by = LivingNodes if record is None else FreeCPUs
     trainer = ElasticTrainer(

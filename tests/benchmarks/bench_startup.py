@@ -7,7 +7,8 @@ its first step has been told of, the CPU time of every process is read, and what
 each process notes itself (tests/benchmarks/import_clock). What is ours to cut is measured in fresh
 interpreters, the least of three: what a kind of process imports, and its `floor`, what it would import if
 the libraries that it cannot do without were all. Of a train worker that is Ray Train, timm and torch with
-what the first optimizer loads (torch._dynamo, whether or not anything is compiled).
+what the first optimizer loads (torch._dynamo, whether or not anything is compiled); of the child that
+decodes, pydantic is one, which its settings are made of.
 
 Asked for: the imports of each kind at most 1.25 x its floor.
 """

@@ -144,7 +144,7 @@ def test_an_upload_to_a_store_that_stands_still_is_made_again(
     assert len(storage.read_bytes(storage.join(store, "new"))) == size
 
 
-FULL = [
+NO_ROOM = [
     FULL,
     Fault(403, "QuotaExceeded"),
     Fault(400, "XMinioAdminBucketQuotaExceeded"),
@@ -152,7 +152,7 @@ FULL = [
 ]
 
 
-@pytest.mark.parametrize("full", FULL, ids=lambda fault: fault.code)
+@pytest.mark.parametrize("full", NO_ROOM, ids=lambda fault: fault.code)
 def test_a_full_bucket_is_said_at_once_and_keeps_what_it_holds(
     store: str, s3_faults: FaultProxy, full: Fault
 ):
@@ -171,7 +171,7 @@ def test_a_bucket_that_fills_up_in_the_middle_of_a_large_upload_keeps_no_part_of
     import boto3
 
     (tmp_path / "large").write_bytes(bytes(110 * 2**20))  # two parts of 50 MiB and a rest
-    s3_faults.fault = lambda request: FULL[0] if "partNumber=2" in request.target else None
+    s3_faults.fault = lambda request: FULL if "partNumber=2" in request.target else None
     with pytest.raises(StorageError, match="The bucket is full"):
         storage.put(tmp_path / "large", storage.join(store, "large"))
     s3_faults.pass_on()

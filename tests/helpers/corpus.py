@@ -36,10 +36,8 @@ def write_crowds(
     """`count` clips of twenty faces a second before a moving camera: much data at little cost."""
     picture, _ = scatter(20, 80, 640, 480, seed=1)
     for i in range(count):
-        shifts = (
-            k % 24 for k in range(i, i + seconds)
-        )  # farther the border would cut heads in two
-        pictures = [np.roll(picture, shift, axis=1) for shift in shifts]
+        # Farther than 24 pixels the border would cut heads in two.
+        pictures = [np.roll(picture, k % 24, axis=1) for k in range(i, i + seconds)]
         write_clip(clip_path(root, i, splits[i // 2 % len(splits)]), pictures, fps=1)
     return videos_of(root)
 
