@@ -5,7 +5,8 @@
 On the demo's clips, one worker a trial, two trials beside each other, some 150 epochs of 19 steps in all:
 
 1. `dfray search` of 12 trials over w (log-uniform) and m, by ASHA on the validation's AUC;
-2. the trials that ASHA stopped go on from their checkpoints to the end, to tell what stopping them gave up;
+2. the trials that ASHA stopped go on from their checkpoints to the end, to tell what stopping them gave up,
+   before the finalists are trained again and after;
 3. the winner's setting, w = 0 and the recipe's own are trained with fresh seeds and scored on the test split,
    whose people are in neither training nor validation. Differences come with intervals from a bootstrap
    over videos and seeds, whatever they are.
@@ -164,26 +165,27 @@ def report_stopping(
     recipe: Recipe, result: SearchResult, whole: Sequence[Trial]
 ) -> tuple[bool, dict[str, Any]]:
     """Print what ASHA saved and gave up; whether it took less than half of the epochs, and the figures."""
-    picked = ranked(result)[0]
     best = max((trial for trial in whole if trial.value is not None), key=value_of)
     taken, of_all = epochs_taken(result), result.epochs * len(result.trials)
-    print(f"\n{'':<16}{'epochs':>8}{'best trial':>12}{'val AUC':>10}{'test AUC':>10}")
-    rows = {"ASHA": (taken, picked), "all to the end": (of_all, best)}
-    scores = {name: test_scores(recipe, trial) for name, (_, trial) in rows.items()}
-    for name, (epochs, trial) in rows.items():
-        auc = retrained(name, [scores[name]]).mean
-        print(f"{name:<16}{epochs:>8}{trial.number:>12}{value_of(trial):>10.4f}{auc:>10.4f}")
-    lost = difference(*(retrained(name, [scores[name]]) for name in ("all to the end", "ASHA")))
-    given_up = value_of(best) - value_of(picked)
-    print(f"given up: {given_up:.4f} of validation AUC; of test AUC {_told(lost)}")
-    kept = holds("epochs of ASHA / of all", taken / of_all, at_most=0.499)
-    return kept, {
-        "epochs": taken,
-        "epochs_of_all": of_all,
-        "val_auc": value_of(picked),
-        "val_auc_of_all": value_of(best),
-        "test_auc_given_up": asdict(lost),
+    once_more = sum(run.epochs for finalist in result.finalists for run in finalist.runs)
+    rows = {
+        "all to the end": (of_all, best),
+        "ASHA": (taken, ranked(result)[0]),
+        "and its finalists": (taken + once_more, result.winner),
     }
+    print(f"\n{'':<18}{'epochs':>7}  {'best run':<18}{'val AUC':>8}{'test AUC':>10}")
+    scored = {name: retrained(name, [test_scores(recipe, row[1])]) for name, row in rows.items()}
+    for name, (epochs, run) in rows.items():
+        aucs = f"{value_of(run):>8.4f}{scored[name].mean:>10.4f}"
+        print(f"{name:<18}{epochs:>7}  {run.id:<18}{aucs}")
+    given_up = {}
+    for name in ("ASHA", "and its finalists"):
+        of_val = value_of(best) - value_of(rows[name][1])
+        of_test = difference(scored["all to the end"], scored[name])
+        print(f"given up, {name}: {of_val:.4f} of validation AUC; of test AUC {_told(of_test)}")
+        given_up[name] = {"val_auc": of_val, "test_auc": asdict(of_test)}
+    kept = holds("epochs of ASHA / of all", taken / of_all, at_most=0.499)
+    return kept, {"epochs": taken, "epochs_of_all": of_all, "given_up": given_up}
 
 
 def report_settings(recipe: Recipe, again: Mapping[str, Sequence[Trial]]) -> dict[str, Any]:
