@@ -109,7 +109,7 @@ def train_again(
     return {name: [job.read(ids[name, seed]) for seed in SEEDS] for name in settings}
 
 
-def test_scores(recipe: Recipe, trial: Trial) -> pa.Table:
+def scores_on_test(recipe: Recipe, trial: Trial) -> pa.Table:
     """VIDEO_SCORES of the test split by the trial's model; kept beside it."""
     kept = Path(trial.folder, "test_scores.parquet")
     if not kept.exists():
@@ -174,7 +174,7 @@ def report_stopping(
         "and its finalists": (taken + once_more, result.winner),
     }
     print(f"\n{'':<18}{'epochs':>7}  {'best run':<18}{'val AUC':>8}{'test AUC':>10}")
-    scored = {name: retrained(name, [test_scores(recipe, row[1])]) for name, row in rows.items()}
+    scored = {name: retrained(name, [scores_on_test(recipe, row[1])]) for name, row in rows.items()}
     for name, (epochs, run) in rows.items():
         aucs = f"{value_of(run):>8.4f}{scored[name].mean:>10.4f}"
         print(f"{name:<18}{epochs:>7}  {run.id:<18}{aucs}")
@@ -191,7 +191,7 @@ def report_stopping(
 def report_settings(recipe: Recipe, again: Mapping[str, Sequence[Trial]]) -> dict[str, Any]:
     """Print each setting's figures on the test split, and the differences."""
     found = {
-        name: retrained(name, [test_scores(recipe, trial) for trial in trials])
+        name: retrained(name, [scores_on_test(recipe, trial) for trial in trials])
         for name, trials in again.items()
     }
     seeds = "".join(f"{f'seed {seed}':>10}" for seed in SEEDS)
