@@ -50,8 +50,7 @@ def roc_figure(videos: pa.Table) -> go.Figure:
     fakes = sorted(set(zip(dataset[label == FAKE], method[label == FAKE], strict=True)))
     for number, (corpus, fake) in enumerate(fakes):
         kept = (dataset == corpus) & ((label == REAL) | (method == fake))
-        dash = DASHES[number // len(LINES) % len(DASHES)]
-        line = {"color": LINES[number % len(LINES)], "width": 2, "dash": dash}
+        line = {"color": LINES[number % len(LINES)], "width": 2, "dash": _dash(number)}
         name = fake if len(set(dataset)) == 1 else f"{corpus} / {fake}"
         _add_curve(figure, label[kept], score[kept], escape(name), line)
     figure.update_xaxes(title="real videos called fake (false positive rate)", range=[-0.01, 1])
@@ -182,18 +181,25 @@ def projection_figure(scores: pa.Table, seed: int) -> go.Figure:
 
 
 def training_figures(history: list[dict]) -> list[tuple[str, go.Figure]]:
-    """(title, figure) of the losses and their terms, and of the learning rate if it was recorded, per epoch.
+    """(title, figure) of the losses and their terms, the validation's AUC and the learning rate, per epoch.
+
+    What was not recorded has no figure.
 
     The epoch with the lowest `selection_loss`, which is the one kept, is marked.
     """
     names = list(dict.fromkeys(name for row in history for name in row))
     losses = _distinct(history, [name for name in names if _is_loss(name)])
     chosen = [row for row in history if row.get("selection_loss") is not None]
+    charts = (
+        ("Loss", "loss", losses),
+        ("Validation AUC", "AUC", [name for name in names if name == "val_auc"]),
+        ("Learning rate", "learning rate", [name for name in names if name == "lr"]),
+    )
     figures = []
-    for title, columns in (("Loss", losses), ("Learning rate", [n for n in names if n == "lr"])):
+    for title, unit, columns in charts:
         if columns:
             figure = _lines(history, columns)
-            figure.update_yaxes(title=title.lower(), rangemode="tozero", exponentformat="power")
+            figure.update_yaxes(title=unit, rangemode="tozero", exponentformat="power")
             if chosen:
                 best = min(chosen, key=lambda row: row["selection_loss"])
                 add_mark(figure, best["epoch"], "kept")
@@ -202,8 +208,8 @@ def training_figures(history: list[dict]) -> list[tuple[str, go.Figure]]:
 
 
 def _is_loss(name: str) -> bool:
-    """Whether it is a term that the objective gives: all are losses but the share of active triplets."""
-    return name.startswith(("train_", "val_")) and not name.endswith("_active_triplets")
+    """Whether it is a loss or a term of one: the share of active triplets and the AUC are none."""
+    return name.startswith(("train_", "val_")) and not name.endswith(("_active_triplets", "_auc"))
 
 
 def _distinct(history: list[dict], names: list[str]) -> list[str]:
@@ -226,12 +232,17 @@ def _lines(history: list[dict], columns: list[str]) -> go.Figure:
             y=[row[name] for row in known],
             mode="lines+markers",
             name=escape(name.replace("_", " ")),
-            line={"color": LINES[-1 - number % len(LINES)], "width": 2},
+            line={"color": LINES[-1 - number % len(LINES)], "width": 2, "dash": _dash(number)},
             marker={"size": 6, "symbol": number},
             hovertemplate="epoch %{x}: %{y:.4g}<extra>%{fullData.name}</extra>",
         )
     apart = max(1, len(history) // 10)  # whole epochs, or two ticks would read alike
     return figure.update_xaxes(title="epoch", tickformat="d", dtick=apart)
+
+
+def _dash(number: int) -> str:
+    """Of a chart's line: another one as soon as the colours begin again."""
+    return DASHES[number // len(LINES) % len(DASHES)]
 
 
 def _face_label(row: dict) -> str:

@@ -109,6 +109,25 @@ def test_every_term_of_the_objective_has_its_curve():
     assert [trace.name for trace in figure.data] == [f"train {t}".replace("_", " ") for t in terms]
 
 
+def test_the_validations_auc_is_no_loss_and_has_a_chart_of_its_own():
+    history = [
+        {"epoch": epoch, "val_loss": 0.9, "val_log_loss": 0.8, "val_auc": 0.6 + 0.1 * epoch}
+        for epoch in range(2)
+    ]
+    (_, loss), (title, auc) = figures.training_figures(history)
+    assert [trace.name for trace in loss.data] == ["val loss", "val log loss"]
+    assert title == "Validation AUC"
+    assert [trace.name for trace in auc.data] == ["val auc"]
+
+
+def test_lines_of_a_chart_do_not_look_alike():
+    history = [{"epoch": 0} | {f"train_{term}": 1.0 + term for term in range(12)}]
+    ((_, figure),) = figures.training_figures(history)
+    looks = {(t.line.color, t.line.dash, t.marker.symbol) for t in figure.data}
+    dashes = {(t.line.color, t.line.dash) for t in figure.data}
+    assert len(looks) == len(dashes) == 12
+
+
 def test_labels_are_escaped(make_scored):
     evil = "<img src=x onerror=alert(1)>"
     scored = make_scored(3, methods={"real": ["source"], "FS": [evil]})
