@@ -21,9 +21,7 @@ from typing import Any
 
 from dfray import access
 from dfray.config import ClusterSection
-from dfray.errors import ClusterError, DfrayError, ResourceError
-
-_MISSING = "every node needs what requirements.txt names, as the image of infra/Dockerfile has it"
+from dfray.errors import ClusterError, ResourceError
 
 
 @contextmanager
@@ -256,38 +254,3 @@ def _awaited(
 def _where(labels: Mapping[str, str]) -> str:
     told = ", ".join(f"{key}={value}" for key, value in labels.items())
     return f" on nodes with {told}" if told else ""
-
-
-def root_error(error: BaseException) -> BaseException:
-    """The innermost DfrayError in the causes of what Ray raised, or else the innermost cause."""
-    seen: list[BaseException] = []
-    here: BaseException | None = error
-    while here is not None and here not in seen:
-        seen.append(here)
-        here = _next_cause(here)
-    ours = [found for found in seen if isinstance(found, DfrayError)]
-    telling = [found for found in seen if str(found).strip()]  # some of Ray's say nothing
-    return (ours or telling or seen)[-1]
-
-
-def explain(error: BaseException, failure: type[DfrayError], what: str, mend: str) -> DfrayError:
-    """What to raise for something that Ray raised: our own error inside it, or a `failure`."""
-    cause = root_error(error)
-    if isinstance(cause, DfrayError):
-        return cause
-    return failure(f"{what}: {first_line(cause)}.", mend)
-
-
-def first_line(error: BaseException) -> str:
-    """What the error says, without the pages that Ray and torch add; of a missing package, what to do."""
-    told = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0].rstrip('.')}"
-    return f"{told} ({_MISSING})" if isinstance(error, ImportError) else told
-
-
-def _next_cause(error: BaseException) -> BaseException | None:
-    failures = getattr(error, "worker_failures", None)
-    if failures:
-        return next(iter(failures.values()))
-    names = ("cause", "_base_exc", "health_check_failure", "controller_failure")  # of Ray's errors
-    inner = (getattr(error, name, None) for name in names)
-    return next((found for found in inner if isinstance(found, BaseException)), error.__cause__)

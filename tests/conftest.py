@@ -12,6 +12,8 @@ import pytest
 from tests.helpers.cluster import LocalCluster, local_cluster
 from tests.helpers.proxy import FaultProxy
 
+pytest_plugins = ["tests.helpers.registry"]
+
 # Before anything imports Ray: tokens as everywhere, no token file in the home folder of who tests.
 os.environ["RAY_AUTH_MODE"] = "token"
 os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(16)

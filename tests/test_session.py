@@ -8,9 +8,9 @@ import pytest
 
 from dfray import stages
 from dfray.config import ClusterSection
-from dfray.errors import ClusterError, ManifestError, ResourceError
+from dfray.errors import ClusterError, ManifestError, ResourceError, first_line, root_error
 from dfray.recipe import load_recipe
-from dfray.session import first_line, require_cpus, root_error, session
+from dfray.session import require_cpus, session
 
 
 @pytest.mark.ray

@@ -13,10 +13,10 @@ from dfray.errors import DfrayError, UserError
 
 # Importing a module adds its commands; in this order `--help` lists them.
 # isort: off
-from dfray.cli import road as road
+from dfray.cli import pipeline as pipeline
 from dfray.cli import data as data
 from dfray.cli import plan as plan
-from dfray.cli import learning as learning
+from dfray.cli import training as training
 from dfray.cli import search as search
 from dfray.cli import registry as registry
 from dfray.cli import jobs as jobs
@@ -47,7 +47,7 @@ def main(*command: str) -> None:
         if callable(usage):  # click's own usage errors know how to show themselves
             usage()
             sys.exit(getattr(error, "exit_code", 2))
-        from dfray.session import root_error
+        from dfray.errors import root_error
 
         cause = root_error(error)
         _fail(cause, getattr(cause, "exit_code", 1), error)
@@ -61,7 +61,7 @@ def _fail(error: BaseException, code: int, raised: BaseException | None = None) 
     kind = "error" if isinstance(error, UserError) else "failed"
     told = str(error)
     if not isinstance(error, DfrayError):
-        from dfray.session import first_line
+        from dfray.errors import first_line
 
         told = f"{first_line(error)} (--verbose shows the traceback)"
     print(f"dfray: {kind}: {_stage(raised or error)}{told}", file=sys.stderr)

@@ -56,7 +56,7 @@ def submit(
     Ctrl-C leaves the job running. One that was stopped or has died goes on where it was when it is
     submitted again.
     """
-    from dfray.jobs.address import dashboard_address
+    from dfray.access import dashboard_address
     from dfray.jobs.client import Jobs
     from dfray.jobs.submission import Asked, prepare
     from dfray.render import jobs as render
@@ -118,7 +118,7 @@ def stop(job_id: JobId, address: Address = None, verbose: Verbose = False) -> No
 
 
 def _jobs(address: str | None) -> Jobs:
-    from dfray.jobs.address import dashboard_address
+    from dfray.access import dashboard_address
     from dfray.jobs.client import Jobs
 
     return Jobs(dashboard_address(address))

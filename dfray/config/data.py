@@ -68,7 +68,7 @@ class CorpusSection(Section):
 
 
 class DemoSection(Section):
-    """Generated talking heads; see dfray.datasets.demo."""
+    """Generated talking heads; see dfray.demo."""
 
     train_identities: Identities = 20
     val_identities: Identities = 5

@@ -246,3 +246,21 @@ def _frame_items(table: pa.Table, scores: pa.Table) -> _Items:
     row_of = {video: row for row, video in enumerate(table.column("video_id").to_pylist())}
     rows = [row_of[video] for video in frames.column("video_id").to_pylist()]
     return _Items(frames.column("fake_probability").to_numpy(), np.asarray(rows, np.int64))
+
+
+BINS = 10
+
+
+def calibration_error(labels: np.ndarray, scores: np.ndarray) -> float:
+    """The expected calibration error over BINS bins of equal width (arXiv 1706.04599 section 2).
+
+    The mean distance between a bin's mean score and its share of fakes, each bin counted as often as it
+    has videos. With few videos it is above zero for a calibrated model too.
+
+    Args:
+        labels: int (V,), 0 real or 1 fake; V >= 1.
+        scores: float (V,), fake probabilities, 0..1.
+    """
+    of_bin = np.minimum((np.asarray(scores) * BINS).astype(int), BINS - 1)
+    gaps = np.bincount(of_bin, weights=np.asarray(scores) - labels, minlength=BINS)
+    return float(np.abs(gaps).sum() / len(labels))

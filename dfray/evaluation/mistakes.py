@@ -17,7 +17,7 @@ import pyarrow as pa
 from dfray import storage
 from dfray.errors import EvaluationError
 from dfray.evaluation.aggregate import VIDEO_SCORES, is_scored
-from dfray.evaluation.evidence import overlay
+from dfray.evaluation.saliency import overlay
 from dfray.faces.shards import ROW_GROUP, FacesStore, decode_images, open_shard
 from dfray.tables import FAKE, REAL
 

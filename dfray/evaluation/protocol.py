@@ -27,7 +27,7 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Column(_Part):
+class ProtocolColumn(_Part):
     """One figure of the table, over the videos of a dataset or as the mean over its methods."""
 
     name: str
@@ -43,7 +43,7 @@ class Column(_Part):
 
 class Scenario(_Part):
     name: str
-    columns: list[Column]
+    columns: list[ProtocolColumn]
     average: str | None = Field(
         None, description="name of the mean over the columns, if there is one"
     )
@@ -215,7 +215,7 @@ class _Videos:
         return Figure(float(roc_auc_score(label, score)), float(accuracy), *counts)
 
 
-def _column(column: Column, videos: _Videos) -> Figure:
+def _column(column: ProtocolColumn, videos: _Videos) -> Figure:
     if column.over == "videos":
         figure = videos.figure(column.dataset)
     else:

@@ -15,13 +15,13 @@ import pyarrow as pa
 import yaml
 
 from dfray import storage
-from dfray.evaluation import figures
+from dfray.evaluation import report_charts as figures
 from dfray.evaluation.aggregate import VIDEO_SCORES, is_scored
 from dfray.evaluation.coverage import Coverage, Reason, count_coverage
 from dfray.evaluation.metrics import Estimate, Metrics
 from dfray.evaluation.mistakes import Mistake
-from dfray.evaluation.page import Plot, assets, environment, plot
 from dfray.evaluation.robustness import Loss
+from dfray.pages.page import Plot, assets, plot, template_environment
 from dfray.tables import FAKE, REAL, SCORES
 
 NAMES = {
@@ -87,7 +87,7 @@ def write_report(
     """
     videos = VIDEO_SCORES.conform(video_scores, "video scores")
     faces = SCORES.conform(face_scores, "scores")
-    page = environment().get_template("report.html.jinja")
+    page = template_environment("dfray.evaluation").get_template("report.html.jinja")
     html = page.render(
         title=title,
         metrics=metrics,

@@ -18,9 +18,8 @@ import pyarrow as pa
 
 from dfray import storage
 from dfray.config import EvaluationSection
-from dfray.errors import EvaluationError, UserError
+from dfray.errors import EvaluationError, UserError, explain
 from dfray.faces.shards import ROW_GROUP, FacesStore, decode_images, open_shard
-from dfray.session import explain
 from dfray.tables import SCORES
 
 if TYPE_CHECKING:

@@ -22,10 +22,9 @@ from multiprocessing.connection import Connection
 from typing import Protocol
 
 from dfray.config import FacesSection
-from dfray.errors import DfrayError
+from dfray.errors import DfrayError, first_line
 from dfray.faces.images import Images
 from dfray.faces.video import Frame, VideoExtractor
-from dfray.session import first_line
 
 ALIVE_EVERY_S = 1.0
 

@@ -25,8 +25,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dfray.config import FacesSection
-from dfray.errors import DfrayError, ExtractionError
-from dfray.faces.plan import ShardPlan, expected_faces, plan_shards
+from dfray.errors import DfrayError, ExtractionError, explain, first_line
+from dfray.faces.shard_plan import ShardPlan, expected_faces, plan_shards
 from dfray.faces.shards import (
     ROW_GROUP,
     FacesStore,
@@ -36,7 +36,6 @@ from dfray.faces.shards import (
 )
 from dfray.faces.supervise import SupervisedExtractor
 from dfray.faces.video import Frame
-from dfray.session import explain, first_line
 from dfray.tables import FACES, SUMMARIES, TableSpec
 
 if TYPE_CHECKING:

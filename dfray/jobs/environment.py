@@ -41,7 +41,7 @@ def require_packages() -> None:
 
     For the scripts in jobs/, before they import anything: nothing has been started by then.
     """
-    from dfray.registry.requirements import imported_packages
+    from dfray.serving.requirements import imported_packages
 
     needed = imported_packages("dfray.cli") - sys.stdlib_module_names
     missing = sorted(name for name in needed if importlib.util.find_spec(name) is None)

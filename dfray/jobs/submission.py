@@ -20,9 +20,9 @@ from dfray.errors import StorageError, UserError
 from dfray.jobs import environment
 from dfray.jobs.package import Package, pack, tree
 from dfray.recipe import dump_recipe, recipe_folder
-from dfray.registry.connection import resolve_tracking_uri
-from dfray.registry.provenance import CODE_FILE, code_version, who
 from dfray.run_folder import RunFolder
+from dfray.tracking.client import resolve_tracking_uri
+from dfray.tracking.provenance import CODE_FILE, code_version, who
 
 STAGES = ("extract", "train", "search", "evaluate", "register", "promote", "run", "score")
 RECIPE_FILE = ".dfray/recipe.yaml"

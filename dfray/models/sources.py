@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dfray import storage
+from dfray.config import ModelSection
 from dfray.errors import ModelFileError, RecipeError, StorageError
 
 _HUB = "hf://"
@@ -97,3 +98,21 @@ def _parts(uri: str) -> tuple[str, str, str]:
             "Write hf://owner/repo or hf://owner/repo/path/of/the/file.",
         )
     return f"{owner}/{repo}", revision, path
+
+
+FSFM = "CC BY-NC 4.0 (FSFM's repository; pre-trained on VGGFace2, non-commercial research)"
+
+
+def weights_licence(section: ModelSection) -> str | None:
+    """The licence's name; None: it is not known. A model from scratch has none to keep to."""
+    if section.weights is None:
+        return "none: trained from scratch"
+    if section.weights_layout == "fsfm":
+        return FSFM
+    if section.weights != "timm":
+        return None
+    import timm
+
+    published = timm.get_pretrained_cfg(section.backbone)
+    stated = published.license if published else None
+    return f"{stated}, as timm states it" if stated else None

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from dfray.batches.sample import quotas
 from dfray.config import BatchesSection, FacesSection
-from dfray.faces.plan import expected_faces
+from dfray.faces.shard_plan import expected_faces
 from dfray.planning.measure import DatasetCost, ExtractionCost
 from dfray.tables import REAL, SPLITS
 

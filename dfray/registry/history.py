@@ -26,9 +26,9 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from dfray.errors import RegistryError
-from dfray.registry.connection import error_code, talking
-from dfray.registry.figures import Figures
-from dfray.registry.gate_result import GateResult
+from dfray.registry.gates import GateResult
+from dfray.registry.measurements import Figures
+from dfray.tracking.client import error_code, talking
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

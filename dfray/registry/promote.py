@@ -14,15 +14,13 @@ from pathlib import Path
 
 from dfray.config import GatesSection, RegistrySection
 from dfray.errors import RegistryError, UserError
-from dfray.registry import provenance
-from dfray.registry.champion import Standing, champion_of, follow, lost, read_standing
-from dfray.registry.figures import Measured
-from dfray.registry.gate_result import GateResult
-from dfray.registry.gates import check_gates
+from dfray.registry.champion import Standing, champion_of, follow, lost, read_standing, resolve
+from dfray.registry.gates import GateResult, check_gates
 from dfray.registry.history import Decision, VersionId
-from dfray.registry.kept import keep_measured, kept_figures, kept_measured
-from dfray.registry.lookup import resolve
+from dfray.registry.measurement_store import keep_measured, kept_figures, kept_measured
+from dfray.registry.measurements import Measured
 from dfray.registry.versions import CANDIDATE, DamagedPackageError, Versions
+from dfray.tracking import provenance
 
 Measure = Callable[[str, Path], Measured]
 """(version, local folder of its bundle) -> what it does on the evaluation set of today."""

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from dfray.errors import RegistryError, UserError
 from dfray.registry.checksums import NOT_CHECKED, TAG, faults_of
-from dfray.registry.connection import SQLITE, connect, error_code, talking
 from dfray.registry.history import SUFFIX, History, VersionId
+from dfray.tracking.client import SQLITE, connect, error_code, talking
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

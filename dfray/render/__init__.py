@@ -8,8 +8,7 @@ from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.table import Table
+from dfray.render.tables import console, list_files, new_table
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -17,14 +16,11 @@ if TYPE_CHECKING:
     from dfray.config import Recipe
     from dfray.datasets.manifest import Manifest
     from dfray.evaluation.metrics import Estimate, Metrics
-    from dfray.registry.score import FileScore
+    from dfray.serving.score_files import FileScore
     from dfray.stages import RunResult, TrainingPlan
     from dfray.training.estimate import TrainingEstimate
 
-console = Console(soft_wrap=True)
 _NUMBERS = ("videos", "frames", "faces")
-_LISTED = 20
-"""Files that a listing names before it only counts."""
 
 
 def recipes(found: list[Recipe]) -> None:
@@ -45,8 +41,8 @@ def manifest(found: Manifest) -> None:
     console.print(f"{len(found.unreadable):,} cannot be opened ({found.opened:,} were tried).")
     for rule, count in sorted(found.left_out.items(), key=lambda item: str(item[0])):
         console.print(f"{count:,} of {rule.dataset} are left out: {rule.reason}.")
-    _list("missing", found.missing)
-    _list("cannot be opened", [f"{key}: {why}" for key, why in found.unreadable.items()])
+    list_files("missing", found.missing)
+    list_files("cannot be opened", [f"{key}: {why}" for key, why in found.unreadable.items()])
 
 
 def _against_published(found: Manifest) -> None:
@@ -224,20 +220,3 @@ def _interval(estimate: Estimate | None) -> str:
     if estimate is None:
         return "–"
     return f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
-
-
-def new_table(*columns: str, right: tuple[str, ...] = ()) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
-    return table
-
-
-def _list(what: str, lines: list[str]) -> None:
-    if not lines:
-        return
-    console.print(f"[bold]{what}[/]")
-    for line in lines[:_LISTED]:
-        console.print(f"  {line}", markup=False, highlight=False)
-    if len(lines) > _LISTED:
-        console.print(f"  ... and {len(lines) - _LISTED:,} more")

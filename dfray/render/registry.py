@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from rich.markdown import Markdown
 
-from dfray.render import console, new_table
+from dfray.render.tables import console, new_table
 
 if TYPE_CHECKING:
-    from dfray.registry.figures import Figures
-    from dfray.registry.gate_result import GateResult
+    from dfray.registry.gates import GateResult
     from dfray.registry.history import Decision
-    from dfray.registry.show import VersionView
+    from dfray.registry.measurements import Figures
+    from dfray.registry.views import VersionView
 
 _OUTCOMES = {"holds": "holds", "fails": "[bold red]fails", "does not apply": "[dim]n/a"}
 _SHORT = {"balanced_accuracy_margin": "bal_acc_margin"}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
-from dfray.render import console, new_table
+from dfray.render.tables import console, new_table
 
 if TYPE_CHECKING:
     from dfray.search.result import Finalist, SearchResult, Trial
@@ -23,7 +23,7 @@ def search(result: SearchResult, page: str, recipe: str) -> None:
         page: the URI of the search's page.
         recipe: how the command line named it, overrides included.
     """
-    from dfray.search.words import epochs_taken, ranked, state_counts
+    from dfray.search.result import epochs_taken, ranked, state_counts
 
     console.rule("trials", align="left")
     _trials(result, ranked(result)[:_LISTED])
@@ -45,7 +45,7 @@ def search(result: SearchResult, page: str, recipe: str) -> None:
 
 
 def _trials(result: SearchResult, trials: list[Trial]) -> None:
-    from dfray.search.words import METRICS
+    from dfray.search.result import METRICS
 
     table = _table(result, "trial", METRICS[result.metric], "epochs", "state")
     for trial in trials:
@@ -65,7 +65,7 @@ def _finalists(result: SearchResult) -> None:
 
 
 def _winner(result: SearchResult, page: str, recipe: str) -> list[tuple[str, str]]:
-    from dfray.search.words import shown
+    from dfray.search.result import shown
 
     parameters = [f"{key}={shown(value)}" for key, value in result.winner.parameters.items()]
     lines = [
@@ -80,7 +80,7 @@ def _winner(result: SearchResult, page: str, recipe: str) -> list[tuple[str, str
 
 
 def _table(result: SearchResult, first: str, *last: str) -> Table:
-    from dfray.search.words import short_names
+    from dfray.search.result import short_names
 
     names = short_names(list(result.winner.parameters))
     columns = (first, *names.values(), *last)
@@ -88,7 +88,7 @@ def _table(result: SearchResult, first: str, *last: str) -> Table:
 
 
 def _values(result: SearchResult, of: Trial | Finalist) -> list[str]:
-    from dfray.search.words import shown
+    from dfray.search.result import shown
 
     return [shown(of.parameters[key]) for key in result.winner.parameters]
 

@@ -12,8 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dfray.search.result import SearchResult, Trial
-from dfray.search.words import measured, value_of
+from dfray.search.result import SearchResult, Trial, measured, value_of
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution

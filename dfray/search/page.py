@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 import yaml
 
 from dfray import storage
-from dfray.evaluation.page import assets, environment, plot
-from dfray.search import landscape, plots, words
+from dfray.pages.page import assets, plot, template_environment
+from dfray.search import result as words
+from dfray.search import space_charts as landscape
+from dfray.search import trial_charts as plots
 from dfray.search.importance import why_not
 from dfray.search.result import SearchResult
 
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
     from optuna.distributions import BaseDistribution
 
-    from dfray.registry.tracking import Run
+    from dfray.tracking.run import Run
 
 Space = Mapping[str, "BaseDistribution"]
 
@@ -80,7 +82,7 @@ def to_csv(result: SearchResult) -> str:
 def to_html(result: SearchResult, space: Space, experiment_id: str | None = None) -> str:
     keys = _keys(result)
     winner = {key: _plain(value) for key, value in result.winner.parameters.items()}
-    template = environment("dfray.search").get_template("search.html.jinja")
+    template = template_environment("dfray.search").get_template("search.html.jinja")
     return template.render(
         result=result,
         metric=words.METRICS[result.metric],

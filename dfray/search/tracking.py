@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Self
 
 from dfray import storage
 from dfray.errors import RegistryError
-from dfray.registry.connection import connect, talking
-from dfray.registry.curve import complete
-from dfray.registry.tracking import Run, start_run
 from dfray.search.result import Trial
 from dfray.search.trial import Job
+from dfray.tracking.client import connect, talking
+from dfray.tracking.curve import complete
+from dfray.tracking.run import Run, start_run
 
 if TYPE_CHECKING:
     from mlflow import entities

@@ -20,13 +20,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from dfray import storage
 from dfray.config import Recipe
-from dfray.errors import DfrayError
+from dfray.errors import DfrayError, first_line, root_error
 from dfray.run_folder import RunFolder
-from dfray.search.capacity import trains_alone
+from dfray.search.concurrency import trains_alone
 from dfray.search.folder import TrialFolder
 from dfray.search.result import Trial
 from dfray.search.space import trial_recipe
-from dfray.session import first_line, root_error
 
 if TYPE_CHECKING:
     import torch

@@ -19,7 +19,7 @@ from ray.tune.stopper import Stopper
 
 from dfray.config import Recipe
 from dfray.errors import ResourceError
-from dfray.search.capacity import Capacity, capacity
+from dfray.search.concurrency import Capacity, capacity
 from dfray.search.result import Trial
 from dfray.search.trial import Job, run_trial
 from dfray.session import nodes_of

@@ -11,17 +11,17 @@ it at once, so that a road that was cut off is walked on by calling `run` again.
     history = stages.train(recipe)
 """
 
-from dfray.stages.capacity import plan_cluster
+from dfray.stages.cluster_plan import plan_cluster
 from dfray.stages.comparison import compare
 from dfray.stages.data import build, check_manifest, extract
+from dfray.stages.dry_run import TrainingPlan, plan_training
 from dfray.stages.evaluation import evaluate
-from dfray.stages.learning import train
-from dfray.stages.planning import TrainingPlan, plan_training
+from dfray.stages.pipeline import RunResult, run
 from dfray.stages.promotion import promote, register, rollback
 from dfray.stages.registry import history, score, show
-from dfray.stages.road import RunResult, run
 from dfray.stages.search import search
-from dfray.stages.sheet import self_blend
+from dfray.stages.self_blend import self_blend
+from dfray.stages.training import train
 
 __all__ = [
     "RunResult",

@@ -13,12 +13,12 @@ from dfray.progress import stage
 from dfray.run_folder import RunFolder
 from dfray.session import session
 from dfray.stages.evaluation import decide, score_split, videos_of
-from dfray.stages.learning import tracking_uri
+from dfray.stages.training import tracking_uri
 
 if TYPE_CHECKING:
-    from dfray.evaluation.collection import Collection
-    from dfray.evaluation.comparison import Measured
+    from dfray.evaluation.dataset_statistics import Collection
     from dfray.evaluation.protocol import Protocol
+    from dfray.evaluation.protocol_table import Measured
 
 _CUT = ("detector", "detector_model", "margin_ratio")
 """Settings of faces that a model must have been trained with to be compared on them."""
@@ -40,8 +40,8 @@ def compare(
         UserError: no such protocol or model, no model at all, or one trained on faces cut otherwise; or
             the run was made with a recipe that differs in more than its evaluation.
     """
-    from dfray.evaluation.comparison import write_comparison
     from dfray.evaluation.protocol import load_protocol
+    from dfray.evaluation.protocol_table import write_comparison
 
     folder, chosen = RunFolder(recipe), load_protocol(protocol)
     if not models:
@@ -61,8 +61,8 @@ def compare(
 def _model_uris(recipe: Recipe, models: Sequence[str]) -> dict[str, str]:
     """Name in the table -> where every node can read the bundle; the run's own model first."""
     from dfray.models.bundle import read_recipe
-    from dfray.registry.lookup import find_version
-    from dfray.registry.package import downloaded_bundle
+    from dfray.registry.champion import find_version
+    from dfray.serving.package import downloaded_bundle
 
     folder, uris = RunFolder(recipe), {}
     if storage.exists(storage.join(folder.model, "bundle.json")):
@@ -77,8 +77,8 @@ def _model_uris(recipe: Recipe, models: Sequence[str]) -> dict[str, str]:
 
 
 def _measure(recipe: Recipe, protocol: Protocol, name: str, bundle_uri: str) -> Measured:
-    from dfray.evaluation.comparison import Measured
     from dfray.evaluation.protocol import apply_protocol, method_figures
+    from dfray.evaluation.protocol_table import Measured
     from dfray.models.bundle import read_decision
 
     _require_same_faces(recipe.faces, name, bundle_uri)
@@ -132,8 +132,8 @@ def _require_same_faces(settings: FacesSection, name: str, bundle_uri: str) -> N
 
 
 def _collections(recipe: Recipe, protocol: Protocol) -> list[Collection]:
-    from dfray.evaluation.boxes import read_boxes
-    from dfray.evaluation.collection import describe_collections
+    from dfray.evaluation.dataset_statistics import describe_collections
+    from dfray.faces.shards import read_boxes
 
     store, split = FacesStore(RunFolder(recipe).faces), recipe.evaluation.split
     names = [c.dataset for s in protocol.scenarios if s.collections for c in s.columns]

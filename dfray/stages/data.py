@@ -94,7 +94,7 @@ def told_done(done: int, videos: int) -> str:
 
 
 def _generate_clips(recipe: Recipe) -> None:
-    from dfray.datasets.demo import generate_clips
+    from dfray.demo import generate_clips
 
     assert recipe.demo is not None
     with stage("clips", total=1) as line:

@@ -107,8 +107,8 @@ def score_split(recipe: Recipe, bundle_uri: str, split: str) -> pa.Table:
 def videos_of(recipe: Recipe, scores: pa.Table, split: str, rule: str) -> pa.Table:
     """VIDEO_SCORES of a scored split of the run, by a model's own video rule."""
     from dfray.evaluation.aggregate import video_scores
-    from dfray.evaluation.boxes import read_boxes
     from dfray.evaluation.tracks import track_persons
+    from dfray.faces.shards import read_boxes
 
     store = FacesStore(RunFolder(recipe).faces)
     persons = None
@@ -193,7 +193,7 @@ def _explaining(bundle_uri: str) -> Iterator[Explain]:
     """Evidence maps by the model, loaded here on the CPU for the few faces that are shown."""
     from functools import partial
 
-    from dfray.evaluation.evidence import evidence_maps
+    from dfray.evaluation.saliency import evidence_maps
     from dfray.models.bundle import Bundle
 
     with storage.local_folder(bundle_uri) as folder:

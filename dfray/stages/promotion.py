@@ -19,14 +19,14 @@ from dfray.run_folder import RunFolder
 from dfray.session import session
 from dfray.stages.data import manifest_of
 from dfray.stages.evaluation import evaluation_set, score_split, videos_of
-from dfray.stages.learning import tracking_run, tracking_uri
+from dfray.stages.training import tracking_run, tracking_uri
 
 if TYPE_CHECKING:
     from dfray.evaluation.robustness import Loss
     from dfray.models.bundle import Decision as ModelDecision
-    from dfray.registry.card import Told
-    from dfray.registry.figures import Measured
     from dfray.registry.history import Decision
+    from dfray.registry.measurements import Measured
+    from dfray.serving.model_card import Told
 
 
 def register(recipe: Recipe) -> str:
@@ -38,7 +38,7 @@ def register(recipe: Recipe) -> str:
     folder = RunFolder(recipe)
     folder.require("evaluation/metrics.json", "evaluate")
     begun = folder.claim_to_measure()
-    from dfray.registry.package import register as package
+    from dfray.serving.package import register as package
 
     decision = _measured_decision(recipe)
     state = folder.state()
@@ -156,7 +156,7 @@ def measured_of(
 ) -> Measured:
     """Figures and kept scores from SCORES of the recipe's split."""
     from dfray.evaluation.paired import keep
-    from dfray.registry.figures import Measured, figures_of
+    from dfray.registry.measurements import Measured, figures_of
 
     split = recipe.evaluation.split
     videos = videos_of(recipe, scores, split, decision.video_rule)
@@ -170,7 +170,7 @@ def measured_of(
 
 
 def _slowdown(candidate: Path, champion: Path) -> float:
-    from dfray.evaluation.speed import slowdown
+    from dfray.evaluation.inference_cost import slowdown
 
     return slowdown(str(candidate), str(champion))
 
@@ -186,7 +186,7 @@ def told_of(recipe: Recipe, measured: Measured, table: str) -> Told:
         table: Markdown, of the evaluation.
     """
     from dfray.evaluation.protocol import apply_protocol, load_protocol
-    from dfray.registry.card import Told, protocol_table
+    from dfray.serving.model_card import Told, protocol_table
 
     folder = RunFolder(recipe)
     tables = [table]

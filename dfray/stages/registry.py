@@ -5,24 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dfray.config import Recipe, RegistrySection
-from dfray.stages.learning import tracking_uri
+from dfray.stages.training import tracking_uri
 
 if TYPE_CHECKING:
     from dfray.registry.history import Decision
-    from dfray.registry.score import FileScore
-    from dfray.registry.show import VersionView
+    from dfray.registry.views import VersionView
+    from dfray.serving.score_files import FileScore
 
 
 def history(recipe: Recipe) -> list[Decision]:
     """Every promotion, refusal and rollback of the recipe's model, oldest first."""
-    from dfray.registry.show import read_decisions
+    from dfray.registry.views import read_decisions
 
     return read_decisions(recipe.registry, tracking_uri(recipe))
 
 
 def show(recipe: Recipe, version: str | None = None) -> list[VersionView]:
     """Every version of the recipe's model, newest first; or the one of a number or an alias, in full."""
-    from dfray.registry.show import show_version, show_versions
+    from dfray.registry.views import show_version, show_versions
 
     uri = tracking_uri(recipe)
     if version is None:
@@ -34,8 +34,8 @@ def score(
     files: list[str], *, model: str | None = None, tracking_uri: str | None = None
 ) -> list[FileScore]:
     """Score videos and pictures with a registered model, by default the only champion there is."""
-    from dfray.registry.connection import resolve_tracking_uri
-    from dfray.registry.score import score_files
+    from dfray.serving.score_files import score_files
+    from dfray.tracking.client import resolve_tracking_uri
 
     section = RegistrySection(tracking_uri=tracking_uri)
     return score_files(files, model_uri=model, tracking_uri=resolve_tracking_uri(section, "runs"))

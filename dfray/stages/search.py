@@ -18,20 +18,20 @@ from dfray.search.result import SearchResult, Trial
 from dfray.session import nodes_of, require_cluster, require_cpus, session
 from dfray.stages.data import count_done, extract, manifest_of
 from dfray.stages.evaluation import decide, figures_of, score_split, videos_of
-from dfray.stages.learning import tracking_uri
 from dfray.stages.promotion import measured_of, told_of
+from dfray.stages.training import tracking_uri
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from ray.tune.search import Searcher
 
-    from dfray.registry.card import Told
-    from dfray.registry.figures import Measured
-    from dfray.search.capacity import Capacity
+    from dfray.registry.measurements import Measured
+    from dfray.search.concurrency import Capacity
     from dfray.search.folder import SearchFolder
     from dfray.search.result import Finalist
     from dfray.search.tracking import SearchRuns
     from dfray.search.trial import Job
+    from dfray.serving.model_card import Told
 
 
 def search(recipe: Recipe, *, resume: bool = False, verbose: bool = False) -> SearchResult:
@@ -46,9 +46,9 @@ def search(recipe: Recipe, *, resume: bool = False, verbose: bool = False) -> Se
         ResourceError: not even one trial fits on the cluster.
         SearchError: no trial reported the metric.
     """
-    from dfray.registry.connection import connect
     from dfray.search.folder import SearchFolder
     from dfray.search.space import require_space
+    from dfray.tracking.client import connect
 
     require_space(recipe)
     folder = SearchFolder(recipe)
@@ -71,7 +71,7 @@ def search(recipe: Recipe, *, resume: bool = False, verbose: bool = False) -> Se
 
 
 def _search(folder: SearchFolder, videos: pa.Table) -> SearchResult:
-    from dfray.search.capacity import capacity
+    from dfray.search.concurrency import capacity
     from dfray.search.page import publish
     from dfray.search.space import distributions
     from dfray.search.tracking import SearchRuns
@@ -229,8 +229,8 @@ def _result(
 
 def _register(winner: Trial, folder: SearchFolder, recipe: Recipe, runs: SearchRuns) -> str:
     """Measure the winner on the held-out split and register it, once; returns its version."""
-    from dfray.registry.package import register
     from dfray.registry.versions import Versions
+    from dfray.serving.package import register
 
     assert winner.run_id is not None, "the search tracks every trial"
     versions = Versions(recipe.registry.model_name, runs.tracking_uri)

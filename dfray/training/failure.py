@@ -6,11 +6,17 @@ their connections is not the cause.
 
 from __future__ import annotations
 
+import io
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from dfray.errors import DfrayError, TrainingError
-from dfray.session import first_line, root_error
+import numpy as np
+
+from dfray import storage
+from dfray.batches.reader import Batch
+from dfray.errors import DfrayError, StorageError, TrainingError, first_line, root_error
+from dfray.run_folder import RunFolder
+from dfray.training.step import NotFiniteError
 
 if TYPE_CHECKING:
     from ray.actor import ActorHandle
@@ -93,3 +99,26 @@ def explain_failure(error: BaseException, told: dict[str, Any], epochs: int) -> 
 
 def _is_of_others(error: BaseException) -> bool:
     return any(word in str(error) for word in _OF_OTHERS)
+
+
+def keep_batch(
+    folder: RunFolder, batch: Batch, step: int, rank: int, error: NotFiniteError
+) -> TrainingError:
+    """Write this worker's share of the batch, and return the error to raise, which names the file.
+
+    The file is a NumPy .npz, readable without pickle: `images` uint8 (B, S, S, 3) as read, before any
+    blending or augmentation; `labels` int64 (B,); `landmarks` float32 (B, 468, 2), where the batch has
+    them; `step`, `rank`; the objective's terms as `term_NAME`.
+    """
+    uri = storage.join(folder.not_finite, f"step-{step:06d}-worker-{rank}.npz")
+    arrays: dict[str, Any] = {"images": batch.images, "labels": batch.labels}
+    arrays |= {} if batch.landmarks is None else {"landmarks": batch.landmarks}
+    arrays |= {"step": step, "rank": rank}
+    arrays |= {f"term_{name}": value for name, value in error.terms.items()}
+    content = io.BytesIO()
+    np.savez_compressed(content, **arrays)
+    try:
+        storage.write_bytes(content.getvalue(), uri)
+    except StorageError as failure:
+        return TrainingError(f"{error.message} Its batch is lost: {failure.message}", error.mend)
+    return TrainingError(f"{error.message} Its batch is kept in {uri}.", error.mend)

@@ -23,9 +23,9 @@ from dfray.models.backbone import build_detector
 from dfray.models.weights import resolve
 from dfray.run_folder import RunFolder
 from dfray.session import cpus_of, nodes_of, require_cpus
+from dfray.training.classes import require_learnable
 from dfray.training.context import EpochRecord
 from dfray.training.failure import explain_failure, reached
-from dfray.training.learnable import require_learnable
 from dfray.training.worker import train_worker
 
 if TYPE_CHECKING:

@@ -28,8 +28,7 @@ from dfray.errors import TrainingError
 from dfray.faces.shards import FacesStore
 from dfray.run_folder import RunFolder
 from dfray.training.context import RayTrainContext, WorkerContext
-from dfray.training.failure import Place
-from dfray.training.kept_batch import keep_batch
+from dfray.training.failure import Place, keep_batch
 from dfray.training.learner import Learner
 from dfray.training.optim import Schedule
 from dfray.training.state import seed_epoch

@@ -8,7 +8,7 @@ import pytest
 
 from dfray import stages
 from dfray.config import Recipe
-from dfray.datasets.demo import generate_clips
+from dfray.demo import generate_clips
 from dfray.faces.shards import FacesStore
 from dfray.recipe import load_recipe
 from dfray.run_folder import RunFolder

@@ -56,7 +56,7 @@ def draw_crops(people: int) -> np.ndarray:
 def film_crops(person: int) -> np.ndarray:
     import cv2
 
-    from dfray.datasets.demo import animate, draw, encode, identity
+    from dfray.demo import animate, draw, encode, identity
 
     lots, settings = np.random.default_rng(person), DemoSection()
     portrait = draw.paint_portrait(identity.draw_lots(0, person), settings.size_px)

@@ -36,12 +36,11 @@ from dfray.config import Recipe
 from dfray.progress import stage
 from dfray.recipe import load_recipe
 from dfray.run_folder import RunFolder
-from dfray.search.capacity import Capacity, capacity
-from dfray.search.result import SearchResult, Trial, Value
+from dfray.search.concurrency import Capacity, capacity
+from dfray.search.result import SearchResult, Trial, Value, epochs_taken, ranked, value_of
 from dfray.search.suggest import Planned, PlannedSearch
 from dfray.search.trial import Job
 from dfray.search.tuner import run_trials
-from dfray.search.words import epochs_taken, ranked, value_of
 from dfray.session import nodes_of, session
 from dfray.stages.evaluation import score_split, videos_of
 from tests.benchmarks.measure import holds

@@ -32,7 +32,7 @@ import pyarrow as pa
 
 from dfray.config import ClusterSection, FacesSection
 from dfray.faces.extract import ShardExtractor, write_faces
-from dfray.faces.plan import plan_shards
+from dfray.faces.shard_plan import plan_shards
 from dfray.faces.shards import FacesStore
 from dfray.session import session
 from dfray.tables import SUMMARIES, VIDEOS

@@ -12,9 +12,9 @@ from dfray.config import FacesSection
 from dfray.errors import EvaluationError
 from dfray.evaluation import mistakes
 from dfray.evaluation.aggregate import VIDEO_SCORES
-from dfray.evaluation.evidence import evidence_maps
 from dfray.evaluation.mistakes import FACES_SHOWN, SIDE_PX, worst_mistakes
-from tests.evaluation.test_evidence import bundle_of
+from dfray.evaluation.saliency import evidence_maps
+from tests.evaluation.test_saliency import bundle_of
 from tests.helpers.rows import fake_row, video_row, write_store
 
 SCORES = {

@@ -6,10 +6,9 @@ import pytest
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from dfray.errors import EvaluationError
-from dfray.evaluation.calibration import calibration_error
-from dfray.evaluation.paired import compare, keep, pair
-from dfray.evaluation.scopes import Scope, scopes_of
-from tests.registry.scored import measured
+from dfray.evaluation.metrics import calibration_error
+from dfray.evaluation.paired import Scope, compare, keep, pair, scopes_of
+from tests.helpers.scored import measured
 
 ALL = {"resamples": 400, "confidence": 0.95, "seed": 0}
 

@@ -16,7 +16,7 @@ from dfray.datasets.manifest import build_manifest
 from dfray.faces.decode import UnreadableVideoError
 from dfray.faces.extract import ShardExtractor
 from dfray.faces.images import Images, local_video, pictures_of, read_image
-from dfray.faces.plan import plan_shards
+from dfray.faces.shard_plan import plan_shards
 from dfray.faces.shards import FacesStore, decode_images, read_parquet
 from dfray.faces.supervise import SupervisedExtractor
 from dfray.faces.video import Frame, VideoEnd

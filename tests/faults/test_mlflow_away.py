@@ -14,12 +14,12 @@ import pytest
 from dfray import stages, storage
 from dfray.config import Recipe
 from dfray.errors import RegistryError, TrainingError
-from dfray.registry import curve
-from dfray.registry.connection import connect
-from dfray.registry.curve import LogEpoch, complete
-from dfray.registry.tracking import Run, start_run
 from dfray.run_folder import RunFolder
 from dfray.search.tracking import SearchRuns
+from dfray.tracking import curve
+from dfray.tracking.client import connect
+from dfray.tracking.curve import LogEpoch, complete
+from dfray.tracking.run import Run, start_run
 from tests.helpers.mlflow_server import mlflow_server
 from tests.helpers.processes import wait_for
 from tests.helpers.proxy import FaultProxy, Request

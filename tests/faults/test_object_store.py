@@ -9,8 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dfray import storage, storage_requests
+from dfray import storage
 from dfray.errors import StorageError
+from dfray.storage import s3_session as storage_requests
 from tests.helpers.proxy import FULL, Fault, FaultProxy, Request
 
 UNAVAILABLE = Fault(503, "ServiceUnavailable")

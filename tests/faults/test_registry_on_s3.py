@@ -12,14 +12,14 @@ from dfray import storage
 from dfray.config import RegistrySection
 from dfray.errors import RegistryError, UserError
 from dfray.registry.history import Decision
-from dfray.registry.package import register
 from dfray.registry.promote import promote
-from dfray.registry.tracking import Run, start_run
 from dfray.registry.versions import CANDIDATE, CHAMPION, Versions
+from dfray.serving.package import register
+from dfray.tracking.run import Run, start_run
 from tests.helpers.mlflow_server import mlflow_server
 from tests.helpers.proxy import FULL, FaultProxy
-from tests.registry.scored import measured
-from tests.registry.tiny import RECIPE, save_bundle
+from tests.helpers.scored import measured
+from tests.helpers.tiny import RECIPE, save_bundle
 
 
 @pytest.fixture(scope="module")

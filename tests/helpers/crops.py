@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from dfray.config import DemoSection
-from dfray.datasets.demo import animate, draw, encode, identity
+from dfray.demo import animate, draw, encode, identity
 
 
 def draw_crops(people: int, side: int = 224) -> np.ndarray:

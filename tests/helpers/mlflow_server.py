@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from dfray.registry.connection import connect
+from dfray.tracking.client import connect
 from tests.helpers.ports import free_port
 from tests.helpers.processes import wait_for
 

@@ -6,8 +6,8 @@ import os
 
 import pytest
 
+from dfray.access import dashboard_address
 from dfray.errors import UserError
-from dfray.jobs.address import dashboard_address
 
 
 @pytest.fixture(autouse=True)

@@ -14,8 +14,8 @@ from dfray.config import Recipe
 from dfray.errors import UserError
 from dfray.jobs.submission import RECIPE_FILE, Asked, prepare
 from dfray.recipe import load_recipe
-from dfray.registry.provenance import CODE_FILE, code_version
 from dfray.run_folder import RunFolder
+from dfray.tracking.provenance import CODE_FILE, code_version
 from tests.helpers.toy import toy_recipe
 
 REMOTE = ["work_dir=s3://bucket/runs", "corpora.0.root=s3://bucket/clips"]

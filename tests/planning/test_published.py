@@ -12,7 +12,7 @@ from dfray.batches.sample import quotas
 from dfray.config import CorpusSection, Recipe
 from dfray.datasets.manifest import validate
 from dfray.errors import ManifestError
-from dfray.faces.plan import expected_faces
+from dfray.faces.shard_plan import expected_faces
 from dfray.planning.published import published_videos
 from dfray.recipe import load_recipe
 from dfray.tables import FAKE, REAL

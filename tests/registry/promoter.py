@@ -11,10 +11,10 @@ from pathlib import Path
 
 from dfray.config import GatesSection, RegistrySection
 from dfray.errors import DfrayError
-from dfray.registry.figures import Measured
+from dfray.registry.measurements import Measured
 from dfray.registry.promote import promote
 from dfray.registry.versions import Versions
-from tests.registry.scored import measured
+from tests.helpers.scored import measured
 
 
 def main(uri: str, name: str, version: str, folder: str, *die: str) -> None:

@@ -11,13 +11,13 @@ import pytest
 from dfray.config import RegistrySection
 from dfray.errors import RegistryError, UserError
 from dfray.registry import checksums
-from dfray.registry.connection import connect
-from dfray.registry.lookup import find_version
+from dfray.registry.champion import find_version
 from dfray.registry.promote import rollback
-from dfray.registry.score import score_files
-from dfray.registry.show import show_version, show_versions
 from dfray.registry.versions import CHAMPION, PREVIOUS, DamagedPackageError, Versions
-from tests.registry.scored import measured
+from dfray.registry.views import show_version, show_versions
+from dfray.serving.score_files import score_files
+from dfray.tracking.client import connect
+from tests.helpers.scored import measured
 from tests.registry.test_promote import promote
 
 Add = Callable[..., str]

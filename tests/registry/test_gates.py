@@ -6,10 +6,9 @@ import pytest
 
 from dfray.config import GatesSection
 from dfray.evaluation.protocol import Protocol
-from dfray.registry.figures import Figures, Measured
-from dfray.registry.gate_result import GateResult
-from dfray.registry.gates import check_gates
-from tests.registry.scored import measured
+from dfray.registry.gates import GateResult, check_gates
+from dfray.registry.measurements import Figures, Measured
+from tests.helpers.scored import measured
 
 GATES = GatesSection(
     min_auc=0.85,

@@ -13,12 +13,12 @@ import pytest
 from dfray.config import RegistrySection
 from dfray.errors import RegistryError
 from dfray.registry.champion import standing
-from dfray.registry.connection import connect
 from dfray.registry.history import SUFFIX, Decision, History, VersionId
-from dfray.registry.show import read_decisions
 from dfray.registry.versions import CHAMPION, Versions, registered_names
+from dfray.registry.views import read_decisions
+from dfray.tracking.client import connect
 from tests.helpers.mlflow_server import mlflow_server
-from tests.registry.scored import measured
+from tests.helpers.scored import measured
 from tests.registry.test_promote import promote
 
 Add = Callable[..., str]
@@ -169,9 +169,9 @@ def shared(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 def test_of_two_processes_that_promote_at_once_one_wins_and_the_other_is_told(
     shared: str, tmp_path: Path, bundle_dir: Path
 ):
-    from dfray.registry.package import register
-    from dfray.registry.tracking import start_run
-    from tests.registry.tiny import FIGURES, RECIPE
+    from dfray.serving.package import register
+    from dfray.tracking.run import start_run
+    from tests.helpers.tiny import FIGURES, RECIPE
 
     section = RegistrySection(model_name="shared")
     with start_run(RECIPE, shared, manifest_fingerprint="m") as run:

@@ -9,12 +9,12 @@ import pytest
 from dfray.config import RegistrySection
 from dfray.errors import RegistryError, UserError
 from dfray.registry import promote as module
-from dfray.registry.figures import Measured
-from dfray.registry.kept import kept_figures
-from dfray.registry.lookup import find_version
-from dfray.registry.show import read_decisions as history
+from dfray.registry.champion import find_version
+from dfray.registry.measurement_store import kept_figures
+from dfray.registry.measurements import Measured
 from dfray.registry.versions import CHAMPION, PREVIOUS, Versions
-from tests.registry.scored import measured
+from dfray.registry.views import read_decisions as history
+from tests.helpers.scored import measured
 
 Add = Callable[..., str]
 rollback = module.rollback

@@ -8,8 +8,7 @@ import pytest
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 
 from dfray.search.importance import MIN_TRIALS, importances, why_not
-from dfray.search.result import SearchResult, Value
-from dfray.search.words import measured
+from dfray.search.result import SearchResult, Value, measured
 from tests.helpers.searches import SPACE, M, W, ended_search
 
 

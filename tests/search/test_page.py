@@ -14,9 +14,9 @@ import pytest
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
 from dfray.config import CorpusSection, Recipe, RegistrySection
-from dfray.registry.connection import resolve_tracking_uri
-from dfray.registry.tracking import start_run
 from dfray.search.page import page_of, publish, to_csv, to_html
+from dfray.tracking.client import resolve_tracking_uri
+from dfray.tracking.run import start_run
 from tests.helpers.searches import SPACE, M, W, ended_search
 
 

@@ -18,11 +18,11 @@ from dfray import stages
 from dfray.config import Recipe
 from dfray.errors import UserError
 from dfray.models.bundle import Bundle
-from dfray.registry.connection import connect
-from dfray.registry.kept import kept_figures
+from dfray.registry.measurement_store import kept_figures
 from dfray.registry.versions import Versions
 from dfray.search.result import SearchResult, Trial
 from dfray.search.trial import Job
+from dfray.tracking.client import connect
 from tests.helpers.processes import wait_for
 from tests.search.kit import searched_recipe, words
 

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from dfray import stages, storage
 from dfray.cli import app
 from dfray.errors import RecipeError, SearchError, UserError
-from dfray.registry.connection import connect
+from dfray.tracking.client import connect
 from tests.search.kit import searched_recipe, words
 
 pytestmark = pytest.mark.ray

@@ -8,9 +8,9 @@ import pytest
 from mlflow import MlflowClient
 
 from dfray.errors import RegistryError
-from dfray.registry.connection import connect
 from dfray.search.tracking import SearchRuns
 from dfray.search.trial import Job
+from dfray.tracking.client import connect
 from tests.search.trials import curve, job_of
 
 

@@ -1,4 +1,4 @@
-"""The demo's generated clips (dfray.datasets.demo): <root>/clips.csv and <root>/videos/*.mp4."""
+"""The demo's generated clips (dfray.demo): <root>/clips.csv and <root>/videos/*.mp4."""
 
 from __future__ import annotations
 

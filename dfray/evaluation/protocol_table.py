@@ -1,0 +1,206 @@
+"""A protocol's table for several models side by side, the published rows beside them.
+
+The same rows go out three times: a page for people (self-contained HTML), Markdown for a pull request,
+and CSV with bare numbers for whoever computes on.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dfray import storage
+from dfray.evaluation.dataset_statistics import Collection
+from dfray.evaluation.protocol import Figure, Protocol
+from dfray.pages.page import assets, template_environment
+
+METRICS = {"auc": "AUC (%)", "balanced_accuracy": "Balanced accuracy (%)"}
+ABSENT, MARK = "—", "†"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One model's figures, in the order of the protocol's headings.
+
+    Attributes:
+        threshold: the model's own, that the balanced accuracy is at.
+        methods: (column, method, figure), from `protocol.method_figures`.
+        video_rule: the model's own, by which its videos are scored.
+        note: what its figures suffer from here, if anything.
+    """
+
+    name: str
+    threshold: float
+    figures: list[Figure]
+    methods: list[tuple[str, str, Figure]]
+    video_rule: str = "mean"
+    note: str | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row as it is shown: cells are percent, an absent one is None; marked ones lack something."""
+
+    name: str
+    published: bool
+    cells: list[float | None]
+    marked: list[bool]
+
+
+def write_comparison(
+    folder_uri: str,
+    protocol: Protocol,
+    models: Sequence[Measured],
+    collections: Sequence[Collection] = (),
+) -> str:
+    """Write <protocol>.html, .md and .csv into the folder; returns the URI of the page.
+
+    Raises:
+        StorageError: the folder cannot be written.
+    """
+    page = storage.join(folder_uri, f"{protocol.name}.html")
+    for suffix, text in (
+        ("csv", to_csv(protocol, models)),
+        ("md", to_markdown(protocol, models)),
+        ("html", to_html(protocol, models, collections)),
+    ):
+        storage.write_bytes(text.encode(), storage.join(folder_uri, f"{protocol.name}.{suffix}"))
+    return page
+
+
+def rows_of(protocol: Protocol, models: Sequence[Measured], metric: str) -> list[Row]:
+    """The published rows, then the models'."""
+    published = protocol.published.rows if protocol.published else []
+    rows = [
+        Row(row.name, True, list(getattr(row, metric)), [False] * len(protocol.headings))
+        for row in published
+    ]
+    for model in models:
+        cells = [_percent(getattr(figure, metric)) for figure in model.figures]
+        rows.append(Row(model.name, False, cells, [_is_marked(f) for f in model.figures]))
+    return rows
+
+
+def notes_of(protocol: Protocol, models: Sequence[Measured]) -> list[str]:
+    """What the marked and the absent figures of the models lack, each thing said once."""
+    notes: dict[str, None] = {}
+    for model in models:
+        for (scenario, column), figure in zip(protocol.headings, model.figures, strict=True):
+            if figure.note:
+                mark = MARK if _is_marked(figure) else ABSENT
+                notes[f"{mark} {scenario} / {column}: {figure.note}"] = None
+    return list(notes)
+
+
+def to_markdown(protocol: Protocol, models: Sequence[Measured]) -> str:
+    """A table for each metric, and below them what is missing."""
+    lines = [f"# {protocol.title}", ""]
+    head = " | ".join(f"{scenario}: {column}" for scenario, column in protocol.headings)
+    for metric, title in METRICS.items():
+        lines += [f"| {title} | {head} |", "|---|" + "---:|" * len(protocol.headings)]
+        for row in rows_of(protocol, models, metric):
+            name = f"{row.name} *(published)*" if row.published else f"**{row.name}**"
+            cells = [_cell(*pair) for pair in zip(row.cells, row.marked, strict=True)]
+            lines.append(f"| {_escaped(name)} | {' | '.join(cells)} |")
+        lines.append("")
+    return "\n".join([*lines, *(f"- {line}" for line in _small_print(protocol, models)), ""])
+
+
+def to_csv(protocol: Protocol, models: Sequence[Measured]) -> str:
+    """One line for each row, metric and column: bare numbers in percent, empty where absent."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    fields = ("row", "published", "metric", "scenario", "column", "percent")
+    writer.writerow([*fields, "n_real", "n_fake", "n_unscored", "note"])
+    counted = {model.name: model.figures for model in models}
+    for metric in METRICS:
+        for row in rows_of(protocol, models, metric):
+            figures = None if row.published else counted[row.name]
+            for place, (heading, value) in enumerate(
+                zip(protocol.headings, row.cells, strict=True)
+            ):
+                line = [row.name, row.published, metric, *heading, "" if value is None else value]
+                writer.writerow(line + (_counts(figures[place]) if figures else [""] * 4))
+        for model in models:
+            for column, method, figure in model.methods:
+                share = _percent(getattr(figure, metric))
+                name = [model.name, False, metric, "by method", f"{column} / {method}"]
+                writer.writerow([*name, "" if share is None else share, *_counts(figure)])
+    return buffer.getvalue()
+
+
+def to_html(
+    protocol: Protocol, models: Sequence[Measured], collections: Sequence[Collection]
+) -> str:
+    """The page: both tables, the figures by method, the counts, and the collections' statistics."""
+    tables = [(title, rows_of(protocol, models, metric)) for metric, title in METRICS.items()]
+    template = template_environment("dfray.evaluation").get_template("comparison.html.jinja")
+    return template.render(
+        protocol=protocol,
+        spans=[
+            (scenario.name, len(scenario.columns) + bool(scenario.average))
+            for scenario in protocol.scenarios
+        ],
+        firsts=_first_columns(protocol),
+        tables=tables,
+        models=models,
+        methods=_by_method(models),
+        notes=_small_print(protocol, models),
+        collections=collections,
+        cell=_cell,
+        percent=_percent,
+        **assets(),
+    )
+
+
+def _by_method(models: Sequence[Measured]) -> dict[tuple[str, str], list[Figure | None]]:
+    """(column, method) -> the figure of each model."""
+    found: dict[tuple[str, str], list[Figure | None]] = {}
+    for place, model in enumerate(models):
+        for column, method, figure in model.methods:
+            found.setdefault((column, method), [None] * len(models))[place] = figure
+    return found
+
+
+def _small_print(protocol: Protocol, models: Sequence[Measured]) -> list[str]:
+    lines = notes_of(protocol, models)
+    lines += [
+        f"{m.name}: balanced accuracy at its threshold {m.threshold:.4g}, videos scored by {m.video_rule}"
+        for m in models
+    ]
+    lines += [f"{m.name}: {m.note}" for m in models if m.note]
+    if protocol.published:
+        lines += [f"Published rows: {protocol.published.source}, for reference"]
+        lines += protocol.published.notes
+    return lines
+
+
+def _first_columns(protocol: Protocol) -> set[int]:
+    """Where in the table a scenario begins."""
+    firsts, place = set(), 0
+    for scenario in protocol.scenarios:
+        firsts.add(place)
+        place += len(scenario.columns) + bool(scenario.average)
+    return firsts
+
+
+def _is_marked(figure: Figure) -> bool:
+    return figure.auc is not None and figure.note is not None
+
+
+def _percent(share: float | None) -> float | None:
+    return None if share is None else round(100 * share, 1)
+
+
+def _cell(value: float | None, marked: bool = False) -> str:
+    return ABSENT if value is None else f"{value:.1f}{MARK if marked else ''}"
+
+
+def _counts(figure: Figure) -> list[int | str]:
+    return [figure.n_real, figure.n_fake, figure.n_unscored, figure.note or ""]
+
+
+def _escaped(name: str) -> str:
+    return name.replace("|", "\\|")

@@ -1,0 +1,1 @@
+"""Look of the HTML pages: one environment for templates, one style for charts."""

@@ -1,0 +1,85 @@
+"""What a model was measured to do on one evaluation set: figures, and every video's score."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from dfray.evaluation.robustness import Loss
+
+
+@dataclass(frozen=True)
+class Figures:
+    """How a model does on one evaluation set.
+
+    Attributes:
+        auc: video-level; None if the set holds one class only.
+        balanced_accuracy: video-level, at the model's own threshold; None likewise.
+        coverage: videos with a score over videos in the split, 0..1.
+        n_videos: videos with a score.
+        evaluation_set: fingerprint of what it was scored on; only figures of one set compare.
+        threshold: the model's own, on the videos' scores.
+        calibration_error: of the videos' scores, 0..1; None if none has a score.
+        worst_drop: AUC lost at the worst strength of any kind of post-processing; None: not measured.
+        worst_kind: that kind.
+    """
+
+    auc: float | None
+    balanced_accuracy: float | None
+    coverage: float
+    n_videos: int
+    evaluation_set: str
+    threshold: float = 0.5
+    calibration_error: float | None = None
+    worst_drop: float | None = None
+    worst_kind: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        return cls(**values)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Figures, and the KEPT_SCORES that a comparison with another model is made from."""
+
+    figures: Figures
+    scores: pa.Table
+
+
+def figures_of(
+    videos: pa.Table, *, threshold: float, evaluation_set: str, losses: Sequence[Loss] = ()
+) -> Figures:
+    """The figures of one model on one evaluation set.
+
+    Args:
+        videos: VIDEO_SCORES or KEPT_SCORES of all its videos, those without a score too.
+        threshold: the model's own.
+        losses: of AUC under post-processing; none: not measured.
+    """
+    from dfray.evaluation.aggregate import is_scored
+    from dfray.evaluation.metrics import calibration_error, point_metrics
+
+    scored = is_scored(videos)
+    labels = videos.column("label").to_numpy()[scored]
+    scores = videos.column("fake_probability").to_numpy(zero_copy_only=False)[scored]
+    points = point_metrics(labels, scores, threshold) if len(set(labels.tolist())) == 2 else {}
+    worst = max(((max(loss.drops), loss.kind) for loss in losses), default=(None, None))
+    return Figures(
+        auc=points.get("auc"),
+        balanced_accuracy=points.get("balanced_accuracy"),
+        coverage=float(scored.mean()) if len(scored) else 0.0,
+        n_videos=int(scored.sum()),
+        evaluation_set=evaluation_set,
+        threshold=threshold,
+        calibration_error=calibration_error(labels, scores) if len(scores) else None,
+        worst_drop=worst[0],
+        worst_kind=worst[1],
+    )

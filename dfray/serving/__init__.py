@@ -1,0 +1,1 @@
+"""Contents and behaviour of a registered model: package, card, scorer."""

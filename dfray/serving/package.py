@@ -1,0 +1,209 @@
+"""A detector as a version of a registered model: all it takes to score a video, and nothing pickled.
+
+    python_model   mlflow_model.py, as source
+    bundle         weights (safetensors), recipe, preprocessing, threshold, class names
+    face_detector  the MediaPipe model file(s) that the bundle's faces were found with
+    wheel          dfray itself, for machines that do not have it
+    requirements   what scoring imports, pinned
+    MODEL_CARD.md  what it is for, how good it is, and under which terms
+    SHA256SUMS     of all these files
+
+Pictures and paths do not share one MLflow input schema, so the signature tells the output only.
+"""
+
+from __future__ import annotations
+
+import importlib.resources
+import json
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dfray.config import FacesSection, RegistrySection
+from dfray.errors import ModelFileError
+from dfray.faces.model_file import FILE_NAMES, Kind, detector_model_path
+from dfray.models.bundle import DESCRIPTION
+from dfray.registry import checksums
+from dfray.registry.measurement_store import figure_tags, keep_scores
+from dfray.registry.measurements import Figures
+from dfray.registry.versions import CANDIDATE, Versions
+from dfray.serving.model_card import FILE as CARD
+from dfray.serving.model_card import Told, as_description, write_card
+from dfray.serving.requirements import inference_requirements
+from dfray.serving.wheel import build_wheel
+from dfray.tracking.client import connect, error_code, talking
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from mlflow import MlflowClient
+    from mlflow.entities import LoggedModel, Run
+    from mlflow.models import Model, ModelSignature
+
+
+def register(
+    bundle_dir: str | Path,
+    *,
+    section: RegistrySection,
+    tracking_uri: str,
+    run_id: str,
+    figures: Figures,
+    scores: pa.Table | None = None,
+    told: Told | None = None,
+) -> str:
+    """Package the bundle, register it as the next version, and point the alias `candidate` at it.
+
+    Args:
+        bundle_dir: what `Bundle.save` wrote.
+        run_id: the MLflow run that trained it.
+        figures: how it did on the evaluation set; kept with the version.
+        scores: KEPT_SCORES that the figures are of; without them a promotion scores the set again.
+        told: what the model card tells of data and figures.
+
+    Returns:
+        The version's number.
+
+    Raises:
+        ModelFileError: the bundle or the face detector's model is not there or not whole.
+        RegistryError: MLflow failed.
+    """
+    client = connect(tracking_uri)
+    description = _description(Path(bundle_dir))
+    with talking(f"read run {run_id}"):
+        run = client.get_run(run_id)
+    card = write_card(section.model_name, description, run.data.tags, figures, told or Told())
+    with tempfile.TemporaryDirectory(prefix="dfray-") as folder:
+        parts = _gather(Path(bundle_dir), description, Path(folder))
+        with talking(f"register {bundle_dir}"):
+            logged, digest = _log(client, run, parts, Path(folder) / "model", description, card)
+            _ensure_model(client, section.model_name)
+            version = client.create_model_version(
+                section.model_name,
+                # Not models:/ID: the registry would look that up on the process-wide tracking URI.
+                source=logged.artifact_location,
+                run_id=run_id,
+                model_id=logged.model_id,
+                tags=figure_tags(figures) | _tags(description) | {checksums.TAG: digest},
+                description=as_description(card),
+            )
+    number = str(version.version)
+    versions = Versions(section.model_name, tracking_uri)
+    if scores is not None:
+        keep_scores(versions, number, figures.evaluation_set, scores)
+    versions.point(CANDIDATE, number)
+    return number
+
+
+@contextmanager
+def downloaded_bundle(name: str, version: str, tracking_uri: str) -> Iterator[str]:
+    """The local folder of the bundle inside a registered version, for as long as the block lasts."""
+    with Versions(name, tracking_uri).downloaded(version) as model:
+        yield str(model / "artifacts" / "bundle")
+
+
+def _gather(bundle: Path, description: dict[str, Any], folder: Path) -> dict[str, str]:
+    """The model's artifacts: name -> local path."""
+    faces = FacesSection.model_validate(description["faces"])
+    detectors = folder / "face_detector"
+    detectors.mkdir()
+    kinds: tuple[Kind, ...] = (
+        ("short", "full") if faces.detector == "cascade" else (faces.detector,)
+    )
+    for kind in kinds:
+        found = detector_model_path(kind, faces.detector_model)
+        shutil.copyfile(found, detectors / FILE_NAMES[kind])
+    whole = shutil.copytree(bundle, folder / "bundle")
+    return {
+        "bundle": str(whole),
+        "face_detector": str(detectors),
+        "wheel": str(build_wheel(folder)),
+    }
+
+
+def _log(
+    client: MlflowClient,
+    run: Run,
+    parts: dict[str, str],
+    path: Path,
+    description: dict,
+    card: str,
+) -> tuple[LoggedModel, str]:
+    """Save the model to `path` and log it as an output of the run; with the checksums' own SHA-256."""
+    from mlflow.entities import LoggedModelOutput
+    from mlflow.models import Model
+
+    run_id = run.info.run_id
+    logged = client.create_logged_model(
+        run.info.experiment_id,
+        name="detector",
+        source_run_id=run_id,
+        tags=_tags(description),
+        params=run.data.params,
+    )
+    meta = Model(artifact_path=logged.artifact_location, run_id=run_id, model_id=logged.model_id)
+    _save(path, parts, meta)
+    (path / CARD).write_text(card)
+    digest = checksums.write_checksums(path)
+    client.log_model_artifacts(logged.model_id, str(path))
+    client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
+    return client.finalize_logged_model(logged.model_id, "READY"), digest
+
+
+def _save(path: Path, parts: dict[str, str], meta: Model) -> None:
+    import mlflow.pyfunc
+    import pandas as pd
+
+    serving = importlib.resources.files("dfray.serving").joinpath("mlflow_model.py")
+    with importlib.resources.as_file(serving) as code, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # advice on signatures and environments that we decided
+        mlflow.pyfunc.save_model(
+            path=str(path),
+            python_model=str(code),
+            artifacts=parts,
+            pip_requirements=list(inference_requirements()),
+            signature=_signature(),
+            input_example=pd.DataFrame({"video": ["clip.mp4"]}),
+            mlflow_model=meta,
+        )
+
+
+def _signature() -> ModelSignature:
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, Schema
+
+    from dfray.serving.scorer import COLUMNS
+
+    columns = [ColSpec(kind, name, required=not null) for name, (kind, null) in COLUMNS.items()]
+    return ModelSignature(outputs=Schema(columns))
+
+
+def _description(bundle: Path) -> dict[str, Any]:
+    try:
+        return json.loads((bundle / DESCRIPTION).read_text())
+    except (OSError, ValueError) as error:
+        raise ModelFileError(
+            f"{bundle} holds no readable {DESCRIPTION}: {error}.",
+            "Name the folder that training wrote.",
+        ) from error
+
+
+def _tags(description: dict[str, Any]) -> dict[str, str]:
+    return {
+        "dfray.version": str(description["dfray_version"]),
+        "dfray.backbone": str(description["recipe"]["model"]["backbone"]),
+        "dfray.weights_sha256": str(description["weights_sha256"]),
+        "dfray.threshold": str(description["threshold"]),
+    }
+
+
+def _ensure_model(client: MlflowClient, name: str) -> None:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.create_registered_model(name)
+    except MlflowException as error:
+        if error_code(error) != "RESOURCE_ALREADY_EXISTS":
+            raise

@@ -1,0 +1,203 @@
+"""What a recipe will take on a cluster, from a minute's measurement here."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dfray import storage
+from dfray.config import Recipe
+from dfray.datasets.files import Files
+from dfray.datasets.manifest import read_manifest
+from dfray.datasets.probe import probe
+from dfray.errors import ManifestError, UserError
+from dfray.faces.shard_plan import UNKNOWN_DURATION_S
+from dfray.progress import stage
+from dfray.stages.dry_run import planned_videos
+from dfray.tables import VIDEOS
+
+if TYPE_CHECKING:
+    from dfray.planning.measure import ExtractionCost
+    from dfray.planning.plan import ClusterPlan
+
+PUBLISHED = "published"
+SAMPLE, SECONDS = 200, 40.0
+
+
+def plan_cluster(
+    recipe: Recipe,
+    nodes: str,
+    *,
+    manifest: str | None = None,
+    clips: str | None = None,
+    duration_s: float | None = None,
+    images_per_s: float | None = None,
+    sample: int = SAMPLE,
+    seconds: float = SECONDS,
+) -> ClusterPlan:
+    """Measure extraction and training here, and tell what the recipe takes on `nodes`.
+
+    Args:
+        nodes: as `dfray.planning.nodes.parse_nodes` reads them.
+        manifest: URI of VIDEOS; `published`: as many videos as are published of the recipe's corpora;
+            none: the run's own, or what it would be.
+        clips: folder of videos to measure on instead of the manifest's own.
+        duration_s: length of the videos of a dataset of which no length is known; none: that of those
+            measured.
+        images_per_s: of one training worker, instead of measuring it.
+        sample: videos to measure, at most.
+        seconds: wall time to measure extraction for, about.
+
+    Raises:
+        UserError: `nodes` cannot be read, or the manifest is empty.
+        ManifestError: no video of the sample could be read.
+        ResourceError: the nodes are too few for the recipe, or how fast they train cannot be known.
+    """
+    from dfray.planning.extraction import estimate_extraction
+    from dfray.planning.nodes import parse_nodes
+    from dfray.planning.plan import ClusterPlan, require_room
+    from dfray.planning.speed import training_speed
+    from dfray.training.classes import require_learnable
+    from dfray.training.estimate import estimate_training
+
+    chosen = parse_nodes(nodes)
+    require_room(recipe, chosen)
+    videos, notes = _videos(recipe, manifest, clips)
+    measured = _clips(clips) if clips else videos
+    videos, assumed = with_lengths(videos, measured if clips else None, duration_s)
+    classes = require_learnable(recipe, None if manifest == PUBLISHED else videos)
+    with stage("measure training") as line:
+        speed = training_speed(recipe, classes, chosen, images_per_s)
+        line.finish(f"{speed.images_per_s:,.1f} images/s a worker")
+    cost = _measure(measured, recipe, sample, seconds)
+    total = estimate_extraction(videos, cost, recipe.faces, recipe.batches, recipe.seed)
+    return ClusterPlan(
+        recipe=recipe,
+        nodes=chosen,
+        extraction=total,
+        read_per_s=cost.read_per_cpu_s,
+        measured_bytes=cost.memory_bytes,
+        speed=speed,
+        training=estimate_training(recipe, len(classes.class_names), total.per_epoch["train"]),
+        clips=clips,
+        notes=(*notes, *assumed, *_busy()),
+    )
+
+
+def _busy() -> list[str]:
+    load, cores = os.getloadavg()[0], os.cpu_count() or 1
+    if load <= cores:
+        return []
+    return [
+        f"This machine was busy (load {load:.0f} on {cores} cores), and the same work takes more CPU "
+        "seconds then: measure again when it is quiet."
+    ]
+
+
+def _measure(videos: pa.Table, recipe: Recipe, sample: int, seconds: float) -> ExtractionCost:
+    from dfray.planning.measure import measure_extraction
+
+    with stage("measure faces") as line:
+        cost = measure_extraction(
+            videos,
+            recipe.faces,
+            sample=sample,
+            seconds=seconds,
+            seed=recipe.seed,
+            on_video=lambda done, dataset: line.update(detail=f"{done} videos, {dataset}"),
+        )
+        count = sum(len(dataset.videos) for dataset in cost.datasets.values())
+        line.finish(f"{count} videos")
+    return cost
+
+
+def _videos(recipe: Recipe, manifest: str | None, clips: str | None) -> tuple[pa.Table, list[str]]:
+    """VIDEOS to plan for, and what is to be said of them."""
+    from dfray.planning.published import published_videos
+
+    notes: list[str] = []
+    if manifest != PUBLISHED:
+        videos = planned_videos(recipe) if manifest is None else read_manifest(manifest)
+    elif clips is None:
+        raise UserError(
+            "--manifest published has no videos to measure on.",
+            "Name a folder of some with --clips.",
+        )
+    else:
+        videos, unknown = published_videos(recipe)
+        notes += [
+            "The videos are those published of the recipe's corpora, and their lengths; none was opened."
+        ]
+        notes += [f"Left out, as nothing is published of it: {name}." for name in unknown]
+    if videos.num_rows == 0:
+        raise ManifestError(
+            f"{manifest or 'The manifest'} holds no video.", "See `dfray manifest check`."
+        )
+    of_demo = recipe.demo is not None and manifest is None and clips is None
+    if of_demo and not storage.exists(videos["uri"][0].as_py()):
+        raise UserError(
+            "The demo's clips are not drawn yet, so there is nothing to measure.",
+            "`dfray manifest check` with the same recipe draws them; --clips FOLDER names others.",
+        )
+    if clips and any(videos["n_images"].to_pylist()):
+        notes.append("A picture of a folder costs as much as a sampled frame of the clips.")
+    return videos, notes
+
+
+def _clips(folder: str) -> pa.Table:
+    """VIDEOS of all videos under `folder`, as one dataset.
+
+    Raises:
+        UserError: there is no such folder.
+        ManifestError: it holds no video.
+    """
+    files = Files(folder)
+    uris = [files.uri(path) for path in files.videos()]
+    if not uris:
+        raise ManifestError(f"--clips: {folder} holds no video.", "Name a folder that does.")
+    rows = [
+        {
+            "video_id": f"clips/{number}",
+            "dataset": "clips",
+            "split": "train",
+            "label": 0,
+            "category": "real",
+            "method": "clips",
+            "uri": uri,
+            "duration_s": probe(uri).duration_s,
+        }
+        for number, uri in enumerate(uris)
+    ]
+    return VIDEOS.from_rows(rows)
+
+
+def with_lengths(
+    videos: pa.Table, clips: pa.Table | None, duration_s: float | None
+) -> tuple[pa.Table, list[str]]:
+    """VIDEOS with a length for those of datasets of which none is known, and a sentence for each."""
+    known = pc.mean(clips["duration_s"]).as_py() if clips is not None else None
+    assumed = duration_s or known or UNKNOWN_DURATION_S
+    where = "--duration-s" if duration_s else "the clips'" if known else "a guess"
+    lengths = videos["duration_s"].to_pylist()
+    is_video = np.asarray(videos["n_images"].to_pylist()) == 0
+    dataset = np.asarray(videos["dataset"].to_pylist())
+    unknown = np.array([length is None for length in lengths]) & is_video
+    some, none = [], []
+    for name in np.unique(dataset[unknown]).tolist():
+        rows = dataset == name
+        if unknown[rows].sum() < (rows & is_video).sum():
+            some.append(name)  # expected_faces gives them the mean of the others
+            continue
+        none.append(name)
+        for row in np.flatnonzero(unknown & rows):
+            lengths[row] = assumed
+    notes = [f"Videos of unknown length are as long as the others of {name}." for name in some]
+    if none:
+        notes.append(f"Each video of {', '.join(none)} is {assumed:.1f} s long ({where}).")
+    place = videos.schema.get_field_index("duration_s")
+    filled = videos.set_column(place, videos.schema.field(place), pa.array(lengths, pa.float64()))
+    return filled, notes

@@ -1,0 +1,1 @@
+"""MLflow runs: client, run, learning curve, provenance."""

@@ -1,0 +1,18 @@
+"""What a network costs against another's."""
+
+from pathlib import Path
+
+import torch
+
+from dfray.evaluation.inference_cost import slowdown
+from tests.helpers.tiny import RECIPE, save_bundle
+
+
+def test_a_model_of_nine_times_the_pixels_costs_several_times_as_much(tmp_path: Path):
+    small = str(save_bundle(tmp_path / "small"))
+    model = RECIPE.model.model_copy(update={"size_px": 192})
+    large = str(save_bundle(tmp_path / "large", RECIPE.model_copy(update={"model": model})))
+    threads = torch.get_num_threads()
+    assert slowdown(large, small) > 2
+    assert slowdown(small, large) < 0.5
+    assert torch.get_num_threads() == threads

@@ -1,0 +1,55 @@
+"""What models of a chosen quality were measured to do, on videos that they share."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from dfray.evaluation.paired import KEPT_SCORES
+from dfray.registry.measurements import Measured, figures_of
+
+
+def measured(
+    apart: float = 2.0,
+    *,
+    own: int = 0,
+    videos: int = 80,
+    dataset: str = "toy",
+    method: str = "swap",
+    threshold: float = 0.5,
+    evaluation_set: str = "today",
+    unscored: int = 0,
+    **figures: Any,
+) -> Measured:
+    """Measured of a model whose fakes score `apart` standard deviations above its real videos.
+
+    Args:
+        own: seed of what this model alone finds hard; most of it all models share.
+        unscored: of the videos, without a score.
+        figures: set in place of what the scores give.
+    """
+    shared = np.random.default_rng(7).normal(size=videos)
+    noise = 0.8 * shared + 0.6 * np.random.default_rng(own).normal(size=videos)
+    label = np.arange(videos) % 2
+    score = 1 / (1 + np.exp(-(noise + apart * (label - 0.5))))
+    rows = [
+        {
+            "video_id": f"{dataset}/{method if label[i] else 'camera'}/{i:04d}",
+            "dataset": dataset,
+            "split": "test",
+            "label": int(label[i]),
+            "category": "FS" if label[i] else "real",
+            "method": method if label[i] else "camera",
+            "status": "ok" if i >= unscored else "no_face",
+            "reason": None,
+            "n_faces": 5,
+            "fake_probability": float(score[i]) if i >= unscored else None,
+            "person": f"person-{i // 2:03d}",
+        }
+        for i in range(videos)
+    ]
+    scores = KEPT_SCORES.from_rows(rows)
+    found = figures_of(scores, threshold=threshold, evaluation_set=evaluation_set)
+    return Measured(replace(found, **figures), scores)

@@ -1,0 +1,307 @@
+"""The evaluation of a run: a decision fitted on validation and kept, and tables beside registered models."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from dfray import stages, storage
+from dfray.config import Recipe
+from dfray.datasets.manifest import Manifest, write_manifest
+from dfray.errors import UserError
+from dfray.evaluation.metrics import Metrics
+from dfray.models.backbone import build_detector
+from dfray.models.bundle import Bundle, Decision, read_decision, write_decision
+from dfray.models.preprocess import Preprocess
+from dfray.registry.measurement_store import kept_measured
+from dfray.registry.versions import Versions
+from dfray.run_folder import RunFolder
+from dfray.serving.package import downloaded_bundle
+from dfray.stages.evaluation import decide, evaluation_set, score_split, videos_of
+from dfray.stages.promotion import _measured_version
+from dfray.stages.training import tracking_uri
+from tests.helpers.rows import fake_row, video_row, videos_table, write_store
+from tests.helpers.toy import toy_recipe
+
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated"),
+]
+
+WISHES = (
+    "evaluation.threshold={fpr: 0.2}",
+    "evaluation.calibrate=true",
+    "evaluation.video_rule=max_of_persons",
+    "evaluation.post_processing=[noise]",
+    "evaluation.bootstrap=20",
+    "model.backbone=test_resnet",
+)
+PROTOCOL = {
+    "name": "toys",
+    "title": "Toys",
+    "source": "here",
+    "scenarios": [
+        {
+            "name": "all",
+            "average": "Avg",
+            "collections": True,
+            "columns": [{"name": "Toy", "dataset": "toy"}, {"name": "Gone", "dataset": "gone"}],
+        }
+    ],
+}
+
+
+def save_model(recipe: Recipe, folder: Path, seed: int) -> None:
+    torch.manual_seed(seed)
+    Bundle(
+        detector=build_detector(recipe.model, 2),
+        preprocess=Preprocess(recipe.model),
+        recipe=recipe.model_dump(mode="json"),
+        class_names=("real", "fake"),
+        threshold=recipe.evaluation.fixed_threshold,
+        faces=recipe.faces.model_dump(mode="json"),
+    ).save(folder)
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory, ray_session) -> Recipe:
+    """A run with faces of every split and a model that was never trained."""
+    recipe = toy_recipe(tmp_path_factory.mktemp("runs"), "toy", *WISHES)
+    folder, rng = RunFolder(recipe), np.random.default_rng(0)
+    folder.claim()
+    rows = []
+    for number in range(48):
+        make = fake_row if number % 2 else video_row
+        video = make(f"{number:03d}", split=("train", "val", "test")[number % 3])
+        level = rng.normal(140 if number % 2 else 110, 25)
+        crops = rng.normal(level, 30, (4, 32, 32, 3)).clip(0, 255).astype(np.uint8)
+        rows.append((video, list(crops)))
+    write_store(folder.faces, rows, recipe.faces)
+    write_manifest(Manifest(videos_table([video for video, _ in rows]), [], {}), folder.manifest)
+    save_model(recipe, Path(folder.model), seed=0)
+    return recipe
+
+
+@pytest.fixture(scope="module")
+def metrics(recipe) -> Metrics:
+    return stages.evaluate(recipe)
+
+
+def test_the_decision_is_fitted_on_validation_and_kept_with_the_model(recipe, metrics):
+    folder = RunFolder(recipe)
+    decision = read_decision(folder.model)
+    assert decision.fitted_on.startswith("val-")
+    assert decision.temperature != 1.0
+    assert metrics.threshold == decision.threshold
+    scores = score_split(recipe, folder.model, "val")
+    videos = videos_of(recipe, scores, "val", decision.video_rule).to_pylist()
+    real = [row["fake_probability"] for row in videos if row["label"] == 0]
+    assert np.mean(np.array(real) >= decision.threshold) <= 0.2
+    assert sum(score < decision.threshold for score in real) < len(real)
+
+
+def test_a_decision_that_stands_is_not_fitted_again(recipe, metrics):
+    before = storage.read_bytes(f"{RunFolder(recipe).model}/bundle.json")
+    assert decide(recipe, RunFolder(recipe).model) == read_decision(RunFolder(recipe).model)
+    assert storage.read_bytes(f"{RunFolder(recipe).model}/bundle.json") == before
+
+
+def test_a_fixed_decision_leaves_the_model_alone(recipe, metrics, tmp_path):
+    plain = toy_recipe(tmp_path, "plain", "model.backbone=test_resnet", "evaluation.threshold=0.3")
+    save_model(plain, tmp_path / "model", seed=0)
+    before = storage.read_bytes(f"{tmp_path}/model/bundle.json")
+    decision = decide(plain, str(tmp_path / "model"))
+    assert decision == Decision(0.3, 1.0, None, plain.evaluation.wish)
+    assert storage.read_bytes(f"{tmp_path}/model/bundle.json") == before
+
+
+# What is wanted at evaluation is honoured, whatever the model was trained or evaluated with before.
+
+
+def wanting(recipe: Recipe, **evaluation) -> Recipe:
+    """The recipe with another evaluation section; what is not named is the default."""
+    values = recipe.model_dump(mode="json") | {"evaluation": {"bootstrap": 20} | evaluation}
+    return Recipe.model_validate(values)
+
+
+@pytest.fixture
+def fixed_model(recipe, tmp_path) -> str:
+    """A bundle that was trained and decided with the threshold 0.3, beside the run."""
+    plain = wanting(recipe, threshold=0.3)
+    save_model(plain, tmp_path / "model", seed=0)
+    decide(plain, str(tmp_path / "model"))
+    return str(tmp_path / "model")
+
+
+def test_another_fixed_threshold_replaces_the_one_before(recipe, fixed_model):
+    decision = decide(wanting(recipe, threshold=0.7), fixed_model)
+    assert (decision.threshold, decision.fitted_on) == (0.7, None)
+    assert read_decision(fixed_model) == decision
+    assert Bundle.load(fixed_model).threshold == 0.7
+
+
+def test_a_wanted_rate_replaces_a_fixed_threshold_and_another_rate_replaces_it(recipe, fixed_model):
+    strict = decide(wanting(recipe, threshold={"fpr": 0.2}), fixed_model)
+    assert strict.fitted_on.startswith("val-")
+    assert strict.threshold != 0.3
+    lax = decide(wanting(recipe, threshold={"fpr": 0.9}), fixed_model)
+    assert lax.fitted_on == strict.fitted_on
+    assert lax.threshold < strict.threshold
+    assert read_decision(fixed_model) == lax
+    again = decide(wanting(recipe, threshold=0.3), fixed_model)
+    assert (again.threshold, again.fitted_on) == (0.3, None)
+
+
+def test_calibration_is_done_when_it_is_wanted_and_undone_when_not(recipe, fixed_model):
+    warm = decide(wanting(recipe, threshold=0.3, calibrate=True), fixed_model)
+    assert warm.temperature != 1.0
+    assert warm.threshold == 0.3
+    assert decide(wanting(recipe, threshold=0.3), fixed_model).temperature == 1.0
+
+
+def test_another_video_rule_is_kept_with_the_model(recipe, fixed_model):
+    assert read_decision(fixed_model).video_rule == "mean"
+    decide(wanting(recipe, threshold=0.3, video_rule="max_of_persons"), fixed_model)
+    assert Bundle.load(fixed_model).decision.video_rule == "max_of_persons"
+
+
+def test_evaluation_may_differ_from_the_runs_recipe_and_nothing_else_may(recipe, metrics):
+    folder = RunFolder(wanting(recipe, threshold=0.7))
+    assert folder.claim_to_measure() == recipe
+    other = recipe.model_copy(update={"seed": 7})
+    for stage in (stages.evaluate, stages.register, stages.compare):
+        with pytest.raises(
+            UserError, match="belongs to another recipe of the name toy: seed 0 -> 7"
+        ):
+            stage(other)
+
+
+def test_a_model_is_not_registered_for_a_wish_it_was_not_evaluated_for(recipe, metrics):
+    changed = wanting(recipe, threshold=0.7)
+    with pytest.raises(
+        UserError, match=r"not yet evaluated for .*'threshold': 0.7.*dfray evaluate"
+    ):
+        stages.register(changed)
+    model = RunFolder(recipe).model
+    before = read_decision(model)
+    decide(changed, model)  # as a comparison does: the figures are still those of before
+    with pytest.raises(UserError, match="not yet evaluated"):
+        stages.register(changed)
+    write_decision(model, before)
+
+
+def test_the_report_has_the_losses_and_the_maps(recipe, metrics):
+    html = storage.read_bytes(RunFolder(recipe).report).decode()
+    assert "AUC under post-processing" in html
+    assert 'alt="evidence in face 1 of toy/' in html
+    assert "robustness.json" in {
+        uri.rsplit("/", 1)[-1] for uri in storage.list_files(RunFolder(recipe).evaluation)
+    }
+
+
+@pytest.fixture(scope="module")
+def registered(recipe, tmp_path_factory) -> str:
+    """models:/… of another model, with a threshold of its own."""
+    from dfray.registry.measurements import Figures
+    from dfray.serving.package import register
+    from dfray.tracking.run import start_run
+
+    other = wanting(recipe, threshold=0.35)
+    other = other.model_copy(
+        update={"name": "other", "model": other.model.model_copy(update={"size_px": 64})}
+    )
+    bundle = tmp_path_factory.mktemp("other")
+    save_model(other, bundle, seed=1)
+    uri = tracking_uri(recipe)
+    with start_run(recipe, uri, manifest_fingerprint="m") as run:
+        version = register(
+            bundle,
+            section=recipe.registry,
+            tracking_uri=uri,
+            run_id=run.run_id,
+            figures=Figures(None, None, 1.0, 1, "none"),
+        )
+    return f"models:/{recipe.registry.model_name}/{version}"
+
+
+def test_registered_models_stand_beside_the_runs_own(recipe, metrics, registered, tmp_path):
+    (tmp_path / "toys.yaml").write_text(yaml.safe_dump(PROTOCOL))
+    page = stages.compare(recipe, str(tmp_path / "toys.yaml"), [registered])
+    rows = csv.DictReader(io.StringIO(storage.read_bytes(page.replace(".html", ".csv")).decode()))
+    found = {(row["row"], row["metric"], row["column"]): row["percent"] for row in rows}
+    names = {row for row, _, _ in found}
+    assert names == {"toy", "other (deepfake-detector version 1)"}
+    own = found["toy", "auc", "Toy"]
+    assert float(own) == pytest.approx(100 * metrics.overall.video.auc.value, abs=0.051)
+    assert found["toy", "auc", "Avg"] == own
+    assert found["toy", "auc", "Gone"] == ""
+    text = storage.read_bytes(page.replace(".html", ".md")).decode()
+    other = "other (deepfake-detector version 1)"
+    assert f"{other}: balanced accuracy at its threshold 0.35, videos scored by mean" in text
+    assert "toy: balanced accuracy at its threshold" in text
+    assert "videos scored by max_of_persons" in text
+    assert f"{other}: takes 64 px, and these faces are stored at 32 px" in text
+    assert "† all / Avg: 1 of 2 columns" in text
+    assert "toy: 8 real, 8 fake videos" in storage.read_bytes(page).decode()
+
+
+def test_a_model_trained_on_faces_cut_otherwise_is_refused(recipe, metrics, registered):
+    wide = recipe.model_copy(
+        update={
+            "name": "wide",
+            "faces": recipe.faces.model_copy(update={"margin_ratio": 1.8}),
+        }
+    )
+    with pytest.raises(UserError, match=r"faces.margin_ratio 1.3 \(here 1.8\)"):
+        stages.compare(wide, "paper", [registered])
+
+
+def test_a_registered_model_is_scored_by_its_own_rule_and_threshold(recipe, metrics, registered):
+    """The run's own model is scored by the highest person at a fitted threshold."""
+    version = registered.rpartition("/")[2]
+    with downloaded_bundle(recipe.registry.model_name, version, tracking_uri(recipe)) as bundle:
+        found = _measured_version(recipe, version, Path(bundle), verbose=False)
+    assert found.figures.threshold == 0.35
+    assert found.figures.evaluation_set == evaluation_set(recipe, "mean")
+    assert evaluation_set(recipe, metrics.video_rule).endswith("-max_of_persons")
+    assert found.scores.num_rows == 16
+    assert found.figures.worst_drop is None  # the gates do not ask for it
+
+
+def test_the_drop_under_post_processing_is_measured_if_the_gates_ask_for_it(
+    recipe, metrics, registered
+):
+    gates = recipe.registry.gates.model_copy(update={"max_post_processing_drop": 0.5})
+    registry = recipe.registry.model_copy(update={"gates": gates})
+    asking = recipe.model_copy(update={"registry": registry})
+    version = registered.rpartition("/")[2]
+    with downloaded_bundle(recipe.registry.model_name, version, tracking_uri(recipe)) as bundle:
+        figures = _measured_version(asking, version, Path(bundle), verbose=False).figures
+    assert figures.worst_kind == "noise"
+    assert -1 < figures.worst_drop < 1
+
+
+def test_a_model_evaluated_anew_is_registered_anew_with_its_own_figures(recipe, metrics):
+    """Last: it changes the run."""
+    first = stages.register(recipe)
+    assert stages.register(recipe) == first
+    changed = wanting(recipe, threshold=0.7)
+    assert stages.evaluate(changed).threshold == 0.7
+    second = stages.register(changed)
+    assert second != first
+    versions = Versions(recipe.registry.model_name, tracking_uri(recipe))
+    before, after = kept_measured(versions, first), kept_measured(versions, second)
+    assert before.figures.evaluation_set.endswith("-max_of_persons")
+    assert after.figures.evaluation_set.endswith("-mean")
+    assert before.figures.auc == pytest.approx(metrics.overall.video.auc.value)
+    assert before.figures.worst_drop is not None  # as `evaluate` found it
+    assert after.figures.threshold == 0.7
+    assert after.scores.num_rows == before.scores.num_rows == 16
+    with downloaded_bundle(versions.name, second, tracking_uri(recipe)) as bundle:
+        assert read_decision(bundle).threshold == 0.7

@@ -1,0 +1,31 @@
+"""The road's last step: the champion scores one held-out clip."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dfray.stages.pipeline import held_out_clip, score_held_out_clip
+from tests.helpers.rows import fake_row, video_row, videos_table
+from tests.helpers.toy import toy_recipe
+
+PICTURES = [
+    fake_row("frames", split="test", kind="frames", n_images=3),
+    fake_row("faces", split="test", kind="faces", n_images=3),
+]
+
+
+def test_the_clip_is_a_fake_video_before_a_real_one_and_never_pictures() -> None:
+    real, fake = video_row("real", split="test"), fake_row("fake", split="test")
+    assert held_out_clip(videos_table([*PICTURES, real, fake]), "test") == "/videos/fake.mp4"
+    assert held_out_clip(videos_table([*PICTURES, real]), "test") == "/videos/real.mp4"
+
+
+def test_a_split_of_pictures_alone_skips_the_step_and_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    videos = videos_table([fake_row("trained on"), *PICTURES])
+    assert held_out_clip(videos, "test") is None
+    assert score_held_out_clip(toy_recipe(tmp_path), videos) == []
+    assert "Split test has no video file: no clip is scored." in capsys.readouterr().err
