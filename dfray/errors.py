@@ -1,4 +1,4 @@
-"""The one family of errors that users see: what happened, with which value, and how to mend it.
+"""The one family of errors that users see: what happened, with which value, and a hint at the fix.
 
 `DfrayError` is a failure (exit code 1); `UserError` is a mistake in what was asked (exit code 2).
 All are picklable, so they cross Ray's processes unchanged.
@@ -12,22 +12,22 @@ class DfrayError(Exception):
 
     Args:
         message: what happened and the offending value.
-        mend: what the reader can do about it, as a full sentence.
+        hint: what the reader can do about it, as a full sentence.
     """
 
     exit_code = 1
 
-    def __init__(self, message: str, mend: str = "") -> None:
-        super().__init__(message, mend)
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message, hint)
         self.message = message
-        self.mend = mend
+        self.hint = hint
 
     def at(self, place: str) -> DfrayError:
         """The same error, beginning with where it happened."""
-        return type(self)(f"{place}: {self.message}", self.mend)
+        return type(self)(f"{place}: {self.message}", self.hint)
 
     def __str__(self) -> str:
-        return f"{self.message} {self.mend}".strip()
+        return f"{self.message} {self.hint}".strip()
 
 
 class UserError(DfrayError):
@@ -103,12 +103,12 @@ def root_error(error: BaseException) -> BaseException:
     return (ours or telling or seen)[-1]
 
 
-def explain(error: BaseException, failure: type[DfrayError], what: str, mend: str) -> DfrayError:
+def explain(error: BaseException, failure: type[DfrayError], what: str, hint: str) -> DfrayError:
     """What to raise for something that Ray raised: our own error inside it, or a `failure`."""
     cause = root_error(error)
     if isinstance(cause, DfrayError):
         return cause
-    return failure(f"{what}: {first_line(cause)}.", mend)
+    return failure(f"{what}: {first_line(cause)}.", hint)
 
 
 def first_line(error: BaseException) -> str:

@@ -117,8 +117,8 @@ def collect(dataset: ray.data.Dataset) -> pa.Table:
     try:
         tables = ray.get(dataset.to_arrow_refs())
     except RayError as error:
-        mend = "Run again with --verbose for the traceback."
-        raise explain(error, EvaluationError, "Scoring failed", mend) from error
+        hint = "Run again with --verbose for the traceback."
+        raise explain(error, EvaluationError, "Scoring failed", hint) from error
     return pa.concat_tables(t for t in tables if t.num_rows)
 
 

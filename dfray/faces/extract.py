@@ -120,10 +120,10 @@ def write_faces(videos: pa.Table, out: str, settings: FacesSection, **options: A
         for _ in dataset.iter_batches(batch_size=None, batch_format="pyarrow"):
             pass
     except Exception as error:
-        mend = (
+        hint = (
             "Finished shards are kept: run it again to go on, with --verbose to see Ray's output."
         )
-        raise explain(error, ExtractionError, "The extraction failed", mend) from error
+        raise explain(error, ExtractionError, "The extraction failed", hint) from error
 
 
 def _handed_on(emit: Emit) -> TableSpec:

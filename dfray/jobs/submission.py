@@ -129,11 +129,11 @@ def _require_visible(asked: Asked, here: bool) -> None:
         resolve_tracking_uri(recipe.registry, recipe.work_dir)
 
 
-def _require_remote(what: str, path: str, mend: str) -> None:
+def _require_remote(what: str, path: str, hint: str) -> None:
     if not storage.is_remote(path) and not Path(path).is_absolute():
         raise UserError(
             f"{what} lies on this machine, where the cluster's nodes do not see it.",
-            f"Name a place that all of them see: {mend} or a shared /path.",
+            f"Name a place that all of them see: {hint} or a shared /path.",
         )
 
 

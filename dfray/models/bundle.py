@@ -35,7 +35,7 @@ from dfray.models.preprocess import Preprocess
 SCHEMA_VERSION = 2
 WEIGHTS, DESCRIPTION = "model.safetensors", "bundle.json"
 _KEYS = ("weights_sha256", "class_names", "threshold", "mean", "std", "faces", "recipe")
-_MEND = "Copy the model's folder again from where it was saved; no part of it may be edited."
+_HINT = "Copy the model's folder again from where it was saved; no part of it may be edited."
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class Bundle:
             raise ModelFileError(
                 f"{folder / WEIGHTS} is not the file that was saved: its SHA-256 is {found}, "
                 f"not {description['weights_sha256']}.",
-                _MEND,
+                _HINT,
             )
         resolved = {name: description[name] for name in ("mean", "std")}
         section = ModelSection.model_validate(description["recipe"]["model"] | resolved)
@@ -135,7 +135,7 @@ class Bundle:
             detector.load_state_dict(load_file(folder / WEIGHTS), strict=True)
         except (SafetensorError, RuntimeError) as error:
             raise ModelFileError(
-                f"{folder / WEIGHTS} does not fit {section.backbone}: {error}.", _MEND
+                f"{folder / WEIGHTS} does not fit {section.backbone}: {error}.", _HINT
             ) from error
         return cls(
             detector=detector.to(device).eval(),
@@ -244,10 +244,10 @@ def _describe(folder: str) -> dict[str, Any]:
         description = json.loads(storage.read_bytes(uri))
         version = description["schema_version"]
     except (ValueError, KeyError, TypeError) as error:
-        raise ModelFileError(f"{uri} cannot be read: {error!r}.", _MEND) from error
+        raise ModelFileError(f"{uri} cannot be read: {error!r}.", _HINT) from error
     missing = [key for key in _KEYS if key not in description]
     if version == SCHEMA_VERSION and missing:
-        raise ModelFileError(f"{uri} lacks {', '.join(missing)}.", _MEND)
+        raise ModelFileError(f"{uri} lacks {', '.join(missing)}.", _HINT)
     if version != SCHEMA_VERSION:
         raise ModelFileError(
             f"{uri} has schema version {version}; "
@@ -258,7 +258,7 @@ def _describe(folder: str) -> dict[str, Any]:
 
 
 def _no_model(folder: str, name: str) -> ModelFileError:
-    return ModelFileError(f"{folder} holds no {name}, so it is no model of dfray.", _MEND)
+    return ModelFileError(f"{folder} holds no {name}, so it is no model of dfray.", _HINT)
 
 
 def _sha256(path: Path) -> str:

@@ -11,7 +11,7 @@ from dfray.config import ModelSection
 from dfray.errors import ModelFileError, RecipeError, StorageError
 
 _HUB = "hf://"
-_MEND = (
+_HINT = (
     "Connect to the hub; or set HF_HOME to a cache that holds the file, or HF_ENDPOINT to a mirror; "
     "or give model.weights the path or s3:// URI of a copy."
 )
@@ -45,7 +45,7 @@ def local_file(uri: str) -> Iterator[str]:
         try:
             path = stack.enter_context(storage.local_copy(uri))
         except StorageError as error:
-            raise ModelFileError(error.message, error.mend) from error
+            raise ModelFileError(error.message, error.hint) from error
         if not Path(path).is_file():
             raise ModelFileError(f"There is no file {path}.", "Check model.weights.")
         yield path
@@ -69,7 +69,7 @@ def read_text_if_there(uri: str) -> str | None:
     try:
         return storage.read_bytes(uri).decode() if storage.exists(uri) else None
     except StorageError as error:
-        raise ModelFileError(error.message, error.mend) from error
+        raise ModelFileError(error.message, error.hint) from error
 
 
 def _from_hub(uri: str) -> str:
@@ -83,7 +83,7 @@ def _from_hub(uri: str) -> str:
         reason = " ".join(str(error).split())
         raise ModelFileError(
             f"{path} of the repository {repo} cannot be had from the Hugging Face hub: {reason}",
-            _MEND,
+            _HINT,
         ) from error
 
 

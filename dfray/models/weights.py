@@ -81,11 +81,11 @@ def require_activation(section: ModelSection) -> None:
     for name in names:
         published = timm.get_pretrained_cfg(name) if timm.is_model_pretrained(name) else None
         if published and any("quickgelu" in note.lower() for note in published.notes or ()):
-            mend = arch.replace("_clip_", "_clip_quickgelu_")
+            quickgelu = arch.replace("_clip_", "_clip_quickgelu_")
             raise RecipeError(
                 f"model.backbone: {section.backbone} computes GELU, and the weights {name} were trained "
                 "with QuickGELU: the features would be off without a word.",
-                f"Use {mend}.{published.tag}.",
+                f"Use {quickgelu}.{published.tag}.",
             )
 
 

@@ -60,7 +60,7 @@ def check_gates(
 def _alone(gates: GatesSection, figures: Figures, champion: Figures | None) -> Iterator[GateResult]:
     """What the candidate must reach by itself."""
     one_class = "the split needs scored videos of both classes"
-    for name, what, mend in (
+    for name, what, hint in (
         ("auc", "AUC", one_class),
         ("balanced_accuracy", "balanced accuracy", one_class),
         ("coverage", "coverage", ""),
@@ -69,9 +69,9 @@ def _alone(gates: GatesSection, figures: Figures, champion: Figures | None) -> I
         gate = f"min_{name.removeprefix('n_')}"
         theirs = getattr(champion, name) if champion else None
         required = getattr(gates, gate)
-        yield at_least(gate, what, getattr(figures, name), required, mend, champion=theirs)
+        yield at_least(gate, what, getattr(figures, name), required, hint, champion=theirs)
     kind = f" ({figures.worst_kind})" if figures.worst_kind else ""
-    for name, figure, what, mend in (
+    for name, figure, what, hint in (
         (
             "max_calibration_error",
             "calibration_error",
@@ -88,7 +88,7 @@ def _alone(gates: GatesSection, figures: Figures, champion: Figures | None) -> I
         allowed = getattr(gates, name)
         theirs = getattr(champion, figure) if champion else None
         if allowed is not None:
-            yield at_most(name, what, getattr(figures, figure), allowed, mend, champion=theirs)
+            yield at_most(name, what, getattr(figures, figure), allowed, hint, champion=theirs)
 
 
 def _without_champion(gates: GatesSection, why: str) -> Iterator[GateResult]:
@@ -150,10 +150,10 @@ def _compared(gates: GatesSection, both: Pair, scope: Scope) -> Iterator[GateRes
     try:
         found = _measure(gates, both, scope)
     except EvaluationError as error:
-        mend = "; evaluate on more videos" if scope.asked else ""
+        hint = "; evaluate on more videos" if scope.asked else ""
         outcome: Outcome = "fails" if scope.asked else "does not apply"
         for metric in COMPARED:
-            yield _margin(gates, metric, scope.name, outcome, f"{error}{mend}")
+            yield _margin(gates, metric, scope.name, outcome, f"{error}{hint}")
         return
     for metric, difference in found.items():
         yield _against(gates, metric, scope.name, difference)
@@ -271,7 +271,7 @@ def at_least(
     what: str,
     value: float | None,
     required: float,
-    mend: str = "",
+    hint: str = "",
     *,
     champion: float | None = None,
 ) -> GateResult:
@@ -280,7 +280,7 @@ def at_least(
     verb = "reaches" if passed else "is below"
     sentence = f"{what} {_show(value)} {verb} the {_show(required)} required"
     if value is None:
-        sentence = f"{what} could not be measured, and {_show(required)} is required: {mend}"
+        sentence = f"{what} could not be measured, and {_show(required)} is required: {hint}"
     return GateResult(
         name, ">=", required, "holds" if passed else "fails", sentence, value, champion
     )
@@ -291,7 +291,7 @@ def at_most(
     what: str,
     value: float | None,
     allowed: float,
-    mend: str,
+    hint: str,
     *,
     champion: float | None = None,
 ) -> GateResult:
@@ -300,7 +300,7 @@ def at_most(
     verb = "is within" if passed else "is above"
     sentence = f"{what} {_show(value)} {verb} the {_show(allowed)} allowed"
     if value is None:
-        sentence = f"{what} could not be measured, and {_show(allowed)} is allowed: {mend}"
+        sentence = f"{what} could not be measured, and {_show(allowed)} is allowed: {hint}"
     return GateResult(
         name, "<=", allowed, "holds" if passed else "fails", sentence, value, champion
     )

@@ -26,8 +26,8 @@ CANDIDATE, CHAMPION, PREVIOUS = "candidate", "champion", "previous"
 class DamagedPackageError(RegistryError):
     """What was registered as a version is gone or is not what is stored now; `fault` is the first of it."""
 
-    def __init__(self, message: str, mend: str = "", fault: str = "") -> None:
-        super().__init__(message, mend)
+    def __init__(self, message: str, hint: str = "", fault: str = "") -> None:
+        super().__init__(message, hint)
         self.fault = fault
 
 

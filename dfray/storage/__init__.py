@@ -3,7 +3,7 @@
 Writes are atomic: a reader sees the whole file or none. Faults that pass (throttling, 503, a broken
 connection) are tried again with back-off where the requests are made, in the S3 client: so Parquet
 readers and Ray Train, which use its filesystem past the functions here, have it too. What does not pass is
-a `StorageError` that names the place and the mend.
+a `StorageError` that names the place and a hint at the fix.
 
 An S3 endpoint of one's own comes from AWS_ENDPOINT_URL; AWS_MAX_ATTEMPTS is how often a request is tried.
 """

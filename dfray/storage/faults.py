@@ -12,34 +12,34 @@ _FULL_STORE = ("Quota", "StorageFull", "InsufficientStorage", "EntityTooLarge")
 
 
 def explain(error: Exception, uri: str, verb: str) -> StorageError:
-    """`error` as a StorageError that names the place and the mend."""
+    """`error` as a StorageError that names the place and a hint at the fix."""
     what = f"Cannot {verb} {uri}: {type(error).__name__}: {str(error).strip().rstrip('.')}."
     code, status = _answer(error)
     if getattr(error, "errno", None) in _FULL_DISK:
-        mend = (
+        hint = (
             "The disk is full: free some space or choose another work_dir; finished work is kept."
         )
     elif status == 507 or any(word in code for word in _FULL_STORE):
-        mend = (
+        hint = (
             "The bucket is full, or takes nothing of this size: free some space, raise its quota or "
             "choose another work_dir; finished work is kept."
         )
     elif isinstance(error, PermissionError):
-        mend = "Check the rights of the user, or the bucket's policy and the AWS credentials."
+        hint = "Check the rights of the user, or the bucket's policy and the AWS credentials."
     elif code == "NoSuchBucket" or ("://" in uri and isinstance(error, FileNotFoundError)):
-        mend = (
+        hint = (
             "Check that the bucket and the key exist, and AWS_ENDPOINT_URL if it is not Amazon's."
         )
     elif isinstance(error, FileNotFoundError):
-        mend = "Check the path."
+        hint = "Check the path."
     elif status >= 500 or code == "SlowDown" or _is_of_the_network(error):
-        mend = (
+        hint = (
             "The store does not answer as it should, and was tried again and again: check the network "
             "and the endpoint, then run again; finished work is kept."
         )
     else:
-        mend = "Check the path or URI and the credentials."
-    return StorageError(what, mend)
+        hint = "Check the path or URI and the credentials."
+    return StorageError(what, hint)
 
 
 def _answer(error: Exception) -> tuple[str, int]:

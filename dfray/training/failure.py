@@ -120,5 +120,5 @@ def keep_batch(
     try:
         storage.write_bytes(content.getvalue(), uri)
     except StorageError as failure:
-        return TrainingError(f"{error.message} Its batch is lost: {failure.message}", error.mend)
-    return TrainingError(f"{error.message} Its batch is kept in {uri}.", error.mend)
+        return TrainingError(f"{error.message} Its batch is lost: {failure.message}", error.hint)
+    return TrainingError(f"{error.message} Its batch is kept in {uri}.", error.hint)

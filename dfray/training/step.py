@@ -33,8 +33,8 @@ class NotFiniteError(TrainingError):
         terms: the objective's terms in that step.
     """
 
-    def __init__(self, message: str, mend: str = "", terms: dict[str, float] | None = None) -> None:
-        super().__init__(message, mend)
+    def __init__(self, message: str, hint: str = "", terms: dict[str, float] | None = None) -> None:
+        super().__init__(message, hint)
         self.terms = terms or {}
 
 

@@ -243,7 +243,7 @@ def test_a_bucket_that_goes_away_meanwhile_is_one_line_too(ray_session, bucket, 
         write_faces(videos, f"{bucket}/faces", SETTINGS, build_extractor=without_bucket)
     assert type(caught.value) is StorageError
     assert "\n" not in str(caught.value)
-    assert "Check that the bucket and the key exist" in caught.value.mend
+    assert "Check that the bucket and the key exist" in caught.value.hint
 
 
 def test_what_ends_the_extraction_says_on_which_video_and_where(ray_session, tmp_path):

@@ -209,7 +209,7 @@ def test_faces_are_normalised_by_it():
 
 
 @pytest.mark.parametrize(
-    ("backbone", "weights", "mend"),
+    ("backbone", "weights", "hint"),
     [
         ("vit_large_patch14_clip_224.openai", "timm", "clip_quickgelu_224.openai"),
         ("vit_large_patch14_clip_224.openai", "copy.safetensors", "clip_quickgelu_224.openai"),
@@ -221,8 +221,8 @@ def test_faces_are_normalised_by_it():
         ("vit_base_patch32_clip_224.metaclip_400m", "timm", "clip_quickgelu_224.metaclip_400m"),
     ],
 )
-def test_quickgelu_weights_are_refused_in_a_backbone_that_computes_gelu(backbone, weights, mend):
-    with pytest.raises(RecipeError, match=f"QuickGELU.*{mend}"):
+def test_quickgelu_weights_are_refused_in_a_backbone_that_computes_gelu(backbone, weights, hint):
+    with pytest.raises(RecipeError, match=f"QuickGELU.*{hint}"):
         build_detector(ModelSection(backbone=backbone, weights=weights), 2)
 
 

@@ -77,7 +77,7 @@ def test_a_search_whose_trials_all_fail_ends_after_a_few_and_says_why(
         match=r"None of 3 trials.*worker 0 of 1, epoch 1 of \d+, step \d+: The loss is not finite",
     ) as told:
         stages.search(recipe)
-    assert "--resume" in told.value.mend
+    assert "--resume" in told.value.hint
     begun = sorted(path.parent.name for path in tmp_path.glob("toy/search/trials/*/trial.json"))
     assert begun == ["trial-000", "trial-001", "trial-002"]
     client = connect(f"sqlite:///{tmp_path}/mlflow.db")

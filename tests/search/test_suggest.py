@@ -93,7 +93,7 @@ def test_a_space_that_never_goes_together_is_refused_with_the_reason(tmp_path: P
     never = with_values(job.recipe, {"search.space": space}, "the test")
     with pytest.raises(RecipeError, match=r"in 100 draws.*accumulate 3 does not divide") as told:
         StudySearch(replace(job, recipe=never)).suggest("tune-0")
-    assert "search.space" in told.value.mend
+    assert "search.space" in told.value.hint
 
 
 def test_optuna_learns_how_far_a_stopped_trial_came_and_nothing_of_a_failed_one(

@@ -34,7 +34,7 @@ def test_it_holds_faces_labels_step_and_terms(failed, tmp_path):
     uri = f"{folder.root}/not_finite/step-000041-worker-1.npz"
     assert "The loss is not finite" in told.message
     assert told.message.endswith(f"Its batch is kept in {uri}.")
-    assert told.mend == error.mend
+    assert told.hint == error.hint
     with np.load(uri, allow_pickle=False) as kept:
         assert np.array_equal(kept["images"], batch.images)
         assert np.array_equal(kept["labels"], batch.labels)

@@ -22,7 +22,7 @@ from dfray.datasets.readers.rows import label_of, video_row
 from dfray.errors import ManifestError
 
 LISTS = ("metadata.json", "labels.csv", "label.csv")
-_MEND = "It comes in DFDC's archives, beside the videos."
+_HINT = "It comes in DFDC's archives, beside the videos."
 PUBLISHED = Published(
     TABLE_1, train=119_154, val=4000, test=5000, real=23_654, fake=104_500, real_faces=198_000
 )
@@ -40,7 +40,7 @@ def read(corpus: CorpusSection, files: Files) -> Iterator[dict]:
             if original:
                 originals[f"{folder}/{name}"] = os.path.splitext(original)[0]
     if not labels:
-        raise ManifestError(f"{corpus.root} holds no {' or '.join(LISTS)}.", _MEND)
+        raise ManifestError(f"{corpus.root} holds no {' or '.join(LISTS)}.", _HINT)
     for path, label in labels.items():
         folder, _, name = path.rpartition("/")
         yield video_row(
@@ -71,9 +71,9 @@ def split_of(folder: str, path: str) -> str:
 def _entries(uri: str) -> Iterator[tuple[str, int, str | None]]:
     """(file, label, original) as one list has them."""
     if uri.endswith(".csv"):
-        for line, row in read_csv(uri, ("filename", "label"), _MEND):
+        for line, row in read_csv(uri, ("filename", "label"), _HINT):
             yield row["filename"], label_of(row["label"], f"{uri} line {line}"), None
         return
-    for name, entry in read_json(uri, _MEND).items():
+    for name, entry in read_json(uri, _HINT).items():
         told = entry.get("label", entry.get("is_fake"))
         yield name, label_of(str(told), f"{uri}: {name}"), entry.get("original")

@@ -12,11 +12,11 @@ from dfray import storage
 from dfray.errors import ManifestError, StorageError
 
 
-def read_text(uri: str, mend: str) -> str:
+def read_text(uri: str, hint: str) -> str:
     """The UTF-8 text of a corpus's list.
 
     Args:
-        mend: where the file comes from, as a full sentence.
+        hint: where the file comes from, as a full sentence.
 
     Raises:
         ManifestError: the file is missing or is no text.
@@ -25,26 +25,26 @@ def read_text(uri: str, mend: str) -> str:
         return storage.read_bytes(uri).decode("utf-8-sig")
     except StorageError as error:
         if isinstance(error.__cause__, FileNotFoundError):
-            raise ManifestError(f"{uri} is missing.", mend) from error
+            raise ManifestError(f"{uri} is missing.", hint) from error
         raise
     except UnicodeDecodeError as error:
-        raise ManifestError(f"{uri} is not UTF-8 text: {error}.", mend) from error
+        raise ManifestError(f"{uri} is not UTF-8 text: {error}.", hint) from error
 
 
-def read_json(uri: str, mend: str) -> dict[str, dict[str, Any]]:
+def read_json(uri: str, hint: str) -> dict[str, dict[str, Any]]:
     """A list that is a JSON object of objects; raises as `read_text`, also for what is none."""
     try:
-        content = json.loads(read_text(uri, mend))
+        content = json.loads(read_text(uri, hint))
     except json.JSONDecodeError as error:
-        raise ManifestError(f"{uri} is not JSON: {error}.", mend) from error
+        raise ManifestError(f"{uri} is not JSON: {error}.", hint) from error
     if not isinstance(content, dict) or not all(isinstance(e, dict) for e in content.values()):
-        raise ManifestError(f"{uri} holds no JSON object of objects.", mend)
+        raise ManifestError(f"{uri} holds no JSON object of objects.", hint)
     return content
 
 
-def read_csv(uri: str, needed: tuple[str, ...], mend: str) -> Iterator[tuple[int, dict[str, str]]]:
+def read_csv(uri: str, needed: tuple[str, ...], hint: str) -> Iterator[tuple[int, dict[str, str]]]:
     """The rows of a CSV with their line numbers; raises as `read_text`, also for lacking columns."""
-    table = csv.DictReader(io.StringIO(read_text(uri, mend)), restval="")
+    table = csv.DictReader(io.StringIO(read_text(uri, hint)), restval="")
     lacking = [name for name in needed if name not in (table.fieldnames or [])]
     if lacking:
         raise ManifestError(
@@ -55,8 +55,8 @@ def read_csv(uri: str, needed: tuple[str, ...], mend: str) -> Iterator[tuple[int
         yield table.line_num, row
 
 
-def read_lines(uri: str, mend: str) -> Iterator[tuple[int, list[str]]]:
+def read_lines(uri: str, hint: str) -> Iterator[tuple[int, list[str]]]:
     """The words of each line that is not empty, with its number; raises as `read_text`."""
-    for number, line in enumerate(read_text(uri, mend).splitlines(), 1):
+    for number, line in enumerate(read_text(uri, hint).splitlines(), 1):
         if words := line.split():
             yield number, words
