@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from tests.serving.test_model_card import CLOSED, FREE, card
 
 from dfray.registry.history import Decision, VersionId
 from dfray.registry.views import VersionView
 from dfray.render import registry as render
 from dfray.render.tables import console
 from tests.helpers.tiny import FIGURES
+from tests.serving.test_model_card import CLOSED, FREE, card
 
 REFUSAL = Decision(
     action="promote",
