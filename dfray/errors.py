@@ -1,10 +1,14 @@
-"""The one family of errors that users see: what happened, with which value, and a hint at the fix.
+"""Exceptions that users see, and helpers that write their messages.
 
-`DfrayError` is a failure (exit code 1); `UserError` is a mistake in what was asked (exit code 2).
-All are picklable, so they cross Ray's processes unchanged.
+A message says what happened, with the offending value; the hint says what to do about it. `DfrayError` is
+a failure (exit code 1), `UserError` a mistake in the request (exit code 2). All are picklable, so they
+cross Ray's processes unchanged.
 """
 
 from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
 
 
 class DfrayError(Exception):
@@ -23,7 +27,7 @@ class DfrayError(Exception):
         self.hint = hint
 
     def at(self, place: str) -> DfrayError:
-        """The same error, beginning with where it happened."""
+        """Return the same error with the place it happened at in front of its message."""
         return type(self)(f"{place}: {self.message}", self.hint)
 
     def __str__(self) -> str:
@@ -31,96 +35,115 @@ class DfrayError(Exception):
 
 
 class UserError(DfrayError):
-    """What was asked for cannot be done as asked; nothing was started."""
+    """A request that cannot be carried out as written; nothing was started."""
 
     exit_code = 2
 
 
 class RecipeError(UserError):
-    """A recipe, or an override on the command line, is not valid."""
+    """An invalid recipe, or an invalid override on the command line."""
 
 
 class ManifestError(UserError):
-    """A manifest or a corpus contradicts itself or lacks what a stage needs."""
+    """A manifest or a corpus that contradicts itself or lacks what a stage needs."""
 
 
 class SchemaError(UserError):
-    """A table does not have the columns that its stage promises."""
+    """A table without the columns that its stage promises."""
 
 
 class ResourceError(UserError):
-    """The cluster has less than the plan needs; Ray would wait without a word."""
+    """A cluster with fewer resources than the plan needs; Ray would wait without a message."""
 
 
 class ClusterError(UserError):
-    """A cluster does not answer, lets nobody in with this token, or runs another Ray."""
+    """A cluster that does not answer, refuses the token, or runs another version of Ray."""
 
 
 class ModelFileError(UserError):
-    """A model file is missing, is not the one expected, or cannot be loaded."""
+    """A model file that is missing, is not the expected one, or cannot be loaded."""
 
 
 class StorageError(DfrayError):
-    """A path or URI cannot be read or written."""
+    """A path or URI that cannot be read or written."""
 
 
 class ExtractionError(DfrayError):
-    """Face extraction as a whole failed (one video never raises this)."""
+    """A failure of face extraction as a whole (one video never raises this)."""
 
 
 class JobError(DfrayError):
-    """A submitted job cannot be followed or stopped; it may be running still."""
+    """A submitted job that cannot be followed or stopped; it may be running still."""
 
 
 class TrainingError(DfrayError):
-    """Training stopped before its end."""
+    """Training that stopped before its end."""
 
 
 class SearchError(DfrayError):
-    """A search found nothing that can be used."""
+    """A search without a usable result."""
 
 
 class EvaluationError(DfrayError):
-    """Scores are missing, doubled or no probabilities; no figure may rest on them."""
+    """Scores that are missing, doubled or no probabilities, so that no metric may rest on them."""
 
 
 class RegistryError(DfrayError):
-    """The tracking server or the model registry refused or cannot be reached."""
+    """A tracking server or model registry that refused a request or cannot be reached."""
 
 
 _MISSING = "every node needs what requirements.txt names, as the image of infra/Dockerfile has it"
+_RAY_CAUSES = ("cause", "_base_exc", "health_check_failure", "controller_failure")
+"""Attributes of Ray's errors that hold the error inside."""
 
 
 def root_error(error: BaseException) -> BaseException:
-    """The innermost DfrayError in the causes of what Ray raised, or else the innermost cause."""
-    seen: list[BaseException] = []
-    here: BaseException | None = error
-    while here is not None and here not in seen:
-        seen.append(here)
-        here = _next_cause(here)
-    ours = [found for found in seen if isinstance(found, DfrayError)]
-    telling = [found for found in seen if str(found).strip()]  # some of Ray's say nothing
-    return (ours or telling or seen)[-1]
+    """Return the innermost DfrayError in the chain of causes of Ray's error, else the innermost cause."""
+    chain: list[BaseException] = []
+    cause: BaseException | None = error
+    while cause is not None and cause not in chain:
+        chain.append(cause)
+        cause = _next_cause(cause)
+    dfray_errors = [link for link in chain if isinstance(link, DfrayError)]
+    with_message = [link for link in chain if str(link).strip()]  # some of Ray's have none
+    return (dfray_errors or with_message or chain)[-1]
 
 
 def explain(error: BaseException, failure: type[DfrayError], what: str, hint: str) -> DfrayError:
-    """What to raise for something that Ray raised: our own error inside it, or a `failure`."""
+    """Return the DfrayError inside an error of Ray's, or a `failure` with the first line of its root."""
     cause = root_error(error)
     if isinstance(cause, DfrayError):
         return cause
     return failure(f"{what}: {first_line(cause)}.", hint)
 
 
-def first_line(error: BaseException) -> str:
-    """What the error says, without the pages that Ray and torch add; of a missing package, what to do."""
-    told = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0].rstrip('.')}"
-    return f"{told} ({_MISSING})" if isinstance(error, ImportError) else told
+def first_line(error: BaseException, *, with_type: bool = True) -> str:
+    """Return the first line of the error's message without its full stop, after the name of its type.
+
+    Ray and torch append pages to theirs. The line of an ImportError ends with how nodes get the package.
+    """
+    line = str(error).strip().partition("\n")[0].rstrip(".")
+    if with_type or not line:
+        line = f"{type(error).__name__}: {line}".removesuffix(": ")
+    return f"{line} ({_MISSING})" if isinstance(error, ImportError) else line
+
+
+def did_you_mean(
+    name: str, candidates: Iterable[str], *, limit: int = 1, cutoff: float = 0.6
+) -> str:
+    """Return "Did you mean A, B?" with the candidates nearest to `name`, or an empty string.
+
+    Args:
+        limit: candidates to list at most.
+        cutoff: similarity (difflib's ratio, 0..1) that a candidate must reach.
+    """
+    near = difflib.get_close_matches(name, list(candidates), n=limit, cutoff=cutoff)
+    return f"Did you mean {', '.join(near)}?" if near else ""
 
 
 def _next_cause(error: BaseException) -> BaseException | None:
-    failures = getattr(error, "worker_failures", None)
+    failures: dict[int, BaseException] = getattr(error, "worker_failures", None) or {}
     if failures:
         return next(iter(failures.values()))
-    names = ("cause", "_base_exc", "health_check_failure", "controller_failure")  # of Ray's errors
-    inner = (getattr(error, name, None) for name in names)
-    return next((found for found in inner if isinstance(found, BaseException)), error.__cause__)
+    causes = (getattr(error, name, None) for name in _RAY_CAUSES)
+    return next((cause for cause in causes if isinstance(cause, BaseException)), error.__cause__)

@@ -9,7 +9,6 @@ valid name, and the file and line (or the override) it comes from.
 
 from __future__ import annotations
 
-import difflib
 import sysconfig
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,7 +19,7 @@ from pydantic import BaseModel, ValidationError
 
 from dfray import storage
 from dfray.config import Recipe
-from dfray.errors import RecipeError
+from dfray.errors import RecipeError, did_you_mean
 
 Location = tuple[str | int, ...]
 Files = list[tuple[str, yaml.Node | None]]
@@ -126,11 +125,10 @@ def _find(name_or_path: str, beside: str | None = None) -> str:
     inside = recipe_folder() / f"{name_or_path}.yaml"
     if inside.is_file():
         return str(inside)
-    near = difflib.get_close_matches(name_or_path, named_recipes(), n=1)
-    hint = f"Did you mean {near[0]}? " if near else ""
+    names = named_recipes()
     raise RecipeError(
         f"No recipe is called {name_or_path!r}, and no such file is there.",
-        f"{hint}There are: {', '.join(named_recipes())}.",
+        f"{did_you_mean(name_or_path, names)} There are: {', '.join(names)}.".strip(),
     )
 
 
@@ -194,8 +192,8 @@ def _nearest(location: Location) -> str:
     if section is None:
         return ""
     names = list(section.model_fields)
-    near = difflib.get_close_matches(str(location[-1]), names, n=1, cutoff=0.5)
-    return f" Did you mean {near[0]}?" if near else f" There are: {', '.join(names)}."
+    near = did_you_mean(str(location[-1]), names, cutoff=0.5)
+    return f" {near or 'There are: ' + ', '.join(names) + '.'}"
 
 
 def _section_at(location: Location) -> type[BaseModel] | None:

@@ -22,6 +22,7 @@ import yaml
 from dfray import storage
 from dfray.config import Recipe
 from dfray.errors import UserError
+from dfray.nested import flatten
 from dfray.recipe import dump_recipe
 
 
@@ -109,22 +110,9 @@ class RunFolder:
 
 def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     """What differs between two contents, as `section.key old -> new`."""
-    left, right = _flat(old), _flat(new)
+    left, right = dict(flatten(old)), dict(flatten(new))
     return [
         f"{key} {left.get(key)!r} -> {right.get(key)!r}"
         for key in sorted(left.keys() | right.keys())
         if left.get(key) != right.get(key)
     ]
-
-
-def _flat(value: object, path: str = "") -> dict[str, object]:
-    if isinstance(value, dict):
-        items = [(str(k), v) for k, v in value.items()]
-    elif isinstance(value, list):
-        items = [(str(i), v) for i, v in enumerate(value)]
-    else:
-        return {path: value}
-    found: dict[str, object] = {}
-    for key, inner in items:
-        found |= _flat(inner, f"{path}.{key}" if path else key)
-    return found

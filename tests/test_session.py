@@ -8,7 +8,7 @@ import pytest
 
 from dfray import stages
 from dfray.config import ClusterSection
-from dfray.errors import ClusterError, ManifestError, ResourceError, first_line, root_error
+from dfray.errors import ClusterError, ManifestError, ResourceError, root_error
 from dfray.recipe import load_recipe
 from dfray.session import require_cpus, session
 
@@ -42,18 +42,6 @@ def test_an_error_of_ours_comes_back_from_a_task_as_it_was_raised(ray_session):
     cause = root_error(caught.value)
     assert type(cause) is ManifestError
     assert str(cause) == "Rows contradict. Mend them."
-
-
-def test_a_foreign_error_is_told_in_one_line():
-    wrapped = RuntimeError("wrapped")
-    wrapped.__cause__ = ValueError("the real reason.\nand pages more")
-    assert first_line(root_error(wrapped)) == "ValueError: the real reason"
-
-
-def test_a_package_that_a_node_lacks_comes_with_what_to_do():
-    told = first_line(ModuleNotFoundError("No module named 'mediapipe'"))
-    assert told.startswith("ModuleNotFoundError: No module named 'mediapipe' (every node needs")
-    assert "requirements.txt" in told
 
 
 def test_a_dead_address_is_said_within_seconds():

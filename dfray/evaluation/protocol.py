@@ -6,7 +6,6 @@ over fewer parts than the protocol names is marked: no mean hides what is missin
 
 from __future__ import annotations
 
-import difflib
 import sysconfig
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +17,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from dfray import storage
-from dfray.errors import UserError
+from dfray.errors import UserError, did_you_mean
 from dfray.evaluation.aggregate import VIDEO_SCORES, is_scored
 from dfray.tables import FAKE, REAL
 
@@ -266,9 +265,8 @@ def _find(name_or_path: str) -> str:
     inside = _folder() / f"{name_or_path}.yaml"
     if inside.is_file():
         return str(inside)
-    near = difflib.get_close_matches(name_or_path, named_protocols(), n=1)
-    hint = f"Did you mean {near[0]}? " if near else ""
+    names = named_protocols()
     raise UserError(
         f"No protocol is called {name_or_path!r}, and no such file is there.",
-        f"{hint}There are: {', '.join(named_protocols())}.",
+        f"{did_you_mean(name_or_path, names)} There are: {', '.join(names)}.".strip(),
     )

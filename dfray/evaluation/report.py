@@ -21,6 +21,7 @@ from dfray.evaluation.coverage import Coverage, Reason, count_coverage
 from dfray.evaluation.metrics import Estimate, Metrics
 from dfray.evaluation.mistakes import Mistake
 from dfray.evaluation.robustness import Loss
+from dfray.nested import flatten
 from dfray.pages.page import Plot, assets, plot, template_environment
 from dfray.tables import FAKE, REAL, SCORES
 
@@ -100,7 +101,7 @@ def write_report(
         losses=losses,
         loss_plot=_losses(losses),
         recipe=yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True),
-        provenance=list(_flat(provenance)),
+        provenance=[(key, str(value)) for key, value in flatten(provenance)],
         **_mistakes(worst, videos, metrics.threshold),
         **_coverage(count_coverage(summaries, outcomes), videos),
         **assets(),
@@ -233,14 +234,3 @@ def _coverage(coverage: list[Coverage], videos: pa.Table) -> dict:
         "unscored": unscored.slice(0, MAX_ROWS).to_pylist(),
         "n_unscored": unscored.num_rows,
     }
-
-
-def _flat(values: dict, prefix: str = "") -> list[tuple[str, str]]:
-    """Nested {a: {b: c}} as rows ("a.b", "c")."""
-    rows = []
-    for name, value in values.items():
-        if isinstance(value, dict):
-            rows += _flat(value, f"{prefix}{name}.")
-        else:
-            rows.append((f"{prefix}{name}", str(value)))
-    return rows

@@ -71,7 +71,7 @@ def _serve(connection: Connection, extractor: Extractor) -> None:
             reason = str(error)
         except Exception as error:
             # Whatever a library makes of a strange file costs that file only.
-            reason = _words(error)
+            reason = first_line(error)
         answers.send("end", reason)
 
 
@@ -106,10 +106,6 @@ def _limit_threads() -> None:
     import cv2
 
     cv2.setNumThreads(1)
-
-
-def _words(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
 
 
 if __name__ == "__main__":

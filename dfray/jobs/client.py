@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import difflib
 import json
 import logging
 import os
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dfray import access
-from dfray.errors import ClusterError, JobError, UserError
+from dfray.errors import ClusterError, JobError, UserError, did_you_mean
 from dfray.jobs.environment import STOP_S
 from dfray.jobs.submission import Submission
 
@@ -159,11 +158,9 @@ class Jobs:
         """
         jobs = {job.id: job for job in self.list()}
         if job_id not in jobs:
-            near = difflib.get_close_matches(job_id, jobs, n=1)
-            hint = f"Did you mean {near[0]}? " if near else ""
             raise UserError(
                 f"The cluster at {self.address} has no job {job_id!r}.",
-                f"{hint}`dfray jobs` lists them.",
+                f"{did_you_mean(job_id, jobs)} `dfray jobs` lists them.".strip(),
             )
         return jobs[job_id]
 

@@ -6,7 +6,6 @@ of their own (proxies, class centres): these are trained, and kept in checkpoint
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from functools import cache
 from typing import Any
@@ -15,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from dfray.config import MetricSection
-from dfray.errors import RecipeError
+from dfray.errors import RecipeError, did_you_mean
 
 _NOT_OF_LABELS = {
     "BaseMetricLossFunction": "is the base of the others",
@@ -108,13 +107,12 @@ def _loss_class(name: str) -> Any:
     known = metric_losses()
     if name not in known:
         why = _NOT_OF_LABELS.get(name)
-        near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
         raise RecipeError(
             f"objective.metric.name: {name} {why}."
             if why
             else f"objective.metric.name: pytorch-metric-learning has no loss {name!r} of "
             "embeddings and labels.",
-            f"The nearest are {', '.join(near)}." if near else f"It has {', '.join(known)}.",
+            did_you_mean(name, known, limit=3, cutoff=0.4) or f"It has {', '.join(known)}.",
         )
     return known[name]
 

@@ -6,7 +6,6 @@ and names (published checkpoints) hold without translation.
 
 from __future__ import annotations
 
-import difflib
 from typing import Any
 
 import timm
@@ -16,7 +15,7 @@ from timm.models import is_model_in_modules
 from torch import Tensor, nn
 
 from dfray.config import ModelSection
-from dfray.errors import ModelFileError, RecipeError
+from dfray.errors import ModelFileError, RecipeError, did_you_mean
 from dfray.models.checkpoint import Loaded
 from dfray.models.tuning import ParameterCounts, apply_tuning, freeze_statistics
 from dfray.models.weights import load_weights, require_activation
@@ -143,8 +142,8 @@ def _create(section: ModelSection, num_classes: int) -> Any:
 
 def _require_name(name: str) -> None:
     if not timm.is_model(name):
-        near = difflib.get_close_matches(name, timm.list_models(), n=3, cutoff=0.5)
         raise RecipeError(
             f"model.backbone: timm {timm.__version__} has no model {name!r}.",
-            f"The nearest are {', '.join(near)}." if near else "See timm.list_models().",
+            did_you_mean(name, timm.list_models(), limit=3, cutoff=0.5)
+            or "See timm.list_models().",
         )

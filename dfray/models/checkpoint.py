@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from dfray.errors import ModelFileError
+from dfray.errors import ModelFileError, first_line
 
 _TOLD = 8  # names in a message
 _AGAIN = "Copy it again from where it was published, and compare its size or SHA-256 with theirs."
@@ -66,7 +66,7 @@ def read_checkpoint(path: str, source: str) -> dict[str, Any]:
         raise _refusal(path, source, error) from error
     except (SafetensorError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
         raise ModelFileError(
-            f"{source} cannot be read as a checkpoint: {_first_line(error)}.", _AGAIN
+            f"{source} cannot be read as a checkpoint: {first_line(error)}.", _AGAIN
         ) from error
     if not isinstance(content, dict):
         raise ModelFileError(
@@ -118,7 +118,7 @@ def _refusal(path: str, source: str, error: Exception) -> ModelFileError:
         )
     return ModelFileError(
         f"{source} is no checkpoint, or is pickled with code in it, which is not run: "
-        f"{_first_line(error)}.",
+        f"{first_line(error)}.",
         _AGAIN,
     )
 
@@ -136,8 +136,3 @@ def _by_module(keys: Collection[str]) -> str:
     """Keys by their first part, with counts: `decoder_blocks.* (96), mask_token`."""
     parts = Counter(key.partition(".")[0] + (".*" if "." in key else "") for key in keys)
     return ", ".join(f"{k} ({n})" if k.endswith("*") else k for k, n in parts.items()) or "none"
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0].rstrip('.')}" if lines else type(error).__name__

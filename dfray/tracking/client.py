@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from dfray import storage
 from dfray.config import RegistrySection
-from dfray.errors import RegistryError, UserError
+from dfray.errors import RegistryError, UserError, first_line
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -138,7 +138,7 @@ def error_code(error: Exception) -> str:
 
 def _explained(action: str, error: Exception) -> RegistryError:
     """What MLflow said in pages, in a line, with what to do about it."""
-    told = str(error)
+    told, line = str(error), first_line(error, with_type=False)
     if schema := _OTHER_SCHEMA.search(told):
         return RegistryError(
             f"MLflow could not {action}: the database is of another MLflow (schema {schema[1]}, and "
@@ -148,12 +148,13 @@ def _explained(action: str, error: Exception) -> RegistryError:
         )
     if _READ_ONLY.search(told):
         return RegistryError(
-            f"MLflow could not {action}: the registry is read-only for you ({_first_line(error)}).",
+            f"MLflow could not {action}: the registry is read-only for you ({line}).",
             _ASK,
         )
     if _FORBIDDEN.search(told) or error_code(error) == "PERMISSION_DENIED":
         return RegistryError(
-            f"MLflow could not {action}: the server does not let you ({_first_line(error)}).", _ASK
+            f"MLflow could not {action}: the server does not let you ({line}).",
+            _ASK,
         )
     if given_up := _GIVEN_UP.search(told):
         return RegistryError(
@@ -162,13 +163,9 @@ def _explained(action: str, error: Exception) -> RegistryError:
             "or read-only. Then try again; what was done before is kept.",
         )
     return RegistryError(
-        f"MLflow could not {action}: {_first_line(error)}.",
+        f"MLflow could not {action}: {line}.",
         "Check registry.tracking_uri, and that the server runs and lets you in.",
     )
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
 
 
 def _check_server(uri: str) -> None:

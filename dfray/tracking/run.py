@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from dfray.config import Recipe
 from dfray.errors import RegistryError, UserError
+from dfray.nested import flatten
 from dfray.tracking import provenance
 from dfray.tracking.client import artifact_root, connect, error_code, talking
 
@@ -164,26 +165,13 @@ def start_run(
         from mlflow.entities import Param
 
         run = client.create_run(experiment_id, tags=named, run_name=name or recipe.name)
-        params = [Param(key, value) for key, value in flatten(recipe.model_dump(mode="json"))]
+        params = [Param(key, str(value)) for key, value in flatten(recipe.model_dump(mode="json"))]
         for start in range(0, len(params), _BATCH):
             client.log_batch(run.info.run_id, params=params[start : start + _BATCH])
         client.log_text(run.info.run_id, _yaml(recipe), "recipe.yaml")
         if recipe.description:
             client.set_tag(run.info.run_id, "mlflow.note.content", recipe.description)
     return Run(tracking_uri, run.info.run_id)
-
-
-def flatten(values: Any, prefix: str = "") -> Iterable[tuple[str, str]]:
-    """("a.b.0", "value") for every leaf of nested dicts and lists, in order."""
-    if isinstance(values, Mapping):
-        items: Iterable = values.items()
-    elif isinstance(values, list) and any(isinstance(value, Mapping) for value in values):
-        items = enumerate(values)
-    else:
-        yield prefix, str(values)
-        return
-    for key, value in items:
-        yield from flatten(value, f"{prefix}.{key}" if prefix else str(key))
 
 
 def _experiment(client: MlflowClient, tracking_uri: str, name: str) -> str:

@@ -137,7 +137,7 @@ def test_trying_a_loss_out_leaves_the_seed_alone():
 @pytest.mark.parametrize(
     ("name", "told"),
     [
-        ("ArcfaceLos", r"no loss 'ArcfaceLos'.*nearest are ArcFaceLoss"),
+        ("ArcfaceLos", r"no loss 'ArcfaceLos'.*Did you mean ArcFaceLoss"),
         ("Xyz", r"no loss 'Xyz'.*It has AngularLoss, ArcFaceLoss"),
         ("CrossBatchMemory", r"no loss 'CrossBatchMemory'"),
         ("VICRegLoss", r"VICRegLoss compares two views"),

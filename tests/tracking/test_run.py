@@ -10,9 +10,10 @@ import pytest
 import dfray
 from dfray.config import CorpusSection, Recipe, RegistrySection, TrainingSection
 from dfray.errors import RegistryError, UserError
+from dfray.nested import flatten
 from dfray.tracking import provenance
 from dfray.tracking.client import connect
-from dfray.tracking.run import Run, flatten, start_run
+from dfray.tracking.run import Run, start_run
 
 
 def recipe(**changes) -> Recipe:

@@ -45,7 +45,7 @@ def test_nor_has_a_corpus_of_which_only_the_test_split_is_taken(tmp_path):
     [
         ("batches.labels=category", ManifestError, "needs FS or RE for every fake; 2 of 2"),
         ("batches.labels=dataset", ManifestError, "needs fakes of two datasets"),
-        ("objective.metric={name: ArcFacLoss}", RecipeError, "nearest are ArcFaceLoss"),
+        ("objective.metric={name: ArcFacLoss}", RecipeError, "Did you mean ArcFaceLoss"),
         (
             "objective.metric={name: ArcFaceLoss, options: {margn: 1}}",
             RecipeError,
