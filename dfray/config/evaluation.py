@@ -50,8 +50,8 @@ class EvaluationSection(Section):
         return 0.5 if isinstance(self.threshold, WantedRate) else self.threshold
 
     @property
-    def wish(self) -> dict[str, Any]:
-        """What a model's decision is made for, as JSON: another wish asks for another decision."""
+    def decision_criteria(self) -> dict[str, Any]:
+        """The settings that a decision rule is made for, as JSON; other settings need another rule."""
         return self.model_dump(mode="json", include={"threshold", "calibrate", "video_rule"})
 
     @field_validator("fit_split", mode="before")

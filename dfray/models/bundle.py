@@ -34,31 +34,45 @@ from dfray.models.preprocess import Preprocess
 
 SCHEMA_VERSION = 2
 WEIGHTS, DESCRIPTION = "model.safetensors", "bundle.json"
+VideoRule = Literal["mean", "max_of_persons"]
 _KEYS = ("weights_sha256", "class_names", "threshold", "mean", "std", "faces", "recipe")
 _HINT = "Copy the model's folder again from where it was saved; no part of it may be edited."
 
 
 @dataclass(frozen=True)
-class Decision:
-    """How scores become calls, fixed before any test data are seen.
+class DecisionRule:
+    """The rule that turns scores into calls, fixed before any test data are seen.
 
     Attributes:
         threshold: fake at or above this fake probability.
         temperature: T, which the log-odds of fake against real are divided by (arXiv 1706.04599
             section 4.2, for two classes); 1 leaves scores as the network gives them.
         fitted_on: the faces that either was fitted on; None: neither was.
-        wish: what it was made for, as `EvaluationSection.wish` gives it.
+        decision_criteria: the settings it was made for, `EvaluationSection.decision_criteria`; stored
+            as `wish`, the name of the bundles that exist.
     """
 
     threshold: float = 0.5
     temperature: float = 1.0
     fitted_on: str | None = None
-    wish: dict[str, Any] = field(default_factory=lambda: EvaluationSection().wish)
+    decision_criteria: dict[str, Any] = field(
+        default_factory=lambda: EvaluationSection().decision_criteria
+    )
 
     @property
-    def video_rule(self) -> Literal["mean", "max_of_persons"]:
-        """How the faces of a video make the score that the threshold is for."""
-        return self.wish["video_rule"]
+    def video_rule(self) -> VideoRule:
+        """The aggregation from faces to a video's score that the threshold is for."""
+        rule: VideoRule = self.decision_criteria["video_rule"]
+        return rule
+
+    def stored(self) -> dict[str, Any]:
+        """Return the rule as bundle.json and the run's state hold it."""
+        return {
+            "threshold": self.threshold,
+            "temperature": self.temperature,
+            "fitted_on": self.fitted_on,
+            "wish": self.decision_criteria,
+        }
 
 
 @dataclass
@@ -72,8 +86,8 @@ class Bundle:
         class_names: one for each logit; the first is "real".
         threshold: fake at or above this fake probability.
         faces: the recipe's faces section: sampling, face detector, margin, size.
-        temperature, fitted_on: as in `Decision`.
-        wish: likewise; None: that of the recipe.
+        temperature, fitted_on: as in `DecisionRule`.
+        decision_criteria: likewise; None: those of the recipe.
     """
 
     detector: Detector
@@ -84,12 +98,12 @@ class Bundle:
     faces: dict[str, Any]
     temperature: float = 1.0
     fitted_on: str | None = None
-    wish: dict[str, Any] | None = None
+    decision_criteria: dict[str, Any] | None = None
 
     @property
-    def decision(self) -> Decision:
-        wish = self.wish or _wish_of(self.recipe)
-        return Decision(self.threshold, self.temperature, self.fitted_on, wish)
+    def decision_rule(self) -> DecisionRule:
+        criteria = self.decision_criteria or _criteria_of(self.recipe)
+        return DecisionRule(self.threshold, self.temperature, self.fitted_on, criteria)
 
     def save(self, folder: str | Path) -> None:
         """Write the bundle into the local `folder`, made if need be."""
@@ -107,7 +121,7 @@ class Bundle:
             "std": self.preprocess.std.flatten().tolist(),
             "faces": self.faces,
             "recipe": self.recipe,
-        } | asdict(self.decision)
+        } | self.decision_rule.stored()
         (folder / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n")
 
     @classmethod
@@ -143,7 +157,7 @@ class Bundle:
             recipe=description["recipe"],
             class_names=tuple(description["class_names"]),
             faces=description["faces"],
-            **asdict(_decision(description)),
+            **asdict(_decision_rule(description)),
         )
 
     def predict(
@@ -183,20 +197,20 @@ def fake_log_odds(logits: Tensor) -> Tensor:
     return logits.float()[:, 1:].logsumexp(dim=1) - logits.float()[:, 0]
 
 
-def read_decision(uri: str | Path) -> Decision:
-    """The decision of the bundle in the folder `uri`, read without its weights.
+def read_decision_rule(uri: str | Path) -> DecisionRule:
+    """Return the decision rule of the bundle in the folder `uri`, read without its weights.
 
     Raises:
         ModelFileError: the description is missing, damaged or of another version.
     """
-    return _decision(_describe(str(uri)))
+    return _decision_rule(_describe(str(uri)))
 
 
 def read_faces(uri: str | Path) -> dict[str, Any]:
     """How faces were found and cut out for the bundle in the folder `uri`.
 
     Raises:
-        ModelFileError: as `read_decision`.
+        ModelFileError: as `read_decision_rule`.
     """
     return _describe(str(uri))["faces"]
 
@@ -205,34 +219,34 @@ def read_recipe(uri: str | Path) -> dict[str, Any]:
     """The recipe that the bundle in the folder `uri` was trained by, as JSON.
 
     Raises:
-        ModelFileError: as `read_decision`.
+        ModelFileError: as `read_decision_rule`.
     """
     return _describe(str(uri))["recipe"]
 
 
-def write_decision(uri: str | Path, decision: Decision) -> None:
-    """Make `decision` that of the bundle in the folder `uri`; its weights stay as they are.
+def write_decision_rule(uri: str | Path, rule: DecisionRule) -> None:
+    """Make `rule` the one of the bundle in the folder `uri`; its weights stay unchanged.
 
     Raises:
-        ModelFileError: as `read_decision`.
+        ModelFileError: as `read_decision_rule`.
     """
-    description = _describe(str(uri)) | asdict(decision)
+    description = _describe(str(uri)) | rule.stored()
     data = (json.dumps(description, indent=2) + "\n").encode()
     storage.write_bytes(data, storage.join(str(uri), DESCRIPTION))
 
 
-def _decision(description: dict[str, Any]) -> Decision:
-    """Bundles of before calibration have a threshold only, and older ones no wish but the recipe's."""
-    return Decision(
+def _decision_rule(description: dict[str, Any]) -> DecisionRule:
+    """Return the rule in a bundle.json; the oldest have only a threshold, and the recipe's criteria."""
+    return DecisionRule(
         threshold=description["threshold"],
         temperature=description.get("temperature", 1.0),
         fitted_on=description.get("fitted_on"),
-        wish=description.get("wish") or _wish_of(description["recipe"]),
+        decision_criteria=description.get("wish") or _criteria_of(description["recipe"]),
     )
 
 
-def _wish_of(recipe: dict[str, Any]) -> dict[str, Any]:
-    return EvaluationSection.model_validate(recipe.get("evaluation", {})).wish
+def _criteria_of(recipe: dict[str, Any]) -> dict[str, Any]:
+    return EvaluationSection.model_validate(recipe.get("evaluation", {})).decision_criteria
 
 
 def _describe(folder: str) -> dict[str, Any]:

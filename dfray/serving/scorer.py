@@ -130,7 +130,7 @@ class PictureScorer:
 
     def _of_video(self, scores: np.ndarray, looks: np.ndarray, places: list[_Place]) -> float:
         """One score by the video rule that the model's threshold was chosen under."""
-        if self.bundle.decision.video_rule == "mean":
+        if self.bundle.decision_rule.video_rule == "mean":
             return float(scores.mean())
         frames, boxes = (np.asarray(part) for part in zip(*places, strict=True))
         return highest_person(scores, track_faces(frames, boxes, looks, self.settings.rate_fps))

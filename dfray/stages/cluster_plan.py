@@ -61,7 +61,7 @@ def plan_cluster(
     from dfray.planning.nodes import parse_nodes
     from dfray.planning.plan import ClusterPlan, require_room
     from dfray.planning.speed import training_speed
-    from dfray.training.classes import require_learnable
+    from dfray.training.classes import require_trainable_classes
     from dfray.training.estimate import estimate_training
 
     chosen = parse_nodes(nodes)
@@ -69,7 +69,7 @@ def plan_cluster(
     videos, notes = _videos(recipe, manifest, clips)
     measured = _clips(clips) if clips else videos
     videos, assumed = with_lengths(videos, measured if clips else None, duration_s)
-    classes = require_learnable(recipe, None if manifest == PUBLISHED else videos)
+    classes = require_trainable_classes(recipe, None if manifest == PUBLISHED else videos)
     with stage("measure training") as line:
         speed = training_speed(recipe, classes, chosen, images_per_s)
         line.finish(f"{speed.images_per_s:,.1f} images/s a worker")

@@ -79,11 +79,11 @@ def _model_uris(recipe: Recipe, models: Sequence[str]) -> dict[str, str]:
 def _measure(recipe: Recipe, protocol: Protocol, name: str, bundle_uri: str) -> Measured:
     from dfray.evaluation.protocol import apply_protocol, method_figures
     from dfray.evaluation.protocol_table import Measured
-    from dfray.models.bundle import read_decision
+    from dfray.models.bundle import read_decision_rule
 
     _require_same_faces(recipe.faces, name, bundle_uri)
     own = bundle_uri == RunFolder(recipe).model
-    decision = decide(recipe, bundle_uri) if own else read_decision(bundle_uri)
+    decision = decide(recipe, bundle_uri) if own else read_decision_rule(bundle_uri)
     split = recipe.evaluation.split
     scores = score_split(recipe, bundle_uri, split)
     videos = videos_of(recipe, scores, split, decision.video_rule)

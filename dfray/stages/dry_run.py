@@ -56,7 +56,7 @@ def plan_training(recipe: Recipe) -> TrainingPlan:
         RecipeError: the network or the objective cannot be built as asked.
         ManifestError: the videos do not tell the classes that batches.labels asks for.
     """
-    from dfray.training.classes import require_learnable
+    from dfray.training.classes import require_trainable_classes
     from dfray.training.estimate import estimate_training
 
     section = recipe.training
@@ -68,7 +68,7 @@ def plan_training(recipe: Recipe) -> TrainingPlan:
         streams = streams and not complete
     except DfrayError as error:
         source = f"not known: {error}"
-    class_names = require_learnable(recipe, videos).class_names
+    class_names = require_trainable_classes(recipe, videos).class_names
     cpus = {"train workers": section.num_workers * section.cpus_per_worker}
     if streams:
         cpus["extraction"] = recipe.cluster.extract_workers or 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from dfray.evaluation.metrics import Metrics
     from dfray.evaluation.mistakes import Explain
     from dfray.evaluation.robustness import Loss
-    from dfray.models.bundle import Decision
+    from dfray.models.bundle import DecisionRule
 
 
 def evaluate(recipe: Recipe, *, verbose: bool = False) -> Metrics:
@@ -55,42 +55,42 @@ def evaluate(recipe: Recipe, *, verbose: bool = False) -> Metrics:
         metrics = figures_of(recipe, scores, by_video, folder.model)
         write_summary(folder.evaluation, metrics, losses)
         _write_report(recipe, metrics, by_video, scores, losses)
-        folder.remember(measured=asdict(decision))
+        folder.remember(measured=decision.stored())
         line.finish(folder.report)
     return metrics
 
 
-def decide(recipe: Recipe, bundle_uri: str) -> Decision:
+def decide(recipe: Recipe, bundle_uri: str) -> DecisionRule:
     """The model's decision for what the recipe wants, made now unless the bundle holds it, and stored there.
 
     Raises:
         UserError: validation is too small, or lacks a class.
     """
     from dfray.evaluation.decision import fit_temperature, fit_threshold
-    from dfray.models.bundle import Decision, read_decision, write_decision
+    from dfray.models.bundle import DecisionRule, read_decision_rule, write_decision_rule
 
     section, split = recipe.evaluation, recipe.evaluation.fit_split
     fitted_on = None
     if section.is_fitted:
         fitted_on = f"{split}-{FacesStore(RunFolder(recipe).faces).fingerprint(split)}"
-    there = read_decision(bundle_uri)
-    if (there.wish, there.fitted_on) == (section.wish, fitted_on):
+    there = read_decision_rule(bundle_uri)
+    if (there.decision_criteria, there.fitted_on) == (section.decision_criteria, fitted_on):
         return there
-    decision = Decision(section.fixed_threshold, wish=section.wish)
-    write_decision(bundle_uri, decision)
+    decision = DecisionRule(section.fixed_threshold, decision_criteria=section.decision_criteria)
+    write_decision_rule(bundle_uri, decision)
     if not section.is_fitted:
         return decision
     scores = score_split(recipe, bundle_uri, split)
     if section.calibrate:
         decision = replace(decision, temperature=fit_temperature(scores))
-        write_decision(bundle_uri, decision)
+        write_decision_rule(bundle_uri, decision)
     if isinstance(section.threshold, WantedRate):
         if section.calibrate:  # the threshold is on calibrated scores
             scores = score_split(recipe, bundle_uri, split)
         videos = videos_of(recipe, scores, split, section.video_rule)
         decision = replace(decision, threshold=fit_threshold(videos, section.threshold.fpr))
     decision = replace(decision, fitted_on=fitted_on)
-    write_decision(bundle_uri, decision)
+    write_decision_rule(bundle_uri, decision)
     return decision
 
 
@@ -120,9 +120,9 @@ def videos_of(recipe: Recipe, scores: pa.Table, split: str, rule: str) -> pa.Tab
 def figures_of(recipe: Recipe, scores: pa.Table, by_video: pa.Table, bundle_uri: str) -> Metrics:
     """Figures of the recipe's split at the model's own threshold, of videos scored by its own rule."""
     from dfray.evaluation.metrics import evaluate as compute
-    from dfray.models.bundle import read_decision
+    from dfray.models.bundle import read_decision_rule
 
-    decision = read_decision(bundle_uri)
+    decision = read_decision_rule(bundle_uri)
     return compute(
         by_video,
         scores,
@@ -155,11 +155,11 @@ def _write_report(
 ) -> None:
     from dfray.evaluation.mistakes import worst_mistakes
     from dfray.evaluation.report import write_report
-    from dfray.models.bundle import read_decision
+    from dfray.models.bundle import read_decision_rule
 
     folder = RunFolder(recipe)
     store, section = FacesStore(folder.faces), recipe.evaluation
-    state, decision = folder.state(), read_decision(folder.model)
+    state, decision = folder.state(), read_decision_rule(folder.model)
     with _explaining(folder.model) as explain:
         worst = worst_mistakes(
             by_video, store, section.split, 8, threshold=decision.threshold, explain=explain

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +22,7 @@ from dfray.stages.training import tracking_run, tracking_uri
 
 if TYPE_CHECKING:
     from dfray.evaluation.robustness import Loss
-    from dfray.models.bundle import Decision as ModelDecision
+    from dfray.models.bundle import DecisionRule
     from dfray.registry.history import Decision
     from dfray.registry.measurements import Measured
     from dfray.serving.model_card import Told
@@ -42,7 +41,7 @@ def register(recipe: Recipe) -> str:
 
     decision = _measured_decision(recipe)
     state = folder.state()
-    if state.get("registered") == asdict(decision):
+    if state.get("registered") == decision.stored():
         return state["version"]
     tracked = tracking_run(begun, manifest_of(begun))
     with stage("register") as line:
@@ -64,7 +63,7 @@ def register(recipe: Recipe) -> str:
             )
         tracked.finish()
         line.finish(f"{recipe.registry.model_name} version {version}")
-    folder.remember(version=str(version), registered=asdict(decision))
+    folder.remember(version=str(version), registered=decision.stored())
     return str(version)
 
 
@@ -100,26 +99,26 @@ def rollback(recipe: Recipe) -> Decision:
     return undo(recipe.registry, tracking_uri(recipe))
 
 
-def _measured_decision(recipe: Recipe) -> ModelDecision:
+def _measured_decision(recipe: Recipe) -> DecisionRule:
     """The decision that the run's model was measured with, if it still has it and the recipe wants it.
 
     Raises:
         UserError: the figures there are of another decision.
     """
-    from dfray.models.bundle import read_decision
+    from dfray.models.bundle import read_decision_rule
 
     folder = RunFolder(recipe)
-    decision = read_decision(folder.model)
-    wish, measured = recipe.evaluation.wish, folder.state().get("measured")
-    if decision.wish != wish or measured != asdict(decision):
+    decision = read_decision_rule(folder.model)
+    criteria, measured = recipe.evaluation.decision_criteria, folder.state().get("measured")
+    if decision.decision_criteria != criteria or measured != decision.stored():
         raise UserError(
-            f"{folder.model} was not yet evaluated for {wish}: its figures are of {measured}.",
+            f"{folder.model} was not yet evaluated for {criteria}: its figures are of {measured}.",
             "Run `dfray evaluate` with this recipe first.",
         )
     return decision
 
 
-def _measured_here(recipe: Recipe, decision: ModelDecision) -> Measured:
+def _measured_here(recipe: Recipe, decision: DecisionRule) -> Measured:
     """What `dfray evaluate` found of the run's own model."""
     import pyarrow.parquet as pq
 
@@ -135,13 +134,13 @@ def _measured_here(recipe: Recipe, decision: ModelDecision) -> Measured:
 def _measured_version(recipe: Recipe, version: str, bundle: Path, *, verbose: bool) -> Measured:
     """Score a registered version on the run's held-out split, now, by its own decision."""
     from dfray.evaluation.robustness import measure_losses
-    from dfray.models.bundle import read_decision
+    from dfray.models.bundle import read_decision_rule
 
     folder, section = RunFolder(recipe), recipe.evaluation
     name = recipe.registry.model_name
     shared = storage.join(folder.root, "versions", name, version)  # where every node can read it
     storage.put_folder(str(bundle), shared, last="bundle.json")
-    decision = read_decision(shared)
+    decision = read_decision_rule(shared)
     losses: list[Loss] = []
     with session(recipe.cluster, verbose=verbose):
         scores = score_split(recipe, shared, section.split)
@@ -152,7 +151,7 @@ def _measured_version(recipe: Recipe, version: str, bundle: Path, *, verbose: bo
 
 
 def measured_of(
-    recipe: Recipe, scores: pa.Table, decision: ModelDecision, losses: list[Loss]
+    recipe: Recipe, scores: pa.Table, decision: DecisionRule, losses: list[Loss]
 ) -> Measured:
     """Figures and kept scores from SCORES of the recipe's split."""
     from dfray.evaluation.paired import keep

@@ -49,12 +49,12 @@ def train(recipe: Recipe, *, verbose: bool = False) -> list[dict[str, float]]:
 
 
 def _train_now(recipe: Recipe, verbose: bool) -> list[dict[str, float]]:
-    from dfray.training.classes import require_learnable
+    from dfray.training.classes import require_trainable_classes
 
     videos = manifest_of(recipe)
     if recipe.batches.self_blend is None:  # else real videos are enough; the sample asks for them
         manifests.require_both_classes(videos, ("train", "val"))
-    require_learnable(recipe, videos)
+    require_trainable_classes(recipe, videos)
     tracked = tracking_run(recipe, videos)
     with session(recipe.cluster, verbose=verbose):
         missing = videos.num_rows - count_done(FacesStore(RunFolder(recipe).faces), videos)

@@ -12,7 +12,7 @@ from dfray.losses.objective import Objective
 _ANY_DIM = 8
 
 
-def require_learnable(recipe: Recipe, videos: pa.Table | None) -> LabelScheme:
+def require_trainable_classes(recipe: Recipe, videos: pa.Table | None) -> LabelScheme:
     """The run's classes; what its labels or its objective cannot learn is refused before it costs.
 
     Args:

@@ -23,7 +23,7 @@ from dfray.models.backbone import build_detector
 from dfray.models.weights import resolve
 from dfray.run_folder import RunFolder
 from dfray.session import cpus_of, nodes_of, require_cpus
-from dfray.training.classes import require_learnable
+from dfray.training.classes import require_trainable_classes
 from dfray.training.context import EpochRecord
 from dfray.training.failure import explain_failure, reached
 from dfray.training.worker import train_worker
@@ -114,7 +114,7 @@ def train_detector(
 
     Raises:
         ResourceError: the cluster is too small.
-        ManifestError, RecipeError: as `require_learnable`, or a sample is too small.
+        ManifestError, RecipeError: as `require_trainable_classes`, or a sample is too small.
         RecipeError, ModelFileError: the network cannot be built or started as asked.
         TrainingError: training failed for good; its cause is told.
     """
@@ -178,7 +178,7 @@ def worker_config(
     """
     store = FacesStore(folder.faces)
     known = store.summaries(["train", "val"]) if streamed is None else streamed
-    classes = require_learnable(recipe, known)
+    classes = require_trainable_classes(recipe, known)
     model = resolve(recipe.model)
     # The workers' current directory is another.
     there = recipe.model_copy(update={"work_dir": folder.work_dir, "model": model})

@@ -129,11 +129,11 @@ def test_a_recipe_cannot_name_test_for_a_choice_and_is_told_why():
         EvaluationSection(fit_split="test")
 
 
-@pytest.mark.parametrize("wish", [{"calibrate": True}, {"threshold": {"fpr": 0.1}}])
-def test_the_split_a_choice_was_fitted_on_is_not_measured(wish):
+@pytest.mark.parametrize("fitting", [{"calibrate": True}, {"threshold": {"fpr": 0.1}}])
+def test_the_split_a_choice_was_fitted_on_is_not_measured(fitting):
     with pytest.raises(ValidationError, match="fitted on it"):
-        EvaluationSection(split="val", **wish)
-    assert EvaluationSection(**wish).is_fitted
+        EvaluationSection(split="val", **fitting)
+    assert EvaluationSection(**fitting).is_fitted
 
 
 def test_a_threshold_is_a_number_or_a_wanted_rate():

@@ -12,12 +12,12 @@ from dfray.errors import ModelFileError
 from dfray.models.backbone import build_detector
 from dfray.models.bundle import (
     Bundle,
-    Decision,
+    DecisionRule,
     fake_probability,
-    read_decision,
+    read_decision_rule,
     read_faces,
     read_recipe,
-    write_decision,
+    write_decision_rule,
 )
 from dfray.models.preprocess import Preprocess
 
@@ -197,18 +197,31 @@ def test_of_two_classes_a_temperature_is_the_softmax_of_the_divided_logits():
 
 
 def test_a_decision_is_kept_beside_the_weights_and_applied_to_scores(saved):
-    wish = EvaluationSection(threshold={"fpr": 0.1}, video_rule="max_of_persons").wish
-    decision = Decision(threshold=0.62, temperature=2.5, fitted_on="val-1234", wish=wish)
+    section = EvaluationSection(threshold={"fpr": 0.1}, video_rule="max_of_persons")
+    rule = DecisionRule(0.62, 2.5, "val-1234", section.decision_criteria)
     before, _ = Bundle.load(saved).predict(FACES)
-    write_decision(saved, decision)
+    write_decision_rule(saved, rule)
     loaded = Bundle.load(saved)
-    assert read_decision(saved) == decision
+    assert read_decision_rule(saved) == rule
     assert (loaded.threshold, loaded.temperature) == (0.62, 2.5)
     after, _ = loaded.predict(FACES)
     odds = np.log(before.astype(float)) - np.log1p(-before.astype(float))
     np.testing.assert_allclose(after, 1 / (1 + np.exp(-odds / 2.5)), rtol=1e-4)
     loaded.save(saved)
-    assert read_decision(saved) == decision
+    assert read_decision_rule(saved) == rule
+
+
+def test_the_keys_of_a_stored_decision_rule_are_those_of_the_bundles_that_exist(saved):
+    """Registered versions hold `wish`; a new name in the code must not make them unreadable."""
+    criteria = {"threshold": {"fpr": 0.1}, "calibrate": True, "video_rule": "max_of_persons"}
+    stored = {"threshold": 0.6, "temperature": 2.0, "fitted_on": "val-1", "wish": criteria}
+    description = json.loads((saved / "bundle.json").read_text()) | stored
+    (saved / "bundle.json").write_text(json.dumps(description))
+    rule = read_decision_rule(saved)
+    assert rule == DecisionRule(0.6, 2.0, "val-1", criteria)
+    assert rule.stored() == stored
+    write_decision_rule(saved, rule)
+    assert json.loads((saved / "bundle.json").read_text()) == description
 
 
 def test_a_bundle_from_before_calibration_still_loads(saved):
@@ -216,15 +229,17 @@ def test_a_bundle_from_before_calibration_still_loads(saved):
     del description["temperature"], description["fitted_on"], description["wish"]
     description["recipe"]["evaluation"] = {"video_rule": "max_of_persons"}
     (saved / "bundle.json").write_text(json.dumps(description))
-    assert read_decision(saved).video_rule == "max_of_persons"  # of the recipe it was trained by
-    assert (read_decision(saved).threshold, read_decision(saved).fitted_on) == (0.5, None)
+    assert (
+        read_decision_rule(saved).video_rule == "max_of_persons"
+    )  # of the recipe it was trained by
+    assert (read_decision_rule(saved).threshold, read_decision_rule(saved).fitted_on) == (0.5, None)
     assert Bundle.load(saved).temperature == 1.0
 
 
 def test_its_decision_faces_and_recipe_are_read_from_s3_without_its_weights(saved, bucket):
     """Only the description is there."""
     storage.put(saved / "bundle.json", f"{bucket}/model/bundle.json")
-    write_decision(f"{bucket}/model", Decision(threshold=0.7))
-    assert read_decision(f"{bucket}/model").threshold == 0.7
+    write_decision_rule(f"{bucket}/model", DecisionRule(threshold=0.7))
+    assert read_decision_rule(f"{bucket}/model").threshold == 0.7
     assert read_faces(f"{bucket}/model")["margin_ratio"] == 1.3
     assert read_recipe(f"{bucket}/model")["name"] == "a"

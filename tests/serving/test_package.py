@@ -19,7 +19,7 @@ from dfray.config import EvaluationSection, FacesSection
 from dfray.errors import ModelFileError, UserError
 from dfray.faces.model_file import FILE_NAMES, SHA256, detector_model_path
 from dfray.faces.video import VideoExtractor
-from dfray.models.bundle import Bundle, Decision, write_decision
+from dfray.models.bundle import Bundle, DecisionRule, write_decision_rule
 from dfray.registry.checksums import faults_of
 from dfray.registry.measurement_store import kept_figures
 from dfray.registry.versions import Versions
@@ -317,7 +317,9 @@ def test_it_scores_in_a_clean_environment_made_from_its_own_requirements(
 def test_a_video_is_scored_by_the_rule_its_threshold_was_chosen_under(tmp_path: Path, rule: str):
     """Two people, of whom the second is called fake: the mean hides it, the highest person does not."""
     bundle = save_bundle(tmp_path / "bundle")
-    write_decision(bundle, Decision(wish=EvaluationSection(video_rule=rule).wish))
+    write_decision_rule(
+        bundle, DecisionRule(decision_criteria=EvaluationSection(video_rule=rule).decision_criteria)
+    )
     detector = tmp_path / "detector"
     detector.mkdir()
     shutil.copyfile(detector_model_path("full"), detector / FILE_NAMES["full"])

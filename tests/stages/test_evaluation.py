@@ -17,7 +17,7 @@ from dfray.datasets.manifest import Manifest, write_manifest
 from dfray.errors import UserError
 from dfray.evaluation.metrics import Metrics
 from dfray.models.backbone import build_detector
-from dfray.models.bundle import Bundle, Decision, read_decision, write_decision
+from dfray.models.bundle import Bundle, DecisionRule, read_decision_rule, write_decision_rule
 from dfray.models.preprocess import Preprocess
 from dfray.registry.measurement_store import kept_measured
 from dfray.registry.versions import Versions
@@ -95,7 +95,7 @@ def metrics(recipe) -> Metrics:
 
 def test_the_decision_is_fitted_on_validation_and_kept_with_the_model(recipe, metrics):
     folder = RunFolder(recipe)
-    decision = read_decision(folder.model)
+    decision = read_decision_rule(folder.model)
     assert decision.fitted_on.startswith("val-")
     assert decision.temperature != 1.0
     assert metrics.threshold == decision.threshold
@@ -108,7 +108,7 @@ def test_the_decision_is_fitted_on_validation_and_kept_with_the_model(recipe, me
 
 def test_a_decision_that_stands_is_not_fitted_again(recipe, metrics):
     before = storage.read_bytes(f"{RunFolder(recipe).model}/bundle.json")
-    assert decide(recipe, RunFolder(recipe).model) == read_decision(RunFolder(recipe).model)
+    assert decide(recipe, RunFolder(recipe).model) == read_decision_rule(RunFolder(recipe).model)
     assert storage.read_bytes(f"{RunFolder(recipe).model}/bundle.json") == before
 
 
@@ -117,7 +117,7 @@ def test_a_fixed_decision_leaves_the_model_alone(recipe, metrics, tmp_path):
     save_model(plain, tmp_path / "model", seed=0)
     before = storage.read_bytes(f"{tmp_path}/model/bundle.json")
     decision = decide(plain, str(tmp_path / "model"))
-    assert decision == Decision(0.3, 1.0, None, plain.evaluation.wish)
+    assert decision == DecisionRule(0.3, 1.0, None, plain.evaluation.decision_criteria)
     assert storage.read_bytes(f"{tmp_path}/model/bundle.json") == before
 
 
@@ -142,7 +142,7 @@ def fixed_model(recipe, tmp_path) -> str:
 def test_another_fixed_threshold_replaces_the_one_before(recipe, fixed_model):
     decision = decide(wanting(recipe, threshold=0.7), fixed_model)
     assert (decision.threshold, decision.fitted_on) == (0.7, None)
-    assert read_decision(fixed_model) == decision
+    assert read_decision_rule(fixed_model) == decision
     assert Bundle.load(fixed_model).threshold == 0.7
 
 
@@ -153,7 +153,7 @@ def test_a_wanted_rate_replaces_a_fixed_threshold_and_another_rate_replaces_it(r
     lax = decide(wanting(recipe, threshold={"fpr": 0.9}), fixed_model)
     assert lax.fitted_on == strict.fitted_on
     assert lax.threshold < strict.threshold
-    assert read_decision(fixed_model) == lax
+    assert read_decision_rule(fixed_model) == lax
     again = decide(wanting(recipe, threshold=0.3), fixed_model)
     assert (again.threshold, again.fitted_on) == (0.3, None)
 
@@ -166,9 +166,9 @@ def test_calibration_is_done_when_it_is_wanted_and_undone_when_not(recipe, fixed
 
 
 def test_another_video_rule_is_kept_with_the_model(recipe, fixed_model):
-    assert read_decision(fixed_model).video_rule == "mean"
+    assert read_decision_rule(fixed_model).video_rule == "mean"
     decide(wanting(recipe, threshold=0.3, video_rule="max_of_persons"), fixed_model)
-    assert Bundle.load(fixed_model).decision.video_rule == "max_of_persons"
+    assert Bundle.load(fixed_model).decision_rule.video_rule == "max_of_persons"
 
 
 def test_evaluation_may_differ_from_the_runs_recipe_and_nothing_else_may(recipe, metrics):
@@ -182,18 +182,18 @@ def test_evaluation_may_differ_from_the_runs_recipe_and_nothing_else_may(recipe,
             stage(other)
 
 
-def test_a_model_is_not_registered_for_a_wish_it_was_not_evaluated_for(recipe, metrics):
+def test_a_model_is_not_registered_for_decision_criteria_it_was_not_evaluated_for(recipe, metrics):
     changed = wanting(recipe, threshold=0.7)
     with pytest.raises(
         UserError, match=r"not yet evaluated for .*'threshold': 0.7.*dfray evaluate"
     ):
         stages.register(changed)
     model = RunFolder(recipe).model
-    before = read_decision(model)
+    before = read_decision_rule(model)
     decide(changed, model)  # as a comparison does: the figures are still those of before
     with pytest.raises(UserError, match="not yet evaluated"):
         stages.register(changed)
-    write_decision(model, before)
+    write_decision_rule(model, before)
 
 
 def test_the_report_has_the_losses_and_the_maps(recipe, metrics):
@@ -304,4 +304,4 @@ def test_a_model_evaluated_anew_is_registered_anew_with_its_own_figures(recipe, 
     assert after.figures.threshold == 0.7
     assert after.scores.num_rows == before.scores.num_rows == 16
     with downloaded_bundle(versions.name, second, tracking_uri(recipe)) as bundle:
-        assert read_decision(bundle).threshold == 0.7
+        assert read_decision_rule(bundle).threshold == 0.7

@@ -7,7 +7,7 @@ from dfray.datasets.manifest import Manifest, write_manifest
 from dfray.errors import ManifestError, RecipeError
 from dfray.recipe import load_recipe
 from dfray.run_folder import RunFolder
-from dfray.training.classes import require_learnable
+from dfray.training.classes import require_trainable_classes
 from tests.helpers.rows import fake_row, video_row, videos_table
 from tests.helpers.toy import toy_recipe
 
@@ -23,12 +23,12 @@ def videos(category="fake"):
 
 
 def test_the_classes_are_those_of_the_recipes_scheme(tmp_path):
-    assert require_learnable(toy_recipe(tmp_path), videos()).class_names == ("real", "fake")
+    assert require_trainable_classes(toy_recipe(tmp_path), videos()).class_names == ("real", "fake")
 
 
 def test_corpora_that_are_only_tested_on_have_no_class(tmp_path):
     recipe = load_recipe("fsfm-dataset", [f"work_dir={tmp_path}"])
-    assert require_learnable(recipe, None).class_names == (
+    assert require_trainable_classes(recipe, None).class_names == (
         "real",
         *("fake:celeb_df", "fake:dfdc", "fake:fakeavceleb", "fake:ffpp", "fake:forgerynet"),
     )
@@ -37,7 +37,7 @@ def test_corpora_that_are_only_tested_on_have_no_class(tmp_path):
 def test_nor_has_a_corpus_of_which_only_the_test_split_is_taken(tmp_path):
     recipe = load_recipe("fsfm-dataset", [f"work_dir={tmp_path}", "corpora.2.only=[test]"])
     assert recipe.corpora[2].reader == "dfdc"
-    assert "fake:dfdc" not in require_learnable(recipe, None).class_names
+    assert "fake:dfdc" not in require_trainable_classes(recipe, None).class_names
 
 
 @pytest.mark.parametrize(
