@@ -7,17 +7,21 @@
     SCORES    one row per scored face      evaluation -> report, registry
 
 A stage that breaks a schema fails at its own door: `spec.conform(table)` either returns the table
-with exactly these columns and types, or says what is wrong with it.
+with exactly these columns and types, or says what is wrong with it. `spec.write` and `spec.read` do so too:
+they are the only way that a table takes to storage and back, but for the row groups of face shards.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
+from dfray import storage
 from dfray.errors import SchemaError, UserError
 
 REAL, FAKE = 0, 1
@@ -34,8 +38,8 @@ class Column:
     type: pa.DataType
     doc: str
     nullable: bool = False
-    default: Any = None
-    """What a table written before the column came holds in it; none: such a table is refused."""
+    default: str | int | None = None
+    """Value for tables written before the column was added; none: such a table is refused."""
 
 
 @dataclass(frozen=True)
@@ -90,10 +94,34 @@ class TableSpec:
             arrays.append(values)
         return pa.table(arrays, schema=self.schema)
 
-    def from_rows(self, rows: list[dict]) -> pa.Table:
-        """A table of `rows`; keys outside the spec are left out, missing ones have their default."""
+    def from_rows(self, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+        """Return a table of `rows`; keys outside the spec are left out, missing ones have their default."""
         columns = [[row.get(c.name, c.default) for row in rows] for c in self.columns]
         return pa.table(columns, schema=self.schema)
+
+    def write(self, table: pa.Table, uri: str) -> None:
+        """Write `table` as one Parquet file at `uri`, atomically.
+
+        Raises:
+            SchemaError: `table` does not conform.
+            StorageError: `uri` cannot be written.
+        """
+        sink = pa.BufferOutputStream()
+        pq.write_table(self.conform(table, uri), sink, compression="zstd")
+        storage.write_bytes(sink.getvalue().to_pybytes(), uri)
+
+    def read(self, uri: str) -> pa.Table:
+        """Return the table in the Parquet file at `uri`, conformed.
+
+        Raises:
+            SchemaError: the file is not Parquet, or its table does not conform.
+            StorageError: `uri` cannot be read.
+        """
+        try:
+            table = pq.read_table(pa.BufferReader(storage.read_bytes(uri)))
+        except pa.ArrowInvalid as error:
+            raise SchemaError(f"{uri} is not a Parquet file: {error}.") from error
+        return self.conform(table, uri)
 
 
 _IDENTIFYING = (
@@ -208,12 +236,12 @@ SCORES = TableSpec(
 )
 
 
-def refuse_test(table: pa.Table, what: str) -> None:
-    """Make sure that no row is of the test split: the door of everything that chooses or trains.
+def refuse_test(table: pa.Table, choice: str) -> None:
+    """Raise an error if a row is of the test split: everything that chooses or trains calls this first.
 
     Args:
         table: any table with a column `split`.
-        what: that would be chosen, such as "A threshold".
+        choice: name of the value to be chosen, such as "A threshold".
 
     Raises:
         UserError: some rows are of the test split.
@@ -221,6 +249,6 @@ def refuse_test(table: pa.Table, what: str) -> None:
     n_test = pc.sum(pc.equal(table["split"], "test")).as_py() or 0
     if n_test:
         raise UserError(
-            f"{what} would be chosen on test data ({n_test} of {table.num_rows} rows).",
+            f"{choice} would be chosen on test data ({n_test} of {table.num_rows} rows).",
             "Figures on data that made a choice are better than the detector is: use validation.",
         )

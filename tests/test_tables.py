@@ -1,10 +1,10 @@
-"""Tables that break their schema fail at the door of the stage."""
+"""Tables travel through storage unchanged, and fail at the door of the stage if they break their schema."""
 
 import pyarrow as pa
 import pytest
 
-from dfray import tables
-from dfray.errors import SchemaError
+from dfray import storage, tables
+from dfray.errors import SchemaError, StorageError
 from dfray.tables import VIDEOS
 from tests.helpers.rows import video_row, videos_table
 
@@ -44,3 +44,30 @@ def test_a_table_from_before_a_column_came_is_read_with_its_default():
     table = videos_table([video_row()]).drop_columns(["kind", "stride", "n_images"])
     (row,) = VIDEOS.conform(table).to_pylist()
     assert (row["kind"], row["stride"], row["n_images"]) == ("video", 1, 0)
+
+
+@pytest.fixture(params=["local", "s3"])
+def uri(request, tmp_path):
+    place = str(tmp_path) if request.param == "local" else request.getfixturevalue("bucket")
+    return storage.join(place, "a folder", "videos.parquet")
+
+
+def test_a_table_is_read_as_it_was_written(uri):
+    table = videos_table([video_row("a"), video_row("b", split="test")])
+    VIDEOS.write(table.append_column("more", pa.array([1, 2])), uri)
+    assert VIDEOS.read(uri).equals(table)
+
+
+def test_a_broken_table_is_not_written(tmp_path):
+    uri = str(tmp_path / "videos.parquet")
+    with pytest.raises(SchemaError, match=r"videos.parquet is no videos table: .* label"):
+        VIDEOS.write(videos_table([video_row()]).drop_columns(["label"]), uri)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_is_not_parquet_is_refused_by_its_name(tmp_path):
+    (tmp_path / "videos.parquet").write_text("no table")
+    with pytest.raises(SchemaError, match=r"videos.parquet is not a Parquet file"):
+        VIDEOS.read(str(tmp_path / "videos.parquet"))
+    with pytest.raises(StorageError, match="none.parquet"):
+        VIDEOS.read(str(tmp_path / "none.parquet"))

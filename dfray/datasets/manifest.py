@@ -11,7 +11,6 @@ of each dataset, for their lengths, and only `dfray manifest check` opens all.
 
 from __future__ import annotations
 
-import io
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +19,6 @@ from functools import partial
 from typing import Protocol
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from dfray import storage
 from dfray.config import CorpusSection
@@ -146,23 +144,17 @@ def _taken(
 
 def write_manifest(manifest: Manifest, uri: str) -> None:
     """Write VIDEOS as Parquet, atomically."""
-    buffer = io.BytesIO()
-    pq.write_table(manifest.videos, buffer, compression="zstd")
-    storage.write_bytes(buffer.getvalue(), uri)
+    VIDEOS.write(manifest.videos, uri)
 
 
 def read_manifest(uri: str) -> pa.Table:
-    """VIDEOS from the Parquet file at `uri`, checked.
+    """Return VIDEOS from the Parquet file at `uri`, checked.
 
     Raises:
-        SchemaError: a column is missing or has another type.
+        SchemaError: the file is not Parquet, a column is missing or has another type.
         ManifestError: the rows contradict each other.
     """
-    try:
-        table = pq.read_table(pa.BufferReader(storage.read_bytes(uri)))
-    except pa.ArrowInvalid as error:
-        raise ManifestError(f"{uri} is not a Parquet file: {error}.") from error
-    table = VIDEOS.conform(table, uri)
+    table = VIDEOS.read(uri)
     validate(table.to_pylist())
     return table
 

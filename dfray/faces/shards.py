@@ -61,8 +61,7 @@ class FacesStore:
 
     def shard_summaries(self, shard: str) -> pa.Table:
         """SUMMARIES of the videos of one committed shard."""
-        uri = storage.join(self.uri, "videos", f"{shard}.parquet")
-        return SUMMARIES.conform(read_parquet(uri), uri)
+        return SUMMARIES.read(storage.join(self.uri, "videos", f"{shard}.parquet"))
 
     def outcomes(self) -> pa.Table:
         """OUTCOMES of every sampled frame of every committed video."""
@@ -206,9 +205,9 @@ class ShardWriter:
         summaries = SUMMARIES.from_rows(self._summaries)
         if self.rows:
             storage.put(self._faces_path, self.store.shard_uri(self.shard))
-        self._put(OUTCOMES.from_rows(self._outcomes), "outcomes")
+        OUTCOMES.write(OUTCOMES.from_rows(self._outcomes), self._uri("outcomes"))
         self.store.require_claim()
-        self._put(summaries, "videos")
+        SUMMARIES.write(summaries, self._uri("videos"))
         self.close()
         return summaries
 
@@ -224,19 +223,11 @@ class ShardWriter:
             self._locally(self._writer.write_table, faces, row_group_size=ROW_GROUP)
             self._pending = []
 
-    def _put(self, table: pa.Table, folder: str) -> None:
-        path = os.path.join(self._folder.name, f"{folder}.parquet")
-        self._locally(pq.write_table, table, path, compression="zstd")
-        storage.put(path, storage.join(self.store.uri, folder, f"{self.shard}.parquet"))
+    def _uri(self, folder: str) -> str:
+        return storage.join(self.store.uri, folder, f"{self.shard}.parquet")
 
     def _locally(self, write: Callable[..., T], *args: Any, **options: Any) -> T:
         return storage.attempt(lambda: write(*args, **options), self._folder.name, "write")
-
-
-def read_parquet(uri: str) -> pa.Table:
-    """The whole Parquet file at `uri`."""
-    fs, path = storage.arrow_filesystem(uri)
-    return storage.attempt(lambda: pq.read_table(path, filesystem=fs), uri, "read")
 
 
 def iter_row_groups(uri: str, columns: list[str] | None = None) -> Iterator[pa.Table]:

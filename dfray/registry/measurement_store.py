@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dfray.errors import SchemaError
 from dfray.registry.measurements import Figures, Measured
 from dfray.tracking.client import talking
 
@@ -65,11 +66,11 @@ def figures_in(tags: Mapping[str, str]) -> list[Figures]:
 
 def keep_scores(versions: Versions, version: str, evaluation_set: str, scores: pa.Table) -> None:
     """Keep KEPT_SCORES as a file of the version's run."""
-    import pyarrow.parquet as pq
+    from dfray.evaluation.paired import KEPT_SCORES
 
     folder, name = _place(versions, version, evaluation_set)
     with tempfile.TemporaryDirectory(prefix="dfray-") as local:
-        pq.write_table(scores, Path(local, name), compression="zstd")
+        KEPT_SCORES.write(scores, str(Path(local, name)))
         with talking(f"keep the scores of version {version} of {versions.name}"):
             run_id = versions.client.get_model_version(versions.name, version).run_id
             versions.client.log_artifact(run_id, str(Path(local, name)), folder)
@@ -91,8 +92,7 @@ def figure_tags(figures: Figures) -> dict[str, str]:
 
 
 def _read_scores(versions: Versions, version: str, evaluation_set: str) -> pa.Table | None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+    from dfray.evaluation.paired import KEPT_SCORES
 
     folder, name = _place(versions, version, evaluation_set)
     run_id, path = versions.get(version).run_id, f"{folder}/{name}"
@@ -104,8 +104,8 @@ def _read_scores(versions: Versions, version: str, evaluation_set: str) -> pa.Ta
         if path not in there:
             return None
         try:
-            return pq.read_table(versions.client.download_artifacts(run_id, path, local))
-        except pa.ArrowInvalid:
+            return KEPT_SCORES.read(versions.client.download_artifacts(run_id, path, local))
+        except SchemaError:
             return None
 
 

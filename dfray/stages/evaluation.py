@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,6 +16,7 @@ from dfray.faces.shards import FacesStore
 from dfray.progress import stage
 from dfray.run_folder import RunFolder
 from dfray.session import require_cpus, session
+from dfray.tables import SCORES
 
 if TYPE_CHECKING:
     from dfray.evaluation.metrics import Metrics
@@ -45,7 +45,7 @@ def evaluate(recipe: Recipe, *, verbose: bool = False) -> Metrics:
         decision = decide(recipe, folder.model)
         line.update(detail=f"scoring the {section.split} split")
         scores = score_split(recipe, folder.model, section.split)
-        _write_table(scores, folder.scores)
+        SCORES.write(scores, folder.scores)
         by_video = videos_of(recipe, scores, section.split, decision.video_rule)
         losses: list[Loss] = []
         if section.post_processing:
@@ -198,11 +198,3 @@ def _explaining(bundle_uri: str) -> Iterator[Explain]:
 
     with storage.local_folder(bundle_uri) as folder:
         yield partial(evidence_maps, Bundle.load(folder))
-
-
-def _write_table(table: pa.Table, uri: str) -> None:
-    import pyarrow.parquet as pq
-
-    buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd")
-    storage.write_bytes(buffer.getvalue(), uri)

@@ -19,6 +19,7 @@ from dfray.session import session
 from dfray.stages.data import manifest_of
 from dfray.stages.evaluation import evaluation_set, score_split, videos_of
 from dfray.stages.training import tracking_run, tracking_uri
+from dfray.tables import SCORES
 
 if TYPE_CHECKING:
     from dfray.evaluation.robustness import Loss
@@ -120,15 +121,11 @@ def _measured_decision(recipe: Recipe) -> DecisionRule:
 
 def _measured_here(recipe: Recipe, decision: DecisionRule) -> Measured:
     """What `dfray evaluate` found of the run's own model."""
-    import pyarrow.parquet as pq
-
     from dfray.evaluation.summary import read_losses
 
     folder = RunFolder(recipe)
     losses = read_losses(folder.evaluation) if recipe.evaluation.post_processing else []
-    with storage.local_copy(folder.scores) as path:
-        scores = pq.read_table(path)
-    return measured_of(recipe, scores, decision, losses)
+    return measured_of(recipe, SCORES.read(folder.scores), decision, losses)
 
 
 def _measured_version(recipe: Recipe, version: str, bundle: Path, *, verbose: bool) -> Measured:

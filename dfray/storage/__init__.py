@@ -170,11 +170,15 @@ def read_bytes(uri: str) -> bytes:
 
 
 def write_bytes(data: bytes, uri: str) -> None:
-    """Write `data` to `uri` atomically."""
-    with tempfile.NamedTemporaryFile() as file:
-        file.write(data)
-        file.flush()
-        put(file.name, uri)
+    """Write `data` to `uri` atomically.
+
+    Raises:
+        StorageError: `uri` or the local temporary folder is full or may not be written.
+    """
+    with tempfile.TemporaryDirectory(prefix="dfray-") as folder:
+        local = Path(folder, "bytes")
+        attempt(lambda: local.write_bytes(data), folder, "write")
+        put(local, uri)
 
 
 def put(local: str | Path, uri: str) -> None:

@@ -8,7 +8,7 @@ from dfray.batches.sample import require_batch, sample_faces
 from dfray.config import BatchesSection, FacesSection, SelfBlendSection
 from dfray.errors import ManifestError, SchemaError
 from dfray.faces.landmarks import decode_landmarks
-from dfray.faces.shards import read_parquet
+from dfray.tables import FACES
 from tests.batches.test_reader import number_of, numbered
 from tests.helpers.rows import face_row, fake_row, video_row, write_store
 
@@ -110,15 +110,13 @@ def test_a_sample_smaller_than_half_a_batch_is_refused(store):
 
 def test_landmarks_are_written_and_read_back(store):
     (shard,) = store.shards("train")
-    table = read_parquet(shard)
+    table = FACES.read(shard)
     found = decode_landmarks(table.slice(8, 4)) * 8
     assert np.isfinite(found).all(axis=(1, 2)).tolist() == [True, False, True, True]
     np.testing.assert_allclose(found[[0, 2, 3], 0, 0], [0.8, 1.0, 1.1], rtol=1e-6)
 
 
 def test_another_number_of_landmarks_is_refused():
-    from dfray.tables import FACES
-
     row = face_row(video_row(), np.zeros((8, 8, 3), np.uint8), 0, SETTINGS, np.zeros((5, 2)))
     with pytest.raises(SchemaError, match="468 x 2"):
         decode_landmarks(FACES.from_rows([row]))

@@ -171,5 +171,5 @@ def test_a_manifest_with_a_missing_column_is_refused(tmp_path):
     with pytest.raises(SchemaError, match="lacks the column.*label"):
         read_manifest(uri)
     (tmp_path / "m.parquet").write_text("not parquet")
-    with pytest.raises(ManifestError, match="not a Parquet file"):
+    with pytest.raises(SchemaError, match="not a Parquet file"):
         read_manifest(uri)

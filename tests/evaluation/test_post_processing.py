@@ -8,11 +8,11 @@ import pytest
 import torch
 from PIL import Image
 
+from dfray import tables
 from dfray.config import EvaluationSection, FacesSection, ModelSection, Recipe
 from dfray.evaluation.aggregate import VIDEO_SCORES
 from dfray.evaluation.post_processing import STRENGTHS, UNITS, post_process
 from dfray.evaluation.robustness import losses_of, measure_losses, sums_of
-from dfray.faces.shards import read_parquet
 from dfray.models.backbone import build_detector
 from dfray.models.bundle import Bundle
 from dfray.models.preprocess import Preprocess
@@ -151,7 +151,7 @@ def labelled(store) -> pa.Table:
 
 
 def test_sums_are_of_every_face_clean_and_at_every_strength(bundle, store):
-    faces = read_parquet(store.shards("test")[0])
+    faces = tables.FACES.read(store.shards("test")[0])
     sums = sums_of(bundle, faces, ["noise"], batch_size=7)
     assert sums.num_rows == 8 * 6
     clean = [row for row in sums.to_pylist() if row["kind"] == ""]
@@ -196,6 +196,6 @@ def test_actors_measure_what_a_plain_loop_measures(bundle, store, tmp_path, ray_
     bundle.save(tmp_path / "bundle")
     section = EvaluationSection(post_processing=["noise", "jpeg"], num_workers=2)
     found = measure_losses(store.uri, str(tmp_path / "bundle"), labelled(store), section)
-    faces = read_parquet(store.shards("test")[0])
+    faces = tables.FACES.read(store.shards("test")[0])
     sums = sums_of(bundle, faces, ["noise", "jpeg"], batch_size=128)
     assert found == losses_of(sums, labelled(store), ["noise", "jpeg"])

@@ -5,14 +5,14 @@ import pyarrow as pa
 import pytest
 import torch
 
-from dfray import storage
+from dfray import storage, tables
 from dfray.config import EvaluationSection, FacesSection, ModelSection, Recipe
 from dfray.errors import EvaluationError, SchemaError, UserError
 from dfray.evaluation import score
 from dfray.evaluation.aggregate import check_scores, video_scores
 from dfray.evaluation.metrics import evaluate
 from dfray.evaluation.score import FaceScorer, collect_scores, plan_tasks, score_faces, score_table
-from dfray.faces.shards import ROW_GROUP, FacesStore, ShardWriter, decode_images, read_parquet
+from dfray.faces.shards import ROW_GROUP, FacesStore, ShardWriter, decode_images
 from dfray.models.backbone import build_detector
 from dfray.models.bundle import Bundle
 from dfray.models.preprocess import Preprocess
@@ -57,7 +57,7 @@ def store(tmp_path_factory) -> FacesStore:
 
 
 def faces_of(store: FacesStore, split: str = "test") -> pa.Table:
-    return read_parquet(store.shards(split)[0])
+    return tables.FACES.read(store.shards(split)[0])
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import pytest
 
 from dfray.config import FacesSection
 from dfray.faces.extract import Allowance, ShardExtractor, extract_faces
-from dfray.faces.shards import FacesStore, decode_images, read_parquet
+from dfray.faces.shards import FacesStore, decode_images
 from dfray.faces.video import VideoExtractor
 from dfray.tables import FACES, SUMMARIES
 from tests.helpers.clips import moving_noise, write_clip
@@ -98,7 +98,7 @@ class TestTheStore:
         for row in store.summaries().to_pylist():
             if row["n_faces"] == 0:
                 continue
-            shard = FACES.conform(read_parquet(store.shard_uri(row["shard"])))
+            shard = FACES.read(store.shard_uri(row["shard"]))
             ids = shard["video_id"].to_pylist()
             first, count = row["first_row"], row["n_faces"]
             assert [i for i, v in enumerate(ids) if v == row["video_id"]] == list(
@@ -110,7 +110,7 @@ class TestTheStore:
     def test_the_pixels_are_those_that_the_extractor_finds(self, corpus, store):
         video = corpus.to_pylist()[0]
         (row,) = (r for r in store.summaries().to_pylist() if r["video_id"] == video["video_id"])
-        shard = read_parquet(store.shard_uri(row["shard"]))
+        shard = FACES.read(store.shard_uri(row["shard"]))
         kept = decode_images(shard.slice(row["first_row"], row["n_faces"]))
         alone = VideoExtractor(SETTINGS)
         found = [face.image for frame in alone.extract(video["uri"]) for face in frame.faces]
@@ -193,7 +193,7 @@ class TestShardsThatGrew:
         summaries = store.summaries()
         assert sorted(summaries["shard"].to_pylist()) == ["train-x.0", "train-x.1", "train-x.2"]
         for row in summaries.to_pylist():
-            faces = read_parquet(store.shard_uri(row["shard"]))
+            faces = FACES.read(store.shard_uri(row["shard"]))
             assert row["first_row"] == 0
             assert faces["video_id"].to_pylist() == [row["video_id"]] * row["n_faces"]
 

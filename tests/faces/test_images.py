@@ -17,7 +17,7 @@ from dfray.faces.decode import UnreadableVideoError
 from dfray.faces.extract import ShardExtractor
 from dfray.faces.images import Images, local_video, pictures_of, read_image
 from dfray.faces.shard_plan import plan_shards
-from dfray.faces.shards import FacesStore, decode_images, read_parquet
+from dfray.faces.shards import FacesStore, decode_images
 from dfray.faces.supervise import SupervisedExtractor
 from dfray.faces.video import Frame, VideoEnd
 from dfray.tables import FACES
@@ -230,6 +230,6 @@ def test_a_corpus_of_face_sequences_goes_the_whole_way_to_the_store(tmp_path: Pa
         ("wilddeepfake/real/test/3/7", "ok", 3),
     ]
     for uri in store.shards("test"):
-        faces = FACES.conform(read_parquet(uri))
+        faces = FACES.read(uri)
         assert decode_images(faces)[:, 0, 0, 0].tolist() in ([0, 10, 20], [0, 10, 20] * 2)
     assert set(store.outcomes()["time_s"].to_pylist()) == {None}

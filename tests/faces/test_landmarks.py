@@ -19,7 +19,7 @@ from dfray.faces import model_file
 from dfray.faces.detect import Detection, FaceFinder
 from dfray.faces.extract import ShardExtractor
 from dfray.faces.landmarks import LandmarkFinder, decode_landmarks
-from dfray.faces.shards import FacesStore, read_parquet
+from dfray.faces.shards import FacesStore
 from dfray.faces.video import VideoExtractor
 from dfray.tables import FACES, VIDEOS
 from tests.helpers.clips import moving_noise, talking_head, write_clip
@@ -145,7 +145,7 @@ def test_extraction_keeps_landmarks_and_counts_them(tmp_path: Path) -> None:
         (summary,) = store.summaries().to_pylist()
         assert summary["n_faces"] == 3
         assert summary["n_landmarks"] == (3 if settings.landmarks else None)
-        faces = FACES.conform(read_parquet(store.shards("train")[0]))
+        faces = FACES.read(store.shards("train")[0])
         found = decode_landmarks(faces)
         assert np.isfinite(found).all() == settings.landmarks
         if settings.landmarks:

@@ -7,11 +7,11 @@ from datetime import datetime
 import pyarrow as pa
 import pytest
 
-from dfray import storage
+from dfray import storage, tables
 from dfray.config import FacesSection
 from dfray.errors import StorageError
 from dfray.faces.extract import write_faces
-from dfray.faces.shards import FacesStore, read_parquet
+from dfray.faces.shards import FacesStore
 from tests.faults.kit import fails_for_good
 from tests.helpers.corpus import videos_of, write_crowds
 from tests.helpers.proxy import Fault, FaultProxy, Request
@@ -40,7 +40,7 @@ def assert_whole(videos: pa.Table, store: FacesStore) -> None:
     kept = store.summaries()
     assert sorted(kept["video_id"].to_pylist()) == sorted(videos["video_id"].to_pylist())
     assert kept["n_faces"].to_pylist() == [FACES] * CLIPS
-    rows = [read_parquet(uri).num_rows for uri in store.shards("train")]
+    rows = [tables.FACES.read(uri).num_rows for uri in store.shards("train")]
     assert sum(rows) == FACES * CLIPS
 
 
