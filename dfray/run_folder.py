@@ -15,6 +15,7 @@ search/            the trials of a search, each a run folder, and what was found
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
 
 import yaml
@@ -82,6 +83,12 @@ class RunFolder:
             begun = begun.model_copy(update={"evaluation": self._begun_with().evaluation})
         RunFolder(begun).claim()
         return begun
+
+    def share_version(self, model_name: str, version: str, bundle: str | os.PathLike[str]) -> str:
+        """Copy a registered version's local bundle where every node can read it; return its URI."""
+        uri = storage.join(self.root, "versions", model_name, version)
+        storage.put_folder(str(bundle), uri, last="bundle.json")
+        return uri
 
     def state(self) -> dict[str, Any]:
         """What the stages remember: `run_id`, `history`, `logged`, `measured`, `registered`, `version`."""

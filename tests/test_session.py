@@ -10,6 +10,7 @@ from dfray import stages
 from dfray.config import ClusterSection
 from dfray.errors import ClusterError, ManifestError, ResourceError, root_error
 from dfray.recipe import load_recipe
+from dfray.run_context import RunContext
 from dfray.session import require_cpus, session
 
 
@@ -57,17 +58,20 @@ def test_a_dead_address_is_said_within_seconds():
         pass
 
 
-@pytest.mark.parametrize("stage", [stages.extract, stages.train, stages.search, stages.run])
+@pytest.mark.parametrize(
+    "stage", [stages.extract, stages.train, stages.search, stages.run_pipeline]
+)
 def test_a_stage_says_so_before_it_does_anything_else(stage, tmp_path):
     recipe = load_recipe("demo", [f"work_dir={tmp_path}", "cluster.address=127.0.0.1:1"])
     with pytest.raises(ClusterError, match=r"No Ray cluster answers at 127.0.0.1:1"):
-        stage(recipe)
+        stage(RunContext.of(recipe))
     assert list(tmp_path.iterdir()) == []
 
 
 IN_A_NOTEBOOK = """
 import ray  # first: it reads the environment when it is imported
 from dfray.config import ClusterSection
+from dfray.run_context import RunContext
 from dfray.session import session
 
 with session(ClusterSection(num_cpus=1)):

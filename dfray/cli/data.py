@@ -36,9 +36,10 @@ def manifest_check(
     Lists what is missing and, as it opens every file, what cannot be opened. Writes nothing.
     """
     from dfray import render, stages
+    from dfray.run_context import RunContext
 
-    chosen = chosen_recipe(recipe, overrides, print_recipe)
-    render.manifest(stages.check_manifest(chosen, opened=0 if list_only else None))
+    run = RunContext.of(chosen_recipe(recipe, overrides, print_recipe))
+    render.manifest(stages.check_manifest(run, opened=0 if list_only else None))
 
 
 @manifest_app.command("build")
@@ -50,9 +51,10 @@ def manifest_build(
 ) -> None:
     """Check the corpora and write the manifest of the run."""
     from dfray import render, stages
+    from dfray.run_context import RunContext
 
-    chosen = chosen_recipe(recipe, overrides, print_recipe)
-    render.manifest(stages.build(chosen))
+    run = RunContext.of(chosen_recipe(recipe, overrides, print_recipe))
+    render.manifest(stages.build_manifest(run))
 
 
 @app.command(rich_help_panel=ROAD)
@@ -64,8 +66,10 @@ def extract(
 ) -> None:
     """Find and keep the faces of every video not yet done. Kill it and run it again at will."""
     from dfray import render, stages
+    from dfray.run_context import RunContext
 
-    render.coverage(stages.extract(chosen_recipe(recipe, overrides, print_recipe), verbose=verbose))
+    run = RunContext.of(chosen_recipe(recipe, overrides, print_recipe), verbose=verbose)
+    render.coverage(stages.extract(run))
 
 
 @app.command("self-blend", rich_help_panel=LOOK)
@@ -79,5 +83,7 @@ def self_blend(
 ) -> None:
     """Draw a contact sheet of self-blended faces: crop, real view, mask, fake."""
     from dfray import stages
+    from dfray.run_context import RunContext
 
-    print(stages.self_blend(chosen_recipe(recipe, overrides, False), out, count=faces, seed=seed))
+    run = RunContext.of(chosen_recipe(recipe, overrides, False))
+    print(stages.self_blend(run, out, count=faces, seed=seed))

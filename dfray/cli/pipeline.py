@@ -26,8 +26,10 @@ def run(
     Exit code 1 if the recipe's gates refuse the detector.
     """
     from dfray import render, stages
+    from dfray.run_context import RunContext
 
-    result = stages.run(chosen_recipe(recipe, overrides, print_recipe), verbose=verbose)
+    chosen = chosen_recipe(recipe, overrides, print_recipe)
+    result = stages.run_pipeline(RunContext.of(chosen, verbose=verbose))
     render.run_result(result)
     if not result.decision.promoted:
         raise SystemExit(1)

@@ -61,10 +61,11 @@ def plan(
     """
     from dfray import stages
     from dfray.render.plan import cluster_plan
+    from dfray.run_context import RunContext
 
     cluster_plan(
         stages.plan_cluster(
-            chosen_recipe(recipe, overrides, False),
+            RunContext.of(chosen_recipe(recipe, overrides, False)),
             nodes,
             manifest=manifest,
             clips=clips,

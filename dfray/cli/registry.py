@@ -34,9 +34,11 @@ def register(
 ) -> None:
     """Package the run's model with a model card and checksums, and point `candidate` at it."""
     from dfray import stages
+    from dfray.run_context import RunContext
 
     chosen = chosen_recipe(recipe, overrides, print_recipe)
-    print(f"Registered {chosen.registry.model_name} version {stages.register(chosen)}.")
+    version = stages.register(RunContext.of(chosen, verbose=verbose))
+    print(f"Registered {chosen.registry.model_name} version {version}.")
 
 
 @app.command(rich_help_panel=CHOOSE)
@@ -66,14 +68,14 @@ def promote(
     """
     from dfray import stages
     from dfray.render import registry as render
+    from dfray.run_context import RunContext
 
     chosen = chosen_recipe(recipe, overrides, print_recipe)
     decision = stages.promote(
-        chosen,
+        RunContext.of(chosen, verbose=verbose),
         version=version,
         dry_run=dry_run,
         over_lost_champion=over_lost_champion,
-        verbose=verbose,
     )
     render.decision(decision)
     if not decision.promoted and not dry_run:
@@ -85,8 +87,10 @@ def rollback(recipe: RecipeName, overrides: Overrides = None, verbose: Verbose =
     """Undo the last promotion: the version with the alias `previous` is the champion again."""
     from dfray import stages
     from dfray.render import registry as render
+    from dfray.run_context import RunContext
 
-    render.decision(stages.rollback(chosen_recipe(recipe, overrides, False)))
+    run = RunContext.of(chosen_recipe(recipe, overrides, False))
+    render.decision(stages.rollback(run))
 
 
 @registry.command("history")
@@ -102,8 +106,10 @@ def history(
     """
     from dfray import stages
     from dfray.render import registry as render
+    from dfray.run_context import RunContext
 
-    render.decisions(stages.history(chosen_recipe(recipe, overrides, False)), as_json=as_json)
+    run = RunContext.of(chosen_recipe(recipe, overrides, False))
+    render.decisions(stages.promotion_history(run), as_json=as_json)
 
 
 @registry.command("show")
@@ -123,10 +129,12 @@ def show(
     """
     from dfray import stages
     from dfray.render import registry as render
+    from dfray.run_context import RunContext
 
-    found = stages.show(chosen_recipe(recipe, overrides, False), version)
-    render.versions(found, in_full=version is not None, as_json=as_json)
-    if any(one.damaged for one in found):
+    run = RunContext.of(chosen_recipe(recipe, overrides, False))
+    versions = stages.registered_versions(run, version)
+    render.versions(versions, in_full=version is not None, as_json=as_json)
+    if any(view.damaged for view in versions):
         raise SystemExit(1)
 
 

@@ -28,8 +28,9 @@ def search(
     """Train trials over the recipe's search space, repeat the best, and register the winner."""
     from dfray import stages
     from dfray.render.search import search as render_search
+    from dfray.run_context import RunContext
     from dfray.search.page import page_of
 
     chosen = chosen_recipe(recipe, overrides, print_recipe)
-    result = stages.search(chosen, resume=resume, verbose=verbose)
+    result = stages.search(RunContext.of(chosen, verbose=verbose), resume=resume)
     render_search(result, page_of(result), shlex.join([recipe, *(overrides or [])]))

@@ -23,12 +23,13 @@ def train(
 ) -> None:
     """Train on the faces (the first epoch from the running extraction, if the recipe says so)."""
     from dfray import render, stages
+    from dfray.run_context import RunContext
 
-    chosen = chosen_recipe(recipe, overrides, print_recipe)
+    run = RunContext.of(chosen_recipe(recipe, overrides, print_recipe), verbose=verbose)
     if dry_run:
-        render.training_plan(stages.plan_training(chosen))
+        render.training_plan(stages.plan_training(run))
     else:
-        render.history(stages.train(chosen, verbose=verbose))
+        render.history(stages.train(run))
 
 
 @app.command(rich_help_panel=ROAD)
@@ -55,14 +56,14 @@ def evaluate(
     table with the published rows beside it.
     """
     from dfray import render, stages
-    from dfray.run_folder import RunFolder
+    from dfray.run_context import RunContext
 
-    chosen = chosen_recipe(recipe, overrides, print_recipe)
+    run = RunContext.of(chosen_recipe(recipe, overrides, print_recipe), verbose=verbose)
     if protocol is not None:
-        page = stages.compare(chosen, protocol, model or [], verbose=verbose)
+        page = stages.compare_models(run, protocol, model or [])
         print(f"Table: {page}")
         return
     if model:
         raise UserError("--model names models for a protocol's table.", "Add --protocol paper.")
-    render.evaluation(stages.evaluate(chosen, verbose=verbose))
-    print(f"Report: {RunFolder(chosen).report}")
+    render.evaluation(stages.evaluate(run))
+    print(f"Report: {run.folder.report}")

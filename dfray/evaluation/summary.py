@@ -26,8 +26,8 @@ def write_summary(folder_uri: str, metrics: Metrics, losses: Sequence[Loss] = ()
     """
     as_json = metrics.model_dump_json(indent=2).encode()
     storage.write_bytes(as_json, storage.join(folder_uri, "metrics.json"))
-    told = to_markdown(metrics) + losses_to_markdown(losses)
-    storage.write_bytes(told.encode(), storage.join(folder_uri, "metrics.md"))
+    table = metrics_table(metrics, losses)
+    storage.write_bytes(table.encode(), storage.join(folder_uri, "metrics.md"))
     if losses:
         rows = [asdict(loss) | {"drops": loss.drops} for loss in losses]
         as_json = json.dumps(rows, indent=2).encode()
@@ -48,6 +48,11 @@ def read_losses(folder_uri: str) -> list[Loss]:
         Loss(**{name: row[name] for name in ("kind", "unit", "clean", "strengths", "aucs")})
         for row in rows
     ]
+
+
+def metrics_table(metrics: Metrics, losses: Sequence[Loss] = ()) -> str:
+    """Return the metrics, and the drops of AUC under them, as Markdown."""
+    return to_markdown(metrics) + losses_to_markdown(losses)
 
 
 def to_markdown(metrics: Metrics) -> str:

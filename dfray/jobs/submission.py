@@ -20,7 +20,7 @@ from dfray.errors import StorageError, UserError
 from dfray.jobs import environment
 from dfray.jobs.package import Package, pack, tree
 from dfray.recipe import dump_recipe, recipe_folder
-from dfray.run_folder import RunFolder
+from dfray.run_context import RunContext
 from dfray.tracking.client import resolve_tracking_uri
 from dfray.tracking.provenance import CODE_FILE, code_version, who
 
@@ -80,7 +80,7 @@ def prepare(asked: Asked, *, here: bool) -> Submission:
     metadata = {"dfray.stage": asked.stage, "dfray.recipe": name, "dfray.user": who()}
     if asked.recipe is not None:
         metadata["dfray.fingerprint"] = asked.recipe.fingerprint()
-        metadata["dfray.folder"] = RunFolder(asked.recipe).root
+        metadata["dfray.folder"] = RunContext.of(asked.recipe).folder.root
     return Submission(
         job_id=f"{name}-{asked.stage}-{stamp}",
         entrypoint=_entrypoint(asked, here),
@@ -139,7 +139,7 @@ def _require_remote(what: str, path: str, hint: str) -> None:
 
 def _require_unclaimed(stage: str, recipe: Recipe) -> None:
     """Refuse a name that was used with another recipe, if the run's folder can be seen from here."""
-    folder = RunFolder(recipe)
+    folder = RunContext.of(recipe).folder
     try:
         is_there = storage.exists(folder.recipe_file)
     except StorageError:

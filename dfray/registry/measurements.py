@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from dfray.evaluation.measure import EvaluationResult
     from dfray.evaluation.robustness import Loss
 
 
@@ -52,6 +53,21 @@ class Measured:
 
     figures: Figures
     scores: pa.Table
+
+    @classmethod
+    def of(cls, result: EvaluationResult) -> Self:
+        """Return what the registry keeps of an evaluation's result."""
+        from dfray.evaluation.paired import keep
+
+        evaluation_set = result.evaluation_set
+        figures = figures_of(
+            result.video_scores,
+            threshold=result.decision_rule.threshold,
+            evaluation_set=result.evaluation_set_name,
+            losses=result.drops,
+        )
+        summaries = evaluation_set.faces.summaries([evaluation_set.section.split])
+        return cls(figures, keep(result.video_scores, summaries))
 
 
 def figures_of(

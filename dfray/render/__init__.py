@@ -191,7 +191,7 @@ def run_result(result: RunResult) -> None:
     """The short table that a whole run ends with, and where to look."""
     from dfray.render.registry import decision
 
-    summaries = result.store.summaries()
+    summaries = result.run.faces.summaries()
     console.rule("held-out videos", align="left")
     evaluation(result.metrics)
     console.rule("promotion", align="left")
@@ -203,9 +203,9 @@ def run_result(result: RunResult) -> None:
     faces = sum(summaries["n_faces"].to_pylist())
     for name, what in (
         ("data", f"{summaries.num_rows:,} videos, {faces:,} faces"),
-        ("report", result.folder.report),
-        ("runs, models", _mlflow_pages(result.tracking_uri)),
-        ("score files", f"dfray score FILE... --tracking-uri {result.tracking_uri}"),
+        ("report", result.run.folder.report),
+        ("runs, models", _mlflow_pages(result.run.tracking_uri)),
+        ("score files", f"dfray score FILE... --tracking-uri {result.run.tracking_uri}"),
     ):  # not a table, which would fold what is there to be copied
         console.print(f"{name:<13} {what}", markup=False, highlight=False)
 

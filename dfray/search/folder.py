@@ -85,15 +85,20 @@ class TrialFolder:
 
 
 class SearchFolder:
-    """The places of the search of one recipe; making one touches nothing."""
+    """The places of the search of one run; making one touches nothing."""
 
-    def __init__(self, recipe: Recipe) -> None:
-        self.recipe, self.run = recipe, RunFolder(recipe)
-        self.root = storage.join(self.run.root, "search")
+    def __init__(self, run: RunFolder) -> None:
+        self.recipe = run.recipe
+        self.root = storage.join(run.root, "search")
         self.trials = storage.join(self.root, "trials")
         self.result = storage.join(self.root, "result.json")
         self._recipe_file = storage.join(self.root, "recipe.yaml")
         self._state = storage.join(self.root, "search.json")
+
+    @property
+    def has_ended(self) -> bool:
+        """True once the search's result is written."""
+        return storage.exists(self.result)
 
     def require_free(self, *, resume: bool) -> None:
         """Make sure that no other search was begun here, nor this one, unless it is to be gone on with.
@@ -111,7 +116,7 @@ class SearchFolder:
                 f"{', '.join(told)}.",
                 f"Give this one a name of its own (name=...), or remove {self.root}.",
             )
-        if not resume and not storage.exists(self.result):
+        if not resume and not self.has_ended:
             raise UserError(
                 f"{self.root} holds a search of this recipe that has not ended.",
                 f"Go on with it (--resume), or remove {self.root} to begin anew.",

@@ -18,7 +18,7 @@ from dfray.config import SearchSection
 from dfray.errors import RecipeError
 from dfray.search.result import Trial, Value
 from dfray.search.space import distributions, trial_recipe
-from dfray.search.trial import Job
+from dfray.search.trial import TrialSettings
 
 if TYPE_CHECKING:
     import optuna
@@ -29,13 +29,13 @@ _DRAWS = 100
 class StudySearch(Searcher):
     """Optuna's TPE over the space. A stopped trial counts by how far it came, a failed one does not."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, settings: TrialSettings) -> None:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        section = job.recipe.search
+        section = settings.recipe.search
         super().__init__(metric=section.figure, mode=section.mode)
-        self.job, self.section = job, section
+        self.settings, self.section = settings, section
         self._space = distributions(section)
         self._asked: dict[str, tuple[str, optuna.Trial]] = {}
         self.study = optuna.create_study(
@@ -46,14 +46,14 @@ class StudySearch(Searcher):
         number = len(self._asked)
         if number >= self.section.trials:
             return Searcher.FINISHED
-        folder = self.job.folder(trial_name(number))
+        folder = self.settings.folder(trial_name(number))
         self.study.sampler = _sampler(self.section, number)
         if folder.exists():
-            self.study.enqueue_trial(self.job.read(folder.id).parameters)
+            self.study.enqueue_trial(self.settings.read(folder.id).parameters)
             asked = self.study.ask(self._space)
         else:
             asked = self._draw()
-            folder.begin(number, asked.params, self.job.recipe.seed, "search")
+            folder.begin(number, asked.params, self.settings.recipe.seed, "search")
         self._asked[trial_id] = folder.id, asked
         return {"id": folder.id}
 
@@ -68,7 +68,7 @@ class StudySearch(Searcher):
         for _ in range(_DRAWS):
             asked = self.study.ask(self._space)
             try:
-                trial_recipe(self.job.recipe, asked.params)
+                trial_recipe(self.settings.recipe, asked.params)
             except RecipeError as error:
                 refused = error
                 self.study.tell(asked, state=TrialState.FAIL)
@@ -83,13 +83,13 @@ class StudySearch(Searcher):
         from optuna.trial import TrialState
 
         name, asked = self._asked[trial_id]
-        trial = self.job.read(name)
+        trial = self.settings.read(name)
         values = _values(trial, self.section.figure)
         for epochs, value in values.items():
             asked.report(value, epochs)
         if error or not values:
             self.study.tell(asked, state=TrialState.FAIL)
-        elif trial.epochs < self.job.recipe.training.epochs:
+        elif trial.epochs < self.settings.recipe.training.epochs:
             self.study.tell(asked, state=TrialState.PRUNED)
         else:
             self.study.tell(asked, trial.value)
@@ -118,15 +118,15 @@ class Planned:
 class PlannedSearch(Searcher):
     """Trials that are known beforehand, one after the other."""
 
-    def __init__(self, job: Job, planned: Sequence[Planned]) -> None:
-        super().__init__(metric=job.recipe.search.figure, mode=job.recipe.search.mode)
-        self.job, self._left = job, list(planned)
+    def __init__(self, settings: TrialSettings, planned: Sequence[Planned]) -> None:
+        super().__init__(metric=settings.recipe.search.figure, mode=settings.recipe.search.mode)
+        self.settings, self._left = settings, list(planned)
 
     def suggest(self, *_: Any) -> dict[str, Any] | str:
         if not self._left:
             return Searcher.FINISHED
         trial = self._left.pop(0)
-        folder = self.job.folder(trial.id)
+        folder = self.settings.folder(trial.id)
         if not folder.exists():
             folder.begin(trial.number, trial.parameters, trial.seed, "finalist")
         return {"id": trial.id}

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Self
 from dfray import storage
 from dfray.errors import RegistryError
 from dfray.search.result import Trial
-from dfray.search.trial import Job
+from dfray.search.trial import TrialSettings
 from dfray.tracking.client import connect, talking
 from dfray.tracking.curve import complete
 from dfray.tracking.run import Run, start_run
@@ -44,9 +44,9 @@ class SearchRuns:
     """
 
     def __init__(
-        self, job: Job, tracking_uri: str, search_id: str, manifest_fingerprint: str
+        self, settings: TrialSettings, tracking_uri: str, search_id: str, manifest_fingerprint: str
     ) -> None:
-        self.job, self.tracking_uri, self.search_id = job, tracking_uri, search_id
+        self.settings, self.tracking_uri, self.search_id = settings, tracking_uri, search_id
         self._manifest = manifest_fingerprint
         self._children: dict[str, Run] = {}
         self._said: dict[str, str] = {}
@@ -55,10 +55,10 @@ class SearchRuns:
         self._stopped = threading.Event()
         self.parent = self._enter()
 
-    def tell(self, trial: Trial) -> None:
-        """Have the trial's run say what the trial is by now; returns at once."""
+    def notify(self, trial: Trial) -> None:
+        """Log the trial's state to its run in the background; return at once."""
         self._latest[trial.id] = trial
-        self._thread.submit(self._tell_or_leave, trial.id)
+        self._thread.submit(self._log_or_defer, trial.id)
 
     def tracked(self, trial: Trial) -> Trial:
         """The trial with the id of its run, which has it all in the end; waits for what was told before."""
@@ -93,11 +93,11 @@ class SearchRuns:
     def settle(self) -> None:
         """Tell again what did not get through."""
         for trial in self._latest.values():
-            self._tell(trial)
+            self._log(trial)
 
     def _enter(self) -> Run:
         """The parent, new or as it was left; what its children say is known then."""
-        recipe, parent = self.job.recipe, None
+        recipe, parent = self.settings.recipe, None
         for run in self._found():
             name = run.data.tags.get(_TRIAL)
             if name is None:
@@ -117,20 +117,20 @@ class SearchRuns:
     def _found(self) -> list[entities.Run]:
         client = connect(self.tracking_uri)
         with talking("look for the runs of this search"):
-            experiment = client.get_experiment_by_name(self.job.recipe.registry.experiment)
+            experiment = client.get_experiment_by_name(self.settings.recipe.registry.experiment)
             if experiment is None:
                 return []
             wanted = f"tags.`{_SEARCH}` = '{self.search_id}'"
             found = client.search_runs([experiment.experiment_id], wanted, max_results=10_000)
         return list(found)
 
-    def _tell_or_leave(self, name: str) -> None:
+    def _log_or_defer(self, name: str) -> None:
         try:
-            self._tell(self._latest[name])
+            self._log(self._latest[name])
         except RegistryError:
             return  # `settle` tells it again, and raises
 
-    def _tell(self, trial: Trial) -> None:
+    def _log(self, trial: Trial) -> None:
         run, said = self._child(trial), self._said.get(trial.id)
         if said == trial.state and said in _FINAL:
             return
@@ -143,7 +143,7 @@ class SearchRuns:
             self._said[trial.id] = trial.state
 
     def _keep_model(self, run: Run, trial: Trial) -> None:
-        model = self.job.folder(trial.id).model
+        model = self.settings.folder(trial.id).model
         if storage.exists(storage.join(model, "bundle.json")):
             with storage.local_folder(model) as folder:
                 run.log_files([f"{folder}/{name}" for name in _names(folder)], "model")
@@ -151,7 +151,7 @@ class SearchRuns:
     def _child(self, trial: Trial) -> Run:
         if trial.id not in self._children:
             self._children[trial.id] = start_run(
-                self.job.recipe_of(trial),
+                self.settings.recipe_of(trial),
                 self.tracking_uri,
                 manifest_fingerprint=self._manifest,
                 tags={

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from dfray import storage
 from dfray.config import Recipe
 from dfray.errors import DfrayError, first_line, root_error
-from dfray.run_folder import RunFolder
+from dfray.run_context import RunContext
 from dfray.search.concurrency import trains_alone
 from dfray.search.folder import TrialFolder
 from dfray.search.result import Trial
@@ -31,19 +31,20 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from dfray.run_folder import RunFolder
     from dfray.training.context import History
     from dfray.training.learner import Learner
 
 
 @dataclass(frozen=True)
-class Job:
-    """What the trials of a search have in common.
+class TrialSettings:
+    """Settings that all trials of a search share.
 
     Attributes:
         recipe: the search's own, `work_dir` absolute.
-        faces: URI of the faces that all of them read.
+        faces: URI of the faces that all trials read.
         trials: URI of the folder of their folders.
-        use_gpu: whether each is given one.
+        use_gpu: train each trial's worker on a GPU.
     """
 
     recipe: Recipe
@@ -59,27 +60,27 @@ class Job:
         return self.folder(name).read(section.figure, section.mode)
 
     def recipe_of(self, trial: Trial) -> Recipe:
-        """What the trial trains; its run folder is the trial's folder."""
-        own = {"name": trial.id, "work_dir": self.trials, "seed": trial.seed}
-        return trial_recipe(self.recipe, trial.parameters).model_copy(update=own)
+        """Return the recipe that the trial trains; its run folder is the trial's folder."""
+        named = {"name": trial.id, "work_dir": self.trials, "seed": trial.seed}
+        return trial_recipe(self.recipe, trial.parameters).model_copy(update=named)
 
 
-def run_trial(config: Mapping[str, Any], job: Job) -> None:
+def run_trial(config: Mapping[str, Any], settings: TrialSettings) -> None:
     """Train the trial `config["id"]` to its end, or until Tune stops it."""
     os.environ.setdefault("TUNE_FUNCTION_THREAD_TIMEOUT_S", "60")  # to let go of this process
-    trial = job.read(config["id"])
+    trial = settings.read(config["id"])
     for figures in trial.curve:
         tell_tune(figures)
     if trial.state in ("finished", "stopped"):
         return
-    section, own = job.recipe.search, job.folder(trial.id)
+    section, own = settings.recipe.search, settings.folder(trial.id)
     try:
-        recipe = job.recipe_of(trial)
-        folder = RunFolder(recipe, faces=job.faces)
+        recipe = settings.recipe_of(trial)
+        folder = RunContext.of(recipe, faces_uri=settings.faces).folder
         folder.claim()
         record = TrialRecord(own, section.figure, section.mode)
-        if trains_alone(job.recipe):
-            _train_here(recipe, folder, TuneContext(record, use_gpu=job.use_gpu))
+        if trains_alone(settings.recipe):
+            _train_here(recipe, folder, TuneContext(record, use_gpu=settings.use_gpu))
         else:
             _train_on_workers(recipe, folder, record)
     except Exception as error:

@@ -21,7 +21,7 @@ from dfray.config import Recipe
 from dfray.errors import ResourceError
 from dfray.search.concurrency import Capacity, capacity
 from dfray.search.result import Trial
-from dfray.search.trial import Job, run_trial
+from dfray.search.trial import TrialSettings, run_trial
 from dfray.session import nodes_of
 
 _ENVIRONMENT = {
@@ -41,7 +41,7 @@ OnNodes = Callable[[bool], None]
 
 
 def run_trials(
-    job: Job,
+    settings: TrialSettings,
     searcher: Searcher,
     count: int,
     fits: Capacity,
@@ -59,9 +59,9 @@ def run_trials(
     """
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    section, training = job.recipe.search, job.recipe.training
-    trainable: Any = tune.with_parameters(run_trial, job=job)
-    follow = FollowTrials(job, on_trial, on_nodes)
+    section, training = settings.recipe.search, settings.recipe.training
+    trainable: Any = tune.with_parameters(run_trial, settings=settings)
+    follow = FollowTrials(settings, on_trial, on_nodes)
     with tempfile.TemporaryDirectory(prefix="dfray-tune-") as scratch:
         tune.Tuner(
             tune.with_resources(trainable, fits.trial_resources),
@@ -69,7 +69,7 @@ def run_trials(
                 metric=section.figure,
                 mode=section.mode,
                 search_alg=searcher,
-                scheduler=_scheduler(job.recipe) if halving else FIFOScheduler(),
+                scheduler=_scheduler(settings.recipe) if halving else FIFOScheduler(),
                 num_samples=count,
                 max_concurrent_trials=fits.concurrent,
                 reuse_actors=fits.alone,  # a run on workers cannot be let go of in time
@@ -88,8 +88,8 @@ def run_trials(
 class FollowTrials(tune.Callback):
     """Writes how each trial ended, and passes on what became of it; Tune names its arguments."""
 
-    def __init__(self, job: Job, on_trial: OnTrial, on_nodes: OnNodes) -> None:
-        self.job, self.on_trial, self.on_nodes = job, on_trial, on_nodes
+    def __init__(self, settings: TrialSettings, on_trial: OnTrial, on_nodes: OnNodes) -> None:
+        self.settings, self.on_trial, self.on_nodes = settings, on_trial, on_nodes
         self.failed, self.told = 0, False
         self._looked_s = time.monotonic()
 
@@ -99,7 +99,7 @@ class FollowTrials(tune.Callback):
     def on_step_begin(self, **_: Any) -> None:
         if time.monotonic() - self._looked_s > _LOOK_EVERY_S:
             self._looked_s = time.monotonic()
-            self.on_nodes(_fits_anywhere(self.job.recipe))
+            self.on_nodes(_fits_anywhere(self.settings.recipe))
 
     def on_trial_start(self, *, trial: Any, **_: Any) -> None:
         self._pass_on(trial)
@@ -109,21 +109,24 @@ class FollowTrials(tune.Callback):
         self._pass_on(trial)
 
     def on_trial_complete(self, *, trial: Any, **_: Any) -> None:
-        found, folder = self.job.read(trial.config["id"]), self.job.folder(trial.config["id"])
+        found, folder = (
+            self.settings.read(trial.config["id"]),
+            self.settings.folder(trial.config["id"]),
+        )
         if found.epochs and found.state not in ("finished", "stopped"):
-            whole = found.epochs >= self.job.recipe.training.epochs
+            whole = found.epochs >= self.settings.recipe.training.epochs
             folder.end("finished" if whole else "stopped")
         self._pass_on(trial)
 
     def on_trial_error(self, *, trial: Any, **_: Any) -> None:
         self.failed += 1
-        if self.job.read(trial.config["id"]).state != "failed":
+        if self.settings.read(trial.config["id"]).state != "failed":
             lost = "Its process died again and again: killed, out of memory, or its node was lost."
-            self.job.folder(trial.config["id"]).end("failed", lost)
+            self.settings.folder(trial.config["id"]).end("failed", lost)
         self._pass_on(trial)
 
     def _pass_on(self, trial: Any) -> None:
-        self.on_trial(self.job.read(trial.config["id"]))
+        self.on_trial(self.settings.read(trial.config["id"]))
 
 
 class Hopeless(Stopper):

@@ -1,46 +1,49 @@
-"""Every stage as one function of a recipe; `dfray …`, jobs/ and notebooks all call these.
+"""Stages of a run as functions of its context; `dfray …`, jobs/ and notebooks all call these.
 
-Each leaves its result in the run's folder and returns it. A stage whose result is there already returns
-it at once, so that a road that was cut off is walked on by calling `run` again.
-
-    from dfray.recipe import load_recipe
     from dfray import stages
+    from dfray.recipe import load_recipe
+    from dfray.run_context import RunContext
 
-    recipe = load_recipe("demo", ["training.epochs=3"])
-    summaries = stages.extract(recipe)
-    history = stages.train(recipe)
+    run = RunContext.of(load_recipe("demo", ["training.epochs=3"]))
+    summaries = stages.extract(run)
+    history = stages.train(run)
+
+Each leaves its result in the run's folder and returns it. A stage whose result is stored returns it at
+once, so a run that was cut off continues when it is started again.
+
+A stage imports no other stage. `pipeline` alone does: it runs them in order, and builds the manifest and
+extracts faces where training or a search needs them. An import contract in pyproject.toml checks that.
 """
 
+from dfray.run_manifest import build_manifest, check_manifest
 from dfray.stages.cluster_plan import plan_cluster
-from dfray.stages.comparison import compare
-from dfray.stages.data import build, check_manifest, extract
 from dfray.stages.dry_run import TrainingPlan, plan_training
 from dfray.stages.evaluation import evaluate
-from dfray.stages.pipeline import RunResult, run
-from dfray.stages.promotion import promote, register, rollback
-from dfray.stages.registry import history, score, show
-from dfray.stages.search import search
+from dfray.stages.pipeline import RunResult, extract, run_pipeline, search, train
+from dfray.stages.promotion import promote, rollback
+from dfray.stages.protocol_comparison import compare_models
+from dfray.stages.registration import register
+from dfray.stages.registry import promotion_history, registered_versions, score
 from dfray.stages.self_blend import self_blend
-from dfray.stages.training import train
 
 __all__ = [
     "RunResult",
     "TrainingPlan",
-    "build",
+    "build_manifest",
     "check_manifest",
-    "compare",
+    "compare_models",
     "evaluate",
     "extract",
-    "history",
     "plan_cluster",
     "plan_training",
     "promote",
+    "promotion_history",
     "register",
+    "registered_versions",
     "rollback",
-    "run",
+    "run_pipeline",
     "score",
     "search",
     "self_blend",
-    "show",
     "train",
 ]

@@ -1,4 +1,4 @@
-"""What a recipe will take on a cluster, from a minute's measurement here."""
+"""Time and resources that a recipe takes on a cluster, from a minute's measurement on this machine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from dfray.datasets.probe import probe
 from dfray.errors import ManifestError, UserError
 from dfray.faces.shard_plan import UNKNOWN_DURATION_S
 from dfray.progress import stage
-from dfray.stages.dry_run import planned_videos
+from dfray.run_context import RunContext
+from dfray.run_manifest import planned_videos
 from dfray.tables import VIDEOS
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ SAMPLE, SECONDS = 200, 40.0
 
 
 def plan_cluster(
-    recipe: Recipe,
+    run: RunContext,
     nodes: str,
     *,
     manifest: str | None = None,
@@ -39,23 +40,23 @@ def plan_cluster(
     sample: int = SAMPLE,
     seconds: float = SECONDS,
 ) -> ClusterPlan:
-    """Measure extraction and training here, and tell what the recipe takes on `nodes`.
+    """Measure extraction and training on this machine; return the plan for `nodes`.
 
     Args:
         nodes: as `dfray.planning.nodes.parse_nodes` reads them.
         manifest: URI of VIDEOS; `published`: as many videos as are published of the recipe's corpora;
-            none: the run's own, or what it would be.
-        clips: folder of videos to measure on instead of the manifest's own.
-        duration_s: length of the videos of a dataset of which no length is known; none: that of those
-            measured.
-        images_per_s: of one training worker, instead of measuring it.
+            None: the run's manifest, or the one it would have.
+        clips: folder of videos to measure on instead of the manifest's.
+        duration_s: length of the videos of a dataset whose lengths are unknown; None: that of the
+            measured ones.
+        images_per_s: of one training worker; None: measured.
         sample: videos to measure, at most.
         seconds: wall time to measure extraction for, about.
 
     Raises:
         UserError: `nodes` cannot be read, or the manifest is empty.
         ManifestError: no video of the sample could be read.
-        ResourceError: the nodes are too few for the recipe, or how fast they train cannot be known.
+        ResourceError: the nodes are too few for the recipe, or their training speed is unknown.
     """
     from dfray.planning.extraction import estimate_extraction
     from dfray.planning.nodes import parse_nodes
@@ -64,20 +65,20 @@ def plan_cluster(
     from dfray.training.classes import require_trainable_classes
     from dfray.training.estimate import estimate_training
 
-    chosen = parse_nodes(nodes)
-    require_room(recipe, chosen)
-    videos, notes = _videos(recipe, manifest, clips)
+    recipe, cluster = run.recipe, parse_nodes(nodes)
+    require_room(recipe, cluster)
+    videos, notes = _videos(run, manifest, clips)
     measured = _clips(clips) if clips else videos
     videos, assumed = with_lengths(videos, measured if clips else None, duration_s)
     classes = require_trainable_classes(recipe, None if manifest == PUBLISHED else videos)
     with stage("measure training") as line:
-        speed = training_speed(recipe, classes, chosen, images_per_s)
+        speed = training_speed(recipe, classes, cluster, images_per_s)
         line.finish(f"{speed.images_per_s:,.1f} images/s a worker")
     cost = _measure(measured, recipe, sample, seconds)
     total = estimate_extraction(videos, cost, recipe.faces, recipe.batches, recipe.seed)
     return ClusterPlan(
         recipe=recipe,
-        nodes=chosen,
+        nodes=cluster,
         extraction=total,
         read_per_s=cost.read_per_cpu_s,
         measured_bytes=cost.memory_bytes,
@@ -89,6 +90,7 @@ def plan_cluster(
 
 
 def _busy() -> list[str]:
+    """Return a note if the machine was busy while it measured."""
     load, cores = os.getloadavg()[0], os.cpu_count() or 1
     if load <= cores:
         return []
@@ -115,20 +117,20 @@ def _measure(videos: pa.Table, recipe: Recipe, sample: int, seconds: float) -> E
     return cost
 
 
-def _videos(recipe: Recipe, manifest: str | None, clips: str | None) -> tuple[pa.Table, list[str]]:
-    """VIDEOS to plan for, and what is to be said of them."""
+def _videos(run: RunContext, manifest: str | None, clips: str | None) -> tuple[pa.Table, list[str]]:
+    """Return the VIDEOS to plan for, and notes on them."""
     from dfray.planning.published import published_videos
 
     notes: list[str] = []
     if manifest != PUBLISHED:
-        videos = planned_videos(recipe) if manifest is None else read_manifest(manifest)
+        videos = planned_videos(run) if manifest is None else read_manifest(manifest)
     elif clips is None:
         raise UserError(
             "--manifest published has no videos to measure on.",
             "Name a folder of some with --clips.",
         )
     else:
-        videos, unknown = published_videos(recipe)
+        videos, unknown = published_videos(run.recipe)
         notes += [
             "The videos are those published of the recipe's corpora, and their lengths; none was opened."
         ]
@@ -137,7 +139,7 @@ def _videos(recipe: Recipe, manifest: str | None, clips: str | None) -> tuple[pa
         raise ManifestError(
             f"{manifest or 'The manifest'} holds no video.", "See `dfray manifest check`."
         )
-    of_demo = recipe.demo is not None and manifest is None and clips is None
+    of_demo = run.recipe.demo is not None and manifest is None and clips is None
     if of_demo and not storage.exists(videos["uri"][0].as_py()):
         raise UserError(
             "The demo's clips are not drawn yet, so there is nothing to measure.",
@@ -149,7 +151,7 @@ def _videos(recipe: Recipe, manifest: str | None, clips: str | None) -> tuple[pa
 
 
 def _clips(folder: str) -> pa.Table:
-    """VIDEOS of all videos under `folder`, as one dataset.
+    """Return VIDEOS of all videos under `folder`, as one dataset.
 
     Raises:
         UserError: there is no such folder.
@@ -178,7 +180,7 @@ def _clips(folder: str) -> pa.Table:
 def with_lengths(
     videos: pa.Table, clips: pa.Table | None, duration_s: float | None
 ) -> tuple[pa.Table, list[str]]:
-    """VIDEOS with a length for those of datasets of which none is known, and a sentence for each."""
+    """Fill in lengths of datasets that state none; return VIDEOS and a sentence for each dataset."""
     known = pc.mean(clips["duration_s"]).as_py() if clips is not None else None
     assumed = duration_s or known or UNKNOWN_DURATION_S
     where = "--duration-s" if duration_s else "the clips'" if known else "a guess"

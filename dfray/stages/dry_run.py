@@ -1,4 +1,4 @@
-"""What training a recipe will take, told without training."""
+"""Estimate of what a training takes, without training."""
 
 from __future__ import annotations
 
@@ -7,18 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from dfray import storage
 from dfray.batches.sample import quotas, sample_faces
 from dfray.config import Recipe
-from dfray.datasets.files import Files
-from dfray.datasets.manifest import read_manifest
 from dfray.errors import DfrayError
 from dfray.faces.shard_plan import expected_faces
-from dfray.faces.shards import FacesStore
-from dfray.run_folder import RunFolder
-from dfray.stages.data import check_manifest, count_done
-from dfray.tables import VIDEOS
+from dfray.run_context import RunContext
+from dfray.run_manifest import planned_videos
 
 if TYPE_CHECKING:
     from dfray.training.estimate import TrainingEstimate
@@ -29,15 +25,15 @@ Counts = dict[str, tuple[int, int]]
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """A training run as it would be.
+    """Sample, network and resources of a training run.
 
     Attributes:
-        sample: faces an epoch takes; empty if the manifest cannot be had.
-        source: where the counts are from, or why there are none.
+        sample: faces of an epoch; empty if there is no manifest.
+        source: origin of the counts, or the reason why there are none.
         estimate: the network, the steps, memory and time.
-        cpus: what needs CPUs all at once -> how many.
+        cpus: name of a need -> CPUs, all at once.
         gpus: None: as many as there are workers, if the cluster has any.
-        class_names: what is told apart; without a manifest, as if each corpus had all its kinds.
+        class_names: without a manifest, as if each corpus had all its kinds.
     """
 
     recipe: Recipe
@@ -49,28 +45,27 @@ class TrainingPlan:
     class_names: tuple[str, ...]
 
 
-def plan_training(recipe: Recipe) -> TrainingPlan:
-    """Plan without training: nothing is extracted, no weight is loaded and no Ray is started.
+def plan_training(run: RunContext) -> TrainingPlan:
+    """Return the plan of the run's training; nothing is extracted, no weight loaded, no Ray started.
 
     Raises:
-        RecipeError: the network or the objective cannot be built as asked.
-        ManifestError: the videos do not tell the classes that batches.labels asks for.
+        RecipeError: the network or the objective cannot be built as the recipe asks.
+        ManifestError: the videos lack a class of batches.labels.
     """
     from dfray.training.classes import require_trainable_classes
     from dfray.training.estimate import estimate_training
 
-    section = recipe.training
-    streams = recipe.batches.stream_first_epoch
-    videos, sample, source = None, Counts(), ""
+    recipe, section = run.recipe, run.recipe.training
+    videos, sample, source, missing = None, Counts(), "", 1
     try:
-        videos = planned_videos(recipe)
-        sample, source, complete = _sample(recipe, videos)
-        streams = streams and not complete
+        videos = planned_videos(run)
+        missing = run.extracted(videos).missing
+        sample, source = _sample(run, videos, missing)
     except DfrayError as error:
         source = f"not known: {error}"
     class_names = require_trainable_classes(recipe, videos).class_names
     cpus = {"train workers": section.num_workers * section.cpus_per_worker}
-    if streams:
+    if recipe.batches.stream_first_epoch and missing:
         cpus["extraction"] = recipe.cluster.extract_workers or 1
     faces = sum(sample["train"]) if sample else None
     return TrainingPlan(
@@ -84,67 +79,40 @@ def plan_training(recipe: Recipe) -> TrainingPlan:
     )
 
 
-def _sample(recipe: Recipe, videos: pa.Table) -> tuple[Counts, str, bool]:
-    """The counts, where they are from, and whether every video has been extracted."""
-    store = FacesStore(RunFolder(recipe).faces)
-    missing = videos.num_rows - count_done(store, videos)
+def _sample(run: RunContext, videos: pa.Table, missing: int) -> tuple[Counts, str]:
+    """Return the counts and their origin.
+
+    Args:
+        missing: number of videos without extracted faces.
+    """
     if not missing:
-        return _extracted(store, recipe), "of the extracted faces", True
+        return _extracted(run), "of the extracted faces"
     source = f"expected from durations; {missing:,} videos are not yet extracted"
-    return _expected(videos, recipe), source, False
+    return _expected(videos, run.recipe), source
 
 
-def planned_videos(recipe: Recipe) -> pa.Table:
-    """The run's manifest, or what it would be; the run's folder is left unclaimed."""
-    written = RunFolder(recipe).manifest
-    if storage.exists(written):
-        return read_manifest(written)
-    if recipe.demo is None:
-        return check_manifest(recipe).videos
-    others = [corpus for corpus in recipe.corpora if corpus.reader != "demo"]
-    planned = _demo_videos(recipe)
-    if not others:
-        return planned
-    found = check_manifest(recipe.model_copy(update={"corpora": others, "demo": None})).videos
-    return pa.concat_tables([planned, found])
-
-
-def _demo_videos(recipe: Recipe) -> pa.Table:
-    """VIDEOS of the demo's clips, none of which is drawn for it."""
-    from dfray.datasets.readers.demo_clips import video_rows
-    from dfray.demo import clip_rows
-
-    assert recipe.demo is not None
-    clips = list(clip_rows(recipe.demo, recipe.seed))
-    rows = [
-        {"kind": "video", "stride": 1} | row | {"split": corpus.split or row["split"]}
-        for corpus in recipe.corpora
-        if corpus.reader == "demo"
-        for row in video_rows(corpus, Files(corpus.root), clips)
-        if corpus.only is None or row["split"] in corpus.only
-    ]
-    return VIDEOS.from_rows(rows)
-
-
-def _extracted(store: FacesStore, recipe: Recipe) -> Counts:
-    return {
-        name: _by_class(sample_faces(store.summaries([name]), name, recipe.batches).label, recipe)
-        for name in ("train", "val")
-    }
-
-
-def _expected(videos: pa.Table, recipe: Recipe) -> Counts:
+def _extracted(run: RunContext) -> Counts:
+    """Count the sample of the stored faces."""
     counts = {}
-    splits = np.asarray(videos["split"].to_pylist())
-    for name in ("train", "val"):
-        rows = videos.filter(pa.array(splits == name))
-        label = rows["label"].to_numpy()
-        dataset = np.asarray(rows["dataset"].to_pylist())
-        quota = quotas(dataset, label, expected_faces(rows, recipe.faces), recipe.batches.sampling)
-        counts[name] = _by_class(np.repeat(label, quota), recipe)
+    for split in ("train", "val"):
+        sample = sample_faces(run.faces.summaries([split]), split, run.recipe.batches)
+        counts[split] = _by_class(sample.label, run.recipe)
     return counts
 
 
-def _by_class(label: np.ndarray, recipe: Recipe) -> tuple[int, int]:
+def _expected(videos: pa.Table, recipe: Recipe) -> Counts:
+    """Count the sample that VIDEOS give by their durations."""
+    counts = {}
+    splits = np.asarray(videos["split"].to_pylist())
+    for split in ("train", "val"):
+        rows = videos.filter(pa.array(splits == split))
+        label = rows["label"].to_numpy()
+        dataset = np.asarray(rows["dataset"].to_pylist())
+        quota = quotas(dataset, label, expected_faces(rows, recipe.faces), recipe.batches.sampling)
+        counts[split] = _by_class(np.repeat(label, quota), recipe)
+    return counts
+
+
+def _by_class(label: NDArray[np.int64], recipe: Recipe) -> tuple[int, int]:
     real, fake = int((label == 0).sum()), int((label != 0).sum())
-    return real, real if recipe.batches.self_blend else fake  # each brings a fake of its own
+    return real, real if recipe.batches.self_blend else fake  # each is blended to a fake

@@ -1,4 +1,7 @@
-"""The whole road in one Ray session."""
+"""Stages in order: each function does first what its stage needs of the stages before it.
+
+The only stage that imports others; those leave their results in the run's folder.
+"""
 
 from __future__ import annotations
 
@@ -7,93 +10,163 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from dfray.config import Recipe
-from dfray.faces.shards import FacesStore
 from dfray.progress import stage
-from dfray.run_folder import RunFolder
-from dfray.session import require_cluster, session
-from dfray.stages.data import manifest_of
+from dfray.run_context import RunContext
+from dfray.run_manifest import build_manifest
+from dfray.session import require_cluster
 from dfray.stages.evaluation import evaluate
-from dfray.stages.promotion import promote, register
-from dfray.stages.registry import history as decisions
-from dfray.stages.registry import score
-from dfray.stages.training import tracking_uri, train
+from dfray.stages.extraction import extract_missing_faces
+from dfray.stages.promotion import promote
+from dfray.stages.registration import register
+from dfray.stages.registry import promotion_history, score
+from dfray.stages.search import open_search, run_search
+from dfray.stages.training import (
+    History,
+    is_trained,
+    log_training,
+    prepare_training,
+    show_trained,
+    train_model,
+)
 
 if TYPE_CHECKING:
     from dfray.evaluation.metrics import Metrics
     from dfray.registry.history import Decision
+    from dfray.search.result import SearchResult
     from dfray.serving.score_files import FileScore
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """What the whole road ends with."""
+    """Result of the whole pipeline."""
 
-    folder: RunFolder
-    tracking_uri: str
-    manifest: pa.Table
-    store: FacesStore
-    history: list[dict[str, float]]
+    run: RunContext
+    history: History
     metrics: Metrics
     version: str
     decision: Decision
     scored: list[FileScore]
 
 
-def run(recipe: Recipe, *, verbose: bool = False) -> RunResult:
-    """From clips or corpora to a promoted detector, in one Ray session.
+def run_pipeline(run: RunContext) -> RunResult:
+    """Run every stage from clips or corpora to a promoted detector, in one Ray session.
 
-    Ends by scoring one held-out clip with whatever is the champion then, if there is one.
+    The last stage scores one held-out clip with the champion, if there is one.
     """
     from dfray.tracking.client import connect
 
-    require_cluster(recipe.cluster)
-    folder = RunFolder(recipe)
-    folder.claim()
-    connect(tracking_uri(recipe))  # before any compute is spent
-    with session(recipe.cluster, verbose=verbose):
-        videos = manifest_of(recipe)
-        history = train(recipe, verbose=verbose)
-        metrics = evaluate(recipe, verbose=verbose)
-        version = register(recipe)
-        decision = _last_word(recipe, version) or promote(recipe, version=version, verbose=verbose)
+    require_cluster(run.recipe.cluster)
+    run.folder.claim()
+    connect(run.tracking_uri)  # before any compute is spent
+    with run.session():
+        history = train(run)
+        metrics = evaluate(run)
+        version = register(run)
+        decision = _standing_promotion(run, version) or promote(run, version=version)
     has_champion = decision.promoted or decision.champion_before
-    scored = score_held_out_clip(recipe, videos) if has_champion else []
-    return RunResult(
-        folder,
-        tracking_uri(recipe),
-        videos,
-        FacesStore(folder.faces),
-        history,
-        metrics,
-        version,
-        decision,
-        scored,
-    )
+    scored = score_held_out_clip(run) if has_champion else []
+    return RunResult(run, history, metrics, version, decision, scored)
 
 
-def _last_word(recipe: Recipe, version: str) -> Decision | None:
-    """The decision that made `version` the champion, if none has come since."""
-    moves = [decision for decision in decisions(recipe) if decision.moved]
+def extract(run: RunContext) -> pa.Table:
+    """Extract the faces of every video that has none yet, the manifest built first if need be.
+
+    Returns:
+        SUMMARIES of all of the run's videos.
+    """
+    require_cluster(run.recipe.cluster)
+    run.folder.claim()
+    _ensure_manifest(run)
+    return extract_missing_faces(run)
+
+
+def train(run: RunContext) -> History:
+    """Train the recipe's model, and keep the bundle of the best epoch.
+
+    Missing faces are extracted first, or feed the first epoch as they are extracted
+    (batches.stream_first_epoch). MLflow may be unreachable meanwhile; at the end it must take every epoch.
+
+    Returns:
+        The metrics of every epoch.
+
+    Raises:
+        RegistryError: MLflow does not answer at the end. The model is kept: train again once it does.
+    """
+    if is_trained(run):
+        run.folder.claim()
+        show_trained(run)
+        return log_training(run)
+    require_cluster(run.recipe.cluster)
+    run.folder.claim()
+    _ensure_manifest(run)
+    tracked = prepare_training(run)
+    with run.session():
+        if not run.recipe.batches.stream_first_epoch:
+            _ensure_faces(run)
+        train_model(run, tracked)
+    return log_training(run)
+
+
+def search(run: RunContext, *, resume: bool = False) -> SearchResult:
+    """Search the recipe's space, repeat the best with fresh seeds, and register the winner as `candidate`.
+
+    Args:
+        resume: continue a search that was cut off, or start one.
+
+    Raises:
+        RecipeError: the space has a key or a value that the recipe refuses.
+        UserError: the folder holds an unfinished search, and `resume` is False.
+        ResourceError: not even one trial fits on the cluster.
+        SearchError: no trial reported the metric.
+    """
+    from dfray.datasets.manifest import require_both_classes
+    from dfray.search.result import SearchResult
+    from dfray.tracking.client import connect
+
+    folder = open_search(run, resume=resume)
+    if folder.has_ended:
+        return SearchResult.load(folder.result)
+    connect(run.tracking_uri)  # before any compute is spent
+    _ensure_manifest(run)
+    if run.recipe.batches.self_blend is None:
+        require_both_classes(run.manifest, ("train", "val"))
+    with run.session():
+        _ensure_faces(run)
+        return run_search(run, folder)
+
+
+def _ensure_manifest(run: RunContext) -> None:
+    if not run.has_manifest:
+        build_manifest(run)
+
+
+def _ensure_faces(run: RunContext) -> None:
+    if run.extracted().missing:
+        extract_missing_faces(run)
+
+
+def _standing_promotion(run: RunContext, version: str) -> Decision | None:
+    """Return the decision that made `version` the champion, if none has moved the alias since."""
+    moves = [decision for decision in promotion_history(run) if decision.moved]
     return moves[-1] if moves and moves[-1].version.number == version else None
 
 
-def score_held_out_clip(recipe: Recipe, videos: pa.Table) -> list[FileScore]:
-    """The champion's score of one clip that training never saw; none if there are only pictures."""
-    split = recipe.evaluation.split
-    clip = held_out_clip(videos, split)
+def score_held_out_clip(run: RunContext) -> list[FileScore]:
+    """Score one clip that training never saw with the champion; [] if the split has no video file."""
+    split = run.recipe.evaluation.split
+    clip = held_out_clip(run.manifest, split)
     with stage("score") as line:
         if clip is None:
             line.say(f"Split {split} has no video file: no clip is scored.")
             line.finish("skipped")
             return []
-        model = f"models:/{recipe.registry.model_name}@champion"
-        scored = score([clip], model=model, tracking_uri=tracking_uri(recipe))
+        model = f"models:/{run.recipe.registry.model_name}@champion"
+        scored = score([clip], model=model, tracking_uri=run.tracking_uri)
         line.finish(clip.rpartition("/")[2])
     return scored
 
 
 def held_out_clip(videos: pa.Table, split: str) -> str | None:
-    """The first fake video file of the split, or else the first real one; `score` reads no folders."""
+    """Return the first fake video file of the split, or else the first real one."""
     files = [r for r in videos.to_pylist() if r["split"] == split and r["kind"] == "video"]
     return max(files, key=lambda row: row["label"])["uri"] if files else None

@@ -1,11 +1,11 @@
-"""What is in the registry: the decisions, the versions, and the scores that the champion gives."""
+"""Views of the registry, and scores by a registered model."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dfray.config import Recipe, RegistrySection
-from dfray.stages.training import tracking_uri
+from dfray.config import RegistrySection
+from dfray.run_context import RunContext
 
 if TYPE_CHECKING:
     from dfray.registry.history import Decision
@@ -13,21 +13,25 @@ if TYPE_CHECKING:
     from dfray.serving.score_files import FileScore
 
 
-def history(recipe: Recipe) -> list[Decision]:
-    """Every promotion, refusal and rollback of the recipe's model, oldest first."""
+def promotion_history(run: RunContext) -> list[Decision]:
+    """Return every promotion, refusal and rollback of the recipe's model, oldest first."""
     from dfray.registry.views import read_decisions
 
-    return read_decisions(recipe.registry, tracking_uri(recipe))
+    return read_decisions(run.recipe.registry, run.tracking_uri)
 
 
-def show(recipe: Recipe, version: str | None = None) -> list[VersionView]:
-    """Every version of the recipe's model, newest first; or the one of a number or an alias, in full."""
+def registered_versions(run: RunContext, version: str | None = None) -> list[VersionView]:
+    """Return every version of the recipe's model, newest first; or a single one in full.
+
+    Args:
+        version: a number or an alias.
+    """
     from dfray.registry.views import show_version, show_versions
 
-    uri = tracking_uri(recipe)
+    registry = run.recipe.registry
     if version is None:
-        return show_versions(recipe.registry, uri)
-    return [show_version(recipe.registry, uri, version)]
+        return show_versions(registry, run.tracking_uri)
+    return [show_version(registry, run.tracking_uri, version)]
 
 
 def score(

@@ -1,275 +1,276 @@
-"""From a recipe and its search space to a candidate."""
+"""Search over a recipe's space, from the first trial to a registered candidate."""
 
 from __future__ import annotations
 
 import sys
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from dfray import storage
-from dfray.config import Recipe
-from dfray.datasets import manifest as manifests
+from dfray.config import Recipe, SearchSection
+from dfray.datasets.manifest import fingerprint
 from dfray.errors import SearchError
-from dfray.faces.shards import FacesStore
 from dfray.progress import StageLine, stage
-from dfray.run_folder import RunFolder
-from dfray.search.result import SearchResult, Trial
-from dfray.session import nodes_of, require_cluster, require_cpus, session
-from dfray.stages.data import count_done, extract, manifest_of
-from dfray.stages.evaluation import decide, figures_of, score_split, videos_of
-from dfray.stages.promotion import measured_of, told_of
-from dfray.stages.training import tracking_uri
+from dfray.run_context import RunContext
+from dfray.search.result import Finalist, SearchResult, Trial
+from dfray.session import nodes_of, require_cluster, require_cpus
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from ray.tune.search import Searcher
 
-    from dfray.registry.measurements import Measured
     from dfray.search.concurrency import Capacity
     from dfray.search.folder import SearchFolder
-    from dfray.search.result import Finalist
     from dfray.search.tracking import SearchRuns
-    from dfray.search.trial import Job
-    from dfray.serving.model_card import Told
+    from dfray.search.trial import TrialSettings
 
 
-def search(recipe: Recipe, *, resume: bool = False, verbose: bool = False) -> SearchResult:
-    """Search the recipe's space, repeat the best with fresh seeds, and register the winner as `candidate`.
-
-    Args:
-        resume: go on with a search that was begun; without one it begins.
+def open_search(run: RunContext, *, resume: bool) -> SearchFolder:
+    """Check the space, claim the run's folder for the search, and return the search's folder.
 
     Raises:
         RecipeError: the space has a key or a value that the recipe refuses.
-        UserError: a search was begun here, and `resume` was not asked for.
-        ResourceError: not even one trial fits on the cluster.
-        SearchError: no trial reported the metric.
+        UserError: the folder holds an unfinished search, and `resume` is False.
+        ClusterError: the cluster does not answer.
     """
     from dfray.search.folder import SearchFolder
     from dfray.search.space import require_space
-    from dfray.tracking.client import connect
 
-    require_space(recipe)
-    folder = SearchFolder(recipe)
-    if not storage.exists(folder.result):
-        require_cluster(recipe.cluster)
-    folder.run.claim()
+    require_space(run.recipe)
+    folder = SearchFolder(run.folder)
+    if not folder.has_ended:
+        require_cluster(run.recipe.cluster)
+    run.folder.claim()
     folder.require_free(resume=resume)
-    if storage.exists(folder.result):
-        return SearchResult.load(folder.result)
-    connect(tracking_uri(recipe))  # before any compute is spent
-    videos = manifest_of(recipe)
-    if recipe.batches.self_blend is None:
-        manifests.require_both_classes(videos, ("train", "val"))
-    with session(recipe.cluster, verbose=verbose):
-        if videos.num_rows > count_done(FacesStore(folder.run.faces), videos):
-            extract(recipe, verbose=verbose)
-        result = _search(folder, videos)
-    result.save(folder.result)
-    return result
+    return folder
 
 
-def _search(folder: SearchFolder, videos: pa.Table) -> SearchResult:
+def run_search(run: RunContext, folder: SearchFolder) -> SearchResult:
+    """Train the trials, repeat the best with fresh seeds, and register the winner as `candidate`.
+
+    Needs a connected Ray and the faces of every video.
+
+    Raises:
+        ResourceError: not even one trial fits on the cluster.
+        SearchError: no trial reported the metric.
+    """
     from dfray.search.concurrency import capacity
     from dfray.search.page import publish
     from dfray.search.space import distributions
     from dfray.search.tracking import SearchRuns
-    from dfray.search.trial import Job
+    from dfray.search.trial import TrialSettings
 
-    recipe = folder.recipe.model_copy(update={"work_dir": folder.run.work_dir})
-    _require_trainable(recipe, folder)
+    recipe = run.recipe.model_copy(update={"work_dir": run.folder.work_dir})
+    _require_trainable(run)
     _await_nodes(recipe)
     nodes = [node["Resources"] for node in nodes_of(recipe.cluster.train_on)]
     fits = capacity(recipe, nodes)
     print(f"Trials: {fits.arithmetic}.", file=sys.stderr)
     folder.begin()
-    job = Job(recipe, folder.run.faces, folder.trials, use_gpu=fits.gpus > 0)
-    fingerprint = manifests.fingerprint(videos)
-    with SearchRuns(job, tracking_uri(recipe), folder.id, fingerprint) as runs:
-        trials = _search_trials(job, fits, runs, folder)
-        finalists = _repeat_best(job, fits, runs, folder, trials)
-        result = _result(folder, runs, trials, finalists)
-        result = replace(result, version=_register(result.winner, folder, recipe, runs))
+    settings = TrialSettings(recipe, run.faces.uri, folder.trials, use_gpu=fits.gpus > 0)
+    with SearchRuns(settings, run.tracking_uri, folder.id, fingerprint(run.manifest)) as runs:
+        search = _Search(folder, settings, fits, runs)
+        trials = search.run_trials()
+        finalists = search.repeat_best(trials)
+        result = search.result(trials, finalists)
+        result = replace(result, version=_register(run, folder, runs, result.winner))
         publish(runs.parent, result, distributions(recipe.search))
-        return result
+    result.save(folder.result)
+    return result
 
 
 def _await_nodes(recipe: Recipe) -> None:
-    """Where nodes come as work asks, wait for those of the trials that shall run beside each other."""
+    """Wait for the nodes of all concurrent trials, if an autoscaler may start some."""
     cluster, trials = recipe.cluster, recipe.search.max_concurrent or 1
     if cluster.wait_s:
-        each = recipe.search.trial_workers * recipe.training.cpus_per_worker
-        plan, places = {"trials": trials * each}, {"trials": cluster.train_on}
+        cpus_each = recipe.search.trial_workers * recipe.training.cpus_per_worker
+        plan, places = {"trials": trials * cpus_each}, {"trials": cluster.train_on}
         require_cpus(plan, places, wait_s=cluster.wait_s)
 
 
-def _require_trainable(recipe: Recipe, folder: SearchFolder) -> None:
-    """What every trial would refuse, or all of one choice, is refused before the first."""
+def _require_trainable(run: RunContext) -> None:
+    """Check the network and sample of the recipe and of each choice, before the first trial.
+
+    Raises:
+        ManifestError, RecipeError, ModelFileError: as `require_trainable`.
+    """
     from dfray.search.space import choices, trial_recipe
     from dfray.training.launch import require_trainable, worker_config
 
-    for parameters in ({}, *choices(recipe.search)):
-        trial = trial_recipe(recipe, parameters)
-        require_trainable(worker_config(trial, None, None, folder.run))
+    for parameters in ({}, *choices(run.recipe.search)):
+        recipe = trial_recipe(run.recipe, parameters)
+        require_trainable(worker_config(recipe, None, None, run.folder))
 
 
-def _search_trials(job: Job, fits: Capacity, runs: SearchRuns, folder: SearchFolder) -> list[Trial]:
-    """The trials of the search, all of them ended."""
-    from dfray.search.suggest import StudySearch, trial_name
+@dataclass(frozen=True)
+class _Search:
+    """One search while it runs."""
 
-    section = job.recipe.search
-    names = [trial_name(number) for number in range(section.trials)]
-    if folder.finalists() is None:
-        _run("search", job, StudySearch(job), names, fits, runs, halving=True)
-    return [job.read(name) for name in names if job.folder(name).exists()]
+    folder: SearchFolder
+    settings: TrialSettings
+    capacity: Capacity
+    runs: SearchRuns
 
+    @property
+    def section(self) -> SearchSection:
+        return self.settings.recipe.search
 
-def _repeat_best(
-    job: Job, fits: Capacity, runs: SearchRuns, folder: SearchFolder, trials: list[Trial]
-) -> list[Finalist]:
-    """The best trials, chosen once, with their runs of fresh seeds; the best mean first."""
-    from dfray.search.finalists import best_trials, plan_finalists, rank_finalists
-    from dfray.search.suggest import PlannedSearch
+    def run_trials(self) -> list[Trial]:
+        """Run the trials of the search, unless its finalists are chosen; return those that started."""
+        from dfray.search.suggest import StudySearch, trial_name
 
-    section = job.recipe.search
-    if folder.finalists() is None:
-        folder.choose_finalists([trial.id for trial in best_trials(trials, section)])
-    by_id = {trial.id: trial for trial in trials}
-    chosen = [by_id[name] for name in folder.finalists() or []]
-    if not section.finalists:
-        return rank_finalists(chosen, [], section)
-    planned = plan_finalists(chosen, section)
-    names = [trial.id for trial in planned]
-    _run("finalists", job, PlannedSearch(job, planned), names, fits, runs, halving=False)
-    return rank_finalists(chosen, [job.read(n) for n in names if job.folder(n).exists()], section)
+        names = [trial_name(number) for number in range(self.section.trials)]
+        if self.folder.finalists() is None:
+            self._run("search", StudySearch(self.settings), names, halving=True)
+        return self._started(names)
 
+    def repeat_best(self, trials: list[Trial]) -> list[Finalist]:
+        """Repeat the best trials, chosen once, with fresh seeds; return them, the best mean first."""
+        from dfray.search.finalists import best_trials, plan_finalists, rank_finalists
+        from dfray.search.suggest import PlannedSearch
 
-def _run(
-    title: str,
-    job: Job,
-    searcher: Searcher,
-    names: list[str],
-    fits: Capacity,
-    runs: SearchRuns,
-    *,
-    halving: bool,
-) -> None:
-    """Run the trials of these names beneath a line that tells how far they are."""
-    from dfray.search.tuner import run_trials
+        if self.folder.finalists() is None:
+            self.folder.choose_finalists([trial.id for trial in best_trials(trials, self.section)])
+        by_id = {trial.id: trial for trial in trials}
+        best = [by_id[name] for name in self.folder.finalists() or []]
+        if not self.section.finalists:
+            return rank_finalists(best, [], self.section)
+        planned = plan_finalists(best, self.section)
+        names = [trial.id for trial in planned]
+        self._run("finalists", PlannedSearch(self.settings, planned), names, halving=False)
+        return rank_finalists(best, self._started(names), self.section)
 
-    with stage(title, len(names)) as line:
-        seen: dict[str, Trial] = {}
+    def result(self, trials: list[Trial], finalists: list[Finalist]) -> SearchResult:
+        """Return the search's result, with the MLflow run of each trial and without a version.
 
-        def follow(trial: Trial) -> None:
-            seen[trial.id] = trial
-            runs.tell(trial)
-            _show(line, seen, job.recipe)
-
-        def look(room: bool) -> None:
-            if room:
-                _show(line, seen, job.recipe)
-            else:
-                line.update(detail="waiting for nodes: no trial fits on those there are")
-
-        run_trials(job, searcher, len(names), fits, halving=halving, on_trial=follow, on_nodes=look)
-        line.finish(_told(list(seen.values()), job.recipe))
-
-
-def _show(line: StageLine, seen: dict[str, Trial], recipe: Recipe) -> None:
-    trials = list(seen.values())
-    ended = sum(trial.state != "running" for trial in trials)
-    line.update(done=ended, detail=f"{len(trials) - ended} running, {_told(trials, recipe)}")
-
-
-def _told(trials: list[Trial], recipe: Recipe) -> str:
-    """The best so far, and what did not go well."""
-    section = recipe.search
-    values = [trial.value for trial in trials if trial.value is not None]
-    best = f"best {section.metric} {section.best(values):.4f}" if values else "no figure yet"
-    counts = Counter(trial.state for trial in trials)
-    others = [f"{counts[state]} {state}" for state in ("stopped", "failed") if counts[state]]
-    return ", ".join([best, *others])
-
-
-def _result(
-    folder: SearchFolder, runs: SearchRuns, trials: list[Trial], finalists: list[Finalist]
-) -> SearchResult:
-    recipe = folder.recipe
-    section, first = recipe.search, finalists[0]
-    found = [run for run in first.runs if run.value is not None and run.state == "finished"]
-    if section.finalists and not found:
-        reasons = sorted({run.error or "no figure" for one in finalists for run in one.runs})
-        raise SearchError(
-            f"No run of a finalist ended well: {'; '.join(reasons)}.",
-            "Mend that, and go on with --resume.",
-        )
-    by_id = {trial.id: trial for trial in trials}
-    values = [run.value for run in found if run.value is not None]
-    best = found[values.index(section.best(values))] if found else by_id[first.trial]
-    return SearchResult(
-        recipe_name=recipe.name,
-        metric=section.figure,
-        mode=section.mode,
-        epochs=recipe.training.epochs,
-        trials=[runs.tracked(trial) for trial in trials],
-        finalists=[
-            replace(one, runs=[runs.tracked(run) for run in one.runs])
-            for one in finalists
+        Raises:
+            SearchError: every run of the best finalist failed.
+        """
+        section, recipe = self.section, self.settings.recipe
+        winner = _winner(trials, finalists, section)
+        repeated = [
+            replace(finalist, runs=[self.runs.tracked(trial) for trial in finalist.runs])
+            for finalist in finalists
             if section.finalists
-        ],
-        winner=runs.tracked(best),
-        winning_trial=first.trial,
-        parent_run_id=runs.parent.run_id,
-        tracking_uri=runs.tracking_uri,
-        version=None,
-        folder=folder.root,
+        ]
+        return SearchResult(
+            recipe_name=recipe.name,
+            metric=section.figure,
+            mode=section.mode,
+            epochs=recipe.training.epochs,
+            trials=[self.runs.tracked(trial) for trial in trials],
+            finalists=repeated,
+            winner=self.runs.tracked(winner),
+            winning_trial=finalists[0].trial,
+            parent_run_id=self.runs.parent.run_id,
+            tracking_uri=self.runs.tracking_uri,
+            version=None,
+            folder=self.folder.root,
+        )
+
+    def _run(self, title: str, searcher: Searcher, names: list[str], *, halving: bool) -> None:
+        """Run the trials of these names, and draw their progress."""
+        from dfray.search.tuner import run_trials
+
+        with stage(title, len(names)) as line:
+            shown = SearchLine(line, self.runs, self.section)
+            run_trials(
+                self.settings,
+                searcher,
+                len(names),
+                self.capacity,
+                halving=halving,
+                on_trial=shown.update,
+                on_nodes=shown.update_nodes,
+            )
+            line.finish(shown.summary())
+
+    def _started(self, names: list[str]) -> list[Trial]:
+        settings = self.settings
+        return [settings.read(name) for name in names if settings.folder(name).exists()]
+
+
+class SearchLine:
+    """Progress line of a search's trials; passes each trial on to its MLflow run."""
+
+    def __init__(self, line: StageLine, runs: SearchRuns, section: SearchSection) -> None:
+        self._line, self._runs, self._section = line, runs, section
+        self._trials: dict[str, Trial] = {}
+
+    def update(self, trial: Trial) -> None:
+        """Draw and log a trial that has started, ended an epoch, or ended."""
+        self._trials[trial.id] = trial
+        self._runs.notify(trial)
+        self._draw()
+
+    def update_nodes(self, fits: bool) -> None:
+        """Draw whether a trial fits on the nodes that are alive."""
+        if fits:
+            self._draw()
+        else:
+            self._line.update(detail="waiting for nodes: no trial fits on those there are")
+
+    def summary(self) -> str:
+        """Return the best value so far, and the counts of stopped and failed trials."""
+        section, trials = self._section, self._trials.values()
+        values = [trial.value for trial in trials if trial.value is not None]
+        best = f"best {section.metric} {section.best(values):.4f}" if values else "no figure yet"
+        counts = Counter(trial.state for trial in trials)
+        ended = [f"{counts[state]} {state}" for state in ("stopped", "failed") if counts[state]]
+        return ", ".join([best, *ended])
+
+    def _draw(self) -> None:
+        running = sum(trial.state == "running" for trial in self._trials.values())
+        ended = len(self._trials) - running
+        self._line.update(done=ended, detail=f"{running} running, {self.summary()}")
+
+
+def _winner(trials: list[Trial], finalists: list[Finalist], section: SearchSection) -> Trial:
+    """Return the best run of the best finalist, or its trial if no trial is repeated.
+
+    Raises:
+        SearchError: every run of the best finalist failed.
+    """
+    best = finalists[0]
+    values = {
+        run.id: run.value for run in best.runs if run.value is not None and run.state == "finished"
+    }
+    if values:
+        value = section.best(list(values.values()))
+        return next(run for run in best.runs if values.get(run.id) == value)
+    if not section.finalists:
+        return next(trial for trial in trials if trial.id == best.trial)
+    reasons = sorted({run.error or "no figure" for finalist in finalists for run in finalist.runs})
+    raise SearchError(
+        f"No run of a finalist ended well: {'; '.join(reasons)}.",
+        "Mend that, and go on with --resume.",
     )
 
 
-def _register(winner: Trial, folder: SearchFolder, recipe: Recipe, runs: SearchRuns) -> str:
-    """Measure the winner on the held-out split and register it, once; returns its version."""
+def _register(run: RunContext, folder: SearchFolder, runs: SearchRuns, winner: Trial) -> str:
+    """Measure the winner on the held-out split and register it, once; return its version."""
+    from dfray.evaluation.measure import measure_model
+    from dfray.evaluation.summary import metrics_table
     from dfray.registry.versions import Versions
-    from dfray.serving.package import register
+    from dfray.serving.registration import register_model
 
     assert winner.run_id is not None, "the search tracks every trial"
-    versions = Versions(recipe.registry.model_name, runs.tracking_uri)
+    versions = Versions(run.recipe.registry.model_name, runs.tracking_uri)
     origin = runs.origin(winner)
-    there = versions.of_run(winner.run_id)
-    if there is not None and origin.items() <= versions.get(there).tags.items():
-        return there
-    bundle = folder.trial(winner.id).model
+    registered = versions.of_run(winner.run_id)
+    if registered is not None and origin.items() <= versions.get(registered).tags.items():
+        return registered
+    bundle_uri = folder.trial(winner.id).model
     with stage("register") as line:
-        line.update(detail=f"scoring the {recipe.evaluation.split} split with {winner.id}")
-        measured, told = _measure(recipe, bundle)
-        with storage.local_folder(bundle) as local:
-            version = register(
-                local,
-                section=recipe.registry,
-                tracking_uri=runs.tracking_uri,
-                run_id=winner.run_id,
-                figures=measured.figures,
-                scores=measured.scores,
-                told=told,
-            )
-        versions.tag(version, origin)  # the last word: a version without was cut off, and is left
-        line.finish(f"{recipe.registry.model_name} version {version}")
-    return str(version)
-
-
-def _measure(recipe: Recipe, bundle: str) -> tuple[Measured, Told]:
-    """What the registry keeps of a bundle: its figures on the held-out split, and what its card tells."""
-    from dfray.evaluation.robustness import measure_losses
-    from dfray.evaluation.summary import losses_to_markdown, to_markdown
-
-    section = recipe.evaluation
-    decision = decide(recipe, bundle)
-    scores = score_split(recipe, bundle, section.split)
-    by_video = videos_of(recipe, scores, section.split, decision.video_rule)
-    losses = []
-    if section.post_processing:
-        losses = measure_losses(RunFolder(recipe).faces, bundle, by_video, section)
-    measured = measured_of(recipe, scores, decision, losses)
-    metrics = figures_of(recipe, scores, by_video, bundle)
-    table = to_markdown(metrics) + losses_to_markdown(losses)
-    return measured, told_of(recipe, measured, table)
+        split = run.recipe.evaluation.split
+        line.update(detail=f"scoring the {split} split with {winner.id}")
+        result = measure_model(run.evaluation_set, bundle_uri, fit=True, post_process=True)
+        version = register_model(
+            run,
+            bundle_uri,
+            result,
+            run_id=winner.run_id,
+            metrics_table=metrics_table(result.metrics, result.drops),
+        )
+        versions.tag(version, origin)  # last: a version without these tags was cut off
+        line.finish(f"{run.recipe.registry.model_name} version {version}")
+    return version

@@ -1,18 +1,17 @@
-"""What the recipe's self-blending makes of the run's faces, as a picture."""
+"""Contact sheet of the fakes that the recipe's self-blending makes of the run's faces."""
 
 from __future__ import annotations
 
 import io
 
 from dfray import storage
-from dfray.config import Recipe, SelfBlendSection
+from dfray.config import SelfBlendSection
 from dfray.errors import UserError
-from dfray.faces.shards import FacesStore
-from dfray.run_folder import RunFolder
+from dfray.run_context import RunContext
 
 
-def self_blend(recipe: Recipe, out: str, *, count: int = 12, seed: int = 0) -> str:
-    """Write a contact sheet (PNG) of `count` real training faces to `out`; returns where it lies.
+def self_blend(run: RunContext, out: str, *, count: int = 12, seed: int = 0) -> str:
+    """Write a contact sheet (PNG) of `count` real training faces to `out`, and return its URI.
 
     Raises:
         UserError: `out` does not end in .png, or the run has no faces yet.
@@ -23,13 +22,12 @@ def self_blend(recipe: Recipe, out: str, *, count: int = 12, seed: int = 0) -> s
     from dfray.batches.self_blend.sheet import contact_sheet
     from dfray.models.preprocess import Preprocess
 
-    folder = RunFolder(recipe)
-    folder.require("faces/extraction.json", "extract")
-    section = recipe.batches.self_blend or SelfBlendSection()
-    page = contact_sheet(
-        FacesStore(folder.faces), "train", Preprocess(recipe.model), section, count=count, seed=seed
+    run.folder.require("faces/extraction.json", "extract")
+    section = run.recipe.batches.self_blend or SelfBlendSection()
+    sheet = contact_sheet(
+        run.faces, "train", Preprocess(run.recipe.model), section, count=count, seed=seed
     )
     buffer = io.BytesIO()
-    page.save(buffer, "PNG")
+    sheet.save(buffer, "PNG")
     storage.write_bytes(buffer.getvalue(), storage.absolute(out))
     return storage.absolute(out)

@@ -1,141 +1,138 @@
-"""From faces to a trained model."""
+"""Training of the recipe's model on the run's faces."""
 
 from __future__ import annotations
 
 import sys
 from typing import Any
 
-import pyarrow as pa
-
-from dfray.config import Recipe
-from dfray.datasets import manifest as manifests
-from dfray.faces.shards import FacesStore
-from dfray.progress import counting_actor, stage, watching
-from dfray.run_folder import RunFolder
-from dfray.session import require_cluster, session
-from dfray.stages.data import count_done, extract, manifest_of, told_done
+from dfray.progress import StageLine, counting_actor, stage, watching
+from dfray.run_context import RunContext
 from dfray.tracking.curve import LogEpoch, complete
 from dfray.tracking.run import Run
 
+History = list[dict[str, float]]
+"""Metrics of every epoch."""
 
-def train(recipe: Recipe, *, verbose: bool = False) -> list[dict[str, float]]:
-    """Train the recipe's model, and keep the bundle of the best epoch.
 
-    Where faces are missing they are extracted first, or feed the first epoch as they come
-    (batches.stream_first_epoch). MLflow may be away in between; at the end it must have every epoch.
+def is_trained(run: RunContext) -> bool:
+    """Return whether the run's model has been trained to the last epoch."""
+    return "history" in run.folder.state()
 
-    Returns:
-        The figures of every epoch.
+
+def prepare_training(run: RunContext) -> Run:
+    """Start the training's MLflow run, once the videos have been checked; return it.
 
     Raises:
-        RegistryError: MLflow is away at the end. The model is kept: run it again once it is back.
+        ManifestError, RecipeError: a split lacks a class.
+        RegistryError: MLflow does not answer.
     """
-    folder = RunFolder(recipe)
-    if "history" not in folder.state():
-        require_cluster(recipe.cluster)
-    folder.claim()
-    if history := folder.state().get("history"):
-        with stage("train", len(history)) as line:
-            line.finish("was done before")
-    else:
-        folder.remember(history=_train_now(recipe, verbose))
-    state = folder.state()
-    if not state.get("logged"):
-        tracked = Run(tracking_uri(recipe), state["run_id"])
-        complete(tracked, state["history"])
-        tracked.set_tags({"dfray.faces_fingerprint": FacesStore(folder.faces).fingerprint()})
-        folder.remember(logged=True)
-    return state["history"]
-
-
-def _train_now(recipe: Recipe, verbose: bool) -> list[dict[str, float]]:
+    from dfray.datasets.manifest import require_both_classes
     from dfray.training.classes import require_trainable_classes
 
-    videos = manifest_of(recipe)
-    if recipe.batches.self_blend is None:  # else real videos are enough; the sample asks for them
-        manifests.require_both_classes(videos, ("train", "val"))
-    require_trainable_classes(recipe, videos)
-    tracked = tracking_run(recipe, videos)
-    with session(recipe.cluster, verbose=verbose):
-        missing = videos.num_rows - count_done(FacesStore(RunFolder(recipe).faces), videos)
-        stream = missing > 0 and recipe.batches.stream_first_epoch
-        if missing and not stream:
-            extract(recipe, verbose=verbose)
-        return _fit(recipe, videos, stream, tracked)
+    if run.recipe.batches.self_blend is None:  # else the sample asks for real videos alone
+        require_both_classes(run.manifest, ("train", "val"))
+    require_trainable_classes(run.recipe, run.manifest)
+    return run.tracking_run()
 
 
-def tracking_run(recipe: Recipe, videos: pa.Table) -> Run:
-    """The MLflow run of this recipe's run folder; begun once, entered again afterwards."""
-    from dfray.tracking.run import start_run
+def train_model(run: RunContext, tracked: Run) -> History:
+    """Train the model, keep the bundle of the best epoch, and return the metrics of every epoch.
 
-    folder = RunFolder(recipe)
-    tracked = start_run(
-        recipe,
-        tracking_uri(recipe),
-        manifest_fingerprint=manifests.fingerprint(videos),
-        run_id=folder.state().get("run_id"),
-    )
-    folder.remember(run_id=tracked.run_id)
-    return tracked
-
-
-def _fit(recipe: Recipe, videos: pa.Table, stream: bool, tracked: Run) -> list[dict[str, float]]:
+    Faces that are missing feed the first epoch while they are extracted; needs a connected Ray.
+    """
     from dfray.training.launch import train_detector
 
+    recipe, extracted = run.recipe, run.extracted()
+    stream = recipe.batches.stream_first_epoch and extracted.missing > 0
     progress = counting_actor()
-    title = "extract + train" if stream else "train"
-    told: set[str] = set()
-    warned: set[str] = set()
-    with stage(title, recipe.training.epochs) as line:
-        for text in [*_extracted_before(recipe, videos, stream), *not_blended(recipe)]:
-            line.say(text)
-
-        def show(counts: dict[str, Any]) -> None:
-            parts = [f"step {counts['step']}/{counts['steps']}"] if "step" in counts else []
-            parts += [f"loss {counts['loss']:.3f}"] if "loss" in counts else []
-            parts += [f"val {counts['val_loss']:.3f}"] if "val_loss" in counts else []
-            if stream and counts.get("videos", 0) < videos.num_rows:
-                parts.append(f"{int(counts.get('videos', 0))}/{videos.num_rows} videos extracted")
-            detail = counts.get("waiting") or ", ".join(parts) or "starting workers"
-            line.update(done=counts.get("epoch", 0), detail=detail)
-            for text in (*counts.get("model", ()), *counts.get("resumed", ())):
-                if text not in told:
-                    line.say(text)
-                told.add(text)
-            warned.update([counts["warning"]] if "warning" in counts else [])
-
-        with watching(progress, show):
-            figures = train_detector(
-                recipe, videos, stream=stream, progress=progress, on_epoch=LogEpoch(tracked)
+    with stage("extract + train" if stream else "train", recipe.training.epochs) as line:
+        notes = [extracted.note] if stream and extracted.done else []
+        for note in [*notes, *unblended_notes(run)]:
+            line.say(note)
+        shown = TrainingLine(line, run.manifest.num_rows if stream else 0)
+        with watching(progress, shown.update):
+            history = train_detector(
+                recipe,
+                run.manifest,
+                stream=stream,
+                progress=progress,
+                on_epoch=LogEpoch(tracked),
+                folder=run.folder,
             )
-        best = min(figures, key=lambda epoch: epoch["selection_loss"])
+        best = min(history, key=lambda epoch: epoch["selection_loss"])
         line.finish(f"best epoch {best['epoch']:g}, validation loss {best['selection_loss']:.3f}")
-    for warning in warned:
+    for warning in shown.warnings:
         print(warning, file=sys.stderr)
-    return figures
+    run.folder.remember(history=history)
+    return history
 
 
-def _extracted_before(recipe: Recipe, videos: pa.Table, stream: bool) -> list[str]:
-    done = count_done(FacesStore(RunFolder(recipe).faces), videos) if stream else 0
-    return [told_done(done, videos.num_rows)] if done else []
+def log_training(run: RunContext) -> History:
+    """Log what MLflow lacks of the trained epochs, and return their metrics.
+
+    Raises:
+        RegistryError: MLflow does not answer. The model is kept: train again once it does.
+    """
+    state = run.folder.state()
+    if not state.get("logged"):
+        tracked = Run(run.tracking_uri, state["run_id"])
+        complete(tracked, state["history"])
+        tracked.set_tags({"dfray.faces_fingerprint": run.faces.fingerprint()})
+        run.folder.remember(logged=True)
+    history: History = state["history"]
+    return history
 
 
-def not_blended(recipe: Recipe) -> list[str]:
-    """A sentence for each dataset and split whose real faces batches.self_blend cannot all use."""
-    if recipe.batches.self_blend is None:
+def show_trained(run: RunContext) -> None:
+    """Draw the line of a training that had ended before."""
+    epochs = len(run.folder.state()["history"])
+    with stage("train", epochs) as line:
+        line.finish("was done before")
+
+
+class TrainingLine:
+    """Progress line of a training: step, losses and, while streaming, extracted videos.
+
+    Args:
+        streamed: number of videos that feed the first epoch; 0: all faces are written.
+    """
+
+    def __init__(self, line: StageLine, streamed: int) -> None:
+        self.warnings: set[str] = set()
+        self._line, self._streamed = line, streamed
+        self._printed: set[str] = set()
+
+    def update(self, counts: dict[str, Any]) -> None:
+        """Draw the values that the workers reported."""
+        detail = counts.get("waiting") or self._detail(counts) or "starting workers"
+        self._line.update(done=counts.get("epoch", 0), detail=detail)
+        for note in (*counts.get("model", ()), *counts.get("resumed", ())):
+            if note not in self._printed:
+                self._line.say(note)
+            self._printed.add(note)
+        if "warning" in counts:
+            self.warnings.add(counts["warning"])
+
+    def _detail(self, counts: dict[str, Any]) -> str:
+        details = [f"step {counts['step']}/{counts['steps']}"] if "step" in counts else []
+        details += [f"loss {counts['loss']:.3f}"] if "loss" in counts else []
+        details += [f"val {counts['val_loss']:.3f}"] if "val_loss" in counts else []
+        videos = int(counts.get("videos", 0))
+        if videos < self._streamed:
+            details.append(f"{videos}/{self._streamed} videos extracted")
+        return ", ".join(details)
+
+
+def unblended_notes(run: RunContext) -> list[str]:
+    """Return a sentence for each dataset and split whose real faces cannot all be self-blended."""
+    if run.recipe.batches.self_blend is None:
         return []
     from dfray.batches.sample import unblendable
 
-    summaries = FacesStore(RunFolder(recipe).faces).summaries()
+    summaries = run.faces.summaries()
     return [
         f"{split}: {without:,} of {count:,} real faces of {dataset} have no landmarks and are not "
         "blended"
         for split in ("train", "val")
         for dataset, (without, count) in unblendable(summaries, split).items()
     ]
-
-
-def tracking_uri(recipe: Recipe) -> str:
-    from dfray.tracking.client import resolve_tracking_uri
-
-    return resolve_tracking_uri(recipe.registry, RunFolder(recipe).work_dir)

@@ -11,6 +11,7 @@ from dfray.config import Recipe
 from dfray.demo import generate_clips
 from dfray.faces.shards import FacesStore
 from dfray.recipe import load_recipe
+from dfray.run_context import RunContext
 from dfray.run_folder import RunFolder
 
 
@@ -30,5 +31,5 @@ def demo_clips(demo_recipe: Recipe) -> Path:
 @pytest.fixture(scope="module")
 def demo_faces(demo_recipe: Recipe, demo_clips: Path, ray_session: None) -> FacesStore:
     """The faces of all of the demo's clips, as the demo extracts them."""
-    stages.extract(demo_recipe)
+    stages.extract(RunContext.of(demo_recipe))
     return FacesStore(RunFolder(demo_recipe).faces)

@@ -35,14 +35,13 @@ from dfray import stages
 from dfray.config import Recipe
 from dfray.progress import stage
 from dfray.recipe import load_recipe
-from dfray.run_folder import RunFolder
+from dfray.run_context import RunContext
 from dfray.search.concurrency import Capacity, capacity
 from dfray.search.result import SearchResult, Trial, Value, epochs_taken, ranked, value_of
 from dfray.search.suggest import Planned, PlannedSearch
-from dfray.search.trial import Job
+from dfray.search.trial import TrialSettings
 from dfray.search.tuner import run_trials
 from dfray.session import nodes_of, session
-from dfray.stages.evaluation import score_split, videos_of
 from tests.benchmarks.measure import holds
 from tests.benchmarks.retrained import Difference, difference, retrained
 
@@ -72,7 +71,7 @@ def benchmark_recipe(work: Path, overrides: Sequence[str]) -> Recipe:
 
 def to_the_end(recipe: Recipe, result: SearchResult) -> list[Trial]:
     """The search's trials as if nothing had stopped them; copies go on where the stopped ones were."""
-    copies = _job(recipe, "to-the-end")
+    copies = _trial_settings(recipe, "to-the-end")
     stopped = [trial for trial in result.trials if trial.state == "stopped"]
     for trial in stopped:
         copy = Path(copies.trials, trial.id)
@@ -86,7 +85,7 @@ def to_the_end(recipe: Recipe, result: SearchResult) -> list[Trial]:
     return [whole.get(trial.id, trial) for trial in result.trials]
 
 
-def settings_of(recipe: Recipe, result: SearchResult) -> dict[str, dict[str, Value]]:
+def parameters_of(recipe: Recipe, result: SearchResult) -> dict[str, dict[str, Value]]:
     """name -> parameters, of what is trained again."""
     triplet = recipe.objective.triplet
     assert triplet is not None, "the demo has a triplet loss"
@@ -95,46 +94,49 @@ def settings_of(recipe: Recipe, result: SearchResult) -> dict[str, dict[str, Val
 
 
 def train_again(
-    recipe: Recipe, settings: Mapping[str, Mapping[str, Value]]
+    recipe: Recipe, parameters: Mapping[str, Mapping[str, Value]]
 ) -> dict[str, list[Trial]]:
     """name -> a finished training for each of SEEDS, seed after seed."""
-    job = _job(recipe, "again")
-    ids = {(name, seed): f"{place}-{seed}" for seed in SEEDS for place, name in enumerate(settings)}
+    settings = _trial_settings(recipe, "again")
+    ids = {
+        (name, seed): f"{place}-{seed}" for seed in SEEDS for place, name in enumerate(parameters)
+    }
     planned = [
-        Planned(ids[name, seed], number, dict(settings[name]), seed)
+        Planned(ids[name, seed], number, dict(parameters[name]), seed)
         for number, (name, seed) in enumerate(ids)
     ]
-    _train(job, planned, "again")
-    return {name: [job.read(ids[name, seed]) for seed in SEEDS] for name in settings}
+    _train(settings, planned, "again")
+    return {name: [settings.read(ids[name, seed]) for seed in SEEDS] for name in parameters}
 
 
 def scores_on_test(recipe: Recipe, trial: Trial) -> pa.Table:
     """VIDEO_SCORES of the test split by the trial's model; kept beside it."""
     kept = Path(trial.folder, "test_scores.parquet")
     if not kept.exists():
-        scores = score_split(recipe, f"{trial.folder}/model", "test")
+        evaluation_set = RunContext.of(recipe).evaluation_set
+        scores = evaluation_set.score(f"{trial.folder}/model", "test")
         half = kept.with_suffix(".half")
-        pq.write_table(videos_of(recipe, scores, "test", "mean"), half)
+        pq.write_table(evaluation_set.video_scores(scores, "test", "mean"), half)
         half.rename(kept)
     return pq.read_table(kept)
 
 
-def _job(recipe: Recipe, name: str) -> Job:
-    folder = RunFolder(recipe)
+def _trial_settings(recipe: Recipe, name: str) -> TrialSettings:
+    folder = RunContext.of(recipe).folder
     absolute = recipe.model_copy(update={"work_dir": folder.work_dir})
     use_gpu = _fits(recipe).gpus > 0
-    return Job(absolute, folder.faces, f"{folder.root}/{name}", use_gpu=use_gpu)
+    return TrialSettings(absolute, folder.faces, f"{folder.root}/{name}", use_gpu=use_gpu)
 
 
 def _fits(recipe: Recipe) -> Capacity:
     return capacity(recipe, [node["Resources"] for node in nodes_of(recipe.cluster.train_on)])
 
 
-def _train(job: Job, planned: Sequence[Planned], title: str) -> None:
-    left = [one for one in planned if not _ended(job, one.id)]
+def _train(settings: TrialSettings, planned: Sequence[Planned], title: str) -> None:
+    left = [one for one in planned if not _ended(settings, one.id)]
     if not left:
         return
-    with stage(title, len(left) * job.recipe.training.epochs) as line:
+    with stage(title, len(left) * settings.recipe.training.epochs) as line:
         epochs: dict[str, int] = {}
 
         def show(trial: Trial) -> None:
@@ -142,22 +144,22 @@ def _train(job: Job, planned: Sequence[Planned], title: str) -> None:
             line.update(done=sum(epochs.values()), detail=f"{trial.id}: {trial.value or 0:.3f}")
 
         run_trials(
-            job,
-            PlannedSearch(job, left),
+            settings,
+            PlannedSearch(settings, left),
             len(left),
-            _fits(job.recipe),
+            _fits(settings.recipe),
             halving=False,
             on_trial=show,
             on_nodes=lambda room: None,
         )
         line.finish()
-    failed = [job.read(one.id) for one in left if not _ended(job, one.id)]
+    failed = [settings.read(one.id) for one in left if not _ended(settings, one.id)]
     if failed:
         raise SystemExit(f"{failed[0].id} did not finish: {failed[0].error}")
 
 
-def _ended(job: Job, name: str) -> bool:
-    return job.folder(name).exists() and job.read(name).state == "finished"
+def _ended(settings: TrialSettings, name: str) -> bool:
+    return settings.folder(name).exists() and settings.read(name).state == "finished"
 
 
 def report_stopping(
@@ -219,13 +221,13 @@ def _told(one: Difference) -> str:
 
 def run(recipe: Recipe) -> bool:
     with session(recipe.cluster):
-        result = stages.search(recipe, resume=True)
+        result = stages.search(RunContext.of(recipe), resume=True)
         whole = to_the_end(recipe, result)
-        again = train_again(recipe, settings_of(recipe, result))
+        again = train_again(recipe, parameters_of(recipe, result))
         kept, stopping = report_stopping(recipe, result, whole)
         settings = report_settings(recipe, again)
     figures = {"load": os.getloadavg(), "stopping": stopping, "settings": settings}
-    written = Path(RunFolder(recipe).root, "benchmark.json")
+    written = Path(RunContext.of(recipe).folder.root, "benchmark.json")
     written.write_text(json.dumps(figures, indent=2))
     print(f"\nWritten: {written}")
     return kept

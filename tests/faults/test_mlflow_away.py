@@ -14,6 +14,7 @@ import pytest
 from dfray import stages, storage
 from dfray.config import Recipe
 from dfray.errors import RegistryError, TrainingError
+from dfray.run_context import RunContext
 from dfray.run_folder import RunFolder
 from dfray.search.tracking import SearchRuns
 from dfray.tracking import curve
@@ -24,7 +25,7 @@ from tests.helpers.mlflow_server import mlflow_server
 from tests.helpers.processes import wait_for
 from tests.helpers.proxy import FaultProxy, Request
 from tests.helpers.toy import toy_recipe, write_toy_faces
-from tests.search.trials import job_of
+from tests.search.trials import settings_of
 
 
 @pytest.fixture(scope="module")
@@ -117,17 +118,17 @@ def test_what_went_wrong_is_raised_and_that_it_is_away_told_beside_it(
 
 @pytest.mark.timeout(90)
 def test_a_search_that_is_stopped_does_not_wait_for_it(proxy: FaultProxy, tmp_path: Path):
-    job = job_of(tmp_path)
-    trial = job.folder("trial-000")
+    settings = settings_of(tmp_path)
+    trial = settings.folder("trial-000")
     trial.begin(0, {"objective.triplet.weight": 0.5}, 0, "search")
     trial.keep_curve([figures(0)])
-    runs = SearchRuns(job, proxy.url, "id", "manifest")
-    runs.tracked(job.read(trial.id))
+    runs = SearchRuns(settings, proxy.url, "id", "manifest")
+    runs.tracked(settings.read(trial.id))
     trial.keep_curve([figures(0), figures(1)])
     waited_for = threading.Event()
     proxy.fault = lambda request: waited_for.set()
     proxy.is_cut = True
-    runs.tell(job.read(trial.id))
+    runs.notify(settings.read(trial.id))
     assert waited_for.wait(30)
     with pytest.raises(KeyboardInterrupt), runs:
         raise KeyboardInterrupt
@@ -178,12 +179,12 @@ def test_training_ends_without_it_and_once_it_is_back_only_the_log_is_completed(
     monkeypatch.setattr(curve, "PATIENCE_S", 0.5)
     CutOff(proxy, RunFolder(recipe))
     with pytest.raises(RegistryError, match="MLflow"):
-        stages.train(recipe)
+        stages.train(RunContext.of(recipe))
     kept = RunFolder(recipe).state()["history"]
     assert len(kept) == recipe.training.epochs
     assert storage.exists(storage.join(RunFolder(recipe).model, "bundle.json"))
     proxy.pass_on()
-    assert stages.train(recipe) == kept
+    assert stages.train(RunContext.of(recipe)) == kept
     assert_whole(server, recipe, kept)
 
 
@@ -196,7 +197,7 @@ def test_a_minute_without_it_costs_neither_an_epoch_nor_a_point_of_the_curve(
     recipe = toy_recipe(tmp_path, "toy", f"registry.tracking_uri={proxy.url}", "training.epochs=50")
     write_toy_faces(recipe)
     cut_off = CutOff(proxy, RunFolder(recipe), lasts_s=60)
-    history = stages.train(recipe)
+    history = stages.train(RunContext.of(recipe))
     ended = [epoch["ended_at_s"] for epoch in history]
     assert len([at for at in ended if cut_off.began_at < at < cut_off.ended_at]) >= 5, "it went on"
     assert_whole(server, recipe, history)

@@ -12,7 +12,7 @@ import pytest
 from dfray.run_folder import RunFolder
 from dfray.search.result import SearchResult, Trial
 from dfray.search.suggest import StudySearch
-from dfray.search.trial import Job
+from dfray.search.trial import TrialSettings
 from tests.helpers.cluster import LocalCluster
 from tests.helpers.processes import wait_for
 from tests.search.kit import searched_recipe, words
@@ -34,7 +34,9 @@ class Search:
         self.cluster, self.changes = cluster, (*LONG, *changes)
         self.folder, self.recipe = folder, searched_recipe(folder, *self.changes)
         self.root = Path(RunFolder(self.recipe).root, "search")
-        self.job = Job(self.recipe, RunFolder(self.recipe).faces, str(self.root / "trials"))
+        self.settings = TrialSettings(
+            self.recipe, RunFolder(self.recipe).faces, str(self.root / "trials")
+        )
         self.driver: subprocess.Popen[str] = self.drive()
 
     def drive(self, *options: str) -> subprocess.Popen[str]:
@@ -55,8 +57,8 @@ class Search:
         return left
 
     def trials(self) -> dict[str, Trial]:
-        found = sorted(Path(self.job.trials).glob("*/trial.json"))
-        return {path.parent.name: self.job.read(path.parent.name) for path in found}
+        found = sorted(Path(self.settings.trials).glob("*/trial.json"))
+        return {path.parent.name: self.settings.read(path.parent.name) for path in found}
 
     def wait_for_epochs(self, more: int) -> dict[str, Trial]:
         """The trials, once so many more epochs than now have been trained, in mid-trial."""
@@ -106,10 +108,10 @@ def kept(before: dict[str, Trial], after: dict[str, Trial], late_s: float = 0.0)
 
 def planned(search: Search, folder: Path) -> list[dict]:
     """The parameters that the search draws when nothing cuts it off."""
-    job = Job(search.recipe, "", str(folder / "undisturbed"))
-    searcher = StudySearch(job)
+    settings = TrialSettings(search.recipe, "", str(folder / "undisturbed"))
+    searcher = StudySearch(settings)
     names = [searcher.suggest(str(number))["id"] for number in range(search.recipe.search.trials)]
-    return [job.read(name).parameters for name in names]
+    return [settings.read(name).parameters for name in names]
 
 
 def test_whatever_is_killed_the_same_trials_end_and_none_is_trained_twice(

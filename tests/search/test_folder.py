@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from dfray.errors import UserError
+from dfray.run_folder import RunFolder
 from dfray.search.folder import SearchFolder, TrialFolder
 from dfray.search.result import Finalist, SearchResult
 from tests.helpers.toy import toy_recipe
@@ -29,31 +30,35 @@ def test_a_trial_is_read_as_far_as_it_has_come(tmp_path: Path) -> None:
 
 
 def test_a_search_that_was_cut_off_is_gone_on_with_only_when_asked(tmp_path: Path) -> None:
-    folder = SearchFolder(toy_recipe(tmp_path))
+    folder = SearchFolder(RunFolder(toy_recipe(tmp_path)))
     folder.require_free(resume=True)  # there is none yet
     folder.begin()
     with pytest.raises(UserError, match=r"has not ended.*--resume"):
         folder.require_free(resume=False)
-    again = SearchFolder(folder.recipe)
+    again = SearchFolder(RunFolder(folder.recipe))
     again.require_free(resume=True)
     again.begin()
     assert again.id == folder.id
 
 
 def test_another_space_under_the_same_name_is_refused_and_told(tmp_path: Path) -> None:
-    SearchFolder(toy_recipe(tmp_path)).begin()
-    SearchFolder(toy_recipe(tmp_path, "toy", "search.max_concurrent=1")).require_free(resume=True)
+    SearchFolder(RunFolder(toy_recipe(tmp_path))).begin()
+    SearchFolder(RunFolder(toy_recipe(tmp_path, "toy", "search.max_concurrent=1"))).require_free(
+        resume=True
+    )
     with pytest.raises(UserError, match=r"search.trials 12 -> 13"):
-        SearchFolder(toy_recipe(tmp_path, "toy", "search.trials=13")).require_free(resume=True)
+        SearchFolder(RunFolder(toy_recipe(tmp_path, "toy", "search.trials=13"))).require_free(
+            resume=True
+        )
 
 
 def test_finalists_are_chosen_once(tmp_path: Path) -> None:
-    folder = SearchFolder(toy_recipe(tmp_path))
+    folder = SearchFolder(RunFolder(toy_recipe(tmp_path)))
     folder.begin()
     assert folder.finalists() is None
     folder.choose_finalists(["trial-001"])
-    assert SearchFolder(folder.recipe).finalists() == ["trial-001"]
-    assert SearchFolder(folder.recipe).id == folder.id
+    assert SearchFolder(RunFolder(folder.recipe)).finalists() == ["trial-001"]
+    assert SearchFolder(RunFolder(folder.recipe)).id == folder.id
 
 
 def test_a_result_is_read_back_as_it_was_written(tmp_path: Path) -> None:

@@ -20,8 +20,9 @@ from dfray.errors import UserError
 from dfray.models.bundle import Bundle
 from dfray.registry.measurement_store import kept_figures
 from dfray.registry.versions import Versions
+from dfray.run_context import RunContext
 from dfray.search.result import SearchResult, Trial
-from dfray.search.trial import Job
+from dfray.search.trial import TrialSettings
 from dfray.tracking.client import connect
 from tests.helpers.processes import wait_for
 from tests.search.kit import searched_recipe, words
@@ -40,8 +41,8 @@ class CutOff:
     files: dict[str, int]
 
 
-def modified(job: Job, name: str) -> int:
-    return (Path(job.folder(name).checkpoint) / "state.pt").stat().st_mtime_ns
+def modified(settings: TrialSettings, name: str) -> int:
+    return (Path(settings.folder(name).checkpoint) / "state.pt").stat().st_mtime_ns
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +50,7 @@ def cut_off(ray_session, tmp_path_factory) -> CutOff:
     folder = tmp_path_factory.mktemp("search")
     recipe = searched_recipe(folder)
     trials = folder / "toy" / "search" / "trials"
-    job = Job(recipe, str(folder / "toy" / "faces"), str(trials))
+    settings = TrialSettings(recipe, str(folder / "toy" / "faces"), str(trials))
     driver = subprocess.Popen(
         [sys.executable, "-m", "dfray.cli", "search", *words(folder)],
         cwd=ROOT,
@@ -65,11 +66,11 @@ def cut_off(ray_session, tmp_path_factory) -> CutOff:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
     begun = sorted(path.name for path in trials.iterdir() if (path / "trial.json").exists())
-    before = {name: job.read(name) for name in begun}
-    files = {name: modified(job, name) for name, one in before.items() if one.epochs}
+    before = {name: settings.read(name) for name in begun}
+    files = {name: modified(settings, name) for name, one in before.items() if one.epochs}
     with pytest.raises(UserError, match="--resume"):
-        stages.search(recipe)
-    return CutOff(recipe, stages.search(recipe, resume=True), before, files)
+        stages.search(RunContext.of(recipe))
+    return CutOff(recipe, stages.search(RunContext.of(recipe), resume=True), before, files)
 
 
 def test_every_trial_ends_and_none_is_lost_or_doubled(cut_off: CutOff) -> None:
@@ -93,11 +94,11 @@ def test_what_had_been_trained_is_kept(cut_off: CutOff) -> None:
 
 
 def test_ended_trials_are_not_trained_again(cut_off: CutOff) -> None:
-    job = Job(cut_off.recipe, "", str(Path(cut_off.result.trials[0].folder).parent))
+    settings = TrialSettings(cut_off.recipe, "", str(Path(cut_off.result.trials[0].folder).parent))
     ended = [name for name, trial in cut_off.before.items() if trial.state != "running"]
     assert "trial-000" in ended
     for name in ended:
-        assert modified(job, name) == cut_off.files[name]
+        assert modified(settings, name) == cut_off.files[name]
 
 
 def test_the_best_is_repeated_with_fresh_seeds_and_the_best_run_of_it_wins(
@@ -153,7 +154,7 @@ def test_a_winner_whose_registration_was_cut_off_is_registered_anew(cut_off: Cut
     versions.client.delete_model_version_tag(section.model_name, result.version, "dfray.trial")
     versions.unpoint("candidate")
     (Path(result.folder) / "result.json").unlink()
-    again = stages.search(cut_off.recipe, resume=True)
+    again = stages.search(RunContext.of(cut_off.recipe), resume=True)
     assert again == replace(result, version=again.version)
     assert versions.aliases() == {"candidate": again.version}
     assert versions.get(again.version).tags["dfray.trial"] == result.winner.id
@@ -161,4 +162,4 @@ def test_a_winner_whose_registration_was_cut_off_is_registered_anew(cut_off: Cut
 
 
 def test_a_search_that_has_ended_is_told_again_at_once(cut_off: CutOff) -> None:
-    assert stages.search(cut_off.recipe) == cut_off.result
+    assert stages.search(RunContext.of(cut_off.recipe)) == cut_off.result

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from dfray import stages, storage
 from dfray.cli import app
 from dfray.errors import RecipeError, SearchError, UserError
+from dfray.run_context import RunContext
 from dfray.tracking.client import connect
 from tests.search.kit import searched_recipe, words
 
@@ -25,7 +26,7 @@ def test_a_search_lives_on_an_object_store_as_on_a_disk(
         "search={trials: 2, finalists: 0, max_concurrent: 2, scheduler: none}",
         f"registry.tracking_uri=sqlite:///{tmp_path}/mlflow.db",
     )
-    result = stages.search(searched_recipe(bucket, *overrides))
+    result = stages.search(RunContext.of(searched_recipe(bucket, *overrides)))
     told = "Trials: 2 beside each other: a trial needs 1 train worker x 1 CPU + 0 data workers"
     printed = capsys.readouterr()
     assert told in printed.err
@@ -51,14 +52,14 @@ def test_a_choice_that_no_trial_can_train_is_refused_before_the_first(
 ) -> None:
     recipe = searched_recipe(tmp_path, f"search.space={space}")
     with pytest.raises(UserError, match=refused):
-        stages.search(recipe)
+        stages.search(RunContext.of(recipe))
     assert not (tmp_path / "toy" / "search").exists()
 
 
 def test_a_space_that_makes_no_recipe_leaves_no_trace(tmp_path: Path) -> None:
     recipe = searched_recipe(tmp_path, "search.space={training.lr: {uniform: [-1, 1]}}")
     with pytest.raises(RecipeError, match=r"training.lr"):
-        stages.search(recipe)
+        stages.search(RunContext.of(recipe))
     assert not (tmp_path / "toy" / "search").exists()
 
 
@@ -76,7 +77,7 @@ def test_a_search_whose_trials_all_fail_ends_after_a_few_and_says_why(
         SearchError,
         match=r"None of 3 trials.*worker 0 of 1, epoch 1 of \d+, step \d+: The loss is not finite",
     ) as told:
-        stages.search(recipe)
+        stages.search(RunContext.of(recipe))
     assert "--resume" in told.value.hint
     begun = sorted(path.parent.name for path in tmp_path.glob("toy/search/trials/*/trial.json"))
     assert begun == ["trial-000", "trial-001", "trial-002"]

@@ -9,9 +9,9 @@ from mlflow import MlflowClient
 
 from dfray.errors import RegistryError
 from dfray.search.tracking import SearchRuns
-from dfray.search.trial import Job
+from dfray.search.trial import TrialSettings
 from dfray.tracking.client import connect
-from tests.search.trials import curve, job_of
+from tests.search.trials import curve, settings_of
 
 
 @pytest.fixture
@@ -24,12 +24,12 @@ def client(uri: str) -> MlflowClient:
     return connect(uri)
 
 
-def entered(job: Job, uri: str) -> SearchRuns:
-    return SearchRuns(job, uri, "search-id", "manifest")
+def entered(settings: TrialSettings, uri: str) -> SearchRuns:
+    return SearchRuns(settings, uri, "search-id", "manifest")
 
 
-def begin(job: Job, number: int, *values: float, state: str | None = None) -> str:
-    folder = job.folder(f"trial-{number:03d}")
+def begin(settings: TrialSettings, number: int, *values: float, state: str | None = None) -> str:
+    folder = settings.folder(f"trial-{number:03d}")
     folder.begin(number, {"objective.triplet.weight": 0.5}, 0, "search")
     folder.keep_curve(curve(*values))
     if state:
@@ -41,7 +41,7 @@ def begin(job: Job, number: int, *values: float, state: str | None = None) -> st
 
 
 def children(client: MlflowClient, runs: SearchRuns) -> dict[str, object]:
-    experiment = client.get_experiment_by_name(runs.job.recipe.registry.experiment)
+    experiment = client.get_experiment_by_name(runs.settings.recipe.registry.experiment)
     wanted = f"tags.`mlflow.parentRunId` = '{runs.parent.run_id}'"
     found = client.search_runs([experiment.experiment_id], wanted)
     names = [run.data.tags["dfray.trial"] for run in found]
@@ -52,11 +52,11 @@ def children(client: MlflowClient, runs: SearchRuns) -> dict[str, object]:
 def test_a_trial_is_a_child_with_its_curve_recipe_and_bundle(
     tmp_path: Path, uri: str, client: MlflowClient
 ) -> None:
-    job = job_of(tmp_path)
-    begin(job, 0, 0.5, 0.7, 0.6, state="finished")
-    with entered(job, uri) as runs:
-        runs.tell(job.read("trial-000"))
-        run_id = runs.tracked(job.read("trial-000")).run_id
+    settings = settings_of(tmp_path)
+    begin(settings, 0, 0.5, 0.7, 0.6, state="finished")
+    with entered(settings, uri) as runs:
+        runs.notify(settings.read("trial-000"))
+        run_id = runs.tracked(settings.read("trial-000")).run_id
     child = children(client, runs)["trial-000"]
     assert child.info.run_id == run_id
     assert child.info.status == "FINISHED"
@@ -73,12 +73,12 @@ def test_a_trial_is_a_child_with_its_curve_recipe_and_bundle(
 def test_a_failed_trial_says_why_and_a_stopped_one_that_it_was(
     tmp_path: Path, uri: str, client: MlflowClient
 ) -> None:
-    job = job_of(tmp_path)
-    begin(job, 0, 0.5, state="stopped")
-    begin(job, 1, state="failed")
-    with entered(job, uri) as runs:
+    settings = settings_of(tmp_path)
+    begin(settings, 0, 0.5, state="stopped")
+    begin(settings, 1, state="failed")
+    with entered(settings, uri) as runs:
         for number in range(2):
-            runs.tell(job.read(f"trial-{number:03d}"))
+            runs.notify(settings.read(f"trial-{number:03d}"))
     found = children(client, runs)
     assert found["trial-000"].info.status == "FINISHED"
     assert found["trial-000"].data.tags["dfray.state"] == "stopped"
@@ -89,18 +89,18 @@ def test_a_failed_trial_says_why_and_a_stopped_one_that_it_was(
 def test_a_search_that_goes_on_enters_the_runs_it_had(
     tmp_path: Path, uri: str, client: MlflowClient
 ) -> None:
-    job = job_of(tmp_path)
-    begin(job, 0, 0.5, 0.6, state="finished")
-    begin(job, 1, 0.5)
-    cut_off = entered(job, uri)
+    settings = settings_of(tmp_path)
+    begin(settings, 0, 0.5, 0.6, state="finished")
+    begin(settings, 1, 0.5)
+    cut_off = entered(settings, uri)
     for number in range(2):
-        cut_off.tell(job.read(f"trial-{number:03d}"))
-    before = {n: cut_off.tracked(job.read(f"trial-{n:03d}")).run_id for n in range(2)}
-    job.folder("trial-001").keep_curve(curve(0.5, 0.8))
-    job.folder("trial-001").end("finished")
-    with entered(job, uri) as runs:
+        cut_off.notify(settings.read(f"trial-{number:03d}"))
+    before = {n: cut_off.tracked(settings.read(f"trial-{n:03d}")).run_id for n in range(2)}
+    settings.folder("trial-001").keep_curve(curve(0.5, 0.8))
+    settings.folder("trial-001").end("finished")
+    with entered(settings, uri) as runs:
         for number in range(2):
-            runs.tell(job.read(f"trial-{number:03d}"))
+            runs.notify(settings.read(f"trial-{number:03d}"))
     assert runs.parent.run_id == cut_off.parent.run_id
     found = children(client, runs)
     assert {n: found[f"trial-{n:03d}"].info.run_id for n in range(2)} == before
@@ -113,10 +113,10 @@ def test_a_trial_of_an_earlier_driver_that_told_nothing_is_told_with_the_result(
     tmp_path: Path, uri: str, client: MlflowClient
 ) -> None:
     """Killed with MLflow away, after the finalists were chosen: the trials do not come up again."""
-    job = job_of(tmp_path)
-    begin(job, 0, 0.5, 0.6, state="stopped")
-    with entered(job, uri) as runs:
-        run_id = runs.tracked(job.read("trial-000")).run_id
+    settings = settings_of(tmp_path)
+    begin(settings, 0, 0.5, 0.6, state="stopped")
+    with entered(settings, uri) as runs:
+        run_id = runs.tracked(settings.read("trial-000")).run_id
     child = children(client, runs)["trial-000"]
     assert [one.value for one in client.get_metric_history(run_id, "val_auc")] == [0.5, 0.6]
     assert (child.info.status, child.data.tags["dfray.state"]) == ("FINISHED", "stopped")
@@ -126,15 +126,15 @@ def test_what_did_not_get_through_is_told_at_the_end(
     tmp_path: Path, uri: str, client: MlflowClient
 ) -> None:
     """The database is out of reach while the trial is told, and back when the search ends."""
-    job = job_of(tmp_path)
-    begin(job, 0, 0.5, 0.6, state="finished")
+    settings = settings_of(tmp_path)
+    begin(settings, 0, 0.5, 0.6, state="finished")
     database, away = tmp_path / "mlflow.db", tmp_path / "away.db"
-    with entered(job, uri) as runs:
+    with entered(settings, uri) as runs:
         database.rename(away)
         database.mkdir()
-        runs.tell(job.read("trial-000"))
+        runs.notify(settings.read("trial-000"))
         with pytest.raises(RegistryError):
-            runs.tracked(job.read("trial-000"))
+            runs.tracked(settings.read("trial-000"))
         database.rmdir()
         away.rename(database)
         assert not children(client, runs)

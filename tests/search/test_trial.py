@@ -12,7 +12,7 @@ from dfray.errors import ManifestError
 from dfray.models.bundle import Bundle
 from dfray.run_folder import RunFolder
 from dfray.search import trial as trials
-from dfray.search.trial import Job, TrialRecord, run_trial
+from dfray.search.trial import TrialRecord, TrialSettings, run_trial
 from tests.search.kit import searched_recipe
 from tests.search.trials import curve
 
@@ -20,10 +20,10 @@ Told = list[dict[str, float]]
 
 
 @pytest.fixture(scope="module")
-def job(tmp_path_factory: pytest.TempPathFactory) -> Job:
+def settings(tmp_path_factory: pytest.TempPathFactory) -> TrialSettings:
     folder = tmp_path_factory.mktemp("trials")
     recipe = searched_recipe(folder)
-    return Job(recipe, RunFolder(recipe).faces, str(folder / "toy" / "search" / "trials"))
+    return TrialSettings(recipe, RunFolder(recipe).faces, str(folder / "toy" / "search" / "trials"))
 
 
 @pytest.fixture
@@ -44,65 +44,71 @@ def listen(monkeypatch: pytest.MonkeyPatch) -> Callable[[int | None], Told]:
     return listening
 
 
-def begin(job: Job, name: str, weight: float = 0.5) -> dict[str, str]:
-    job.folder(name).begin(int(name[-3:]), {"objective.triplet.weight": weight}, 3, "search")
+def begin(settings: TrialSettings, name: str, weight: float = 0.5) -> dict[str, str]:
+    settings.folder(name).begin(int(name[-3:]), {"objective.triplet.weight": weight}, 3, "search")
     return {"id": name}
 
 
-def test_it_trains_its_parameters_in_a_run_folder_of_its_own(job: Job, listen) -> None:
+def test_it_trains_its_parameters_in_a_run_folder_of_its_own(
+    settings: TrialSettings, listen
+) -> None:
     told = listen()
-    run_trial(begin(job, "trial-001", weight=0.25), job)
-    found = job.read("trial-001")
+    run_trial(begin(settings, "trial-001", weight=0.25), settings)
+    found = settings.read("trial-001")
     assert told == found.curve
     assert [epoch["epoch"] for epoch in told] == [0, 1, 2]
     assert found.value == max(epoch["val_auc"] for epoch in told)
-    recipe = job.recipe_of(found)
+    recipe = settings.recipe_of(found)
     assert recipe.objective.triplet.weight == 0.25
     assert (recipe.seed, recipe.training.num_workers) == (3, 1)
     assert Path(RunFolder(recipe).recipe_file).parent == Path(found.folder)
     assert not (Path(found.folder) / "faces").exists()  # the search's own are read
 
 
-def test_stopped_and_started_again_it_ends_as_if_it_had_not_been(job: Job, listen) -> None:
+def test_stopped_and_started_again_it_ends_as_if_it_had_not_been(
+    settings: TrialSettings, listen
+) -> None:
     whole = listen()
-    run_trial(begin(job, "trial-002"), job)
+    run_trial(begin(settings, "trial-002"), settings)
     listen(2)
     with pytest.raises(SystemExit):
-        run_trial(begin(job, "trial-003"), job)
-    assert job.read("trial-003").epochs == 2
+        run_trial(begin(settings, "trial-003"), settings)
+    assert settings.read("trial-003").epochs == 2
     again = listen()
-    run_trial({"id": "trial-003"}, job)
+    run_trial({"id": "trial-003"}, settings)
     for name in ("train_loss", "val_loss", "val_auc"):
         assert [epoch[name] for epoch in again] == [epoch[name] for epoch in whole]
 
 
-def test_one_that_has_ended_only_tells_what_it_did(job: Job, listen) -> None:
+def test_one_that_has_ended_only_tells_what_it_did(settings: TrialSettings, listen) -> None:
     """It has no checkpoint to go on from, and is not trained again for it."""
-    folder = job.folder("trial-004")
-    begin(job, "trial-004")
+    folder = settings.folder("trial-004")
+    begin(settings, "trial-004")
     folder.keep_curve(curve(0.5, 0.6))
     folder.end("stopped")
     told = listen()
-    run_trial({"id": "trial-004"}, job)
+    run_trial({"id": "trial-004"}, settings)
     assert told == curve(0.5, 0.6)
-    assert job.read("trial-004").epochs == 2
+    assert settings.read("trial-004").epochs == 2
 
 
-def test_one_that_fails_says_why_and_may_be_tried_again(job: Job, listen) -> None:
+def test_one_that_fails_says_why_and_may_be_tried_again(settings: TrialSettings, listen) -> None:
     listen()
-    config = begin(job, "trial-005")
-    broken = Job(job.recipe, f"{job.faces}-gone", job.trials)
+    config = begin(settings, "trial-005")
+    broken = TrialSettings(settings.recipe, f"{settings.faces}-gone", settings.trials)
     with pytest.raises(ManifestError) as refused:
         run_trial(config, broken)
-    failed = job.read("trial-005")
+    failed = settings.read("trial-005")
     assert (failed.state, failed.error) == ("failed", str(refused.value))
-    run_trial(config, job)
-    assert job.read("trial-005").epochs == 3
+    run_trial(config, settings)
+    assert settings.read("trial-005").epochs == 3
 
 
-def test_the_bundle_is_of_the_epoch_that_is_best_by_the_metric(job: Job, tmp_path: Path) -> None:
-    begin(job, "trial-006")
-    record = TrialRecord(job.folder("trial-006"), "val_log_loss", "min")
+def test_the_bundle_is_of_the_epoch_that_is_best_by_the_metric(
+    settings: TrialSettings, tmp_path: Path
+) -> None:
+    begin(settings, "trial-006")
+    record = TrialRecord(settings.folder("trial-006"), "val_log_loss", "min")
     history: Told = []
     for epoch, value in enumerate((0.7, 0.4, 0.6, 0.4)):
         history.append({"epoch": epoch, "val_log_loss": value})
@@ -111,12 +117,12 @@ def test_the_bundle_is_of_the_epoch_that_is_best_by_the_metric(job: Job, tmp_pat
         for name in ("model.safetensors", "bundle.json"):
             (saved / "bundle" / name).write_text(str(epoch))
         record.keep(saved, history)
-    kept = Path(job.folder("trial-006").model)
+    kept = Path(settings.folder("trial-006").model)
     assert (kept / "model.safetensors").read_text() == "1"  # the first of two that are alike
-    assert job.read("trial-006").curve == history
+    assert settings.read("trial-006").curve == history
 
 
-def test_the_bundle_of_a_trial_is_whole(job: Job) -> None:
-    bundle = Bundle.load(job.folder("trial-002").model)
+def test_the_bundle_of_a_trial_is_whole(settings: TrialSettings) -> None:
+    bundle = Bundle.load(settings.folder("trial-002").model)
     assert bundle.recipe["name"] == "trial-002"
     assert all(torch.isfinite(weight).all() for weight in bundle.detector.parameters())

@@ -8,7 +8,7 @@ import pytest
 
 from dfray.search import tuner
 from dfray.search.tuner import FollowTrials
-from tests.search.trials import job_of
+from tests.search.trials import settings_of
 
 pytestmark = pytest.mark.ray
 
@@ -22,7 +22,9 @@ def test_it_is_told_whether_a_trial_fits_on_the_nodes_that_are_left(
     room: bool,
 ) -> None:
     monkeypatch.setattr(tuner, "_LOOK_EVERY_S", 0.0)
-    job = job_of(tmp_path, f"search.trial_workers={workers}", "training.num_workers=1")
+    settings = settings_of(tmp_path, f"search.trial_workers={workers}", "training.num_workers=1")
     told: list[bool] = []
-    FollowTrials(job, on_trial=print, on_nodes=told.append).on_step_begin(iteration=1, trials=[])
+    FollowTrials(settings, on_trial=print, on_nodes=told.append).on_step_begin(
+        iteration=1, trials=[]
+    )
     assert told == [room]

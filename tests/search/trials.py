@@ -6,13 +6,13 @@ from pathlib import Path
 
 from dfray.config import Recipe
 from dfray.search.result import State, Trial
-from dfray.search.trial import Job
+from dfray.search.trial import TrialSettings
 from tests.helpers.toy import toy_recipe
 
 
-def job_of(folder: Path, *overrides: str) -> Job:
+def settings_of(folder: Path, *overrides: str) -> TrialSettings:
     recipe: Recipe = toy_recipe(folder, "toy", *overrides)
-    return Job(recipe, str(folder / "faces"), str(folder / "trials"))
+    return TrialSettings(recipe, str(folder / "faces"), str(folder / "trials"))
 
 
 def curve(*values: float, figure: str = "val_auc") -> list[dict[str, float]]:

@@ -14,6 +14,7 @@ from dfray.errors import ManifestError, UserError
 from dfray.planning import speed
 from dfray.recipe import load_recipe
 from dfray.render.plan import cluster_plan
+from dfray.run_context import RunContext
 from dfray.stages.cluster_plan import with_lengths
 from tests.helpers.corpus import write_corpus
 from tests.helpers.rows import video_row, videos_table
@@ -44,7 +45,7 @@ def test_a_recipe_is_planned_from_its_own_videos(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_corpus(tmp_path / "corpus", 8, splits=("train", "train", "val", "test"))
-    plan = stages.plan_cluster(recipe(tmp_path), NODES, sample=4, seconds=30)
+    plan = stages.plan_cluster(RunContext.of(recipe(tmp_path)), NODES, sample=4, seconds=30)
     (toy,) = plan.extraction.datasets
     assert (toy.name, toy.videos, toy.frames, toy.sampled) == ("toy", 8, 24, 4)
     assert toy.faces_per_frame == 1
@@ -78,7 +79,7 @@ def test_published_videos_are_planned_from_clips_at_hand(
     corpora = [CorpusSection(reader=name, root="nowhere") for name in ("ffpp", "wilddeepfake")]
     chosen = recipe(tmp_path).model_copy(update={"corpora": corpora})
     options = {"manifest": "published", "clips": str(tmp_path / "clips"), "images_per_s": 50.0}
-    plan = stages.plan_cluster(chosen, "1x4cpu", **options)
+    plan = stages.plan_cluster(RunContext.of(chosen), "1x4cpu", **options)
     ffpp, wild = plan.extraction.datasets
     assert (ffpp.videos, ffpp.frames, ffpp.measured) == (6000, 100_000, "clips")
     assert (wild.videos, wild.frames, wild.measured) == (7314, 7314 * 3, "clips")
@@ -126,7 +127,10 @@ def test_a_manifest_is_read_where_it_lies(tmp_path: Path) -> None:
     videos = write_corpus(tmp_path / "elsewhere", 2)
     write_manifest(Manifest(videos, [], {}), str(tmp_path / "videos.parquet"))
     plan = stages.plan_cluster(
-        recipe(tmp_path), "1x4cpu", manifest=f"{tmp_path}/videos.parquet", images_per_s=50.0
+        RunContext.of(recipe(tmp_path)),
+        "1x4cpu",
+        manifest=f"{tmp_path}/videos.parquet",
+        images_per_s=50.0,
     )
     assert plan.extraction.datasets[0].videos == 2
 
@@ -135,25 +139,27 @@ def test_an_empty_manifest_is_refused(tmp_path: Path) -> None:
     videos = write_corpus(tmp_path / "elsewhere", 2).slice(0, 0)
     write_manifest(Manifest(videos, [], {}), str(tmp_path / "videos.parquet"))
     with pytest.raises(ManifestError, match="videos.parquet holds no video"):
-        stages.plan_cluster(recipe(tmp_path), "1x4cpu", manifest=f"{tmp_path}/videos.parquet")
+        stages.plan_cluster(
+            RunContext.of(recipe(tmp_path)), "1x4cpu", manifest=f"{tmp_path}/videos.parquet"
+        )
 
 
 def test_published_videos_need_clips(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no videos to measure on.*--clips"):
-        stages.plan_cluster(recipe(tmp_path), "1x4cpu", manifest="published")
+        stages.plan_cluster(RunContext.of(recipe(tmp_path)), "1x4cpu", manifest="published")
 
 
 def test_a_demo_whose_clips_are_not_drawn_says_what_draws_them(tmp_path: Path) -> None:
     demo = load_recipe("demo", [f"work_dir={tmp_path}", f"corpora.0.root={tmp_path}/clips"])
     with pytest.raises(UserError, match="not drawn yet.*`dfray manifest check`"):
-        stages.plan_cluster(demo, "1x4cpu")
+        stages.plan_cluster(RunContext.of(demo), "1x4cpu")
 
 
 def test_a_folder_without_a_video_is_refused(tmp_path: Path) -> None:
     write_corpus(tmp_path / "corpus", 2)
     (tmp_path / "empty").mkdir()
     with pytest.raises(ManifestError, match="empty holds no video"):
-        stages.plan_cluster(recipe(tmp_path), "1x4cpu", clips=f"{tmp_path}/empty")
+        stages.plan_cluster(RunContext.of(recipe(tmp_path)), "1x4cpu", clips=f"{tmp_path}/empty")
 
 
 def test_nodes_are_refused_before_anything_is_measured(
@@ -161,4 +167,4 @@ def test_nodes_are_refused_before_anything_is_measured(
 ) -> None:
     monkeypatch.setattr(speed, "_measured", lambda *_: pytest.fail("measured"))
     with pytest.raises(UserError, match="cannot read 'four'"):
-        stages.plan_cluster(recipe(tmp_path), "four")
+        stages.plan_cluster(RunContext.of(recipe(tmp_path)), "four")

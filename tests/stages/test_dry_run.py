@@ -12,6 +12,7 @@ from dfray.config import BatchesSection, CorpusSection, Recipe
 from dfray.datasets.manifest import Manifest, write_manifest
 from dfray.errors import RecipeError
 from dfray.recipe import load_recipe
+from dfray.run_context import RunContext
 from dfray.run_folder import RunFolder
 from dfray.tables import VIDEOS
 from tests.helpers.corpus import write_corpus
@@ -33,7 +34,7 @@ def recipe(folder: Path, **sections: object) -> Recipe:
 
 def test_a_sample_is_expected_from_the_durations(tmp_path: Path) -> None:
     write_corpus(tmp_path / "corpus", 8, splits=SPLITS)
-    plan = stages.plan_training(recipe(tmp_path))
+    plan = stages.plan_training(RunContext.of(recipe(tmp_path)))
     assert set(plan.sample) == {"train", "val"}
     real, fake = plan.sample["train"]
     assert real > 0
@@ -53,7 +54,7 @@ def test_extracted_faces_are_counted(tmp_path: Path) -> None:
     crops = [np.zeros((32, 32, 3), np.uint8)] * 6
     write_store(RunFolder(chosen).faces, [(video, crops) for video in videos], chosen.faces)
     write_manifest(Manifest(VIDEOS.from_rows(videos), [], {}), RunFolder(chosen).manifest)
-    plan = stages.plan_training(chosen)
+    plan = stages.plan_training(RunContext.of(chosen))
     assert plan.sample == {"train": (6, 6), "val": (6, 6)}
     assert plan.source == "of the extracted faces"
     assert plan.cpus == {"train workers": 1}
@@ -61,16 +62,16 @@ def test_extracted_faces_are_counted(tmp_path: Path) -> None:
 
 def test_self_blending_counts_real_faces_and_as_many_fakes(tmp_path: Path) -> None:
     write_corpus(tmp_path / "corpus", 8, splits=SPLITS)
-    real, _ = stages.plan_training(recipe(tmp_path)).sample["train"]
+    real, _ = stages.plan_training(RunContext.of(recipe(tmp_path))).sample["train"]
     blending = {"batches": {"batch_size": 4, "self_blend": {}}, "faces": {"landmarks": True}}
     chosen = Recipe.model_validate(recipe(tmp_path).model_dump() | blending)
-    plan = stages.plan_training(chosen)
+    plan = stages.plan_training(RunContext.of(chosen))
     assert plan.sample["train"] == (real, real)
     assert plan.estimate.steps_per_epoch == real // 2
 
 
 def test_a_corpus_that_is_not_there_leaves_the_counts_open(tmp_path: Path) -> None:
-    plan = stages.plan_training(recipe(tmp_path))
+    plan = stages.plan_training(RunContext.of(recipe(tmp_path)))
     assert plan.sample == {}
     assert plan.source.startswith("not known: ")
     assert plan.estimate.seconds is None
@@ -78,7 +79,7 @@ def test_a_corpus_that_is_not_there_leaves_the_counts_open(tmp_path: Path) -> No
 
 def test_the_schedule_is_told_even_then(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     training = {"epochs": 7, "lr": 3e-4, "min_lr": 2e-6, "warmup_epochs": 1.5}
-    render.training_plan(stages.plan_training(recipe(tmp_path, training=training)))
+    render.training_plan(stages.plan_training(RunContext.of(recipe(tmp_path, training=training))))
     (line,) = [x for x in capsys.readouterr().out.splitlines() if x.startswith("schedule")]
     assert line.split(maxsplit=1)[1] == (
         "7 epochs in batches of 4 faces; lr up to 0.0003 over 1.5 epochs, then down to 2e-06 along a "
@@ -89,7 +90,7 @@ def test_the_schedule_is_told_even_then(tmp_path: Path, capsys: pytest.CaptureFi
 def test_the_demos_clips_are_counted_without_being_drawn(tmp_path: Path) -> None:
     people = "demo={train_identities: 3, val_identities: 2, test_identities: 2, datasets: 2}"
     chosen = load_recipe("twin-fsfm-dataset", [f"work_dir={tmp_path}/runs", people])
-    plan = stages.plan_training(chosen)
+    plan = stages.plan_training(RunContext.of(chosen))
     faces = 2 * 8  # of each person: two clips of 2.5 s at 3 a second
     assert plan.sample == {"train": (3 * faces, 3 * faces), "val": (2 * faces, 2 * faces)}
     assert plan.class_names == ("real", "fake:demo-1", "fake:demo-2")
@@ -103,19 +104,23 @@ def test_corpora_beside_the_demos_are_counted_too(tmp_path: Path) -> None:
     folder = recipe(tmp_path)
     corpora = [*folder.model_dump()["corpora"], {"reader": "demo"}]
     both = Recipe.model_validate(folder.model_dump() | {"corpora": corpora, "demo": people})
-    alone = stages.plan_training(folder).sample["train"]
-    assert stages.plan_training(both).sample["train"] == tuple(n + 2 * 2 * 3 for n in alone)
+    alone = stages.plan_training(RunContext.of(folder)).sample["train"]
+    assert stages.plan_training(RunContext.of(both)).sample["train"] == tuple(
+        n + 2 * 2 * 3 for n in alone
+    )
 
 
 def test_a_network_that_cannot_be_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="resnet10"):
-        stages.plan_training(recipe(tmp_path, model={"backbone": "resnet10"}))
+        stages.plan_training(RunContext.of(recipe(tmp_path, model={"backbone": "resnet10"})))
 
 
 def test_the_classes_are_the_schemes_even_before_a_corpus_is_there(tmp_path: Path) -> None:
     named = {
         scheme: stages.plan_training(
-            recipe(tmp_path).model_copy(update={"batches": BatchesSection(labels=scheme)})
+            RunContext.of(
+                recipe(tmp_path).model_copy(update={"batches": BatchesSection(labels=scheme)})
+            )
         ).class_names
         for scheme in ("binary", "category", "dataset")
     }
@@ -133,14 +138,14 @@ def test_the_cpus_of_the_stream_are_counted(tmp_path: Path) -> None:
     streamed = Recipe.model_validate(
         recipe(tmp_path).model_dump() | {"batches": batches, "training": training}
     )
-    plan = stages.plan_training(streamed)
+    plan = stages.plan_training(RunContext.of(streamed))
     assert plan.cpus == {"train workers": 6, "extraction": 1}
     assert plan.gpus == 2
 
 
 def test_every_need_has_its_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_corpus(tmp_path / "corpus", 8, splits=SPLITS)
-    render.training_plan(stages.plan_training(recipe(tmp_path)))
+    render.training_plan(stages.plan_training(RunContext.of(recipe(tmp_path))))
     told = [line.split("  ")[0].strip() for line in capsys.readouterr().out.splitlines()]
     wanted = (
         "model",

@@ -15,17 +15,17 @@ from dfray import stages, storage
 from dfray.config import Recipe
 from dfray.datasets.manifest import Manifest, write_manifest
 from dfray.errors import UserError
+from dfray.evaluation.measure import fit_decision_rule
 from dfray.evaluation.metrics import Metrics
 from dfray.models.backbone import build_detector
 from dfray.models.bundle import Bundle, DecisionRule, read_decision_rule, write_decision_rule
 from dfray.models.preprocess import Preprocess
 from dfray.registry.measurement_store import kept_measured
 from dfray.registry.versions import Versions
+from dfray.run_context import RunContext
 from dfray.run_folder import RunFolder
 from dfray.serving.package import downloaded_bundle
-from dfray.stages.evaluation import decide, evaluation_set, score_split, videos_of
-from dfray.stages.promotion import _measured_version
-from dfray.stages.training import tracking_uri
+from dfray.stages.promotion import measure_version
 from tests.helpers.rows import fake_row, video_row, videos_table, write_store
 from tests.helpers.toy import toy_recipe
 
@@ -90,7 +90,7 @@ def recipe(tmp_path_factory, ray_session) -> Recipe:
 
 @pytest.fixture(scope="module")
 def metrics(recipe) -> Metrics:
-    return stages.evaluate(recipe)
+    return stages.evaluate(RunContext.of(recipe))
 
 
 def test_the_decision_is_fitted_on_validation_and_kept_with_the_model(recipe, metrics):
@@ -99,8 +99,9 @@ def test_the_decision_is_fitted_on_validation_and_kept_with_the_model(recipe, me
     assert decision.fitted_on.startswith("val-")
     assert decision.temperature != 1.0
     assert metrics.threshold == decision.threshold
-    scores = score_split(recipe, folder.model, "val")
-    videos = videos_of(recipe, scores, "val", decision.video_rule).to_pylist()
+    evaluation_set = RunContext.of(recipe).evaluation_set
+    scores = evaluation_set.score(folder.model, "val")
+    videos = evaluation_set.video_scores(scores, "val", decision.video_rule).to_pylist()
     real = [row["fake_probability"] for row in videos if row["label"] == 0]
     assert np.mean(np.array(real) >= decision.threshold) <= 0.2
     assert sum(score < decision.threshold for score in real) < len(real)
@@ -119,6 +120,10 @@ def test_a_fixed_decision_leaves_the_model_alone(recipe, metrics, tmp_path):
     decision = decide(plain, str(tmp_path / "model"))
     assert decision == DecisionRule(0.3, 1.0, None, plain.evaluation.decision_criteria)
     assert storage.read_bytes(f"{tmp_path}/model/bundle.json") == before
+
+
+def decide(recipe: Recipe, bundle_uri: str) -> DecisionRule:
+    return fit_decision_rule(RunContext.of(recipe).evaluation_set, bundle_uri)
 
 
 # What is wanted at evaluation is honoured, whatever the model was trained or evaluated with before.
@@ -175,11 +180,11 @@ def test_evaluation_may_differ_from_the_runs_recipe_and_nothing_else_may(recipe,
     folder = RunFolder(wanting(recipe, threshold=0.7))
     assert folder.claim_to_measure() == recipe
     other = recipe.model_copy(update={"seed": 7})
-    for stage in (stages.evaluate, stages.register, stages.compare):
+    for stage in (stages.evaluate, stages.register, stages.compare_models):
         with pytest.raises(
             UserError, match="belongs to another recipe of the name toy: seed 0 -> 7"
         ):
-            stage(other)
+            stage(RunContext.of(other))
 
 
 def test_a_model_is_not_registered_for_decision_criteria_it_was_not_evaluated_for(recipe, metrics):
@@ -187,12 +192,12 @@ def test_a_model_is_not_registered_for_decision_criteria_it_was_not_evaluated_fo
     with pytest.raises(
         UserError, match=r"not yet evaluated for .*'threshold': 0.7.*dfray evaluate"
     ):
-        stages.register(changed)
+        stages.register(RunContext.of(changed))
     model = RunFolder(recipe).model
     before = read_decision_rule(model)
     decide(changed, model)  # as a comparison does: the figures are still those of before
     with pytest.raises(UserError, match="not yet evaluated"):
-        stages.register(changed)
+        stages.register(RunContext.of(changed))
     write_decision_rule(model, before)
 
 
@@ -218,7 +223,7 @@ def registered(recipe, tmp_path_factory) -> str:
     )
     bundle = tmp_path_factory.mktemp("other")
     save_model(other, bundle, seed=1)
-    uri = tracking_uri(recipe)
+    uri = RunContext.of(recipe).tracking_uri
     with start_run(recipe, uri, manifest_fingerprint="m") as run:
         version = register(
             bundle,
@@ -232,7 +237,7 @@ def registered(recipe, tmp_path_factory) -> str:
 
 def test_registered_models_stand_beside_the_runs_own(recipe, metrics, registered, tmp_path):
     (tmp_path / "toys.yaml").write_text(yaml.safe_dump(PROTOCOL))
-    page = stages.compare(recipe, str(tmp_path / "toys.yaml"), [registered])
+    page = stages.compare_models(RunContext.of(recipe), str(tmp_path / "toys.yaml"), [registered])
     rows = csv.DictReader(io.StringIO(storage.read_bytes(page.replace(".html", ".csv")).decode()))
     found = {(row["row"], row["metric"], row["column"]): row["percent"] for row in rows}
     names = {row for row, _, _ in found}
@@ -259,17 +264,19 @@ def test_a_model_trained_on_faces_cut_otherwise_is_refused(recipe, metrics, regi
         }
     )
     with pytest.raises(UserError, match=r"faces.margin_ratio 1.3 \(here 1.8\)"):
-        stages.compare(wide, "paper", [registered])
+        stages.compare_models(RunContext.of(wide), "paper", [registered])
 
 
 def test_a_registered_model_is_scored_by_its_own_rule_and_threshold(recipe, metrics, registered):
     """The run's own model is scored by the highest person at a fitted threshold."""
     version = registered.rpartition("/")[2]
-    with downloaded_bundle(recipe.registry.model_name, version, tracking_uri(recipe)) as bundle:
-        found = _measured_version(recipe, version, Path(bundle), verbose=False)
+    with downloaded_bundle(
+        recipe.registry.model_name, version, RunContext.of(recipe).tracking_uri
+    ) as bundle:
+        found = measure_version(RunContext.of(recipe), version, Path(bundle))
     assert found.figures.threshold == 0.35
-    assert found.figures.evaluation_set == evaluation_set(recipe, "mean")
-    assert evaluation_set(recipe, metrics.video_rule).endswith("-max_of_persons")
+    assert found.figures.evaluation_set == RunContext.of(recipe).evaluation_set.name("mean")
+    assert RunContext.of(recipe).evaluation_set.name(metrics.video_rule).endswith("-max_of_persons")
     assert found.scores.num_rows == 16
     assert found.figures.worst_drop is None  # the gates do not ask for it
 
@@ -281,21 +288,23 @@ def test_the_drop_under_post_processing_is_measured_if_the_gates_ask_for_it(
     registry = recipe.registry.model_copy(update={"gates": gates})
     asking = recipe.model_copy(update={"registry": registry})
     version = registered.rpartition("/")[2]
-    with downloaded_bundle(recipe.registry.model_name, version, tracking_uri(recipe)) as bundle:
-        figures = _measured_version(asking, version, Path(bundle), verbose=False).figures
+    with downloaded_bundle(
+        recipe.registry.model_name, version, RunContext.of(recipe).tracking_uri
+    ) as bundle:
+        figures = measure_version(RunContext.of(asking), version, Path(bundle)).figures
     assert figures.worst_kind == "noise"
     assert -1 < figures.worst_drop < 1
 
 
 def test_a_model_evaluated_anew_is_registered_anew_with_its_own_figures(recipe, metrics):
     """Last: it changes the run."""
-    first = stages.register(recipe)
-    assert stages.register(recipe) == first
+    first = stages.register(RunContext.of(recipe))
+    assert stages.register(RunContext.of(recipe)) == first
     changed = wanting(recipe, threshold=0.7)
-    assert stages.evaluate(changed).threshold == 0.7
-    second = stages.register(changed)
+    assert stages.evaluate(RunContext.of(changed)).threshold == 0.7
+    second = stages.register(RunContext.of(changed))
     assert second != first
-    versions = Versions(recipe.registry.model_name, tracking_uri(recipe))
+    versions = Versions(recipe.registry.model_name, RunContext.of(recipe).tracking_uri)
     before, after = kept_measured(versions, first), kept_measured(versions, second)
     assert before.figures.evaluation_set.endswith("-max_of_persons")
     assert after.figures.evaluation_set.endswith("-mean")
@@ -303,5 +312,5 @@ def test_a_model_evaluated_anew_is_registered_anew_with_its_own_figures(recipe, 
     assert before.figures.worst_drop is not None  # as `evaluate` found it
     assert after.figures.threshold == 0.7
     assert after.scores.num_rows == before.scores.num_rows == 16
-    with downloaded_bundle(versions.name, second, tracking_uri(recipe)) as bundle:
+    with downloaded_bundle(versions.name, second, RunContext.of(recipe).tracking_uri) as bundle:
         assert read_decision_rule(bundle).threshold == 0.7

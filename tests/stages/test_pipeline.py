@@ -1,4 +1,4 @@
-"""The road's last step: the champion scores one held-out clip."""
+"""The last stage of the pipeline: the champion scores one held-out clip."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from dfray.datasets.manifest import Manifest, write_manifest
+from dfray.run_context import RunContext
 from dfray.stages.pipeline import held_out_clip, score_held_out_clip
 from tests.helpers.rows import fake_row, video_row, videos_table
 from tests.helpers.toy import toy_recipe
@@ -26,6 +28,8 @@ def test_a_split_of_pictures_alone_skips_the_step_and_says_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     videos = videos_table([fake_row("trained on"), *PICTURES])
+    run = RunContext.of(toy_recipe(tmp_path))
+    write_manifest(Manifest(videos, [], {}), run.folder.manifest)
     assert held_out_clip(videos, "test") is None
-    assert score_held_out_clip(toy_recipe(tmp_path), videos) == []
+    assert score_held_out_clip(run) == []
     assert "Split test has no video file: no clip is scored." in capsys.readouterr().err

@@ -9,6 +9,7 @@ from dfray import stages, storage
 from dfray.datasets.manifest import read_manifest
 from dfray.errors import UserError
 from dfray.recipe import load_recipe
+from dfray.run_context import RunContext
 from dfray.run_folder import RunFolder
 from tests.helpers.s3_actions import action
 from tests.helpers.toy import toy_recipe
@@ -41,7 +42,7 @@ def road(s3_endpoint, tmp_path_factory):
         "demo",
         ["work_dir=s3://dfray-road/runs", f"registry.tracking_uri=sqlite:///{mlflow_db}", *SMALL],
     )
-    return recipe, stages.run(recipe)
+    return recipe, stages.run_pipeline(RunContext.of(recipe))
 
 
 def test_it_ends_with_a_champion_that_scored_an_unseen_clip(road):
@@ -59,9 +60,9 @@ def test_everything_it_made_lies_on_s3(road):
     folder = RunFolder(recipe)
     assert folder.report.startswith("s3://")
     assert b"<html" in storage.read_bytes(folder.report)
-    assert result.manifest.equals(read_manifest(folder.manifest))
-    summaries = result.store.summaries()
-    assert summaries.num_rows == result.manifest.num_rows
+    assert result.run.manifest.equals(read_manifest(folder.manifest))
+    summaries = result.run.faces.summaries()
+    assert summaries.num_rows == result.run.manifest.num_rows
     assert json.loads(storage.read_bytes(folder.metrics))["split"] == "test"
 
 
@@ -73,21 +74,21 @@ def test_the_first_epoch_came_from_the_stream_and_the_second_from_the_shards(roa
 
 def test_walked_again_it_extracts_trains_and_registers_nothing_anew(road):
     recipe, result = road
-    before = {uri: storage.read_bytes(uri) for uri in result.store.shards("train")}
-    assert stages.train(recipe) == result.history
-    assert stages.register(recipe) == "1"
-    assert {uri: storage.read_bytes(uri) for uri in result.store.shards("train")} == before
+    before = {uri: storage.read_bytes(uri) for uri in result.run.faces.shards("train")}
+    assert stages.train(RunContext.of(recipe)) == result.history
+    assert stages.register(RunContext.of(recipe)) == "1"
+    assert {uri: storage.read_bytes(uri) for uri in result.run.faces.shards("train")} == before
 
 
 def test_the_runs_mlflow_run_has_its_curve_and_its_origin(road):
     from mlflow import MlflowClient
 
     recipe, result = road
-    client = MlflowClient(result.tracking_uri, registry_uri=result.tracking_uri)
+    client = MlflowClient(result.run.tracking_uri, registry_uri=result.run.tracking_uri)
     run = client.get_run(RunFolder(recipe).state()["run_id"])
     assert run.info.status == "FINISHED"
     assert run.data.tags["dfray.recipe_fingerprint"] == recipe.fingerprint()
-    assert run.data.tags["dfray.faces_fingerprint"] == result.store.fingerprint()
+    assert run.data.tags["dfray.faces_fingerprint"] == result.run.faces.fingerprint()
     curve = client.get_metric_history(run.info.run_id, "val_loss")
     assert [point.step for point in curve] == [0, 1]
     assert [p.value for p in curve] == pytest.approx([e["val_loss"] for e in result.history])
@@ -108,4 +109,4 @@ def test_the_bucket_policy_allows_what_the_road_asked_for(road, s3_proxy):
 
 def test_a_stage_without_the_one_before_names_it(tmp_path):
     with pytest.raises(UserError, match=r"no model/bundle.json yet.*dfray train"):
-        stages.evaluate(toy_recipe(tmp_path))
+        stages.evaluate(RunContext.of(toy_recipe(tmp_path)))

@@ -1,4 +1,4 @@
-"""What training tells of its faces before it starts."""
+"""Notes on a training's faces, printed before it starts."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
-from dfray.run_folder import RunFolder
-from dfray.stages.training import not_blended
+from dfray.run_context import RunContext
+from dfray.stages.training import unblended_notes
 from tests.helpers.rows import video_row, write_store
 from tests.helpers.toy import toy_recipe
 
 
 def test_real_faces_that_self_blending_does_without_are_told(tmp_path: Path) -> None:
     blends = ["faces.landmarks=true", "batches.self_blend={}"]
-    recipe = toy_recipe(tmp_path, "toy", *blends)
+    run = RunContext.of(toy_recipe(tmp_path, "toy", *blends))
     crops = [np.zeros((32, 32, 3), np.uint8)] * 3
     videos = [
         (video_row("a"), crops),
@@ -22,12 +22,12 @@ def test_real_faces_that_self_blending_does_without_are_told(tmp_path: Path) -> 
     ]
     points = np.zeros((468, 2), np.float32)
     write_store(
-        RunFolder(recipe).faces,
+        run.faces.uri,
         videos,
-        recipe.faces,
+        run.recipe.faces,
         lambda video, frame: points if video["kind"] == "video" else None,
     )
-    assert not_blended(recipe) == [
+    assert unblended_notes(run) == [
         "val: 3 of 3 real faces of crops have no landmarks and are not blended"
     ]
-    assert not_blended(toy_recipe(tmp_path)) == []
+    assert unblended_notes(RunContext.of(toy_recipe(tmp_path))) == []

@@ -6,6 +6,7 @@ from dfray import stages
 from dfray.datasets.manifest import Manifest, write_manifest
 from dfray.errors import ManifestError, RecipeError
 from dfray.recipe import load_recipe
+from dfray.run_context import RunContext
 from dfray.run_folder import RunFolder
 from dfray.training.classes import require_trainable_classes
 from tests.helpers.rows import fake_row, video_row, videos_table
@@ -57,8 +58,8 @@ def test_training_refuses_it_before_anything_starts(tmp_path, override, error, t
     recipe = toy_recipe(tmp_path, "toy", override)
     write_manifest(Manifest(videos(), [], {}), RunFolder(recipe).manifest)
     with pytest.raises(error, match=told):
-        stages.train(recipe)
+        stages.train(RunContext.of(recipe))
     with pytest.raises(error, match=told):
-        stages.plan_training(recipe)
+        stages.plan_training(RunContext.of(recipe))
     made = {path.name for path in tmp_path.rglob("*") if path.is_file()}
     assert made == {"recipe.yaml", "manifest.parquet"}

@@ -14,6 +14,7 @@ from dfray.batches.self_blend.sheet import GAP_PX
 from dfray.config import Recipe
 from dfray.errors import ManifestError, UserError
 from dfray.recipe import load_recipe
+from dfray.run_context import RunContext
 from dfray.run_folder import RunFolder
 from tests.helpers.mesh import oval_landmarks
 from tests.helpers.rows import fake_row, video_row, write_store
@@ -52,7 +53,7 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
 
 
 def sheet(recipe: Recipe, out: Path, **options) -> np.ndarray:
-    assert stages.self_blend(recipe, str(out), **options) == str(out)
+    assert stages.self_blend(RunContext.of(recipe), str(out), **options) == str(out)
     with Image.open(out) as image:
         assert image.format == "PNG"
         return np.asarray(image)
@@ -98,20 +99,20 @@ def test_it_ends_with_the_faces_that_there_are(recipe: Recipe, tmp_path: Path) -
 
 
 def test_it_may_lie_in_a_bucket(recipe: Recipe, bucket: str) -> None:
-    stages.self_blend(recipe, f"{bucket}/sheet.png", count=2)
+    stages.self_blend(RunContext.of(recipe), f"{bucket}/sheet.png", count=2)
     image = Image.open(io.BytesIO(storage.read_bytes(f"{bucket}/sheet.png")))
     assert image.size == (2 * 4 * SIDE + 3 * GAP_PX, SIDE + 2 * GAP_PX)
 
 
 def test_another_kind_of_file_is_refused(recipe: Recipe) -> None:
     with pytest.raises(UserError, match=r"sheet\.jpg does not end in \.png"):
-        stages.self_blend(recipe, "sheet.jpg")
+        stages.self_blend(RunContext.of(recipe), "sheet.jpg")
 
 
 def test_a_run_without_faces_says_which_command_makes_them(recipe: Recipe, tmp_path: Path) -> None:
     elsewhere = recipe.model_copy(update={"work_dir": str(tmp_path)})
     with pytest.raises(UserError, match="Run `dfray extract`"):
-        stages.self_blend(elsewhere, "sheet.png")
+        stages.self_blend(RunContext.of(elsewhere), "sheet.png")
 
 
 def test_faces_without_landmarks_say_what_is_missing(recipe: Recipe, tmp_path: Path) -> None:
@@ -120,4 +121,4 @@ def test_faces_without_landmarks_say_what_is_missing(recipe: Recipe, tmp_path: P
     images = [np.zeros((64, 64, 3), np.uint8)]
     write_store(RunFolder(elsewhere).faces, [(video_row("a"), images)], bare)
     with pytest.raises(ManifestError, match=r"no real face with landmarks.*faces\.landmarks: true"):
-        stages.self_blend(elsewhere, "sheet.png")
+        stages.self_blend(RunContext.of(elsewhere), "sheet.png")

@@ -1,0 +1,184 @@
+"""Measurement of one model on one evaluation set: decision rule, scores, drops and metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from dfray.config import EvaluationSection, Recipe, WantedRate
+from dfray.faces.shards import FacesStore, read_boxes
+from dfray.session import require_cpus
+
+if TYPE_CHECKING:
+    from dfray.evaluation.metrics import Metrics
+    from dfray.evaluation.robustness import Loss
+    from dfray.models.bundle import DecisionRule, VideoRule
+
+OnStep = Callable[[str], None]
+"""Called with the name of each step of a measurement."""
+
+
+@dataclass(frozen=True)
+class EvaluationSet:
+    """Faces of the evaluation split, and the settings that models are measured by.
+
+    Attributes:
+        recipe: its evaluation section and seed; the frame rate of its faces; its cluster's wait.
+        faces: the store of all splits.
+        identity_groups: video_id -> group of the person, for the videos whose corpus states it.
+    """
+
+    recipe: Recipe
+    faces: FacesStore
+    identity_groups: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def section(self) -> EvaluationSection:
+        """Settings of the evaluation."""
+        return self.recipe.evaluation
+
+    def name(self, video_rule: VideoRule) -> str:
+        """Return the name of split, faces and video rule; only metrics of one name compare."""
+        split = self.section.split
+        return f"{split}-{self.faces.fingerprint(split)}-{video_rule}"
+
+    def score(self, bundle_uri: str, split: str) -> pa.Table:
+        """Return SCORES of every face of `split`; needs a connected Ray."""
+        from dfray.evaluation.score import collect_scores, score_faces
+
+        require_cpus({"scoring": self.section.num_workers}, wait_s=self.recipe.cluster.wait_s)
+        return collect_scores(score_faces(self.faces.uri, bundle_uri, split, self.section))
+
+    def video_scores(self, scores: pa.Table, split: str, video_rule: VideoRule) -> pa.Table:
+        """Return VIDEO_SCORES of the SCORES of `split`, aggregated by `video_rule`."""
+        from dfray.evaluation.aggregate import video_scores
+        from dfray.evaluation.tracks import track_persons
+
+        persons = None
+        if video_rule == "max_of_persons":
+            boxes = read_boxes(self.faces, split)
+            persons = track_persons(scores, boxes, self.recipe.faces.rate_fps)
+        return video_scores(scores, self.faces.summaries([split]), persons)
+
+
+@dataclass(frozen=True)
+class EvaluationResult:
+    """Scores, drops and metrics of one model on one evaluation set.
+
+    Attributes:
+        decision_rule: the model's own, by which videos are scored and called fake.
+        face_scores: SCORES of every face of the split.
+        video_scores: VIDEO_SCORES of every video, those without a score included.
+        drops: AUC under post-processing; empty: not measured.
+    """
+
+    evaluation_set: EvaluationSet
+    decision_rule: DecisionRule
+    face_scores: pa.Table
+    video_scores: pa.Table
+    drops: Sequence[Loss] = ()
+
+    @property
+    def evaluation_set_name(self) -> str:
+        """Name of the evaluation set, with the model's video rule."""
+        return self.evaluation_set.name(self.decision_rule.video_rule)
+
+    @cached_property
+    def metrics(self) -> Metrics:
+        """Metrics with bootstrap intervals at the model's threshold; computed when first read."""
+        from dfray.evaluation.metrics import evaluate
+
+        return evaluate(
+            self.video_scores,
+            self.face_scores,
+            self.evaluation_set.section,
+            self.evaluation_set.recipe.seed,
+            threshold=self.decision_rule.threshold,
+            video_rule=self.decision_rule.video_rule,
+            identity_groups=dict(self.evaluation_set.identity_groups),
+        )
+
+
+def measure_model(
+    evaluation_set: EvaluationSet,
+    bundle_uri: str,
+    *,
+    fit: bool,
+    post_process: bool,
+    on_step: OnStep = lambda _: None,
+) -> EvaluationResult:
+    """Score the evaluation split with one model and return the result; needs a connected Ray.
+
+    Args:
+        bundle_uri: the folder of a saved bundle that every node can read.
+        fit: give the bundle the decision rule that the recipe asks for; otherwise it keeps its own.
+        post_process: measure the drops of AUC that `evaluation.post_processing` lists.
+
+    Raises:
+        UserError: as `fit_decision_rule`, or the split has no face.
+        EvaluationError: scoring failed.
+    """
+    from dfray.evaluation.robustness import measure_losses
+    from dfray.models.bundle import read_decision_rule
+
+    section = evaluation_set.section
+    if fit:
+        on_step(f"fitting on {section.fit_split}" if section.is_fitted else "")
+        rule = fit_decision_rule(evaluation_set, bundle_uri)
+    else:
+        rule = read_decision_rule(bundle_uri)
+    on_step(f"scoring the {section.split} split")
+    scores = evaluation_set.score(bundle_uri, section.split)
+    videos = evaluation_set.video_scores(scores, section.split, rule.video_rule)
+    drops: list[Loss] = []
+    if post_process and section.post_processing:
+        on_step(f"post-processing: {', '.join(section.post_processing)}")
+        drops = measure_losses(evaluation_set.faces.uri, bundle_uri, videos, section)
+    return EvaluationResult(evaluation_set, rule, scores, videos, drops)
+
+
+def fit_decision_rule(evaluation_set: EvaluationSet, bundle_uri: str) -> DecisionRule:
+    """Store the decision rule that the recipe asks for in the bundle, unless it is there; return it.
+
+    A threshold or a temperature that the recipe wants fitted is fitted on validation.
+
+    Raises:
+        UserError: validation is too small, or lacks a class.
+    """
+    from dfray.models.bundle import DecisionRule, read_decision_rule, write_decision_rule
+
+    section = evaluation_set.section
+    fitted_on = None
+    if section.is_fitted:
+        fitted_on = f"{section.fit_split}-{evaluation_set.faces.fingerprint(section.fit_split)}"
+    stored = read_decision_rule(bundle_uri)
+    if (stored.decision_criteria, stored.fitted_on) == (section.decision_criteria, fitted_on):
+        return stored
+    rule = DecisionRule(section.fixed_threshold, decision_criteria=section.decision_criteria)
+    write_decision_rule(bundle_uri, rule)
+    if section.is_fitted:
+        rule = replace(_fitted(evaluation_set, bundle_uri, rule), fitted_on=fitted_on)
+        write_decision_rule(bundle_uri, rule)
+    return rule
+
+
+def _fitted(evaluation_set: EvaluationSet, bundle_uri: str, rule: DecisionRule) -> DecisionRule:
+    """Fit temperature and threshold on validation as the recipe asks; the bundle holds `rule`."""
+    from dfray.evaluation.decision import fit_temperature, fit_threshold
+    from dfray.models.bundle import write_decision_rule
+
+    section = evaluation_set.section
+    scores = evaluation_set.score(bundle_uri, section.fit_split)
+    if section.calibrate:
+        rule = replace(rule, temperature=fit_temperature(scores))
+        write_decision_rule(bundle_uri, rule)
+    if isinstance(section.threshold, WantedRate):
+        if section.calibrate:  # the threshold is on calibrated scores
+            scores = evaluation_set.score(bundle_uri, section.fit_split)
+        videos = evaluation_set.video_scores(scores, section.fit_split, section.video_rule)
+        rule = replace(rule, threshold=fit_threshold(videos, section.threshold.fpr))
+    return rule

@@ -1,0 +1,50 @@
+"""Registration of a measured model as a candidate version."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dfray import storage
+from dfray.evaluation.measure import EvaluationResult
+from dfray.evaluation.protocol import apply_protocol, load_protocol
+from dfray.registry.measurements import Measured
+from dfray.run_context import RunContext
+from dfray.serving.model_card import Told, protocol_table
+from dfray.serving.package import register
+
+
+def register_model(
+    run: RunContext, bundle_uri: str, result: EvaluationResult, *, run_id: str, metrics_table: str
+) -> str:
+    """Package a measured model, register it as `candidate`, and return the version's number.
+
+    Args:
+        bundle_uri: the folder of the saved bundle, local or remote.
+        result: its measurement on the run's evaluation set; kept with the version.
+        run_id: the MLflow run that trained it.
+        metrics_table: Markdown of its metrics, for the model card.
+
+    Raises:
+        ModelFileError: the bundle or the face detector's model file is missing or damaged.
+        RegistryError: MLflow failed.
+    """
+    measured = Measured.of(result)
+    tables = [metrics_table, *_protocol_tables(run, measured)]
+    with storage.local_folder(bundle_uri) as bundle:
+        return register(
+            bundle,
+            section=run.recipe.registry,
+            tracking_uri=run.tracking_uri,
+            run_id=run_id,
+            figures=measured.figures,
+            scores=measured.scores,
+            told=Told.of(run.manifest, "\n\n".join(tables)),
+        )
+
+
+def _protocol_tables(run: RunContext, measured: Measured) -> Iterator[str]:
+    """Yield a Markdown table for each protocol of the recipe's gates."""
+    for name in run.recipe.registry.gates.protocols:
+        protocol = load_protocol(name)
+        metrics = apply_protocol(protocol, measured.scores, measured.figures.threshold)
+        yield protocol_table(protocol, metrics)

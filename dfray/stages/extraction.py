@@ -1,0 +1,65 @@
+"""Extraction of the faces of a run's videos."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+
+from dfray.config import ClusterSection
+from dfray.progress import counting_actor, stage, watching
+from dfray.run_context import RunContext
+from dfray.session import cpus_of, require_cpus
+
+_WITHOUT_FACES = ("unreadable", "crashed", "timed_out", "no_face")
+
+
+def extract_missing_faces(run: RunContext) -> pa.Table:
+    """Extract the faces of every video of the manifest that has none yet.
+
+    Returns:
+        SUMMARIES of all of the run's videos.
+
+    Raises:
+        ResourceError: the cluster has too few CPUs.
+    """
+    from dfray.faces.extract import write_faces
+
+    cluster, videos = run.recipe.cluster, run.manifest
+    with run.session(), stage("extract", videos.num_rows) as line:
+        workers = _extract_workers(cluster)
+        extracted = run.extracted()
+        if extracted.done:
+            line.say(extracted.note)
+        progress = counting_actor()
+        with watching(progress, lambda counts: line.update(**_line_fields(counts, extracted.done))):
+            write_faces(
+                videos,
+                run.faces.uri,
+                run.recipe.faces,
+                workers=workers,
+                seed=run.recipe.seed,
+                progress=progress,
+                on=cluster.extract_on,
+            )
+        line.finish()
+    return run.faces.summaries()
+
+
+def _extract_workers(cluster: ClusterSection) -> int:
+    """Return the number of extraction actors that the cluster has CPUs for."""
+    places = {"extraction": cluster.extract_on}
+    require_cpus({"extraction": 1}, places, wait_s=cluster.wait_s)
+    free = max(1, int(cpus_of(cluster.extract_on)) - 1)
+    workers = cluster.extract_workers or free
+    return workers if cluster.wait_s else min(workers, free)  # an autoscaler may add nodes
+
+
+def _line_fields(counts: dict[str, Any], done_before: int) -> dict[str, Any]:
+    """Return the progress line's fields from the sums that the actors report."""
+    faces = f"{int(counts.get('faces', 0))} faces"
+    without = sum(int(counts.get(outcome, 0)) for outcome in _WITHOUT_FACES)
+    return {
+        "done": done_before + int(counts.get("videos", 0)),
+        "detail": f"{faces}, {without} videos without" if without else faces,
+    }
