@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dfray.evaluation.report_charts import collection_figure
+from dfray.evaluation.report_charts import property_chart
 from dfray.pages.page import Plot, plot
 from dfray.tables import FAKE, OUTCOMES, REAL, SUMMARIES
 
@@ -37,7 +37,7 @@ class Spread:
 
 
 @dataclass(frozen=True)
-class Collection:
+class DatasetStatistics:
     dataset: str
     n_real: int
     n_fake: int
@@ -45,9 +45,9 @@ class Collection:
     plots: list[Plot]
 
 
-def describe_collections(
+def describe_datasets(
     datasets: Iterable[str], summaries: pa.Table, outcomes: pa.Table, boxes: pa.Table
-) -> list[Collection]:
+) -> list[DatasetStatistics]:
     """Statistics of those of `datasets` that are there.
 
     Args:
@@ -120,7 +120,7 @@ def _larger_sides(boxes: pa.Table) -> pa.Array:
     return pa.array(flat.reshape(-1, 4)[:, 2:].max(axis=1).astype(np.float64))
 
 
-def _describe(dataset: str, videos: pa.Table) -> Collection:
+def _describe(dataset: str, videos: pa.Table) -> DatasetStatistics:
     label = videos["label"].to_numpy()
     rows, plots = [], []
     for measure, name in MEASURES.items():
@@ -135,6 +135,6 @@ def _describe(dataset: str, videos: pa.Table) -> Collection:
         caption = f"Each bar is a share of the label's videos in {dataset}."
         if any(len(of_kind) for of_kind in known.values()):
             title = name.partition(":")[0].partition(",")[0]
-            plots.append(plot(title.capitalize(), caption, collection_figure(known, name)))
+            plots.append(plot(title.capitalize(), caption, property_chart(known, name)))
     n_fake = int(np.sum(label == FAKE))
-    return Collection(dataset, len(label) - n_fake, n_fake, rows, plots)
+    return DatasetStatistics(dataset, len(label) - n_fake, n_fake, rows, plots)

@@ -15,7 +15,7 @@ from dfray.session import require_cpus
 
 if TYPE_CHECKING:
     from dfray.evaluation.metrics import Metrics
-    from dfray.evaluation.robustness import Loss
+    from dfray.evaluation.robustness import PostProcessingDrop
     from dfray.models.bundle import DecisionRule, VideoRule
 
 OnStep = Callable[[str], None]
@@ -80,7 +80,7 @@ class EvaluationResult:
     decision_rule: DecisionRule
     face_scores: pa.Table
     video_scores: pa.Table
-    drops: Sequence[Loss] = ()
+    drops: Sequence[PostProcessingDrop] = ()
 
     @property
     def evaluation_set_name(self) -> str:
@@ -90,9 +90,9 @@ class EvaluationResult:
     @cached_property
     def metrics(self) -> Metrics:
         """Metrics with bootstrap intervals at the model's threshold; computed when first read."""
-        from dfray.evaluation.metrics import evaluate
+        from dfray.evaluation.metrics import compute_metrics
 
-        return evaluate(
+        return compute_metrics(
             self.video_scores,
             self.face_scores,
             self.evaluation_set.section,
@@ -122,7 +122,7 @@ def measure_model(
         UserError: as `fit_decision_rule`, or the split has no face.
         EvaluationError: scoring failed.
     """
-    from dfray.evaluation.robustness import measure_losses
+    from dfray.evaluation.robustness import measure_drops
     from dfray.models.bundle import read_decision_rule
 
     section = evaluation_set.section
@@ -134,10 +134,10 @@ def measure_model(
     on_step(f"scoring the {section.split} split")
     scores = evaluation_set.score(bundle_uri, section.split)
     videos = evaluation_set.video_scores(scores, section.split, rule.video_rule)
-    drops: list[Loss] = []
+    drops: list[PostProcessingDrop] = []
     if post_process and section.post_processing:
         on_step(f"post-processing: {', '.join(section.post_processing)}")
-        drops = measure_losses(evaluation_set.faces.uri, bundle_uri, videos, section)
+        drops = measure_drops(evaluation_set.faces.uri, bundle_uri, videos, section)
     return EvaluationResult(evaluation_set, rule, scores, videos, drops)
 
 

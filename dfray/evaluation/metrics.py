@@ -102,7 +102,7 @@ class _Items:
         return _Items(self.score[kept], self.video[kept])
 
 
-def evaluate(
+def compute_metrics(
     video_scores: pa.Table,
     face_scores: pa.Table,
     section: EvaluationSection,

@@ -21,7 +21,7 @@ from dfray.evaluation.bootstrap import CHUNK, Ranked, draw
 from dfray.evaluation.protocol import Protocol, ProtocolColumn
 from dfray.tables import FAKE, REAL, Column, TableSpec
 
-KEPT_SCORES = TableSpec(
+STORED_SCORES = TableSpec(
     "kept scores",
     (
         *VIDEO_SCORES.columns,
@@ -53,7 +53,7 @@ class Pair:
     """Two models' scores of the same videos, row by row.
 
     Attributes:
-        videos: KEPT_SCORES of the candidate, scored videos only.
+        videos: STORED_SCORES of the candidate, scored videos only.
         scores: float64 (V,) of the candidate and of the champion.
         thresholds: each model's own.
     """
@@ -67,18 +67,18 @@ class Pair:
         return self.videos.column("label").to_numpy()
 
 
-def keep(videos: pa.Table, summaries: pa.Table) -> pa.Table:
-    """KEPT_SCORES from VIDEO_SCORES and the SUMMARIES, which tell the people."""
+def with_persons(videos: pa.Table, summaries: pa.Table) -> pa.Table:
+    """STORED_SCORES from VIDEO_SCORES and the SUMMARIES, which tell the people."""
     columns = [summaries.column(name).to_pylist() for name in ("identity", "source_video")]
     keys = summaries.column("video_id").to_pylist()
     person = {
         key: identity or source or key for key, identity, source in zip(keys, *columns, strict=True)
     }
     of_row = [person[key] for key in videos.column("video_id").to_pylist()]
-    return KEPT_SCORES.conform(videos.append_column("person", pa.array(of_row)), "video scores")
+    return STORED_SCORES.conform(videos.append_column("person", pa.array(of_row)), "video scores")
 
 
-def pair(
+def pair_scores(
     candidate: pa.Table, champion: pa.Table, candidate_threshold: float, champion_threshold: float
 ) -> Pair:
     """The videos that both models scored, in the same order.
@@ -87,7 +87,7 @@ def pair(
         EvaluationError: the two are not of the same videos.
     """
     tables = [
-        KEPT_SCORES.conform(table, "kept scores").sort_by("video_id")
+        STORED_SCORES.conform(table, "kept scores").sort_by("video_id")
         for table in (candidate, champion)
     ]
     ids = [table.column("video_id").to_pylist() for table in tables]
@@ -104,7 +104,7 @@ def pair(
     return Pair(kept[0], (first, second), (candidate_threshold, champion_threshold))
 
 
-def compare(
+def paired_differences(
     both: Pair, scope: Scope, *, resamples: int, confidence: float, seed: int
 ) -> dict[str, Difference]:
     """The difference of each metric in COMPARED over `scope`.
@@ -211,7 +211,7 @@ class Scope:
         )
 
 
-def scopes_of(videos: pa.Table, protocols: Sequence[Protocol] = ()) -> list[Scope]:
+def comparison_scopes(videos: pa.Table, protocols: Sequence[Protocol] = ()) -> list[Scope]:
     """Every scope that `videos` have something for; what covers the same videos is named once.
 
     Args:

@@ -93,7 +93,7 @@ class Protocol(_Part):
 
 
 @dataclass(frozen=True)
-class Figure:
+class ColumnMetrics:
     """AUC and balanced accuracy (0..1) of one column; None where they are not defined.
 
     Attributes:
@@ -134,7 +134,7 @@ def named_protocols() -> list[str]:
     return sorted(path.stem for path in _folder().glob("*.yaml"))
 
 
-def apply_protocol(protocol: Protocol, videos: pa.Table, threshold: float) -> list[Figure]:
+def apply_protocol(protocol: Protocol, videos: pa.Table, threshold: float) -> list[ColumnMetrics]:
     """The figures of one model, in the order of `protocol.headings`.
 
     Args:
@@ -151,9 +151,9 @@ def apply_protocol(protocol: Protocol, videos: pa.Table, threshold: float) -> li
     return figures
 
 
-def method_figures(
+def method_metrics(
     protocol: Protocol, videos: pa.Table, threshold: float
-) -> list[tuple[str, str, Figure]]:
+) -> list[tuple[str, str, ColumnMetrics]]:
     """(column, method, figure) of every method of the columns that are also shown by method."""
     scored = _Videos(videos, threshold)
     return [
@@ -194,13 +194,13 @@ class _Videos:
         kept = (self.dataset == dataset) & ((self.label == REAL) | np.isin(self.method, methods))
         return int(np.sum(kept & ~self.scored))
 
-    def figure(self, dataset: str, method: str | None = None) -> Figure:
+    def figure(self, dataset: str, method: str | None = None) -> ColumnMetrics:
         """Over all videos of a dataset, or of its real ones and the fakes of one method."""
         from sklearn.metrics import roc_auc_score
 
         here = self.dataset == dataset
         if not here.any():
-            return Figure(None, None, note=f"no video of {dataset}")
+            return ColumnMetrics(None, None, note=f"no video of {dataset}")
         if method is not None:
             here &= (self.label == REAL) | (self.method == method)
         label, score = self.label[here & self.scored], self.score[here & self.scored]
@@ -208,20 +208,20 @@ class _Videos:
         counts = (int(np.sum(~fake)), int(np.sum(fake)), int(np.sum(here & ~self.scored)))
         if not (counts[0] and counts[1]):
             kind = "fake" if counts[0] else "real"
-            return Figure(None, None, *counts, note=f"{dataset} has no scored {kind} video")
+            return ColumnMetrics(None, None, *counts, note=f"{dataset} has no scored {kind} video")
         called = score >= self.threshold
         accuracy = (called[fake].mean() + (~called[~fake]).mean()) / 2
-        return Figure(float(roc_auc_score(label, score)), float(accuracy), *counts)
+        return ColumnMetrics(float(roc_auc_score(label, score)), float(accuracy), *counts)
 
 
-def _column(column: ProtocolColumn, videos: _Videos) -> Figure:
+def _column(column: ProtocolColumn, videos: _Videos) -> ColumnMetrics:
     if column.over == "videos":
         figure = videos.figure(column.dataset)
     else:
         methods = videos.methods(column.dataset, column.category)
         if not methods:
             kind = f"{column.category} " if column.category else ""
-            return Figure(None, None, note=f"no {kind}fake of {column.dataset}")
+            return ColumnMetrics(None, None, note=f"no {kind}fake of {column.dataset}")
         parts = [videos.figure(column.dataset, method) for method in methods]
         n_unscored = videos.n_unscored(column.dataset, methods)
         mean = _mean(parts, column.n_methods or len(parts), "methods")
@@ -234,15 +234,15 @@ def _column(column: ProtocolColumn, videos: _Videos) -> Figure:
     return figure
 
 
-def _mean(parts: list[Figure], expected: int, of: str) -> Figure:
+def _mean(parts: list[ColumnMetrics], expected: int, of: str) -> ColumnMetrics:
     """The mean over those that are defined; marked if they are not as many as expected, or marked."""
     known = [(p, p.auc, p.balanced_accuracy) for p in parts if p.auc is not None]
     if not known:
-        return Figure(None, None, note=f"none of {expected} {of}")
+        return ColumnMetrics(None, None, note=f"none of {expected} {of}")
     lacking = [] if len(known) == expected else [f"{len(known)} of {expected} {of}"]
     if any(part.note for part, *_ in known):
         lacking.append("over incomplete figures")
-    return Figure(
+    return ColumnMetrics(
         auc=float(np.mean([auc for _, auc, _ in known])),
         balanced_accuracy=float(np.mean([accuracy for *_, accuracy in known])),
         n_real=sum(part.n_real for part, *_ in known),

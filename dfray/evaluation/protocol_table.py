@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dfray import storage
-from dfray.evaluation.dataset_statistics import Collection
-from dfray.evaluation.protocol import Figure, Protocol
+from dfray.evaluation.dataset_statistics import DatasetStatistics
+from dfray.evaluation.protocol import ColumnMetrics, Protocol
 from dfray.pages.page import assets, template_environment
 
 METRICS = {"auc": "AUC (%)", "balanced_accuracy": "Balanced accuracy (%)"}
@@ -21,20 +21,20 @@ ABSENT, MARK = "—", "†"
 
 
 @dataclass(frozen=True)
-class Measured:
+class ProtocolResult:
     """One model's figures, in the order of the protocol's headings.
 
     Attributes:
         threshold: the model's own, that the balanced accuracy is at.
-        methods: (column, method, figure), from `protocol.method_figures`.
+        methods: (column, method, figure), from `protocol.method_metrics`.
         video_rule: the model's own, by which its videos are scored.
         note: what its figures suffer from here, if anything.
     """
 
     name: str
     threshold: float
-    figures: list[Figure]
-    methods: list[tuple[str, str, Figure]]
+    figures: list[ColumnMetrics]
+    methods: list[tuple[str, str, ColumnMetrics]]
     video_rule: str = "mean"
     note: str | None = None
 
@@ -49,11 +49,11 @@ class Row:
     marked: list[bool]
 
 
-def write_comparison(
+def write_protocol_table(
     folder_uri: str,
     protocol: Protocol,
-    models: Sequence[Measured],
-    collections: Sequence[Collection] = (),
+    models: Sequence[ProtocolResult],
+    collections: Sequence[DatasetStatistics] = (),
 ) -> str:
     """Write <protocol>.html, .md and .csv into the folder; returns the URI of the page.
 
@@ -70,7 +70,7 @@ def write_comparison(
     return page
 
 
-def rows_of(protocol: Protocol, models: Sequence[Measured], metric: str) -> list[Row]:
+def rows_of(protocol: Protocol, models: Sequence[ProtocolResult], metric: str) -> list[Row]:
     """The published rows, then the models'."""
     published = protocol.published.rows if protocol.published else []
     rows = [
@@ -83,7 +83,7 @@ def rows_of(protocol: Protocol, models: Sequence[Measured], metric: str) -> list
     return rows
 
 
-def notes_of(protocol: Protocol, models: Sequence[Measured]) -> list[str]:
+def notes_of(protocol: Protocol, models: Sequence[ProtocolResult]) -> list[str]:
     """What the marked and the absent figures of the models lack, each thing said once."""
     notes: dict[str, None] = {}
     for model in models:
@@ -94,7 +94,7 @@ def notes_of(protocol: Protocol, models: Sequence[Measured]) -> list[str]:
     return list(notes)
 
 
-def to_markdown(protocol: Protocol, models: Sequence[Measured]) -> str:
+def to_markdown(protocol: Protocol, models: Sequence[ProtocolResult]) -> str:
     """A table for each metric, and below them what is missing."""
     lines = [f"# {protocol.title}", ""]
     head = " | ".join(f"{scenario}: {column}" for scenario, column in protocol.headings)
@@ -108,7 +108,7 @@ def to_markdown(protocol: Protocol, models: Sequence[Measured]) -> str:
     return "\n".join([*lines, *(f"- {line}" for line in _small_print(protocol, models)), ""])
 
 
-def to_csv(protocol: Protocol, models: Sequence[Measured]) -> str:
+def to_csv(protocol: Protocol, models: Sequence[ProtocolResult]) -> str:
     """One line for each row, metric and column: bare numbers in percent, empty where absent."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
@@ -132,7 +132,7 @@ def to_csv(protocol: Protocol, models: Sequence[Measured]) -> str:
 
 
 def to_html(
-    protocol: Protocol, models: Sequence[Measured], collections: Sequence[Collection]
+    protocol: Protocol, models: Sequence[ProtocolResult], collections: Sequence[DatasetStatistics]
 ) -> str:
     """The page: both tables, the figures by method, the counts, and the collections' statistics."""
     tables = [(title, rows_of(protocol, models, metric)) for metric, title in METRICS.items()]
@@ -155,16 +155,18 @@ def to_html(
     )
 
 
-def _by_method(models: Sequence[Measured]) -> dict[tuple[str, str], list[Figure | None]]:
+def _by_method(
+    models: Sequence[ProtocolResult],
+) -> dict[tuple[str, str], list[ColumnMetrics | None]]:
     """(column, method) -> the figure of each model."""
-    found: dict[tuple[str, str], list[Figure | None]] = {}
+    found: dict[tuple[str, str], list[ColumnMetrics | None]] = {}
     for place, model in enumerate(models):
         for column, method, figure in model.methods:
             found.setdefault((column, method), [None] * len(models))[place] = figure
     return found
 
 
-def _small_print(protocol: Protocol, models: Sequence[Measured]) -> list[str]:
+def _small_print(protocol: Protocol, models: Sequence[ProtocolResult]) -> list[str]:
     lines = notes_of(protocol, models)
     lines += [
         f"{m.name}: balanced accuracy at its threshold {m.threshold:.4g}, videos scored by {m.video_rule}"
@@ -186,7 +188,7 @@ def _first_columns(protocol: Protocol) -> set[int]:
     return firsts
 
 
-def _is_marked(figure: Figure) -> bool:
+def _is_marked(figure: ColumnMetrics) -> bool:
     return figure.auc is not None and figure.note is not None
 
 
@@ -198,7 +200,7 @@ def _cell(value: float | None, marked: bool = False) -> str:
     return ABSENT if value is None else f"{value:.1f}{MARK if marked else ''}"
 
 
-def _counts(figure: Figure) -> list[int | str]:
+def _counts(figure: ColumnMetrics) -> list[int | str]:
     return [figure.n_real, figure.n_fake, figure.n_unscored, figure.note or ""]
 
 

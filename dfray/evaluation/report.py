@@ -20,7 +20,7 @@ from dfray.evaluation.aggregate import VIDEO_SCORES, is_scored
 from dfray.evaluation.coverage import Coverage, Reason, count_coverage
 from dfray.evaluation.metrics import Estimate, Metrics
 from dfray.evaluation.mistakes import Mistake
-from dfray.evaluation.robustness import Loss
+from dfray.evaluation.robustness import PostProcessingDrop
 from dfray.nested import flatten
 from dfray.pages.page import Plot, assets, plot, template_environment
 from dfray.tables import FAKE, REAL, SCORES
@@ -67,7 +67,7 @@ def write_report(
     worst: Sequence[Mistake],
     history: list[dict],
     provenance: dict,
-    losses: Sequence[Loss] = (),
+    losses: Sequence[PostProcessingDrop] = (),
 ) -> None:
     """Write the HTML report to `path_uri`, atomically.
 
@@ -80,7 +80,7 @@ def write_report(
         worst: from `worst_mistakes`.
         history: per epoch {epoch, lr, selection_loss, *_loss and its terms, ...}, as training records it;
             may be empty.
-        losses: of AUC under post-processing, from `measure_losses`; none: not measured.
+        losses: of AUC under post-processing, from `measure_drops`; none: not measured.
         provenance: what made the model and the scores (fingerprints, versions); may be nested.
 
     Raises:
@@ -169,7 +169,7 @@ def _curves(videos: pa.Table, faces: pa.Table, metrics: Metrics) -> list[Plot]:
             plot(
                 "ROC at video level",
                 "AUC beside each name. Methods against the real videos of their dataset.",
-                figures.roc_figure(videos),
+                figures.roc_chart(videos),
             )
         )
     if faces.num_rows >= figures.MIN_POINTS:
@@ -178,14 +178,14 @@ def _curves(videos: pa.Table, faces: pa.Table, metrics: Metrics) -> list[Plot]:
                 "Faces in the embedding space",
                 f"Up to {figures.MAX_POINTS:,} faces, drawn at random, on the two principal "
                 "components of the model's embedding.",
-                figures.projection_figure(faces, metrics.seed),
+                figures.projection_chart(faces, metrics.seed),
             )
         )
     for item, table in (("videos", scored), ("faces", faces)):
         if table.num_rows:
             scores, labels = (table.column(c).to_numpy() for c in ("fake_probability", "label"))
             caption = f"Each bar is a share of its class; {item} right of the line are called fake."
-            figure = figures.histogram_figure(scores, labels, metrics.threshold, item)
+            figure = figures.histogram_chart(scores, labels, metrics.threshold, item)
             plots.append(plot(f"Scores of {item}", caption, figure))
     return plots
 
@@ -194,14 +194,14 @@ def _training(history: list[dict]) -> list[Plot]:
     if not history:
         return []
     caption = "Per epoch; the dashed line marks the epoch whose weights were kept."
-    return [plot(title, caption, figure) for title, figure in figures.training_figures(history)]
+    return [plot(title, caption, figure) for title, figure in figures.training_charts(history)]
 
 
-def _losses(losses: Sequence[Loss]) -> Plot | None:
+def _losses(losses: Sequence[PostProcessingDrop]) -> Plot | None:
     if not losses:
         return None
     caption = "Every video's score is the mean over its faces, each changed and scored again."
-    return plot("AUC under post-processing", caption, figures.losses_figure(losses))
+    return plot("AUC under post-processing", caption, figures.drops_chart(losses))
 
 
 def _mistakes(worst: Sequence[Mistake], videos: pa.Table, threshold: float) -> dict:

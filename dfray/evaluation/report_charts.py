@@ -18,7 +18,7 @@ from dfray.pages.style import DASHES, LINES, add_mark, styled
 from dfray.tables import FAKE, REAL
 
 if TYPE_CHECKING:
-    from dfray.evaluation.robustness import Loss
+    from dfray.evaluation.robustness import PostProcessingDrop
 
 COLOURS = {"real": "#2389C9", "fake": "#E0661A", "FS": "#E0661A", "RE": "#CC79A7"}
 _CATEGORIES = {
@@ -34,7 +34,7 @@ MIN_POINTS, MAX_POINTS = 3, 2000
 """Faces in the projection: fewer show nothing; more are drawn at random from all that were scored."""
 
 
-def roc_figure(videos: pa.Table) -> go.Figure:
+def roc_chart(videos: pa.Table) -> go.Figure:
     """ROC curves at video level: overall, and each method against the real videos of its dataset.
 
     Args:
@@ -61,7 +61,7 @@ def roc_figure(videos: pa.Table) -> go.Figure:
     return figure
 
 
-def histogram_figure(
+def histogram_chart(
     scores: np.ndarray, labels: np.ndarray, threshold: float, item: str
 ) -> go.Figure:
     """How the scores of real and fake items lie, each as a share of its class.
@@ -93,7 +93,7 @@ def histogram_figure(
     return styled(figure, height=340)
 
 
-def collection_figure(values: dict[str, np.ndarray], name: str) -> go.Figure:
+def property_chart(values: dict[str, np.ndarray], name: str) -> go.Figure:
     """How one property of videos is spread for each label, on common bins.
 
     Args:
@@ -121,7 +121,7 @@ def collection_figure(values: dict[str, np.ndarray], name: str) -> go.Figure:
     return styled(figure, height=320)
 
 
-def losses_figure(losses: Sequence[Loss]) -> go.Figure:
+def drops_chart(losses: Sequence[PostProcessingDrop]) -> go.Figure:
     """AUC over the five strengths of each kind of post-processing, from none at the left."""
     figure = go.Figure()
     for number, loss in enumerate(losses):
@@ -144,7 +144,7 @@ def losses_figure(losses: Sequence[Loss]) -> go.Figure:
     return styled(figure, height=360)
 
 
-def projection_figure(scores: pa.Table, seed: int) -> go.Figure:
+def projection_chart(scores: pa.Table, seed: int) -> go.Figure:
     """The embeddings of up to MAX_POINTS faces on their two principal components.
 
     Args:
@@ -180,7 +180,7 @@ def projection_figure(scores: pa.Table, seed: int) -> go.Figure:
     return styled(figure, height=430)
 
 
-def training_figures(history: list[dict]) -> list[tuple[str, go.Figure]]:
+def training_charts(history: list[dict]) -> list[tuple[str, go.Figure]]:
     """(title, figure) of the losses and their terms, the validation's AUC and the learning rate, per epoch.
 
     What was not recorded has no figure.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from dfray import storage
 from dfray.evaluation.measure import EvaluationResult, EvaluationSet
-from dfray.evaluation.summary import read_losses, write_summary
+from dfray.evaluation.summary import read_drops, write_summary
 from dfray.tables import SCORES
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def read_result(
     section = evaluation_set.section
     scores = SCORES.read(storage.join(folder_uri, SCORES_FILE))
     videos = evaluation_set.video_scores(scores, section.split, decision_rule.video_rule)
-    drops = read_losses(folder_uri) if section.post_processing else []
+    drops = read_drops(folder_uri) if section.post_processing else []
     return EvaluationResult(evaluation_set, decision_rule, scores, videos, drops)
 
 

@@ -37,7 +37,7 @@ SUMS = pa.schema(
 
 
 @dataclass(frozen=True)
-class Loss:
+class PostProcessingDrop:
     """Video-level AUC under one kind of post-processing.
 
     Attributes:
@@ -57,9 +57,9 @@ class Loss:
         return [self.clean - auc for auc in self.aucs]
 
 
-def measure_losses(
+def measure_drops(
     faces_uri: str, bundle_uri: str, videos: pa.Table, section: EvaluationSection
-) -> list[Loss]:
+) -> list[PostProcessingDrop]:
     """The loss of AUC for every kind in `section.post_processing`, on the connected Ray cluster.
 
     A video's score is the mean over all its faces here, whatever the video rule.
@@ -74,10 +74,10 @@ def measure_losses(
     plan = on_actors(
         PostProcessedScorer, faces_uri, bundle_uri, section.split, section, kinds=kinds
     )
-    return losses_of(collect(plan), videos, kinds)
+    return auc_drops(collect(plan), videos, kinds)
 
 
-def losses_of(sums: pa.Table, videos: pa.Table, kinds: Sequence[str]) -> list[Loss]:
+def auc_drops(sums: pa.Table, videos: pa.Table, kinds: Sequence[str]) -> list[PostProcessingDrop]:
     """The AUC of every strength from SUMS, each video's parts added up; [] if a class is missing."""
     scored = videos.filter(is_scored(videos))
     label_of = dict(zip(scored["video_id"].to_pylist(), scored["label"].to_pylist(), strict=True))
@@ -98,7 +98,7 @@ def losses_of(sums: pa.Table, videos: pa.Table, kinds: Sequence[str]) -> list[Lo
 
     clean = auc("", 0.0)
     return [
-        Loss(
+        PostProcessingDrop(
             kind, UNITS[kind], clean, STRENGTHS[kind], tuple(auc(kind, s) for s in STRENGTHS[kind])
         )
         for kind in kinds

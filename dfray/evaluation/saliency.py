@@ -23,7 +23,7 @@ ALPHA = 0.6
 _STOPS = np.array([[40, 10, 90], [190, 40, 110], [250, 130, 40], [255, 240, 120]], np.float32)
 
 
-def evidence_maps(bundle: Bundle, faces: np.ndarray, *, toward_fake: bool) -> np.ndarray:
+def saliency_maps(bundle: Bundle, faces: np.ndarray, *, toward_fake: bool) -> np.ndarray:
     """How much each place of a face speaks for it being called fake (or real).
 
     Args:

@@ -11,12 +11,14 @@ from dfray import storage
 from dfray.evaluation.metrics import Estimate, Group, Metrics
 
 if TYPE_CHECKING:
-    from dfray.evaluation.robustness import Loss
+    from dfray.evaluation.robustness import PostProcessingDrop
 
 _COLUMNS = "| | real | fake | AUC | balanced accuracy | EER | average precision | scored |"
 
 
-def write_summary(folder_uri: str, metrics: Metrics, losses: Sequence[Loss] = ()) -> None:
+def write_summary(
+    folder_uri: str, metrics: Metrics, losses: Sequence[PostProcessingDrop] = ()
+) -> None:
     """Write metrics.json (`Metrics.model_validate_json` reads it back) and metrics.md.
 
     Losses of AUC under post-processing stand in metrics.md and, each by itself, in robustness.json.
@@ -34,25 +36,27 @@ def write_summary(folder_uri: str, metrics: Metrics, losses: Sequence[Loss] = ()
         storage.write_bytes(as_json, storage.join(folder_uri, "robustness.json"))
 
 
-def read_losses(folder_uri: str) -> list[Loss]:
+def read_drops(folder_uri: str) -> list[PostProcessingDrop]:
     """The losses that `write_summary` wrote; [] if there were none.
 
     Raises:
         StorageError: the file cannot be read.
     """
-    from dfray.evaluation.robustness import Loss
+    from dfray.evaluation.robustness import PostProcessingDrop
 
     uri = storage.join(folder_uri, "robustness.json")
     rows = json.loads(storage.read_bytes(uri)) if storage.exists(uri) else []
     return [
-        Loss(**{name: row[name] for name in ("kind", "unit", "clean", "strengths", "aucs")})
+        PostProcessingDrop(
+            **{name: row[name] for name in ("kind", "unit", "clean", "strengths", "aucs")}
+        )
         for row in rows
     ]
 
 
-def metrics_table(metrics: Metrics, losses: Sequence[Loss] = ()) -> str:
+def metrics_table(metrics: Metrics, losses: Sequence[PostProcessingDrop] = ()) -> str:
     """Return the metrics, and the drops of AUC under them, as Markdown."""
-    return to_markdown(metrics) + losses_to_markdown(losses)
+    return to_markdown(metrics) + drops_to_markdown(losses)
 
 
 def to_markdown(metrics: Metrics) -> str:
@@ -66,7 +70,7 @@ def to_markdown(metrics: Metrics) -> str:
     return "\n".join([*lines, "", note, ""])
 
 
-def losses_to_markdown(losses: Sequence[Loss]) -> str:
+def drops_to_markdown(losses: Sequence[PostProcessingDrop]) -> str:
     """The drop of AUC at every strength as a Markdown table; nothing if none was measured."""
     if not losses:
         return ""

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dfray.errors import RegistryError, UserError
-from dfray.registry.history import Decision, VersionId
+from dfray.registry.history import PromotionRecord, VersionId
 from dfray.registry.versions import CHAMPION, PREVIOUS, Versions, registered_names
 from dfray.tracking.client import connect
 
@@ -22,7 +22,7 @@ _ROUNDS = 10
 
 
 @dataclass(frozen=True)
-class Standing:
+class ChampionState:
     """What the history says.
 
     Attributes:
@@ -32,7 +32,7 @@ class Standing:
     """
 
     champion: VersionId | None = None
-    promotion: Decision | None = None
+    promotion: PromotionRecord | None = None
     seen: int = 0
 
     @property
@@ -41,9 +41,9 @@ class Standing:
         return self.promotion.champion_before if self.promotion else None
 
 
-def standing(past: Sequence[Decision]) -> Standing:
+def standing(past: Sequence[PromotionRecord]) -> ChampionState:
     """Who the decisions made champion, the oldest first; every rollback undoes one promotion."""
-    promotions: list[Decision] = []
+    promotions: list[PromotionRecord] = []
     champion = None
     for decision in past:
         if not decision.moved:
@@ -54,16 +54,16 @@ def standing(past: Sequence[Decision]) -> Standing:
         else:
             promotions = [one for one in promotions if one.sequence != decision.undoes]
     seen = past[-1].sequence or 0 if past else 0
-    return Standing(champion, promotions[-1] if promotions else None, seen)
+    return ChampionState(champion, promotions[-1] if promotions else None, seen)
 
 
-def read_standing(versions: Versions) -> Standing:
+def read_champion_state(versions: Versions) -> ChampionState:
     """The standing, with an alias set by hand where there are no decisions yet."""
     known = standing(versions.history.read())
     by_hand = versions.aliases().get(CHAMPION) if known.champion is None else None
     if by_hand is None:
         return known
-    return Standing(versions.identify(by_hand), None, known.seen)
+    return ChampionState(versions.identify(by_hand), None, known.seen)
 
 
 def follow(versions: Versions) -> list[str]:
@@ -76,7 +76,7 @@ def follow(versions: Versions) -> list[str]:
     """
     moved: list[str] = []
     for _ in range(_ROUNDS):
-        want, have = read_standing(versions), versions.aliases()
+        want, have = read_champion_state(versions), versions.aliases()
         if want.champion is None:
             return moved
         wrong = [
@@ -94,13 +94,13 @@ def follow(versions: Versions) -> list[str]:
     )
 
 
-def champion_of(versions: Versions) -> VersionId | None:
+def current_champion(versions: Versions) -> VersionId | None:
     """The champion, after putting the aliases right; None only if there never was one.
 
     Raises:
         UserError: the champion's version has been deleted.
     """
-    known = read_standing(versions)
+    known = read_champion_state(versions)
     if known.champion is None:
         return None
     if not versions.exists(known.champion):
@@ -144,7 +144,7 @@ def resolve(versions: Versions, reference: str) -> str:
     Raises:
         UserError: there is none such, or the champion has been deleted.
     """
-    champion = champion_of(versions) if reference == CHAMPION else None
+    champion = current_champion(versions) if reference == CHAMPION else None
     return champion.number if champion else versions.resolve(reference)
 
 
@@ -171,7 +171,7 @@ def find_version(model_uri: str | None, tracking_uri: str) -> tuple[Versions, st
 
 def _only_champion(tracking_uri: str) -> tuple[Versions, str]:
     models = [Versions(name, tracking_uri) for name in registered_names(connect(tracking_uri))]
-    champions = [(model, champion_of(model)) for model in models]
+    champions = [(model, current_champion(model)) for model in models]
     standing = [(model, version) for model, version in champions if version is not None]
     if len(standing) == 1:
         model, version = standing[0]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from dfray.config import GatesSection
 from dfray.errors import EvaluationError
-from dfray.registry.measurements import Figures, Measured
+from dfray.registry.measurements import HeadlineMetrics, Measurement
 
 if TYPE_CHECKING:
     from dfray.evaluation.paired import Difference, Pair, Scope
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 def check_gates(
     gates: GatesSection,
-    candidate: Measured,
-    champion: Measured | None,
+    candidate: Measurement,
+    champion: Measurement | None,
     *,
     why_alone: str = "there is no champion",
     slowdown: float | None = None,
@@ -43,21 +43,23 @@ def check_gates(
     Raises:
         ValueError: the two were scored on different evaluation sets.
     """
-    results = list(_alone(gates, candidate.figures, champion.figures if champion else None))
+    results = list(_alone(gates, candidate.metrics, champion.metrics if champion else None))
     if champion is None:
         return [*results, *_without_champion(gates, why_alone)]
-    sets = candidate.figures.evaluation_set, champion.figures.evaluation_set
+    sets = candidate.metrics.evaluation_set, champion.metrics.evaluation_set
     if sets[0] != sets[1]:
         raise ValueError(f"figures of evaluation sets {sets[0]} and {sets[1]} do not compare")
     return [
         *results,
         *compare_over_scopes(gates, candidate, champion, protocols),
-        compare_coverage(gates, candidate.figures, champion.figures),
+        compare_coverage(gates, candidate.metrics, champion.metrics),
         *compare_speed(gates, slowdown),
     ]
 
 
-def _alone(gates: GatesSection, figures: Figures, champion: Figures | None) -> Iterator[GateResult]:
+def _alone(
+    gates: GatesSection, figures: HeadlineMetrics, champion: HeadlineMetrics | None
+) -> Iterator[GateResult]:
     """What the candidate must reach by itself."""
     one_class = "the split needs scored videos of both classes"
     for name, what, hint in (
@@ -110,18 +112,21 @@ _TITLES = {"auc": "AUC", "balanced_accuracy": "balanced accuracy"}
 
 
 def compare_over_scopes(
-    gates: GatesSection, candidate: Measured, champion: Measured, protocols: Sequence[Protocol]
+    gates: GatesSection,
+    candidate: Measurement,
+    champion: Measurement,
+    protocols: Sequence[Protocol],
 ) -> Iterator[GateResult]:
     """Both metrics over every scope, on the videos that both models scored."""
-    from dfray.evaluation.paired import pair, scopes_of
+    from dfray.evaluation.paired import comparison_scopes, pair_scores
 
-    both = pair(
+    both = pair_scores(
         candidate.scores,
         champion.scores,
-        candidate.figures.threshold,
-        champion.figures.threshold,
+        candidate.metrics.threshold,
+        champion.metrics.threshold,
     )
-    for scope in scopes_of(both.videos, protocols):
+    for scope in comparison_scopes(both.videos, protocols):
         yield from _compared(gates, both, scope)
     for protocol in protocols:
         yield from _not_there(gates, both, protocol)
@@ -161,12 +166,14 @@ def _compared(gates: GatesSection, both: Pair, scope: Scope) -> Iterator[GateRes
 
 def _measure(gates: GatesSection, both: Pair, scope: Scope) -> dict[str, Difference]:
     """The differences over one scope, of which each class has videos enough."""
-    from dfray.evaluation.paired import compare
+    from dfray.evaluation.paired import paired_differences
 
     fewest = scope.fewest(both.labels)
     if fewest < gates.min_per_class:
         raise EvaluationError(f"a class has {fewest} of the {gates.min_per_class} videos needed")
-    return compare(both, scope, resamples=gates.resamples, confidence=gates.confidence, seed=_SEED)
+    return paired_differences(
+        both, scope, resamples=gates.resamples, confidence=gates.confidence, seed=_SEED
+    )
 
 
 def _against(gates: GatesSection, metric: str, scope: str, found: Difference) -> GateResult:
@@ -200,7 +207,9 @@ def _margin(gates: GatesSection, metric: str, scope: str, outcome: Outcome, why:
     return GateResult(f"{metric}_margin", ">", required, outcome, sentence, scope=scope)
 
 
-def compare_coverage(gates: GatesSection, candidate: Figures, champion: Figures) -> GateResult:
+def compare_coverage(
+    gates: GatesSection, candidate: HeadlineMetrics, champion: HeadlineMetrics
+) -> GateResult:
     allowed = gates.max_coverage_drop
     passed = candidate.coverage >= champion.coverage - allowed - ROUNDING
     verb = "holds" if passed else "does not hold"

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from dfray.errors import RegistryError
 from dfray.registry.gates import GateResult
-from dfray.registry.measurements import Figures
+from dfray.registry.measurements import HeadlineMetrics
 from dfray.tracking.client import error_code, talking
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class VersionId:
 
 
 @dataclass(frozen=True)
-class Decision:
+class PromotionRecord:
     """One promotion or rollback that was asked for, and what came of it.
 
     Attributes:
@@ -76,8 +76,8 @@ class Decision:
     when: str
     commit: str | None = None
     gates: tuple[GateResult, ...] = ()
-    candidate: Figures | None = None
-    champion: Figures | None = None
+    candidate: HeadlineMetrics | None = None
+    champion: HeadlineMetrics | None = None
     sequence: int | None = None
     after: int = 0
     undoes: int | None = None
@@ -98,7 +98,7 @@ class Decision:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
         figures = {
-            name: Figures.from_dict(values[name]) if values[name] else None
+            name: HeadlineMetrics.from_dict(values[name]) if values[name] else None
             for name in ("candidate", "champion")
         }
         versions = {
@@ -116,20 +116,21 @@ class History:
     def __init__(self, client: MlflowClient, name: str) -> None:
         self.client, self.name = client, name
 
-    def read(self) -> list[Decision]:
+    def read(self) -> list[PromotionRecord]:
         """All decisions, void ones too, the oldest first."""
         with talking(f"read the decisions about {self.name}"):
             found = self.client.search_model_versions(f"name = '{self.name}{SUFFIX}'")
         decisions = [
             replace(
-                Decision.from_dict(json.loads(version.tags[_RECORD])), sequence=int(version.version)
+                PromotionRecord.from_dict(json.loads(version.tags[_RECORD])),
+                sequence=int(version.version),
             )
             for version in found
             if _RECORD in version.tags
         ]
         return sorted(decisions, key=lambda decision: decision.sequence or 0)
 
-    def write_down(self, decision: Decision, after: int) -> Decision:
+    def append(self, decision: PromotionRecord, after: int) -> PromotionRecord:
         """Append `decision`, made in the knowledge of the history up to `after`.
 
         Returns:
@@ -179,7 +180,7 @@ class History:
                 raise
 
 
-def _in_words(decision: Decision) -> str:
+def _in_words(decision: PromotionRecord) -> str:
     """For MLflow's page."""
     outcome = "champion" if decision.promoted else "refused"
     before = f"version {decision.champion_before.number}" if decision.champion_before else "none"

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dfray.errors import SchemaError
-from dfray.registry.measurements import Figures, Measured
+from dfray.registry.measurements import HeadlineMetrics, Measurement
 from dfray.tracking.client import talking
 
 if TYPE_CHECKING:
@@ -26,57 +26,57 @@ if TYPE_CHECKING:
 _FIGURES, _LATEST = "dfray.figures.", "dfray.evaluation_set"
 
 
-def keep_measured(versions: Versions, version: str, measured: Measured) -> None:
+def save_measurement(versions: Versions, version: str, measured: Measurement) -> None:
     """Keep figures and scores with the version, in place of what it had of the same set."""
-    keep_scores(versions, version, measured.figures.evaluation_set, measured.scores)
+    save_scores(versions, version, measured.metrics.evaluation_set, measured.scores)
     with talking(f"keep the figures of version {version} of {versions.name}"):
-        for key, value in figure_tags(measured.figures).items():
+        for key, value in metric_tags(measured.metrics).items():
             versions.client.set_model_version_tag(versions.name, version, key, value)
 
 
-def kept_measured(
+def load_measurement(
     versions: Versions, version: str, evaluation_set: str | None = None
-) -> Measured | None:
+) -> Measurement | None:
     """What `version` did on `evaluation_set`, or on the one it was scored on last; None: not known."""
-    figures = kept_figures(versions, version, evaluation_set)
+    figures = load_headline_metrics(versions, version, evaluation_set)
     if figures is None:
         return None
     scores = _read_scores(versions, version, figures.evaluation_set)
-    return Measured(figures, scores) if scores is not None else None
+    return Measurement(figures, scores) if scores is not None else None
 
 
-def kept_figures(
+def load_headline_metrics(
     versions: Versions, version: str, evaluation_set: str | None = None
-) -> Figures | None:
-    """As `kept_measured`, the figures alone."""
-    found = figures_in(versions.get(version).tags)
+) -> HeadlineMetrics | None:
+    """As `load_measurement`, the figures alone."""
+    found = metrics_in_tags(versions.get(version).tags)
     wanted = (one for one in found if evaluation_set in (None, one.evaluation_set))
     return next(wanted, None)
 
 
-def figures_in(tags: Mapping[str, str]) -> list[Figures]:
+def metrics_in_tags(tags: Mapping[str, str]) -> list[HeadlineMetrics]:
     """All figures among the tags of a version, those of the latest evaluation set first."""
     found = [
-        Figures.from_dict(json.loads(value))
+        HeadlineMetrics.from_dict(json.loads(value))
         for key, value in tags.items()
         if key.startswith(_FIGURES)
     ]
     return sorted(found, key=lambda figures: figures.evaluation_set != tags.get(_LATEST))
 
 
-def keep_scores(versions: Versions, version: str, evaluation_set: str, scores: pa.Table) -> None:
-    """Keep KEPT_SCORES as a file of the version's run."""
-    from dfray.evaluation.paired import KEPT_SCORES
+def save_scores(versions: Versions, version: str, evaluation_set: str, scores: pa.Table) -> None:
+    """Keep STORED_SCORES as a file of the version's run."""
+    from dfray.evaluation.paired import STORED_SCORES
 
     folder, name = _place(versions, version, evaluation_set)
     with tempfile.TemporaryDirectory(prefix="dfray-") as local:
-        KEPT_SCORES.write(scores, str(Path(local, name)))
+        STORED_SCORES.write(scores, str(Path(local, name)))
         with talking(f"keep the scores of version {version} of {versions.name}"):
             run_id = versions.client.get_model_version(versions.name, version).run_id
             versions.client.log_artifact(run_id, str(Path(local, name)), folder)
 
 
-def figure_tags(figures: Figures) -> dict[str, str]:
+def metric_tags(figures: HeadlineMetrics) -> dict[str, str]:
     """The tags of a version with `figures`: as JSON for us, flat for who reads MLflow's pages."""
     shown = {
         "auc": figures.auc,
@@ -92,7 +92,7 @@ def figure_tags(figures: Figures) -> dict[str, str]:
 
 
 def _read_scores(versions: Versions, version: str, evaluation_set: str) -> pa.Table | None:
-    from dfray.evaluation.paired import KEPT_SCORES
+    from dfray.evaluation.paired import STORED_SCORES
 
     folder, name = _place(versions, version, evaluation_set)
     run_id, path = versions.get(version).run_id, f"{folder}/{name}"
@@ -104,7 +104,7 @@ def _read_scores(versions: Versions, version: str, evaluation_set: str) -> pa.Ta
         if path not in there:
             return None
         try:
-            return KEPT_SCORES.read(versions.client.download_artifacts(run_id, path, local))
+            return STORED_SCORES.read(versions.client.download_artifacts(run_id, path, local))
         except SchemaError:
             return None
 

@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from dfray.evaluation.measure import EvaluationResult
-    from dfray.evaluation.robustness import Loss
+    from dfray.evaluation.robustness import PostProcessingDrop
 
 
 @dataclass(frozen=True)
-class Figures:
+class HeadlineMetrics:
     """How a model does on one evaluation set.
 
     Attributes:
@@ -48,35 +48,39 @@ class Figures:
 
 
 @dataclass(frozen=True)
-class Measured:
-    """Figures, and the KEPT_SCORES that a comparison with another model is made from."""
+class Measurement:
+    """Figures, and the STORED_SCORES that a comparison with another model is made from."""
 
-    figures: Figures
+    metrics: HeadlineMetrics
     scores: pa.Table
 
     @classmethod
     def of(cls, result: EvaluationResult) -> Self:
         """Return what the registry keeps of an evaluation's result."""
-        from dfray.evaluation.paired import keep
+        from dfray.evaluation.paired import with_persons
 
         evaluation_set = result.evaluation_set
-        figures = figures_of(
+        figures = headline_metrics(
             result.video_scores,
             threshold=result.decision_rule.threshold,
             evaluation_set=result.evaluation_set_name,
             losses=result.drops,
         )
         summaries = evaluation_set.faces.summaries([evaluation_set.section.split])
-        return cls(figures, keep(result.video_scores, summaries))
+        return cls(figures, with_persons(result.video_scores, summaries))
 
 
-def figures_of(
-    videos: pa.Table, *, threshold: float, evaluation_set: str, losses: Sequence[Loss] = ()
-) -> Figures:
+def headline_metrics(
+    videos: pa.Table,
+    *,
+    threshold: float,
+    evaluation_set: str,
+    losses: Sequence[PostProcessingDrop] = (),
+) -> HeadlineMetrics:
     """The figures of one model on one evaluation set.
 
     Args:
-        videos: VIDEO_SCORES or KEPT_SCORES of all its videos, those without a score too.
+        videos: VIDEO_SCORES or STORED_SCORES of all its videos, those without a score too.
         threshold: the model's own.
         losses: of AUC under post-processing; none: not measured.
     """
@@ -88,7 +92,7 @@ def figures_of(
     scores = videos.column("fake_probability").to_numpy(zero_copy_only=False)[scored]
     points = point_metrics(labels, scores, threshold) if len(set(labels.tolist())) == 2 else {}
     worst = max(((max(loss.drops), loss.kind) for loss in losses), default=(None, None))
-    return Figures(
+    return HeadlineMetrics(
         auc=points.get("auc"),
         balanced_accuracy=points.get("balanced_accuracy"),
         coverage=float(scored.mean()) if len(scored) else 0.0,

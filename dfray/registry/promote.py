@@ -14,15 +14,26 @@ from pathlib import Path
 
 from dfray.config import GatesSection, RegistrySection
 from dfray.errors import RegistryError, UserError
-from dfray.registry.champion import Standing, champion_of, follow, lost, read_standing, resolve
+from dfray.registry.champion import (
+    ChampionState,
+    current_champion,
+    follow,
+    lost,
+    read_champion_state,
+    resolve,
+)
 from dfray.registry.gates import GateResult, check_gates
-from dfray.registry.history import Decision, VersionId
-from dfray.registry.measurement_store import keep_measured, kept_figures, kept_measured
-from dfray.registry.measurements import Measured
+from dfray.registry.history import PromotionRecord, VersionId
+from dfray.registry.measurement_store import (
+    load_headline_metrics,
+    load_measurement,
+    save_measurement,
+)
+from dfray.registry.measurements import Measurement
 from dfray.registry.versions import CANDIDATE, DamagedPackageError, Versions
 from dfray.tracking import provenance
 
-Measure = Callable[[str, Path], Measured]
+Measure = Callable[[str, Path], Measurement]
 """(version, local folder of its bundle) -> what it does on the evaluation set of today."""
 
 Slowdown = Callable[[Path, Path], float]
@@ -47,8 +58,8 @@ def promote(
     dry_run: bool = False,
     over_lost_champion: bool = False,
     who: str | None = None,
-) -> Decision:
-    """Make `version` the champion if the gates hold; a refusal is a Decision too, with its reasons.
+) -> PromotionRecord:
+    """Make `version` the champion if the gates hold; a refusal is a PromotionRecord too, with its reasons.
 
     Args:
         version: a version number or an alias; by default the alias `candidate`.
@@ -66,7 +77,7 @@ def promote(
     """
     versions = Versions(section.model_name, tracking_uri)
     chosen = versions.identify(resolve(versions, version or CANDIDATE))
-    known = read_standing(versions)
+    known = read_champion_state(versions)
     if chosen == known.champion:
         raise UserError(
             f"Version {chosen.number} of {versions.name} is the champion already.",
@@ -87,7 +98,9 @@ def promote(
     return decision if dry_run else _carry_out(versions, decision, known)
 
 
-def rollback(section: RegistrySection, tracking_uri: str, *, who: str | None = None) -> Decision:
+def rollback(
+    section: RegistrySection, tracking_uri: str, *, who: str | None = None
+) -> PromotionRecord:
     """Make the champion of before the last promotion the champion again.
 
     Called twice it undoes the two last promotions. It works too if the champion is gone or damaged.
@@ -98,7 +111,7 @@ def rollback(section: RegistrySection, tracking_uri: str, *, who: str | None = N
     """
     versions = Versions(section.model_name, tracking_uri)
     versions.model()
-    known = read_standing(versions)
+    known = read_champion_state(versions)
     promotion = known.promotion
     if promotion is None or promotion.champion_before is None:
         first = f"version {known.champion.number} is the first." if known.champion else None
@@ -115,7 +128,7 @@ def rollback(section: RegistrySection, tracking_uri: str, *, who: str | None = N
         )
     with versions.downloaded(target.number):
         pass  # a damaged package is told before it becomes the champion
-    decision = Decision(
+    decision = PromotionRecord(
         action="rollback",
         promoted=True,
         model_name=versions.name,
@@ -125,15 +138,17 @@ def rollback(section: RegistrySection, tracking_uri: str, *, who: str | None = N
         who=who or provenance.who(),
         when=provenance.now(),
         commit=provenance.commit(),
-        candidate=kept_figures(versions, target.number),
+        candidate=load_headline_metrics(versions, target.number),
         champion=promotion.candidate,
         undoes=promotion.sequence,
     )
     return _carry_out(versions, decision, known)
 
 
-def _carry_out(versions: Versions, decision: Decision, known: Standing) -> Decision:
-    decision = versions.history.write_down(decision, known.seen)
+def _carry_out(
+    versions: Versions, decision: PromotionRecord, known: ChampionState
+) -> PromotionRecord:
+    decision = versions.history.append(decision, known.seen)
     if decision.promoted:
         follow(versions)
     return decision
@@ -144,7 +159,7 @@ def _champion(versions: Versions, over_lost: bool) -> Iterator[_Contender | None
     """The champion with its package; none if there never was one, or if it is lost and may be."""
     with ExitStack() as stack:
         try:
-            version = champion_of(versions)
+            version = current_champion(versions)
             if version is not None:
                 try:
                     folder = stack.enter_context(versions.downloaded(version.number))
@@ -165,10 +180,10 @@ def _champion(versions: Versions, over_lost: bool) -> Iterator[_Contender | None
 
 def _check(
     gates: GatesSection,
-    candidate: Measured,
-    champion: Measured | None,
+    candidate: Measurement,
+    champion: Measurement | None,
     slowdown: float | None,
-    known: Standing,
+    known: ChampionState,
 ) -> list[GateResult]:
     from dfray.evaluation.protocol import load_protocol
 
@@ -188,14 +203,14 @@ def _check(
 def _decision(
     versions: Versions,
     version: VersionId,
-    known: Standing,
+    known: ChampionState,
     results: list[GateResult],
-    candidate: Measured,
-    champion: Measured | None,
+    candidate: Measurement,
+    champion: Measurement | None,
     who: str,
-) -> Decision:
+) -> PromotionRecord:
     failed = [result for result in results if not result.passed]
-    return Decision(
+    return PromotionRecord(
         action="promote",
         promoted=not failed,
         model_name=versions.name,
@@ -206,8 +221,8 @@ def _decision(
         when=provenance.now(),
         commit=provenance.commit(),
         gates=tuple(results),
-        candidate=candidate.figures,
-        champion=champion.figures if champion else None,
+        candidate=candidate.metrics,
+        champion=champion.metrics if champion else None,
     )
 
 
@@ -219,31 +234,31 @@ def _measured(
     measure: Measure,
     *,
     keep: bool,
-) -> tuple[Measured, Measured | None]:
+) -> tuple[Measurement, Measurement | None]:
     """Both models on one evaluation set, from what was kept or by measuring now."""
 
-    def now(which: _Contender) -> Measured:
+    def now(which: _Contender) -> Measurement:
         measured = measure(which.version.number, which.bundle)
         if keep:
-            keep_measured(versions, which.version.number, measured)
+            save_measurement(versions, which.version.number, measured)
         return measured
 
-    ours = kept_measured(versions, candidate.version.number)
+    ours = load_measurement(versions, candidate.version.number)
     if ours is not None and _lacks(gates, ours):
         ours = None
     ours = ours or now(candidate)
     if champion is None:
         return ours, None
-    theirs = kept_measured(versions, champion.version.number, ours.figures.evaluation_set)
+    theirs = load_measurement(versions, champion.version.number, ours.metrics.evaluation_set)
     theirs = theirs or now(champion)
-    today = theirs.figures.evaluation_set
-    if ours.figures.evaluation_set != today:
+    today = theirs.metrics.evaluation_set
+    if ours.metrics.evaluation_set != today:
         # The candidate was scored on a set that is no longer the one of today.
-        ours = kept_measured(versions, candidate.version.number, today) or now(candidate)
-    if ours.figures.evaluation_set != today:
+        ours = load_measurement(versions, candidate.version.number, today) or now(candidate)
+    if ours.metrics.evaluation_set != today:
         raise RegistryError(
             f"Versions {candidate.version.number} and {champion.version.number} of {versions.name} were "
-            f"scored on different sets, {ours.figures.evaluation_set} and {today}.",
+            f"scored on different sets, {ours.metrics.evaluation_set} and {today}.",
             "Either the faces changed in between: try again when they stand still. Or the two score videos "
             "by different rules: evaluate and register the candidate with the champion's "
             "evaluation.video_rule, or under a registry.model_name of its own.",
@@ -251,9 +266,9 @@ def _measured(
     return ours, theirs
 
 
-def _lacks(gates: GatesSection, measured: Measured) -> bool:
+def _lacks(gates: GatesSection, measured: Measurement) -> bool:
     """Whether the gates ask for something that was not measured when the version was."""
-    figures = measured.figures
+    figures = measured.metrics
     return (gates.max_post_processing_drop is not None and figures.worst_drop is None) or (
         gates.max_calibration_error is not None and figures.calibration_error is None
     )

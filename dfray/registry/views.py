@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from dfray.config import RegistrySection
 from dfray.errors import UserError
-from dfray.registry.champion import champion_of, resolve
-from dfray.registry.history import Decision
-from dfray.registry.measurement_store import figures_in
-from dfray.registry.measurements import Figures
+from dfray.registry.champion import current_champion, resolve
+from dfray.registry.history import PromotionRecord
+from dfray.registry.measurement_store import metrics_in_tags
+from dfray.registry.measurements import HeadlineMetrics
 from dfray.registry.versions import DamagedPackageError, Versions
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class VersionView:
     aliases: tuple[str, ...]
     created: str
     run_id: str | None
-    figures: tuple[Figures, ...]
+    figures: tuple[HeadlineMetrics, ...]
     package: str
     card: str
 
@@ -50,7 +50,7 @@ class VersionView:
         return asdict(self)
 
 
-def read_decisions(section: RegistrySection, tracking_uri: str) -> list[Decision]:
+def read_history(section: RegistrySection, tracking_uri: str) -> list[PromotionRecord]:
     """Every promotion, refusal and rollback of the model, void ones too, the oldest first.
 
     Raises:
@@ -92,7 +92,7 @@ def _aliases(versions: Versions) -> dict[str, tuple[str, ...]]:
     """version -> its aliases, put right first; a champion that is lost is told."""
     versions.model()  # one that is not there at all is the caller's error
     try:
-        champion_of(versions)
+        current_champion(versions)
     except UserError as error:
         print(error, file=sys.stderr)
     found: dict[str, tuple[str, ...]] = {}
@@ -116,7 +116,7 @@ def _view(
             timespec="seconds"
         ),
         run_id=version.run_id,
-        figures=tuple(figures_in(version.tags)),
+        figures=tuple(metrics_in_tags(version.tags)),
         package=_state(versions, number) if check else _NOT_CHECKED,
         card=version.description or "",
     )

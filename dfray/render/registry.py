@@ -11,15 +11,15 @@ from dfray.render.tables import console, new_table
 
 if TYPE_CHECKING:
     from dfray.registry.gates import GateResult
-    from dfray.registry.history import Decision
-    from dfray.registry.measurements import Figures
+    from dfray.registry.history import PromotionRecord
+    from dfray.registry.measurements import HeadlineMetrics
     from dfray.registry.views import VersionView
 
 _OUTCOMES = {"holds": "holds", "fails": "[bold red]fails", "does not apply": "[dim]n/a"}
 _SHORT = {"balanced_accuracy_margin": "bal_acc_margin"}
 
 
-def decision(made: Decision) -> None:
+def decision(made: PromotionRecord) -> None:
     """The table of gates, and what came of it."""
     numbers = ("required", "candidate", "champion", "at least")
     shown = new_table("gate", *numbers, "", right=numbers)
@@ -49,7 +49,7 @@ def decision(made: Decision) -> None:
         console.print(f"  - {reason}", markup=False, highlight=False)
 
 
-def decisions(made: list[Decision], *, as_json: bool) -> None:
+def decisions(made: list[PromotionRecord], *, as_json: bool) -> None:
     if as_json:
         print(json.dumps([one.to_dict() | {"void": one.void} for one in made], indent=2))
         return
@@ -66,7 +66,7 @@ def decisions(made: list[Decision], *, as_json: bool) -> None:
             console.print(f"   - {why}", markup=False, highlight=False)
 
 
-def _why(one: Decision) -> list[str]:
+def _why(one: PromotionRecord) -> list[str]:
     """In short: of a promotion not every gate that holds."""
     if one.void:
         return ["another decision came first; nothing was moved"]
@@ -116,7 +116,7 @@ def _in_full(one: VersionView) -> None:
     console.print(Markdown(one.card), soft_wrap=False)  # else long lines would be cut off
 
 
-def _line(figures: Figures) -> str:
+def _line(figures: HeadlineMetrics) -> str:
     parts = [
         f"AUC {_figure(figures.auc)}",
         f"balanced accuracy {_figure(figures.balanced_accuracy)}",

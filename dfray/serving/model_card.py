@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from dfray.config import ModelSection
-from dfray.registry.measurements import Figures
+from dfray.registry.measurements import HeadlineMetrics
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from dfray.evaluation.protocol import Figure, Protocol
+    from dfray.evaluation.protocol import ColumnMetrics, Protocol
 
 FILE = "MODEL_CARD.md"
 DESCRIPTION_LIMIT = 5000  # characters, of MLflow's database
@@ -81,7 +81,7 @@ def write_card(
     model_name: str,
     description: Mapping[str, Any],
     run_tags: Mapping[str, str],
-    figures: Figures,
+    figures: HeadlineMetrics,
     told: Told,
 ) -> str:
     """The card.
@@ -117,7 +117,7 @@ def as_description(card: str) -> str:
     return card[: DESCRIPTION_LIMIT - len(_CUT)] + _CUT
 
 
-def protocol_table(protocol: Protocol, figures: Sequence[Figure]) -> str:
+def protocol_table(protocol: Protocol, figures: Sequence[ColumnMetrics]) -> str:
     """A Markdown table of the protocol's columns that were measured; the others are counted."""
     head = f"| {protocol.title} | AUC | balanced accuracy | real | fake | note |"
     lines = [head, "|---|---:|---:|---:|---:|---|"]
@@ -160,7 +160,7 @@ def _warning(weights: str | None, corpora: Sequence[Corpus]) -> list[str]:
     return lines
 
 
-def _headline(figures: Figures) -> str:
+def _headline(figures: HeadlineMetrics) -> str:
     shown = [
         ("AUC, video level", _figure(figures.auc)),
         (f"balanced accuracy at {figures.threshold:.4g}", _figure(figures.balanced_accuracy)),

@@ -28,8 +28,8 @@ from dfray.errors import ModelFileError
 from dfray.faces.model_file import FILE_NAMES, Kind, detector_model_path
 from dfray.models.bundle import DESCRIPTION
 from dfray.registry import checksums
-from dfray.registry.measurement_store import figure_tags, keep_scores
-from dfray.registry.measurements import Figures
+from dfray.registry.measurement_store import metric_tags, save_scores
+from dfray.registry.measurements import HeadlineMetrics
 from dfray.registry.versions import CANDIDATE, Versions
 from dfray.serving.model_card import FILE as CARD
 from dfray.serving.model_card import Told, as_description, write_card
@@ -50,7 +50,7 @@ def register(
     section: RegistrySection,
     tracking_uri: str,
     run_id: str,
-    figures: Figures,
+    figures: HeadlineMetrics,
     scores: pa.Table | None = None,
     told: Told | None = None,
 ) -> str:
@@ -60,7 +60,7 @@ def register(
         bundle_dir: what `Bundle.save` wrote.
         run_id: the MLflow run that trained it.
         figures: how it did on the evaluation set; kept with the version.
-        scores: KEPT_SCORES that the figures are of; without them a promotion scores the set again.
+        scores: STORED_SCORES that the figures are of; without them a promotion scores the set again.
         told: what the model card tells of data and figures.
 
     Returns:
@@ -86,13 +86,13 @@ def register(
                 source=logged.artifact_location,
                 run_id=run_id,
                 model_id=logged.model_id,
-                tags=figure_tags(figures) | _tags(description) | {checksums.TAG: digest},
+                tags=metric_tags(figures) | _tags(description) | {checksums.TAG: digest},
                 description=as_description(card),
             )
     number = str(version.version)
     versions = Versions(section.model_name, tracking_uri)
     if scores is not None:
-        keep_scores(versions, number, figures.evaluation_set, scores)
+        save_scores(versions, number, figures.evaluation_set, scores)
     versions.point(CANDIDATE, number)
     return number
 

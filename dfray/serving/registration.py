@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dfray import storage
 from dfray.evaluation.measure import EvaluationResult
 from dfray.evaluation.protocol import apply_protocol, load_protocol
-from dfray.registry.measurements import Measured
+from dfray.registry.measurements import Measurement
 from dfray.run_context import RunContext
 from dfray.serving.model_card import Told, protocol_table
 from dfray.serving.package import register
@@ -28,7 +28,7 @@ def register_model(
         ModelFileError: the bundle or the face detector's model file is missing or damaged.
         RegistryError: MLflow failed.
     """
-    measured = Measured.of(result)
+    measured = Measurement.of(result)
     tables = [metrics_table, *_protocol_tables(run, measured)]
     with storage.local_folder(bundle_uri) as bundle:
         return register(
@@ -36,15 +36,15 @@ def register_model(
             section=run.recipe.registry,
             tracking_uri=run.tracking_uri,
             run_id=run_id,
-            figures=measured.figures,
+            figures=measured.metrics,
             scores=measured.scores,
             told=Told.of(run.manifest, "\n\n".join(tables)),
         )
 
 
-def _protocol_tables(run: RunContext, measured: Measured) -> Iterator[str]:
+def _protocol_tables(run: RunContext, measured: Measurement) -> Iterator[str]:
     """Yield a Markdown table for each protocol of the recipe's gates."""
     for name in run.recipe.registry.gates.protocols:
         protocol = load_protocol(name)
-        metrics = apply_protocol(protocol, measured.scores, measured.figures.threshold)
+        metrics = apply_protocol(protocol, measured.scores, measured.metrics.threshold)
         yield protocol_table(protocol, metrics)

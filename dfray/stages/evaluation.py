@@ -95,8 +95,8 @@ def _explaining(bundle_uri: str) -> Iterator[Explain]:
     """Saliency maps by the model, loaded on the driver's CPU for the few faces of the report."""
     from functools import partial
 
-    from dfray.evaluation.saliency import evidence_maps
+    from dfray.evaluation.saliency import saliency_maps
     from dfray.models.bundle import Bundle
 
     with storage.local_folder(bundle_uri) as folder:
-        yield partial(evidence_maps, Bundle.load(folder))
+        yield partial(saliency_maps, Bundle.load(folder))

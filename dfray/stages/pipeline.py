@@ -31,7 +31,7 @@ from dfray.stages.training import (
 
 if TYPE_CHECKING:
     from dfray.evaluation.metrics import Metrics
-    from dfray.registry.history import Decision
+    from dfray.registry.history import PromotionRecord
     from dfray.search.result import SearchResult
     from dfray.serving.score_files import FileScore
 
@@ -44,7 +44,7 @@ class RunResult:
     history: History
     metrics: Metrics
     version: str
-    decision: Decision
+    decision: PromotionRecord
     scored: list[FileScore]
 
 
@@ -145,7 +145,7 @@ def _ensure_faces(run: RunContext) -> None:
         extract_missing_faces(run)
 
 
-def _standing_promotion(run: RunContext, version: str) -> Decision | None:
+def _standing_promotion(run: RunContext, version: str) -> PromotionRecord | None:
     """Return the decision that made `version` the champion, if none has moved the alias since."""
     moves = [decision for decision in promotion_history(run) if decision.moved]
     return moves[-1] if moves and moves[-1].version.number == version else None

@@ -10,8 +10,8 @@ from dfray.progress import stage
 from dfray.run_context import RunContext
 
 if TYPE_CHECKING:
-    from dfray.registry.history import Decision
-    from dfray.registry.measurements import Measured
+    from dfray.registry.history import PromotionRecord
+    from dfray.registry.measurements import Measurement
 
 
 def promote(
@@ -20,7 +20,7 @@ def promote(
     version: str | None = None,
     dry_run: bool = False,
     over_lost_champion: bool = False,
-) -> Decision:
+) -> PromotionRecord:
     """Move the alias `champion` to `version` (default: `candidate`) if the recipe's gates pass.
 
     Returns:
@@ -42,24 +42,24 @@ def promote(
     return record
 
 
-def rollback(run: RunContext) -> Decision:
+def rollback(run: RunContext) -> PromotionRecord:
     """Undo the last promotion of the recipe's model and return the record."""
     from dfray.registry.promote import rollback as undo_promotion
 
     return undo_promotion(run.recipe.registry, run.tracking_uri)
 
 
-def measure_version(run: RunContext, version: str, bundle: Path) -> Measured:
+def measure_version(run: RunContext, version: str, bundle: Path) -> Measurement:
     """Score a registered version on the run's held-out split by its own decision rule."""
     from dfray.evaluation.measure import measure_model
-    from dfray.registry.measurements import Measured
+    from dfray.registry.measurements import Measurement
 
     registry = run.recipe.registry
     uri = run.folder.share_version(registry.model_name, version, bundle)
     limits_drop = registry.gates.max_post_processing_drop is not None
     with run.session():
         result = measure_model(run.evaluation_set, uri, fit=False, post_process=limits_drop)
-    return Measured.of(result)
+    return Measurement.of(result)
 
 
 def _slowdown(candidate: Path, champion: Path) -> float:

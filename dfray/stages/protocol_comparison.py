@@ -12,9 +12,9 @@ from dfray.progress import stage
 from dfray.run_context import RunContext
 
 if TYPE_CHECKING:
-    from dfray.evaluation.dataset_statistics import Collection
+    from dfray.evaluation.dataset_statistics import DatasetStatistics
     from dfray.evaluation.protocol import Protocol
-    from dfray.evaluation.protocol_table import Measured
+    from dfray.evaluation.protocol_table import ProtocolResult
 
 _CUT = ("detector", "detector_model", "margin_ratio")
 """Settings of faces that a model must have been trained with to be compared on them."""
@@ -32,7 +32,7 @@ def compare_models(run: RunContext, protocol: str = "paper", models: Sequence[st
             the run was made with a recipe that differs in more than its evaluation.
     """
     from dfray.evaluation.protocol import load_protocol
-    from dfray.evaluation.protocol_table import write_comparison
+    from dfray.evaluation.protocol_table import write_protocol_table
 
     columns = load_protocol(protocol)
     if not models:
@@ -44,7 +44,9 @@ def compare_models(run: RunContext, protocol: str = "paper", models: Sequence[st
         for done, (name, uri) in enumerate(bundles.items()):
             line.update(done=done, detail=name)
             results.append(_measure(run, columns, name, uri))
-        page = write_comparison(run.folder.evaluation, columns, results, _collections(run, columns))
+        page = write_protocol_table(
+            run.folder.evaluation, columns, results, _collections(run, columns)
+        )
         line.finish(page)
     return page
 
@@ -64,21 +66,21 @@ def _bundles(run: RunContext, models: Sequence[str]) -> Iterator[tuple[str, str]
         yield f"{read_recipe(uri)['name']} ({versions.name} version {version})", uri
 
 
-def _measure(run: RunContext, protocol: Protocol, name: str, bundle_uri: str) -> Measured:
+def _measure(run: RunContext, protocol: Protocol, name: str, bundle_uri: str) -> ProtocolResult:
     """Return one model's row; the run's own model gets the decision rule that the recipe asks for."""
     from dfray.evaluation.measure import measure_model
-    from dfray.evaluation.protocol import apply_protocol, method_figures
-    from dfray.evaluation.protocol_table import Measured
+    from dfray.evaluation.protocol import apply_protocol, method_metrics
+    from dfray.evaluation.protocol_table import ProtocolResult
 
     _require_same_faces(run.recipe.faces, name, bundle_uri)
     fit = bundle_uri == run.folder.model
     result = measure_model(run.evaluation_set, bundle_uri, fit=fit, post_process=False)
     threshold = result.decision_rule.threshold
-    return Measured(
+    return ProtocolResult(
         name,
         threshold,
         apply_protocol(protocol, result.video_scores, threshold),
-        method_figures(protocol, result.video_scores, threshold),
+        method_metrics(protocol, result.video_scores, threshold),
         video_rule=result.decision_rule.video_rule,
         note=_size_note(run.recipe.faces.size_px, bundle_uri),
     )
@@ -118,9 +120,9 @@ def _require_same_faces(settings: FacesSection, name: str, bundle_uri: str) -> N
         )
 
 
-def _collections(run: RunContext, protocol: Protocol) -> list[Collection]:
+def _collections(run: RunContext, protocol: Protocol) -> list[DatasetStatistics]:
     """Return statistics of the protocol's datasets that the run has."""
-    from dfray.evaluation.dataset_statistics import describe_collections
+    from dfray.evaluation.dataset_statistics import describe_datasets
     from dfray.faces.shards import read_boxes
 
     split = run.recipe.evaluation.split
@@ -128,6 +130,4 @@ def _collections(run: RunContext, protocol: Protocol) -> list[Collection]:
     summaries = run.faces.summaries([split])
     if not set(names) & set(summaries["dataset"].to_pylist()):
         return []
-    return describe_collections(
-        names, summaries, run.faces.outcomes(), read_boxes(run.faces, split)
-    )
+    return describe_datasets(names, summaries, run.faces.outcomes(), read_boxes(run.faces, split))

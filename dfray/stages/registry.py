@@ -8,16 +8,16 @@ from dfray.config import RegistrySection
 from dfray.run_context import RunContext
 
 if TYPE_CHECKING:
-    from dfray.registry.history import Decision
+    from dfray.registry.history import PromotionRecord
     from dfray.registry.views import VersionView
     from dfray.serving.score_files import FileScore
 
 
-def promotion_history(run: RunContext) -> list[Decision]:
+def promotion_history(run: RunContext) -> list[PromotionRecord]:
     """Return every promotion, refusal and rollback of the recipe's model, oldest first."""
-    from dfray.registry.views import read_decisions
+    from dfray.registry.views import read_history
 
-    return read_decisions(run.recipe.registry, run.tracking_uri)
+    return read_history(run.recipe.registry, run.tracking_uri)
 
 
 def registered_versions(run: RunContext, version: str | None = None) -> list[VersionView]:

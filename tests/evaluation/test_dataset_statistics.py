@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dfray.config import FacesSection
-from dfray.evaluation.dataset_statistics import MEASURES, describe_collections, measure_videos
+from dfray.evaluation.dataset_statistics import MEASURES, describe_datasets, measure_videos
 from dfray.faces.shards import FacesStore, ShardWriter, read_boxes
 from tests.helpers.rows import face_row, fake_row, video_row
 
@@ -55,7 +55,7 @@ def store(tmp_path_factory) -> FacesStore:
 
 def collections(store: FacesStore, *names: str):
     boxes = read_boxes(store, "test")
-    return describe_collections(names, store.summaries(["test"]), store.outcomes(), boxes)
+    return describe_datasets(names, store.summaries(["test"]), store.outcomes(), boxes)
 
 
 def test_every_video_is_measured_and_one_without_a_face_keeps_its_length(store):

@@ -7,7 +7,7 @@ from sklearn.metrics import average_precision_score, balanced_accuracy_score, ro
 
 from dfray.config import EvaluationSection
 from dfray.errors import EvaluationError
-from dfray.evaluation.metrics import Metrics, evaluate
+from dfray.evaluation.metrics import Metrics, compute_metrics
 from dfray.tables import SCORES
 
 SECTION = EvaluationSection(bootstrap=100)
@@ -16,7 +16,7 @@ NAMES = ("auc", "balanced_accuracy", "eer", "average_precision")
 
 
 def figures(scored, section=SECTION, seed=0) -> Metrics:
-    return evaluate(scored.videos, scored.faces, section, seed)
+    return compute_metrics(scored.videos, scored.faces, section, seed)
 
 
 def naive(rows, threshold=0.5) -> dict[str, float]:
@@ -183,7 +183,7 @@ def test_nan_is_refused(make_scored):
     rows = scored.faces.to_pylist()
     rows[0]["fake_probability"] = float("nan")
     with pytest.raises(EvaluationError, match="no number in 0..1: nan for demo/"):
-        evaluate(scored.videos, SCORES.from_rows(rows), SECTION, 0)
+        compute_metrics(scored.videos, SCORES.from_rows(rows), SECTION, 0)
 
 
 def test_metrics_survive_json(make_scored):
@@ -197,7 +197,7 @@ def test_a_group_of_people_is_measured_on_its_own_videos_of_all_datasets(make_sc
     scored = make_scored(8, datasets=("one", "two"))
     ids = scored.videos["video_id"].to_pylist()
     groups = {video: f"g{int(video[-1]) % 2}" for video in ids if video[-1] != "7"}
-    metrics = evaluate(scored.videos, scored.faces, SECTION, 0, identity_groups=groups)
+    metrics = compute_metrics(scored.videos, scored.faces, SECTION, 0, identity_groups=groups)
     assert [group.identity_group for group in metrics.identity_groups] == ["g0", "g1"]
     for found in metrics.identity_groups:
         rows = [
@@ -213,15 +213,17 @@ def test_a_group_of_people_is_measured_on_its_own_videos_of_all_datasets(make_sc
 
 def test_without_groups_there_are_no_rows_of_groups(make_scored):
     scored = make_scored(4)
-    assert evaluate(scored.videos, scored.faces, SECTION, 0).identity_groups == []
+    assert compute_metrics(scored.videos, scored.faces, SECTION, 0).identity_groups == []
 
 
 def test_the_models_own_threshold_goes_before_the_recipes(make_scored):
     scored = make_scored(20, skill=0.5)
-    own = evaluate(scored.videos, scored.faces, SECTION, 0, threshold=0.8)
-    fixed = evaluate(scored.videos, scored.faces, SECTION.model_copy(update={"threshold": 0.8}), 0)
+    own = compute_metrics(scored.videos, scored.faces, SECTION, 0, threshold=0.8)
+    fixed = compute_metrics(
+        scored.videos, scored.faces, SECTION.model_copy(update={"threshold": 0.8}), 0
+    )
     assert own == fixed
     assert own.threshold == 0.8
-    at_half = evaluate(scored.videos, scored.faces, SECTION, 0).overall.video
+    at_half = compute_metrics(scored.videos, scored.faces, SECTION, 0).overall.video
     assert own.overall.video.balanced_accuracy != at_half.balanced_accuracy
     assert own.overall.video.auc == at_half.auc

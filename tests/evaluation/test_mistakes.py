@@ -13,7 +13,7 @@ from dfray.errors import EvaluationError
 from dfray.evaluation import mistakes
 from dfray.evaluation.aggregate import VIDEO_SCORES
 from dfray.evaluation.mistakes import FACES_SHOWN, SIDE_PX, worst_mistakes
-from dfray.evaluation.saliency import evidence_maps
+from dfray.evaluation.saliency import saliency_maps
 from tests.evaluation.test_saliency import bundle_of
 from tests.helpers.rows import fake_row, video_row, write_store
 
@@ -151,7 +151,7 @@ def test_no_more_than_a_few_are_explained(made, monkeypatch):
 
 
 def test_mistakes_of_a_model_that_gives_no_maps_are_shown_without_and_say_why(made):
-    explain = partial(evidence_maps, bundle_of("xcit_nano_12_p16_224"))
+    explain = partial(saliency_maps, bundle_of("xcit_nano_12_p16_224"))
     worst = worst_mistakes(*made, "test", 10, explain=explain)
     assert [m.video_id for m in worst] == [m.video_id for m in worst_mistakes(*made, "test", 10)]
     assert all(m.maps == () and m.images for m in worst)

@@ -7,24 +7,30 @@ from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from dfray.errors import EvaluationError
 from dfray.evaluation.metrics import calibration_error
-from dfray.evaluation.paired import Scope, compare, keep, pair, scopes_of
+from dfray.evaluation.paired import (
+    Scope,
+    comparison_scopes,
+    pair_scores,
+    paired_differences,
+    with_persons,
+)
 from tests.helpers.scored import measured
 
 ALL = {"resamples": 400, "confidence": 0.95, "seed": 0}
 
 
 def whole(both) -> Scope:
-    return scopes_of(both.videos)[0]
+    return comparison_scopes(both.videos)[0]
 
 
 def both_of(candidate: float, champion: float, **more):
     first, second = measured(candidate, **more), measured(champion, own=1)
-    return pair(first.scores, second.scores, 0.5, 0.4)
+    return pair_scores(first.scores, second.scores, 0.5, 0.4)
 
 
 def test_the_points_are_scikit_learns_at_each_models_own_threshold():
     both = both_of(1.5, 1.0)
-    found = compare(both, whole(both), **ALL)
+    found = paired_differences(both, whole(both), **ALL)
     labels = both.labels
     assert found["auc"].candidate == pytest.approx(roc_auc_score(labels, both.scores[0]))
     assert found["auc"].champion == pytest.approx(roc_auc_score(labels, both.scores[1]))
@@ -36,22 +42,22 @@ def test_the_points_are_scikit_learns_at_each_models_own_threshold():
 
 def test_a_model_against_itself_differs_by_nothing_however_few_the_videos():
     one = measured(1.0, videos=8).scores
-    both = pair(one, one, 0.5, 0.5)
-    found = compare(both, whole(both), **ALL)["auc"]
+    both = pair_scores(one, one, 0.5, 0.5)
+    found = paired_differences(both, whole(both), **ALL)["auc"]
     assert (found.low, found.high) == (0, 0)
 
 
 def test_what_is_hard_for_both_does_not_widen_the_interval():
     """Unpaired, the interval of the difference of two correlated models is about as wide as either's."""
     both = both_of(1.6, 1.5)
-    found = compare(both, whole(both), **ALL)["auc"]
+    found = paired_differences(both, whole(both), **ALL)["auc"]
     shuffled = np.random.default_rng(0).permutation(len(both.labels))
     by_label = np.concatenate([shuffled[both.labels[shuffled] == k] for k in (0, 1)])
     order = np.concatenate([np.flatnonzero(both.labels == k) for k in (0, 1)])
     scores = both.scores[1].copy()
     scores[order] = both.scores[1][by_label]  # the champion's scores, dealt out anew in each class
     unpaired = type(both)(both.videos, (both.scores[0], scores), both.thresholds)
-    wide = compare(unpaired, whole(both), **ALL)["auc"]
+    wide = paired_differences(unpaired, whole(both), **ALL)["auc"]
     assert found.high - found.low < 0.7 * (wide.high - wide.low)
 
 
@@ -72,8 +78,8 @@ def test_people_are_drawn_whole():
         return pa.concat_tables(parts)
 
     def width(n: int, *, own: bool) -> float:
-        both = pair(times(first, n, own=own), times(second, n, own=own), 0.5, 0.5)
-        found = compare(both, whole(both), **ALL)["auc"]
+        both = pair_scores(times(first, n, own=own), times(second, n, own=own), 0.5, 0.5)
+        found = paired_differences(both, whole(both), **ALL)["auc"]
         return found.high - found.low
 
     once = width(1, own=False)
@@ -92,7 +98,7 @@ def test_a_persons_videos_are_told_by_identity_or_source_or_nothing():
             "source_video": [None, "b", None, "z"],
         }
     )
-    assert keep(videos, summaries)["person"].to_pylist() == ["ada", "b", "b", "d"]
+    assert with_persons(videos, summaries)["person"].to_pylist() == ["ada", "b", "b", "d"]
 
 
 def test_a_mean_over_methods_is_a_mean_of_their_figures():
@@ -101,7 +107,7 @@ def test_a_mean_over_methods_is_a_mean_of_their_figures():
     halves = [(labels == 0) | (np.arange(80) < 60), (labels == 0) | (np.arange(80) >= 60)]
     scope = Scope("mean", tuple((0.5, half) for half in halves))
     expected = np.mean([roc_auc_score(labels[h], both.scores[0][h]) for h in halves])
-    assert compare(both, scope, **ALL)["auc"].candidate == pytest.approx(expected)
+    assert paired_differences(both, scope, **ALL)["auc"].candidate == pytest.approx(expected)
 
 
 def test_only_videos_that_both_scored_count():
@@ -113,17 +119,17 @@ def test_only_videos_that_both_scored_count():
 def test_models_scored_on_different_videos_are_refused():
     one = measured().scores
     with pytest.raises(EvaluationError, match=r"different videos: 1 are of one of them only, such"):
-        pair(one, one.slice(1), 0.5, 0.5)
+        pair_scores(one, one.slice(1), 0.5, 0.5)
 
 
 def test_too_few_people_for_an_interval_are_an_error():
     """One method with the fakes of one person: most resamples have none of them."""
     one = measured(videos=40).scores
-    both = pair(one, one, 0.5, 0.5)
+    both = pair_scores(one, one, 0.5, 0.5)
     rare = (both.labels == 0) | (np.arange(40) == 30)
     scope = Scope("rare", ((0.5, np.ones(40, bool)), (0.5, rare)))
     with pytest.raises(EvaluationError, match="resamples lack a class"):
-        compare(both, scope, **ALL)
+        paired_differences(both, scope, **ALL)
 
 
 def test_calibration_error():

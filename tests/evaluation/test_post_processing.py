@@ -12,7 +12,7 @@ from dfray import tables
 from dfray.config import EvaluationSection, FacesSection, ModelSection, Recipe
 from dfray.evaluation.aggregate import VIDEO_SCORES
 from dfray.evaluation.post_processing import STRENGTHS, UNITS, post_process
-from dfray.evaluation.robustness import losses_of, measure_losses, sums_of
+from dfray.evaluation.robustness import auc_drops, measure_drops, sums_of
 from dfray.models.backbone import build_detector
 from dfray.models.bundle import Bundle
 from dfray.models.preprocess import Preprocess
@@ -184,18 +184,18 @@ def test_losses_add_up_a_video_that_two_tasks_shared():
             for name, label, c in (("r", 0, "real"), ("f", 1, "FS"))
         ]
     )
-    (loss,) = losses_of(pa.Table.from_pylist(rows), videos, ["blur"])
+    (loss,) = auc_drops(pa.Table.from_pylist(rows), videos, ["blur"])
     assert (loss.clean, loss.aucs) == (1.0, (1.0, 1.0, 1.0, 1.0, 0.0))
     assert loss.drops == [0, 0, 0, 0, 1]
     real = videos.filter(pa.array([True, False]))
-    assert losses_of(pa.Table.from_pylist(rows), real, ["blur"]) == []
+    assert auc_drops(pa.Table.from_pylist(rows), real, ["blur"]) == []
 
 
 @pytest.mark.ray
 def test_actors_measure_what_a_plain_loop_measures(bundle, store, tmp_path, ray_session):
     bundle.save(tmp_path / "bundle")
     section = EvaluationSection(post_processing=["noise", "jpeg"], num_workers=2)
-    found = measure_losses(store.uri, str(tmp_path / "bundle"), labelled(store), section)
+    found = measure_drops(store.uri, str(tmp_path / "bundle"), labelled(store), section)
     faces = tables.FACES.read(store.shards("test")[0])
     sums = sums_of(bundle, faces, ["noise", "jpeg"], batch_size=128)
-    assert found == losses_of(sums, labelled(store), ["noise", "jpeg"])
+    assert found == auc_drops(sums, labelled(store), ["noise", "jpeg"])

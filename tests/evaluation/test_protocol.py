@@ -11,7 +11,7 @@ from dfray.evaluation.protocol import (
     Protocol,
     apply_protocol,
     load_protocol,
-    method_figures,
+    method_metrics,
     named_protocols,
 )
 
@@ -159,7 +159,7 @@ def test_a_real_video_without_a_score_is_counted_once_beside_all_methods():
 def test_ffpp_also_stands_by_method():
     methods = dict.fromkeys(("Deepfakes", "FaceSwap", "FaceShifter"), "FS")
     rows = corpus("ff++", methods | dict.fromkeys(("Face2Face", "NeuralTextures"), "RE"))
-    found = method_figures(PAPER, VIDEO_SCORES.from_rows(rows), 0.5)
+    found = method_metrics(PAPER, VIDEO_SCORES.from_rows(rows), 0.5)
     assert [(column, method) for column, method, _ in found] == [
         ("FF++", method)
         for method in ("Deepfakes", "Face2Face", "FaceShifter", "FaceSwap", "NeuralTextures")

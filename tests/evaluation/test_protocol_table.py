@@ -8,14 +8,14 @@ import pytest
 
 from dfray import storage
 from dfray.evaluation.aggregate import VIDEO_SCORES
-from dfray.evaluation.protocol import apply_protocol, load_protocol, method_figures
+from dfray.evaluation.protocol import apply_protocol, load_protocol, method_metrics
 from dfray.evaluation.protocol_table import (
-    Measured,
+    ProtocolResult,
     notes_of,
     rows_of,
     to_csv,
     to_markdown,
-    write_comparison,
+    write_protocol_table,
 )
 from tests.evaluation.test_protocol import corpus, df40
 
@@ -23,15 +23,15 @@ PAPER = load_protocol("paper")
 EVIL = "<script>alert('x')</script>|"
 
 
-def measured(name: str, seed: int = 0, threshold: float = 0.5) -> Measured:
+def measured(name: str, seed: int = 0, threshold: float = 0.5) -> ProtocolResult:
     rows = corpus("ff++", {"Deepfakes": "FS", "NeuralTextures": "RE"}, 9, seed) + df40(8)
     rows += corpus("itw", {"a": "fake"}, 5, seed)
     videos = VIDEO_SCORES.from_rows(rows)
-    return Measured(
+    return ProtocolResult(
         name,
         threshold,
         apply_protocol(PAPER, videos, threshold),
-        method_figures(PAPER, videos, threshold),
+        method_metrics(PAPER, videos, threshold),
     )
 
 
@@ -80,7 +80,7 @@ def test_csv_has_the_methods_of_ffpp():
 
 
 def test_the_page_is_one_file_with_the_same_cells_and_loads_nothing(tmp_path):
-    uri = write_comparison(str(tmp_path), PAPER, MODELS)
+    uri = write_protocol_table(str(tmp_path), PAPER, MODELS)
     html = storage.read_bytes(uri).decode()
     assert "default-src 'none'" in html
     assert not re.search(r"<(link|iframe|img)\b", html)
@@ -94,6 +94,6 @@ def test_the_page_is_one_file_with_the_same_cells_and_loads_nothing(tmp_path):
 
 
 def test_names_from_outside_are_harmless(tmp_path):
-    html = storage.read_bytes(write_comparison(str(tmp_path), PAPER, [measured(EVIL)])).decode()
+    html = storage.read_bytes(write_protocol_table(str(tmp_path), PAPER, [measured(EVIL)])).decode()
     assert "<script>alert" not in html
     assert r"</script>\|**" in (tmp_path / "paper.md").read_text()

@@ -10,11 +10,11 @@ import pytest
 
 from dfray.config import EvaluationSection
 from dfray.errors import StorageError
-from dfray.evaluation.metrics import evaluate
+from dfray.evaluation.metrics import compute_metrics
 from dfray.evaluation.mistakes import Mistake
 from dfray.evaluation.post_processing import STRENGTHS, UNITS
 from dfray.evaluation.report import headline_cards, write_report
-from dfray.evaluation.robustness import Loss
+from dfray.evaluation.robustness import PostProcessingDrop
 
 EVIL = "</script><script>alert('x')</script>"
 JPEG = b"\xff\xd8\xff\xe0 not looked at"
@@ -78,7 +78,7 @@ class Page(HTMLParser):
 def render(tmp_path):
     def render(scored, **changes) -> Page:
         path = tmp_path / "report.html"
-        metrics = evaluate(scored.videos, scored.faces, EvaluationSection(bootstrap=50), 0)
+        metrics = compute_metrics(scored.videos, scored.faces, EvaluationSection(bootstrap=50), 0)
         arguments = {
             "title": "A detector",
             "recipe": {"name": "demo", "model": {"backbone": "resnet10t"}},
@@ -109,7 +109,7 @@ def mistake(scored, number, **changes) -> Mistake:
 
 
 def test_headline_figures_stand_with_their_intervals_and_meaning(scored, render):
-    metrics = evaluate(scored.videos, scored.faces, EvaluationSection(bootstrap=50), 0)
+    metrics = compute_metrics(scored.videos, scored.faces, EvaluationSection(bootstrap=50), 0)
     auc, *_, coverage = headline_cards(metrics)
     level = metrics.overall.video
     assert auc.value == f"{level.auc.value:.3f}"
@@ -125,7 +125,7 @@ def test_headline_figures_stand_with_their_intervals_and_meaning(scored, render)
 def test_tables_hold_every_group_at_both_levels(make_scored, render):
     scored = make_scored(6, datasets=("one", "two"))
     page = render(scored)
-    metrics = evaluate(scored.videos, scored.faces, EvaluationSection(bootstrap=50), 0)
+    metrics = compute_metrics(scored.videos, scored.faces, EvaluationSection(bootstrap=50), 0)
     for group in [metrics.overall, *metrics.datasets, *metrics.methods]:
         for level in (group.video, group.frame):
             name = group.method or group.dataset or "Overall"
@@ -260,7 +260,9 @@ def test_a_report_that_cannot_be_written_says_where(tmp_path, scored, render):
 
 
 def test_losses_under_post_processing_are_a_table_and_a_plot(scored, render):
-    loss = Loss("blur", UNITS["blur"], 0.9, STRENGTHS["blur"], (0.9, 0.88, 0.8, 0.7, 0.55))
+    loss = PostProcessingDrop(
+        "blur", UNITS["blur"], 0.9, STRENGTHS["blur"], (0.9, 0.88, 0.8, 0.7, 0.55)
+    )
     page = render(scored, losses=[loss])
     assert "Gaussian blur, sigma in px\n0.900\n0.000\nat 0.5\n0.020\nat 1\n0.100\nat 2" in page.text
     (figure,) = [f for f in page.figures if f["layout"]["xaxis"]["title"]["text"] == "strength"]
@@ -290,7 +292,7 @@ def test_why_there_are_no_maps_is_said_once(scored, render):
 def test_groups_of_people_stand_below_the_datasets(scored, render):
     groups = {v: "ab"[int(v[-1]) % 2] for v in scored.videos["video_id"].to_pylist()}
     section = EvaluationSection(bootstrap=50)
-    metrics = evaluate(scored.videos, scored.faces, section, 0, identity_groups=groups)
+    metrics = compute_metrics(scored.videos, scored.faces, section, 0, identity_groups=groups)
     text = render(scored, metrics=metrics).text
     assert "By group of the person seen, over all datasets\na\n" in text
     assert "By group" not in render(scored).text
@@ -298,7 +300,7 @@ def test_groups_of_people_stand_below_the_datasets(scored, render):
 
 def test_the_video_rule_is_named(scored, render):
     section = EvaluationSection(bootstrap=50, video_rule="max_of_persons")
-    metrics = evaluate(scored.videos, scored.faces, section, 0)
+    metrics = compute_metrics(scored.videos, scored.faces, section, 0)
     assert (
         "the highest mean fake probability of a person in it"
         in render(scored, metrics=metrics).text

@@ -17,7 +17,7 @@ def area(trace) -> float:
 
 def test_each_roc_curve_encloses_its_auc_and_says_it(make_scored):
     scored = make_scored(30, datasets=("one", "two"), lost=("no_face",))
-    curves = by_name(figures.roc_figure(scored.videos))
+    curves = by_name(figures.roc_chart(scored.videos))
     assert set(curves) == {
         "overall",
         *(f"{d} / {m}" for d in ("one", "two") for m in ("swap", "mouth")),
@@ -34,7 +34,7 @@ def test_each_roc_curve_encloses_its_auc_and_says_it(make_scored):
 
 def test_a_long_roc_curve_is_thinned_and_keeps_its_ends(make_scored, monkeypatch):
     monkeypatch.setattr(figures, "MAX_CURVE_POINTS", 20)
-    curve = by_name(figures.roc_figure(make_scored(100, skill=0.1).videos))["overall"]
+    curve = by_name(figures.roc_chart(make_scored(100, skill=0.1).videos))["overall"]
     assert len(curve.x) == 20
     assert (curve.x[0], curve.y[0], curve.x[-1], curve.y[-1]) == (0, 0, 1, 1)
 
@@ -42,7 +42,7 @@ def test_a_long_roc_curve_is_thinned_and_keeps_its_ends(make_scored, monkeypatch
 def test_a_histogram_holds_every_score_once_and_the_threshold():
     rng = np.random.default_rng(0)
     scores, labels = np.append(rng.random(200), [0.0, 1.0, 1.0 + 1e-7]), np.arange(203) % 2
-    figure = figures.histogram_figure(scores, labels, 0.3, "videos")
+    figure = figures.histogram_chart(scores, labels, 0.3, "videos")
     for trace, label in zip(figure.data, (0, 1), strict=True):
         assert trace.customdata[:, 2].sum() == np.sum(labels == label)
         assert sum(trace.y) == pytest.approx(1)
@@ -52,7 +52,7 @@ def test_a_histogram_holds_every_score_once_and_the_threshold():
 
 def test_the_projection_is_that_of_the_principal_components(make_scored):
     faces = make_scored(10).faces
-    traces = by_name(figures.projection_figure(faces, seed=0))
+    traces = by_name(figures.projection_chart(faces, seed=0))
     assert set(traces) == {"real", "face swap", "reenactment"}
     points = PCA(2).fit_transform(np.array(faces.column("embedding").to_pylist(), np.float64))
     is_real = np.array(faces.column("category").to_pylist()) == "real"
@@ -63,7 +63,7 @@ def test_the_projection_is_that_of_the_principal_components(make_scored):
 def test_the_projection_is_bounded_and_drawn_from_the_seed(make_scored, monkeypatch):
     monkeypatch.setattr(figures, "MAX_POINTS", 25)
     faces = make_scored(20).faces
-    one, again, other = (figures.projection_figure(faces, seed) for seed in (1, 1, 2))
+    one, again, other = (figures.projection_chart(faces, seed) for seed in (1, 1, 2))
     assert sum(len(trace.x) for trace in one.data) == 25
     assert one == again
     assert one != other
@@ -72,7 +72,7 @@ def test_the_projection_is_bounded_and_drawn_from_the_seed(make_scored, monkeypa
 @pytest.mark.parametrize("embedding", [[1.0], [2.0, 2.0, 2.0]])
 def test_embeddings_without_two_directions_still_give_a_picture(make_scored, embedding):
     rows = [row | {"embedding": embedding} for row in make_scored(3).faces.to_pylist()]
-    figure = figures.projection_figure(SCORES.from_rows(rows), seed=0)
+    figure = figures.projection_chart(SCORES.from_rows(rows), seed=0)
     assert sum(len(trace.x) for trace in figure.data) == len(rows)
 
 
@@ -90,7 +90,7 @@ def test_training_curves_leave_out_what_says_nothing_and_mark_the_epoch_kept():
         }
         for epoch, loss in enumerate([0.9, 0.6, 0.7])
     ]
-    (loss_title, loss), (lr_title, lr) = figures.training_figures(history)
+    (loss_title, loss), (lr_title, lr) = figures.training_charts(history)
     assert (loss_title, lr_title) == ("Loss", "Learning rate")
     assert [trace.name for trace in loss.data] == ["train loss", "val loss"]
     assert list(loss.data[1].y) == [0.9, 0.6, 0.7]
@@ -104,7 +104,7 @@ def test_every_term_of_the_objective_has_its_curve():
         | {f"train_{term}": place + 0.1 * epoch for place, term in enumerate(terms, 1)}
         for epoch in range(2)
     ]
-    ((title, figure),) = figures.training_figures(history)
+    ((title, figure),) = figures.training_charts(history)
     assert title == "Loss"
     assert [trace.name for trace in figure.data] == [f"train {t}".replace("_", " ") for t in terms]
 
@@ -114,7 +114,7 @@ def test_the_validations_auc_is_no_loss_and_has_a_chart_of_its_own():
         {"epoch": epoch, "val_loss": 0.9, "val_log_loss": 0.8, "val_auc": 0.6 + 0.1 * epoch}
         for epoch in range(2)
     ]
-    (_, loss), (title, auc) = figures.training_figures(history)
+    (_, loss), (title, auc) = figures.training_charts(history)
     assert [trace.name for trace in loss.data] == ["val loss", "val log loss"]
     assert title == "Validation AUC"
     assert [trace.name for trace in auc.data] == ["val auc"]
@@ -122,7 +122,7 @@ def test_the_validations_auc_is_no_loss_and_has_a_chart_of_its_own():
 
 def test_lines_of_a_chart_do_not_look_alike():
     history = [{"epoch": 0} | {f"train_{term}": 1.0 + term for term in range(12)}]
-    ((_, figure),) = figures.training_figures(history)
+    ((_, figure),) = figures.training_charts(history)
     looks = {(t.line.color, t.line.dash, t.marker.symbol) for t in figure.data}
     dashes = {(t.line.color, t.line.dash) for t in figure.data}
     assert len(looks) == len(dashes) == 12
@@ -131,9 +131,9 @@ def test_lines_of_a_chart_do_not_look_alike():
 def test_labels_are_escaped(make_scored):
     evil = "<img src=x onerror=alert(1)>"
     scored = make_scored(3, methods={"real": ["source"], "FS": [evil]})
-    names = [trace.name for trace in figures.roc_figure(scored.videos).data if trace.name]
+    names = [trace.name for trace in figures.roc_chart(scored.videos).data if trace.name]
     hovers = [
-        text for trace in figures.projection_figure(scored.faces, 0).data for text in trace.text
+        text for trace in figures.projection_chart(scored.faces, 0).data for text in trace.text
     ]
     assert any("&lt;img" in name for name in names)
     assert any("&lt;img" in text for text in hovers)

@@ -7,7 +7,7 @@ from torch import nn
 
 from dfray.config import ModelSection, Recipe
 from dfray.errors import EvaluationError
-from dfray.evaluation.saliency import evidence_maps, overlay
+from dfray.evaluation.saliency import overlay, saliency_maps
 from dfray.models.backbone import build_detector
 from dfray.models.bundle import Bundle, fake_log_odds
 from dfray.models.preprocess import Preprocess
@@ -40,7 +40,7 @@ def faces(n: int = 2) -> np.ndarray:
 )
 def test_a_map_of_the_faces_own_size_peaks_at_one(backbone):
     images, bundle = faces(), bundle_of(backbone)
-    both = [evidence_maps(bundle, images, toward_fake=toward) for toward in (True, False)]
+    both = [saliency_maps(bundle, images, toward_fake=toward) for toward in (True, False)]
     for found in both:
         assert found.shape == (2, SIZE, SIZE)
         assert found.dtype == np.float32
@@ -55,7 +55,7 @@ def test_a_map_of_the_faces_own_size_peaks_at_one(backbone):
 )
 def test_a_backbone_that_gives_no_map_says_so(backbone, words):
     with pytest.raises(EvaluationError, match=words):
-        evidence_maps(bundle_of(backbone), faces(1), toward_fake=True)
+        saliency_maps(bundle_of(backbone), faces(1), toward_fake=True)
 
 
 class _Silent(nn.Module):
@@ -86,7 +86,7 @@ def test_features_that_take_no_part_in_the_score_are_no_evidence(made, words):
     bundle = bundle_of("resnet10t")
     bundle.detector = made()
     with pytest.raises(EvaluationError, match=words):
-        evidence_maps(bundle, faces(1), toward_fake=True)
+        saliency_maps(bundle, faces(1), toward_fake=True)
 
 
 def test_on_a_convolutional_net_it_is_each_places_part_of_the_logit():
@@ -107,7 +107,7 @@ def test_on_a_convolutional_net_it_is_each_places_part_of_the_logit():
         part = part if toward_fake else -part
         whole = nn.functional.interpolate(part.relu()[:, None], (SIZE, SIZE), mode="bilinear")
     expected = (whole / whole.max())[0, 0].numpy()
-    found = evidence_maps(bundle, images, toward_fake=toward_fake)[0]
+    found = saliency_maps(bundle, images, toward_fake=toward_fake)[0]
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
@@ -137,7 +137,7 @@ def spot() -> Bundle:
 def test_the_map_points_to_the_place_that_moved_the_score(spot):
     image = np.zeros((1, SIZE, SIZE, 3), np.uint8)
     image[0, 8:16, 40:48] = 255
-    found = evidence_maps(spot, image, toward_fake=True)[0]
+    found = saliency_maps(spot, image, toward_fake=True)[0]
     row, column = np.unravel_index(found.argmax(), found.shape)
     assert 8 <= row < 16
     assert 40 <= column < 48
@@ -145,13 +145,13 @@ def test_the_map_points_to_the_place_that_moved_the_score(spot):
 
 def test_what_speaks_against_the_call_is_left_out(spot):
     image = np.full((1, SIZE, SIZE, 3), 200, np.uint8)
-    assert not evidence_maps(spot, image, toward_fake=False).any()
+    assert not saliency_maps(spot, image, toward_fake=False).any()
 
 
 def test_it_leaves_the_model_without_gradients_or_hooks():
     bundle = bundle_of("test_vit")
     before, _ = bundle.predict(faces(1))
-    evidence_maps(bundle, faces(1), toward_fake=True)
+    saliency_maps(bundle, faces(1), toward_fake=True)
     assert all(p.grad is None for p in bundle.detector.parameters())
     assert not any(m._forward_hooks for m in bundle.detector.modules())
     assert before.shape == (1,)

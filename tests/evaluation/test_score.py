@@ -10,7 +10,7 @@ from dfray.config import EvaluationSection, FacesSection, ModelSection, Recipe
 from dfray.errors import EvaluationError, SchemaError, UserError
 from dfray.evaluation import score
 from dfray.evaluation.aggregate import check_scores, video_scores
-from dfray.evaluation.metrics import evaluate
+from dfray.evaluation.metrics import compute_metrics
 from dfray.evaluation.score import FaceScorer, collect_scores, plan_tasks, score_faces, score_table
 from dfray.faces.shards import ROW_GROUP, FacesStore, ShardWriter, decode_images
 from dfray.models.backbone import build_detector
@@ -208,7 +208,7 @@ def test_a_model_of_kinds_of_fakes_is_scored_as_real_against_fake(store, tmp_pat
     )
     scores = score_table(bundle, faces_of(faces))
     by_video = video_scores(scores, faces.summaries(["test"]))
-    level = evaluate(by_video, scores, EvaluationSection(bootstrap=10), 0).overall.video
+    level = compute_metrics(by_video, scores, EvaluationSection(bootstrap=10), 0).overall.video
     assert level.auc.value == 1
     assert level.balanced_accuracy.value == 1
     # The logits of the fakes lie 1 above that of real if bright, 1 below it if dark.

@@ -3,15 +3,15 @@ import json
 import pytest
 
 from dfray.config import EvaluationSection
-from dfray.evaluation.metrics import Metrics, evaluate
+from dfray.evaluation.metrics import Metrics, compute_metrics
 from dfray.evaluation.post_processing import STRENGTHS, UNITS
-from dfray.evaluation.robustness import Loss
+from dfray.evaluation.robustness import PostProcessingDrop
 from dfray.evaluation.summary import to_markdown, write_summary
 
 
 def test_the_summary_holds_every_group_and_reads_back(make_scored, tmp_path):
     scored = make_scored(5, lost=("no_face",))
-    metrics = evaluate(scored.videos, scored.faces, EvaluationSection(bootstrap=20), 0)
+    metrics = compute_metrics(scored.videos, scored.faces, EvaluationSection(bootstrap=20), 0)
     write_summary(str(tmp_path), metrics)
     assert Metrics.model_validate_json((tmp_path / "metrics.json").read_text()) == metrics
     lines = (tmp_path / "metrics.md").read_text().splitlines()
@@ -27,14 +27,16 @@ def test_the_summary_holds_every_group_and_reads_back(make_scored, tmp_path):
 
 def test_a_figure_that_is_not_defined_is_a_dash(make_scored):
     scored = make_scored(3, methods={"real": ["source"]})
-    metrics = evaluate(scored.videos, scored.faces, EvaluationSection(bootstrap=20), 0)
+    metrics = compute_metrics(scored.videos, scored.faces, EvaluationSection(bootstrap=20), 0)
     assert "| overall | 3 | 0 | – | – | – | – | 3/3 |" in to_markdown(metrics)
 
 
 def test_losses_under_post_processing_stand_with_their_strengths(make_scored, tmp_path):
     scored = make_scored(5)
-    metrics = evaluate(scored.videos, scored.faces, EvaluationSection(bootstrap=20), 0)
-    loss = Loss("blur", UNITS["blur"], 0.9, STRENGTHS["blur"], (0.9, 0.88, 0.8, 0.7, 0.55))
+    metrics = compute_metrics(scored.videos, scored.faces, EvaluationSection(bootstrap=20), 0)
+    loss = PostProcessingDrop(
+        "blur", UNITS["blur"], 0.9, STRENGTHS["blur"], (0.9, 0.88, 0.8, 0.7, 0.55)
+    )
     write_summary(str(tmp_path), metrics, [loss])
     text = (tmp_path / "metrics.md").read_text()
     assert (
@@ -48,7 +50,7 @@ def test_losses_under_post_processing_stand_with_their_strengths(make_scored, tm
 def test_groups_of_people_have_rows_of_their_own(make_scored):
     scored = make_scored(6)
     groups = {v: "ab"[int(v[-1]) % 2] for v in scored.videos["video_id"].to_pylist()}
-    metrics = evaluate(
+    metrics = compute_metrics(
         scored.videos, scored.faces, EvaluationSection(bootstrap=20), 0, identity_groups=groups
     )
     rows = [line.split(" | ")[0] for line in to_markdown(metrics).splitlines()[6:8]]

@@ -11,7 +11,7 @@ import pytest
 from dfray import storage
 from dfray.config import RegistrySection
 from dfray.errors import RegistryError, UserError
-from dfray.registry.history import Decision
+from dfray.registry.history import PromotionRecord
 from dfray.registry.promote import promote
 from dfray.registry.versions import CANDIDATE, CHAMPION, Versions
 from dfray.serving.package import register
@@ -63,13 +63,13 @@ def add(run: Run, section: RegistrySection, bundle: Path) -> Callable[[], str]:
         section=section,
         tracking_uri=run.tracking_uri,
         run_id=run.run_id,
-        figures=found.figures,
+        figures=found.metrics,
         scores=found.scores,
     )
 
 
 @pytest.fixture
-def decide(run: Run, section: RegistrySection) -> Callable[..., Decision]:
+def decide(run: Run, section: RegistrySection) -> Callable[..., PromotionRecord]:
     return partial(
         promote,
         section,

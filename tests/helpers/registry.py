@@ -7,8 +7,8 @@ import pytest
 
 from dfray.config import GatesSection, RegistrySection
 from dfray.registry import checksums
-from dfray.registry.measurement_store import keep_measured
-from dfray.registry.measurements import Measured
+from dfray.registry.measurement_store import save_measurement
+from dfray.registry.measurements import Measurement
 from dfray.registry.versions import CANDIDATE, Versions
 from dfray.tracking.client import resolve_tracking_uri
 from tests.helpers import tiny
@@ -40,7 +40,7 @@ class VersionMaker:
         self.versions = Versions(section.model_name, tracking_uri)
         self.folder, self.made = folder, 0
 
-    def __call__(self, measured: Measured | None = None) -> str:
+    def __call__(self, measured: Measurement | None = None) -> str:
         client, name = self.versions.client, self.versions.name
         package = self.package(str(self.made))
         (package / "artifacts" / "bundle").mkdir(parents=True)
@@ -57,7 +57,7 @@ class VersionMaker:
         )
         number = str(version.version)
         if measured is not None:
-            keep_measured(self.versions, number, measured)
+            save_measurement(self.versions, number, measured)
         self.versions.point(CANDIDATE, number)
         return number
 

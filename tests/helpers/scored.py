@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from dfray.evaluation.paired import KEPT_SCORES
-from dfray.registry.measurements import Measured, figures_of
+from dfray.evaluation.paired import STORED_SCORES
+from dfray.registry.measurements import Measurement, headline_metrics
 
 
 def measured(
@@ -22,7 +22,7 @@ def measured(
     evaluation_set: str = "today",
     unscored: int = 0,
     **figures: Any,
-) -> Measured:
+) -> Measurement:
     """Measured of a model whose fakes score `apart` standard deviations above its real videos.
 
     Args:
@@ -50,6 +50,6 @@ def measured(
         }
         for i in range(videos)
     ]
-    scores = KEPT_SCORES.from_rows(rows)
-    found = figures_of(scores, threshold=threshold, evaluation_set=evaluation_set)
-    return Measured(replace(found, **figures), scores)
+    scores = STORED_SCORES.from_rows(rows)
+    found = headline_metrics(scores, threshold=threshold, evaluation_set=evaluation_set)
+    return Measurement(replace(found, **figures), scores)

@@ -14,10 +14,10 @@ from dfray.config import CorpusSection, FacesSection, ModelSection, Recipe, Regi
 from dfray.models.backbone import build_detector
 from dfray.models.bundle import Bundle
 from dfray.models.preprocess import Preprocess
-from dfray.registry.measurements import Figures
+from dfray.registry.measurements import HeadlineMetrics
 from tests.helpers.heads import background, draw_head, paste
 
-FIGURES = Figures(
+FIGURES = HeadlineMetrics(
     auc=0.91, balanced_accuracy=0.82, coverage=1.0, n_videos=64, evaluation_set="demo"
 )
 SECTION = RegistrySection(experiment="package tests", model_name="packaged")

@@ -11,14 +11,14 @@ from pathlib import Path
 
 from dfray.config import GatesSection, RegistrySection
 from dfray.errors import DfrayError
-from dfray.registry.measurements import Measured
+from dfray.registry.measurements import Measurement
 from dfray.registry.promote import promote
 from dfray.registry.versions import Versions
 from tests.helpers.scored import measured
 
 
 def main(uri: str, name: str, version: str, folder: str, *die: str) -> None:
-    def measure(_: str, bundle: Path) -> Measured:
+    def measure(_: str, bundle: Path) -> Measurement:
         Path(folder, version).touch()
         while not Path(folder, "go").exists():
             time.sleep(0.01)

@@ -7,7 +7,7 @@ import pytest
 from dfray.config import GatesSection
 from dfray.evaluation.protocol import Protocol
 from dfray.registry.gates import GateResult, check_gates
-from dfray.registry.measurements import Figures, Measured
+from dfray.registry.measurements import HeadlineMetrics, Measurement
 from tests.helpers.scored import measured
 
 GATES = GatesSection(
@@ -23,7 +23,7 @@ GATES = GatesSection(
     max_slowdown=1.5,
     resamples=300,
 )
-GOOD = Figures(
+GOOD = HeadlineMetrics(
     auc=0.9,
     balanced_accuracy=0.8,
     coverage=0.95,
@@ -51,19 +51,21 @@ ONE = Protocol.model_validate(
 )
 
 
-def check(candidate: Measured, champion: Measured | None = None, **more) -> dict[str, GateResult]:
+def check(
+    candidate: Measurement, champion: Measurement | None = None, **more
+) -> dict[str, GateResult]:
     gates = more.pop("gates", GATES)
     found = check_gates(gates, candidate, champion, **({"slowdown": 1.0} | more))
     return {f"{one.name}, {one.scope}" if one.scope else one.name: one for one in found}
 
 
-def failed(candidate: Measured, champion: Measured | None = None, **more) -> list[str]:
+def failed(candidate: Measurement, champion: Measurement | None = None, **more) -> list[str]:
     found = check(candidate, champion, **more)
     return [name for name, result in found.items() if not result.passed]
 
 
-def alone(**change) -> Measured:
-    return Measured(replace(GOOD, **change), measured().scores)
+def alone(**change) -> Measurement:
+    return Measurement(replace(GOOD, **change), measured().scores)
 
 
 @pytest.mark.parametrize(
@@ -135,12 +137,12 @@ def test_each_dataset_is_compared_and_one_that_got_worse_fails() -> None:
     """Pooled, the gain on one dataset hides the loss on the other."""
     import pyarrow as pa
 
-    def both(first: float, second: float, own: int = 0) -> Measured:
+    def both(first: float, second: float, own: int = 0) -> Measurement:
         parts = [
             measured(first, own=own),
             measured(second, own=own, dataset="other", videos=40),
         ]
-        return Measured(STRONG.figures, pa.concat_tables([part.scores for part in parts]))
+        return Measurement(STRONG.metrics, pa.concat_tables([part.scores for part in parts]))
 
     found = check(both(4.0, 0.5), both(2.0, 2.5))
     assert found["auc_margin, toy"].outcome == "holds"
@@ -164,7 +166,7 @@ def test_the_columns_of_a_protocol_are_compared_and_named() -> None:
     two = measured(3.0, method="reenact").scores
     import pyarrow as pa
 
-    mixed = Measured(STRONG.figures, pa.concat_tables([STRONG.scores, _only_fakes(two)]))
+    mixed = Measurement(STRONG.metrics, pa.concat_tables([STRONG.scores, _only_fakes(two)]))
     assert "auc_margin, one / all / Mean" in check(mixed, mixed, protocols=[ONE])
 
 
@@ -202,7 +204,7 @@ def test_a_protocol_of_which_nothing_is_there_fails_and_says_what_to_do() -> Non
 def test_coverage_lost_against_the_champion() -> None:
     less = measured(3.0, unscored=6, worst_drop=0.0)  # of 80
     assert failed(less, STRONG) == ["max_coverage_drop"]
-    exactly = Measured(replace(STRONG.figures, coverage=0.95), STRONG.scores)
+    exactly = Measurement(replace(STRONG.metrics, coverage=0.95), STRONG.scores)
     assert failed(exactly, STRONG) == []  # 1 - 0.95 lies a hair above 0.05 in floats
 
 

@@ -13,16 +13,16 @@ import pytest
 from dfray.config import RegistrySection
 from dfray.errors import RegistryError
 from dfray.registry.champion import standing
-from dfray.registry.history import SUFFIX, Decision, History, VersionId
+from dfray.registry.history import SUFFIX, History, PromotionRecord, VersionId
 from dfray.registry.versions import CHAMPION, Versions, registered_names
-from dfray.registry.views import read_decisions
+from dfray.registry.views import read_history
 from dfray.tracking.client import connect
 from tests.helpers.mlflow_server import mlflow_server
 from tests.helpers.scored import measured
 from tests.registry.test_promote import promote
 
 Add = Callable[..., str]
-DECISION = Decision(
+DECISION = PromotionRecord(
     action="promote",
     promoted=True,
     model_name="faces",
@@ -32,16 +32,16 @@ DECISION = Decision(
     who="Ada",
     when="2026-11-21T12:00:00+00:00",
     commit="c0ffee",
-    candidate=measured().figures,
+    candidate=measured().metrics,
 )
 
 
-def promotion(number: str, before: str | None = None, **more) -> Decision:
+def promotion(number: str, before: str | None = None, **more) -> PromotionRecord:
     former = VersionId(before, 1000) if before else None
     return replace(DECISION, version=VersionId(number, 1000), champion_before=former, **more)
 
 
-def log(*decisions: Decision) -> list[Decision]:
+def log(*decisions: PromotionRecord) -> list[PromotionRecord]:
     """Numbered from 1, each after the one before it unless it says otherwise."""
     return [
         replace(one, sequence=place, after=one.after or place - 1)
@@ -55,26 +55,26 @@ def history(request: pytest.FixtureRequest, tracking_uri: str) -> History:
 
 
 def test_a_decision_is_read_as_it_was_written(history: History):
-    written = history.write_down(DECISION, after=0)
+    written = history.append(DECISION, after=0)
     assert (written.sequence, written.void) == (1, False)
     assert history.read() == [written] == [replace(DECISION, sequence=1)]
 
 
 def test_who_decides_on_an_old_history_is_told_and_the_record_is_void(history: History):
-    history.write_down(DECISION, after=0)
+    history.append(DECISION, after=0)
     with pytest.raises(
         RegistryError, match=r"at the same time: decision 1 came before this one.*decision 2"
     ):
-        history.write_down(replace(DECISION, who="Grace"), after=0)
+        history.append(replace(DECISION, who="Grace"), after=0)
     assert [(d.who, d.void, d.moved) for d in history.read()] == [
         ("Ada", False, True),
         ("Grace", True, False),
     ]
-    assert history.write_down(DECISION, after=2).sequence == 3
+    assert history.append(DECISION, after=2).sequence == 3
 
 
 def test_mlflows_page_tells_a_decision_in_words(history: History):
-    history.write_down(DECISION, after=0)
+    history.append(DECISION, after=0)
     version = history.client.get_model_version(history.name + SUFFIX, "1")
     assert "**promote** version 1: **champion**" in version.description
     assert "by Ada, 2026-11-21T12:00:00+00:00; code c0ffee" in version.description
@@ -85,7 +85,7 @@ def test_a_decision_of_many_gates_fits_into_one_record(section, tracking_uri, ad
     """The whole record goes into the call that takes the number, or a crash could leave half of one."""
     long = replace(DECISION, reasons=tuple(f"{i} {'because ' * 30}" for i in range(300)))
     history = Versions(section.model_name, tracking_uri).history
-    history.write_down(long, after=0)
+    history.append(long, after=0)
     assert history.read()[0].reasons == long.reasons
     assert len(json.dumps(long.to_dict())) > 70_000
 
@@ -97,12 +97,12 @@ def test_the_history_outlives_versions_and_the_model_itself(
     promote(section, tracking_uri)
     client = connect(tracking_uri)
     client.delete_registered_model(section.model_name)
-    (decision,) = read_decisions(section, tracking_uri)
+    (decision,) = read_history(section, tracking_uri)
     assert decision.version.number == "1"
 
 
 def test_histories_are_not_listed_among_the_models(history: History):
-    history.write_down(DECISION, after=0)
+    history.append(DECISION, after=0)
     assert not [name for name in registered_names(history.client) if name.endswith(SUFFIX)]
 
 
@@ -138,18 +138,18 @@ def test_a_rollback_undoes_the_last_promotion_that_stands():
 
 def test_a_record_deleted_by_hand_leaves_the_others_their_meaning(history: History):
     for number in ("1", "2", "3"):
-        history.write_down(promotion(number), after=int(number) - 1)
+        history.append(promotion(number), after=int(number) - 1)
     history.client.delete_model_version(history.name + SUFFIX, "2")
     assert [(d.sequence, d.void) for d in history.read()] == [(1, False), (3, False)]
 
 
 def test_after_the_last_record_was_deleted_by_hand_a_decision_is_asked_for_twice(history: History):
     for number in ("1", "2"):
-        history.write_down(promotion(number), after=int(number) - 1)
+        history.append(promotion(number), after=int(number) - 1)
     history.client.delete_model_version(history.name + SUFFIX, "2")
     with pytest.raises(RegistryError, match="decision 2 came before this one"):
-        history.write_down(promotion("3"), after=1)
-    assert history.write_down(promotion("3"), after=3).sequence == 4
+        history.append(promotion("3"), after=1)
+    assert history.append(promotion("3"), after=3).sequence == 4
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -201,7 +201,7 @@ def test_of_two_processes_that_promote_at_once_one_wins_and_the_other_is_told(
     assert said[winner] == "1\n"
     assert "Someone else decided about shared at the same time" in said[loser]
     assert "decision 2). Nothing was moved" in said[loser]
-    won, void = read_decisions(section, shared)
+    won, void = read_history(section, shared)
     assert (won.version.number, won.who, won.moved) == (winner, f"user {winner}", True)
     assert (void.version.number, void.who, void.void) == (loser, f"user {loser}", True)
     assert Versions("shared", shared).aliases()[CHAMPION] == winner

@@ -10,17 +10,17 @@ from dfray.config import RegistrySection
 from dfray.errors import RegistryError, UserError
 from dfray.registry import promote as module
 from dfray.registry.champion import find_version
-from dfray.registry.measurement_store import kept_figures
-from dfray.registry.measurements import Measured
+from dfray.registry.measurement_store import load_headline_metrics
+from dfray.registry.measurements import Measurement
 from dfray.registry.versions import CHAMPION, PREVIOUS, Versions
-from dfray.registry.views import read_decisions as history
+from dfray.registry.views import read_history as history
 from tests.helpers.scored import measured
 
 Add = Callable[..., str]
 rollback = module.rollback
 
 
-def scored_already(version: str, bundle: Path) -> Measured:
+def scored_already(version: str, bundle: Path) -> Measurement:
     pytest.fail(f"version {version} was scored again")
 
 
@@ -98,16 +98,16 @@ def test_a_champion_not_scored_on_this_set_is_scored_now_and_once(
     add_version(measured(2.0))
     calls = []
 
-    def measure(version: str, bundle: Path) -> Measured:
+    def measure(version: str, bundle: Path) -> Measurement:
         calls.append((version, (bundle / "bundle.json").read_text()))
         return measured(1.9)
 
     first = promote(section, tracking_uri, measure=measure)
     assert calls == [("1", f"{section.model_name} 0")]
-    assert first.champion == measured(1.9).figures  # not yesterday's
+    assert first.champion == measured(1.9).metrics  # not yesterday's
     assert first.promoted
     rollback(section, tracking_uri)
-    assert promote(section, tracking_uri, "2").champion == measured(1.9).figures
+    assert promote(section, tracking_uri, "2").champion == measured(1.9).metrics
 
 
 def test_a_candidate_of_an_old_set_is_scored_again_with_the_champion(
@@ -118,7 +118,7 @@ def test_a_candidate_of_an_old_set_is_scored_again_with_the_champion(
     add_version(measured(evaluation_set="second"))
     today = {"1": measured(2.0), "2": measured(2.1)}
     decision = promote(section, tracking_uri, measure=lambda version, _: today[version])
-    assert (decision.candidate, decision.champion) == (today["2"].figures, today["1"].figures)
+    assert (decision.candidate, decision.champion) == (today["2"].metrics, today["1"].metrics)
 
 
 def test_a_set_that_changes_under_way_is_an_error(section, tracking_uri, add_version: Add):
@@ -152,7 +152,7 @@ def test_a_dry_run_decides_but_changes_nothing(section, tracking_uri, add_versio
     assert decision.sequence is None
     assert aliases(section, tracking_uri) == {}
     assert history(section, tracking_uri) == []
-    assert kept_figures(Versions(section.model_name, tracking_uri), "1") is None
+    assert load_headline_metrics(Versions(section.model_name, tracking_uri), "1") is None
 
 
 def test_rollback_goes_back_one_champion_at_a_time(section, tracking_uri, add_version: Add):

@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from dfray.registry.history import Decision, VersionId
+from dfray.registry.history import PromotionRecord, VersionId
 from dfray.registry.views import VersionView
 from dfray.render import registry as render
 from dfray.render.tables import console
 from tests.helpers.tiny import FIGURES
 from tests.serving.test_model_card import CLOSED, FREE, card
 
-REFUSAL = Decision(
+REFUSAL = PromotionRecord(
     action="promote",
     promoted=False,
     model_name="faces",

@@ -18,7 +18,7 @@ from dfray import stages
 from dfray.config import Recipe
 from dfray.errors import UserError
 from dfray.models.bundle import Bundle
-from dfray.registry.measurement_store import kept_figures
+from dfray.registry.measurement_store import load_headline_metrics
 from dfray.registry.versions import Versions
 from dfray.run_context import RunContext
 from dfray.search.result import SearchResult, Trial
@@ -140,7 +140,7 @@ def test_the_winner_is_the_candidate_and_says_which_run_made_it(cut_off: CutOff)
     assert version.run_id == result.winner.run_id
     assert version.tags["dfray.trial"] == result.winner.id
     assert version.tags["dfray.search_run"] == result.parent_run_id
-    figures = kept_figures(versions, result.version)
+    figures = load_headline_metrics(versions, result.version)
     assert figures is not None
     assert figures.n_videos == 8
     bundle = Bundle.load(Path(result.winner.folder) / "model")

@@ -3,7 +3,7 @@
 import pytest
 
 from dfray.datasets.manifest import Manifest
-from dfray.evaluation.protocol import Figure
+from dfray.evaluation.protocol import ColumnMetrics
 from dfray.models.sources import FSFM, weights_licence
 from dfray.serving.model_card import (
     DESCRIPTION_LIMIT,
@@ -110,7 +110,7 @@ def test_the_corpora_come_from_the_manifest_with_their_licences():
 
 def test_a_protocols_table_has_what_was_measured_and_counts_the_rest():
     table = protocol_table(
-        ONE, [Figure(0.9, 0.8, 10, 12, note="9 of 10 methods"), Figure(None, None)]
+        ONE, [ColumnMetrics(0.9, 0.8, 10, 12, note="9 of 10 methods"), ColumnMetrics(None, None)]
     )
     assert "| all / Toys | 0.9000 | 0.8000 | 10 | 12 | 9 of 10 methods |" in table
     assert "Mean" not in table

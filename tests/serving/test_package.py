@@ -21,7 +21,7 @@ from dfray.faces.model_file import FILE_NAMES, SHA256, detector_model_path
 from dfray.faces.video import VideoExtractor
 from dfray.models.bundle import Bundle, DecisionRule, write_decision_rule
 from dfray.registry.checksums import faults_of
-from dfray.registry.measurement_store import kept_figures
+from dfray.registry.measurement_store import load_headline_metrics
 from dfray.registry.versions import Versions
 from dfray.registry.views import show_version
 from dfray.serving.package import downloaded_bundle, register
@@ -64,7 +64,7 @@ def model(model_folder: Path) -> Iterator[Any]:
 def test_a_new_version_is_the_candidate_with_its_figures(tracking_uri: str, version: str):
     versions = Versions(SECTION.model_name, tracking_uri)
     assert versions.resolve("candidate") == version
-    assert kept_figures(versions, version, "demo") == FIGURES
+    assert load_headline_metrics(versions, version, "demo") == FIGURES
     found = versions.get(version)
     assert found.tags["auc"] == "0.9100"
     assert found.tags["dfray.backbone"] == "resnet10t"

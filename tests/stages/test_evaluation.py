@@ -20,7 +20,7 @@ from dfray.evaluation.metrics import Metrics
 from dfray.models.backbone import build_detector
 from dfray.models.bundle import Bundle, DecisionRule, read_decision_rule, write_decision_rule
 from dfray.models.preprocess import Preprocess
-from dfray.registry.measurement_store import kept_measured
+from dfray.registry.measurement_store import load_measurement
 from dfray.registry.versions import Versions
 from dfray.run_context import RunContext
 from dfray.run_folder import RunFolder
@@ -213,7 +213,7 @@ def test_the_report_has_the_losses_and_the_maps(recipe, metrics):
 @pytest.fixture(scope="module")
 def registered(recipe, tmp_path_factory) -> str:
     """models:/… of another model, with a threshold of its own."""
-    from dfray.registry.measurements import Figures
+    from dfray.registry.measurements import HeadlineMetrics
     from dfray.serving.package import register
     from dfray.tracking.run import start_run
 
@@ -230,7 +230,7 @@ def registered(recipe, tmp_path_factory) -> str:
             section=recipe.registry,
             tracking_uri=uri,
             run_id=run.run_id,
-            figures=Figures(None, None, 1.0, 1, "none"),
+            figures=HeadlineMetrics(None, None, 1.0, 1, "none"),
         )
     return f"models:/{recipe.registry.model_name}/{version}"
 
@@ -274,11 +274,11 @@ def test_a_registered_model_is_scored_by_its_own_rule_and_threshold(recipe, metr
         recipe.registry.model_name, version, RunContext.of(recipe).tracking_uri
     ) as bundle:
         found = measure_version(RunContext.of(recipe), version, Path(bundle))
-    assert found.figures.threshold == 0.35
-    assert found.figures.evaluation_set == RunContext.of(recipe).evaluation_set.name("mean")
+    assert found.metrics.threshold == 0.35
+    assert found.metrics.evaluation_set == RunContext.of(recipe).evaluation_set.name("mean")
     assert RunContext.of(recipe).evaluation_set.name(metrics.video_rule).endswith("-max_of_persons")
     assert found.scores.num_rows == 16
-    assert found.figures.worst_drop is None  # the gates do not ask for it
+    assert found.metrics.worst_drop is None  # the gates do not ask for it
 
 
 def test_the_drop_under_post_processing_is_measured_if_the_gates_ask_for_it(
@@ -291,7 +291,7 @@ def test_the_drop_under_post_processing_is_measured_if_the_gates_ask_for_it(
     with downloaded_bundle(
         recipe.registry.model_name, version, RunContext.of(recipe).tracking_uri
     ) as bundle:
-        figures = measure_version(RunContext.of(asking), version, Path(bundle)).figures
+        figures = measure_version(RunContext.of(asking), version, Path(bundle)).metrics
     assert figures.worst_kind == "noise"
     assert -1 < figures.worst_drop < 1
 
@@ -305,12 +305,12 @@ def test_a_model_evaluated_anew_is_registered_anew_with_its_own_figures(recipe, 
     second = stages.register(RunContext.of(changed))
     assert second != first
     versions = Versions(recipe.registry.model_name, RunContext.of(recipe).tracking_uri)
-    before, after = kept_measured(versions, first), kept_measured(versions, second)
-    assert before.figures.evaluation_set.endswith("-max_of_persons")
-    assert after.figures.evaluation_set.endswith("-mean")
-    assert before.figures.auc == pytest.approx(metrics.overall.video.auc.value)
-    assert before.figures.worst_drop is not None  # as `evaluate` found it
-    assert after.figures.threshold == 0.7
+    before, after = load_measurement(versions, first), load_measurement(versions, second)
+    assert before.metrics.evaluation_set.endswith("-max_of_persons")
+    assert after.metrics.evaluation_set.endswith("-mean")
+    assert before.metrics.auc == pytest.approx(metrics.overall.video.auc.value)
+    assert before.metrics.worst_drop is not None  # as `evaluate` found it
+    assert after.metrics.threshold == 0.7
     assert after.scores.num_rows == before.scores.num_rows == 16
     with downloaded_bundle(versions.name, second, RunContext.of(recipe).tracking_uri) as bundle:
         assert read_decision_rule(bundle).threshold == 0.7

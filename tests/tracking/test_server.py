@@ -9,7 +9,7 @@ import pytest
 from dfray.errors import RegistryError
 from dfray.registry.promote import promote
 from dfray.registry.versions import Versions
-from dfray.registry.views import read_decisions
+from dfray.registry.views import read_history
 from dfray.serving.package import downloaded_bundle, register
 from dfray.serving.score_files import score_files
 from dfray.tracking.client import connect
@@ -46,7 +46,7 @@ def test_register_promote_and_score_without_a_word_then_lose_files_and_rights(
     # Figures without scores are measured anew.
     decision = promote(SECTION, server, measure=lambda *_: measured(), slowdown=lambda *_: 1.0)
     assert decision.promoted
-    assert read_decisions(SECTION, server) == [decision]
+    assert read_history(SECTION, server) == [decision]
     (scored,) = score_files([str(clip)], tracking_uri=server)
     assert (scored.outcome, scored.n_faces) == ("ok", 4)
     with downloaded_bundle(SECTION.model_name, version, server) as bundle:
@@ -60,11 +60,11 @@ def test_register_promote_and_score_without_a_word_then_lose_files_and_rights(
         history = Versions(SECTION.model_name, proxy.url).history
         proxy.fault = at_writing(Fault(403))
         with pytest.raises(RegistryError, match=r"does not let you .*403.*Nothing was changed"):
-            history.write_down(decision, after=1)
-        assert read_decisions(SECTION, server) == [decision]
+            history.append(decision, after=1)
+        assert read_history(SECTION, server) == [decision]
         proxy.fault = at_writing(Fault(is_lost=True))
-        assert history.write_down(decision, after=1).sequence == 2, "it was its own rival"
-    assert [one.void for one in read_decisions(SECTION, server)] == [False, False, True]
+        assert history.append(decision, after=1).sequence == 2, "it was its own rival"
+    assert [one.void for one in read_history(SECTION, server)] == [False, False, True]
 
 
 def test_of_two_who_begin_an_experiment_at_once_both_have_it(server: str):
