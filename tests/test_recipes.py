@@ -95,7 +95,7 @@ def test_it_trains_validates_and_tests_on_the_papers_corpora(
     assert tested == {dataset: {REAL, FAKE} for dataset in test_sets}
     if trained != FIVE:  # others' official test splits alone, and counted as such
         for dataset in FIVE - trained & tested.keys():
-            assert [one.part for one in found.comparisons() if one.dataset == dataset] == ["test"]
+            assert [row.subset for row in found.comparisons() if row.dataset == dataset] == ["test"]
     labels = load_recipe(name).batches.labels
     assert len(LabelScheme.of(labels, found.videos).class_names) == CLASSES[labels]
 

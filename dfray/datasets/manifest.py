@@ -1,22 +1,22 @@
-"""The manifest: one row a video, built from the corpora, checked before any compute is spent.
+"""Manifest: one row per video, built from the corpora and checked before any compute is spent.
 
 Contradictions (two videos with one id, a person in two splits, two lists that give a video two labels) are
-refused with the rows named. Files that are missing or cannot be opened are counted and listed: a missing
-one is left out, an unreadable one stays, so that extraction gives it its row with a reason.
+refused; the message names the rows. Missing and unreadable files are counted and listed: a missing file
+gets no row, an unreadable one does, so that extraction records its outcome and reason.
 
-A corpus is listed in pages and its files are not asked for one by one. Opening each of 200,000 on s3 takes
-600,000 requests and tells little before the extraction opens them anyway; so a manifest opens OPENED files
-of each dataset, for their lengths, and only `dfray manifest check` opens all.
+A corpus is listed in pages; its files are not requested one by one. Opening each of 200,000 files on s3
+takes 600,000 requests, and the extraction opens them anyway; so a manifest opens OPENED files of each
+dataset, for their durations, and only `dfray manifest check` opens all.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol, cast
 
 import pyarrow as pa
 
@@ -25,35 +25,35 @@ from dfray.config import CorpusSection
 from dfray.datasets.files import Files
 from dfray.datasets.labels import Labels
 from dfray.datasets.probe import probe
-from dfray.datasets.published import Comparison, Published, compare
+from dfray.datasets.published import Comparison, Published, compare_counts
 from dfray.datasets.readers import reader
-from dfray.datasets.readers.rows import LeftOut
+from dfray.datasets.readers.rows import LeftOut, VideoRow
 from dfray.errors import ManifestError
 from dfray.tables import CATEGORIES, FAKE, KINDS, REAL, SPLITS, VIDEOS
 
 OPENED = 1000
 """Files of each dataset that are opened while a manifest is built."""
-_NAMED = 5
-"""Rows that a refusal names before it only counts."""
+_ROWS_IN_MESSAGE = 5
+"""Rows that an error message names; it counts the others."""
 _OPEN_AT_ONCE = 16
 
 
 class Progress(Protocol):
-    """Told (steps done, steps in all, what is being done)."""
+    """A callback with (steps done, total steps, the step's description)."""
 
     def __call__(self, done: int, total: int, detail: str) -> None: ...
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """VIDEOS of all corpora, with what is wrong with the files.
+    """VIDEOS of all corpora, with the problems of their files.
 
     Attributes:
         missing: URIs that a corpus should hold and does not.
-        unreadable: video_id -> why its file cannot be opened; these stay in `videos`.
-        opened: how many files were opened.
+        unreadable: video_id -> the reason why its file cannot be opened; its row is in `videos`.
+        opened: number of files that were opened.
         left_out: videos that the rules of a corpus, or `only`, leave out, by dataset and reason.
-        published: by dataset, how many videos it should hold.
+        published: dataset -> the published numbers of its videos.
     """
 
     videos: pa.Table
@@ -64,7 +64,7 @@ class Manifest:
     published: dict[str, Published] = field(default_factory=dict)
 
     def counts(self) -> list[tuple[str, str, str, int]]:
-        """(dataset, split, category, videos), in the order of dataset, split and category."""
+        """Return (dataset, split, category, videos), in the order of dataset, split and category."""
         keys = zip(
             *(self.videos.column(c).to_pylist() for c in ("dataset", "split", "category")),
             strict=True,
@@ -74,8 +74,8 @@ class Manifest:
         return [(*key, counted[key]) for key in sorted(counted, key=order)]
 
     def comparisons(self) -> list[Comparison]:
-        """What was found of each corpus against what is published."""
-        return compare(self.videos, self.published)
+        """Compare the number of videos of each corpus with the published one."""
+        return compare_counts(self.videos, self.published)
 
 
 def build_manifest(
@@ -84,60 +84,62 @@ def build_manifest(
     *,
     opened: int | None = OPENED,
 ) -> Manifest:
-    """Read the corpora, look for every file in the listings, and open some.
+    """Read the corpora, look every file up in the listings, and open some.
 
     Args:
-        opened: files of each dataset to open for their length, spread over it; none: every file.
+        opened: files of each dataset to open for their duration, evenly spread; None: every file.
 
     Raises:
-        ManifestError: the corpora contradict themselves or each other, hold no video, or none of the
-            splits that are asked for.
+        ManifestError: the corpora contradict themselves or each other, hold no video, or none in the
+            splits of `only`.
     """
-    labels, rows, missing = Labels(), list[dict](), list[str]()
+    labels, rows, missing = Labels(), list[VideoRow](), list[str]()
     left_out: Counter[LeftOut] = Counter()
     published: dict[str, Published] = {}
     for corpus in corpora:
-        files = Files(corpus.root, partial(_tell_listing, corpus.reader, progress))
+        files = Files(corpus.root, partial(_report_listing, corpus.reader, progress))
         expected = reader(corpus.reader).published
-        for row in _taken(corpus, files, labels, left_out):
-            if expected and (told := expected.taken(corpus)).parts():
-                published[row["dataset"]] = told
-            if _is_there(row, files):
+        expected = expected and expected.restricted_to(corpus)
+        for row in _selected_rows(corpus, files, labels, left_out):
+            if expected and expected.counts():
+                published[row["dataset"]] = expected
+            if _is_listed(row, files):
                 rows.append(row)
             else:
                 missing.append(row["uri"])
     if not rows:
         raise ManifestError(
-            f"No video is there; {len(missing)} are missing, the first {missing[:1]}.",
+            f"No video is present; {len(missing)} are missing, the first {missing[:1]}.",
             "Check corpora.root (and corpora.compression).",
         )
     validate(rows)
     unreadable, count = _open(rows, opened, progress)
-    return Manifest(VIDEOS.from_rows(rows), missing, unreadable, count, left_out, published)
+    table = VIDEOS.from_rows(cast(list[dict[str, Any]], rows))
+    return Manifest(table, missing, unreadable, count, left_out, published)
 
 
-def _taken(
+def _selected_rows(
     corpus: CorpusSection, files: Files, labels: Labels, left_out: Counter[LeftOut]
-) -> Iterator[dict]:
-    """The rows that the recipe takes of a corpus, whether or not their files are there."""
-    asked, splits = corpus.only or SPLITS, set[str]()
-    for found in reader(corpus.reader).read(corpus, files):
-        if isinstance(found, LeftOut):
-            left_out[found] += 1
+) -> Iterator[VideoRow]:
+    """Yield the rows that the recipe uses of a corpus, for missing files too; count the others."""
+    selected, splits = corpus.only or SPLITS, set[str]()
+    for item in reader(corpus.reader).read(corpus, files):
+        if isinstance(item, LeftOut):
+            left_out[item] += 1
             continue
-        row = {"kind": "video", "stride": 1} | found
+        row: VideoRow = {"kind": "video", "stride": 1, **item}
         row["uri"] = storage.absolute(row["uri"])
         labels.add(row["uri"], row["label"], row.pop("listed_in", corpus.root))
         splits.add(row["split"])
-        if corpus.only and row["split"] not in asked:
-            reason = f"in split {row['split']}, and only {' and '.join(asked)} is asked for"
+        if corpus.only and row["split"] not in selected:
+            reason = f"in split {row['split']}, and corpora.only is {' and '.join(selected)}"
             left_out[LeftOut(row["dataset"], reason)] += 1
             continue
         row["split"] = corpus.split or row["split"]
         yield row
-    if corpus.only and splits.isdisjoint(asked):
+    if corpus.only and splits.isdisjoint(selected):
         raise ManifestError(
-            f"corpora.only: {corpus.reader} has no video in split {' or '.join(asked)}.",
+            f"corpora.only: {corpus.reader} has no video in split {' or '.join(selected)}.",
             f"{corpus.root} has: {', '.join(s for s in SPLITS if s in splits) or 'none'}.",
         )
 
@@ -160,30 +162,33 @@ def read_manifest(uri: str) -> pa.Table:
 
 
 def fingerprint(videos: pa.Table) -> str:
-    """16 hex digits naming the manifest's content, whatever the order of its rows."""
+    """Return 16 hex digits of a hash of the manifest's content; the order of rows does not matter."""
     import hashlib
 
-    kept = ("video_id", "split", "label", "category", "identity")
-    rows = sorted(zip(*(videos.column(name).to_pylist() for name in kept), strict=True))
+    columns = ("video_id", "split", "label", "category", "identity")
+    rows = sorted(zip(*(videos.column(name).to_pylist() for name in columns), strict=True))
     return hashlib.sha256(repr(rows).encode()).hexdigest()[:16]
 
 
-def validate(rows: list[dict]) -> None:
-    """Refuse rows that contradict themselves or each other; the message names them.
+def validate(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Check that rows of VIDEOS contradict neither themselves nor each other.
 
     Raises:
-        ManifestError: duplicate ids, a person in two splits, an unknown split, label, category or kind.
+        ManifestError: duplicate ids, a person in two splits, an unknown split, label, category or kind;
+            the message names the rows.
     """
-    known_words = {"split": SPLITS, "label": (0, 1), "category": CATEGORIES, "kind": KINDS}
-    for column, known in known_words.items():
-        wrong = [f"{r['video_id']} ({r[column]!r})" for r in rows if r[column] not in known]
+    allowed = {"split": SPLITS, "label": (0, 1), "category": CATEGORIES, "kind": KINDS}
+    for column, values in allowed.items():
+        wrong = [f"{r['video_id']} ({r[column]!r})" for r in rows if r[column] not in values]
         if wrong:
-            told = ", ".join(map(str, known))
-            raise ManifestError(f"Unknown {column} of {_some(wrong)}.", f"It is one of: {told}.")
+            raise ManifestError(
+                f"Unknown {column} of {_first_few(wrong)}.",
+                f"It is one of: {', '.join(map(str, values))}.",
+            )
     wrong = [r["video_id"] for r in rows if (r["category"] == "real") != (r["label"] == 0)]
     if wrong:
         raise ManifestError(
-            f"Label and category contradict each other in {_some(wrong)}.",
+            f"Label and category contradict each other in {_first_few(wrong)}.",
             "Category real goes with label 0, every other with 1.",
         )
     _refuse_duplicates(rows)
@@ -191,10 +196,10 @@ def validate(rows: list[dict]) -> None:
 
 
 def require_both_classes(videos: pa.Table, splits: Iterable[str]) -> None:
-    """Refuse VIDEOS from which nothing can be learned.
+    """Check that each of `splits` has real and fake videos.
 
     Raises:
-        ManifestError: one of `splits` is empty or holds one class only.
+        ManifestError: one of them is empty or has one class only.
     """
     pairs = set(zip(videos["split"].to_pylist(), videos["label"].to_pylist(), strict=True))
     for split in splits:
@@ -208,48 +213,48 @@ def require_both_classes(videos: pa.Table, splits: Iterable[str]) -> None:
             )
 
 
-def _refuse_duplicates(rows: list[dict]) -> None:
+def _refuse_duplicates(rows: Sequence[Mapping[str, Any]]) -> None:
     uris = defaultdict(list)
     for row in rows:
         uris[row["video_id"]].append(row["uri"])
-    twice = [f"{key} ({' and '.join(found)})" for key, found in uris.items() if len(found) > 1]
-    if twice:
+    shared = [f"{key} ({' and '.join(same)})" for key, same in uris.items() if len(same) > 1]
+    if shared:
         raise ManifestError(
-            f"Two videos share an id: {_some(twice)}.",
+            f"Two videos share an id: {_first_few(shared)}.",
             "An id is dataset/method/stem: rename a file, or name another dataset or method.",
         )
 
 
-def _refuse_crossing(rows: list[dict]) -> None:
+def _refuse_crossing(rows: Sequence[Mapping[str, Any]]) -> None:
     splits = defaultdict(set)
     for row in rows:
         if row.get("identity"):
             splits[row["dataset"], row["identity"]].add(row["split"])
-    crossing = {key for key, found in splits.items() if len(found) > 1}
+    crossing = {key for key, person_splits in splits.items() if len(person_splits) > 1}
     if crossing:
-        named = [
+        videos = [
             f"{r['video_id']} ({r['identity']} in {r['split']})"
             for r in rows
             if (r["dataset"], r.get("identity")) in crossing
         ]
         raise ManifestError(
-            f"{len(crossing)} identity(ies) are in more than one split: {_some(named)}.",
+            f"{len(crossing)} identity(ies) are in more than one split: {_first_few(videos)}.",
             "A person seen in training must not be tested on: give all their videos one split.",
         )
 
 
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
+def _first_few(names: list[str]) -> str:
+    more = f" and {len(names) - _ROWS_IN_MESSAGE} more" if len(names) > _ROWS_IN_MESSAGE else ""
+    return ", ".join(names[:_ROWS_IN_MESSAGE]) + more
 
 
-def _tell_listing(name: str, progress: Progress | None, count: int) -> None:
+def _report_listing(name: str, progress: Progress | None, count: int) -> None:
     if progress:
         progress(0, 1, f"{name}: {count:,} files listed")
 
 
-def _is_there(row: dict, files: Files) -> bool:
-    """Whether the row's file, or its folder with pictures, is in the listing; counts the pictures."""
+def _is_listed(row: VideoRow, files: Files) -> bool:
+    """Look the row's file, or its folder of pictures, up in the listing; set `n_images`."""
     if row["kind"] == "video":
         return files.has(row["uri"])
     row["n_images"] = -(-files.image_count(row["uri"]) // row["stride"])
@@ -257,28 +262,28 @@ def _is_there(row: dict, files: Files) -> bool:
 
 
 def _open(
-    rows: list[dict], limit: int | None, progress: Progress | None
+    rows: list[VideoRow], limit: int | None, progress: Progress | None
 ) -> tuple[dict[str, str], int]:
-    """Open video files for their lengths, `limit` of each dataset.
+    """Open video files for their durations, `limit` of each dataset.
 
     Returns:
-        (video_id -> why it cannot be opened, files opened).
+        (video_id -> the reason why it cannot be opened, number of files opened).
     """
-    chosen = list(_chosen(rows, limit))
+    subset = list(_evenly_spread(rows, limit))
     unreadable: dict[str, str] = {}
     with ThreadPoolExecutor(_OPEN_AT_ONCE) as pool:
-        probes = pool.map(lambda row: probe(row["uri"]), chosen)
-        for done, (row, found) in enumerate(zip(chosen, probes, strict=True), 1):
-            if found.problem:
-                unreadable[row["video_id"]] = found.problem
-            row["duration_s"] = row.get("duration_s") or found.duration_s
+        headers = pool.map(lambda row: probe(row["uri"]), subset)
+        for done, (row, header) in enumerate(zip(subset, headers, strict=True), 1):
+            if header.problem:
+                unreadable[row["video_id"]] = header.problem
+            row["duration_s"] = row.get("duration_s") or header.duration_s
             if progress:
-                progress(done, len(chosen), row["dataset"])
-    return unreadable, len(chosen)
+                progress(done, len(subset), row["dataset"])
+    return unreadable, len(subset)
 
 
-def _chosen(rows: list[dict], limit: int | None) -> Iterator[dict]:
-    """All video files, or `limit` of each dataset, evenly spread."""
+def _evenly_spread(rows: list[VideoRow], limit: int | None) -> Iterator[VideoRow]:
+    """Yield the rows of all video files, or of `limit` files of each dataset, evenly spread."""
     of_dataset = defaultdict(list)
     for row in rows:
         if row["kind"] == "video":

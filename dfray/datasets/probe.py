@@ -1,4 +1,4 @@
-"""Open a container without decoding it: is there a video in it, and how long does it say it is?"""
+"""Header of a video container: its video stream and duration, read without decoding."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from dfray.errors import StorageError
 
 @dataclass(frozen=True)
 class Probe:
+    """The duration that a container states, if it does; the reason why it cannot be opened, if so."""
+
     duration_s: float | None
     problem: str | None
 
 
 def probe(uri: str) -> Probe:
-    """Read the header of the container at `uri`; only the bytes that it needs, on s3 as well."""
+    """Read the header of the container at `uri`, and only its bytes, on s3 as well."""
     import av
 
     try:
@@ -24,14 +26,14 @@ def probe(uri: str) -> Probe:
         with fs.open(path, "rb", block_size=2**20) as file:
             if file.size == 0:
                 return Probe(None, "empty file")
-            return _look_into(file)
+            return _read_header(file)
     except StorageError as error:
         return Probe(None, error.message)
     except (av.FFmpegError, OSError, ValueError) as error:
         return Probe(None, getattr(error, "strerror", None) or f"{type(error).__name__}: {error}")
 
 
-def _look_into(file: BinaryIO) -> Probe:
+def _read_header(file: BinaryIO) -> Probe:
     import av
 
     with av.open(file) as container:

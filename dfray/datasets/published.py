@@ -1,10 +1,9 @@
-"""What a corpus should hold: the counts its users published, to check a reader's finds against."""
+"""Published counts of a corpus's videos, compared with the videos that its reader finds."""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
-from typing import Any
 
 import pyarrow as pa
 
@@ -17,11 +16,11 @@ TABLE_2 = "arXiv 2508.19730, Table 2"
 
 @dataclass(frozen=True)
 class Published:
-    """Videos of a corpus by split and by class, after its rules; 0: not told.
+    """Numbers of videos of a corpus by split and by class, after its rules; 0: not published.
 
     Attributes:
-        source: where the counts stand.
-        real_faces: sampled of the real videos of its training split, one a second; none was left out.
+        source: the publication.
+        real_faces: faces sampled of the real videos of its training split, one a second; all are counted.
     """
 
     source: str
@@ -34,57 +33,63 @@ class Published:
 
     @property
     def length_s(self) -> float | None:
-        """Mean length of a video, as `real_faces` tell it, if every split has the same share of fakes."""
+        """Mean length of a video by `real_faces`, if every split has the same share of fakes."""
         if not self.real_faces:
             return None
         return self.real_faces / (self.train * self.real / (self.real + self.fake))
 
-    def parts(self) -> list[tuple[str, int]]:
-        """(part, videos) of what is told."""
+    def counts(self) -> list[tuple[str, int]]:
+        """Return (subset, videos) for every split and class that is published."""
         splits = [(name, getattr(self, name)) for name in SPLITS]
         classes = [("real", self.real), ("fake", self.fake), ("all", self.real + self.fake)]
-        return [(part, count) for part, count in splits + classes if count]
+        return [(subset, count) for subset, count in splits + classes if count]
 
-    def taken(self, corpus: CorpusSection) -> Published:
-        """What can be told of the videos that a recipe takes: of some splits alone (`only`) not how many
-        are real, of videos put into another split (`split`) not how many a split has."""
-        kept = () if corpus.split else corpus.only or SPLITS
-        untold: dict[str, Any] = {name: 0 for name in SPLITS if name not in kept}
-        if corpus.only:
-            untold |= {"real": 0, "fake": 0}
-        return replace(self, **untold)
+    def restricted_to(self, corpus: CorpusSection) -> Published:
+        """Return the counts that still hold for the videos that a recipe uses of the corpus.
+
+        For some splits alone (`only`) the number of real videos is not published; for videos that the
+        recipe assigns to another split (`split`) the sizes of splits are not.
+        """
+        result = self if not corpus.only else replace(self, real=0, fake=0)
+        splits = () if corpus.split else corpus.only or SPLITS
+        return replace(
+            result,
+            train=self.train if "train" in splits else 0,
+            val=self.val if "val" in splits else 0,
+            test=self.test if "test" in splits else 0,
+        )
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One part of one corpus: how many videos of it are there, and how many there should be."""
+    """The number of videos of one subset (a split, a class or all) of a corpus, and the published one."""
 
     dataset: str
-    part: str
-    found: int
+    subset: str
+    videos: int
     published: int
     source: str
 
     @property
     def share(self) -> float:
-        return self.found / self.published
+        return self.videos / self.published
 
 
-def compare(videos: pa.Table, published: dict[str, Published]) -> list[Comparison]:
-    """Every part of the corpora whose counts are published, by dataset.
+def compare_counts(videos: pa.Table, published: dict[str, Published]) -> list[Comparison]:
+    """Compare every subset whose count is published, by dataset.
 
     Args:
         videos: VIDEOS.
         published: by the dataset's name in `videos`.
     """
-    found: Counter[tuple[str, str]] = Counter()
+    counts: Counter[tuple[str, str]] = Counter()
     names = videos.column("dataset").to_pylist()
     for name, split, label in zip(
         names, videos.column("split").to_pylist(), videos.column("label").to_pylist(), strict=True
     ):
-        found.update([(name, split), (name, "fake" if label else "real"), (name, "all")])
+        counts.update([(name, split), (name, "fake" if label else "real"), (name, "all")])
     return [
-        Comparison(name, part, found[name, part], count, expected.source)
+        Comparison(name, subset, counts[name, subset], count, expected.source)
         for name, expected in published.items()
-        for part, count in expected.parts()
+        for subset, count in expected.counts()
     ]

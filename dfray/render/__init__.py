@@ -48,9 +48,9 @@ def manifest(found: Manifest) -> None:
 def _against_published(found: Manifest) -> None:
     numbers = ("found", "published", "share")
     table = new_table("dataset", "videos", *numbers, "published in", right=numbers)
-    for part in found.comparisons():
-        counts = f"{part.found:,}", f"{part.published:,}", f"{part.share:.0%}"
-        table.add_row(part.dataset, part.part, *counts, part.source)
+    for row in found.comparisons():
+        counts = f"{row.videos:,}", f"{row.published:,}", f"{row.share:.0%}"
+        table.add_row(row.dataset, row.subset, *counts, row.source)
     console.print(table)
 
 

@@ -79,7 +79,7 @@ def test_a_csv_needs_only_uri_and_label(tmp_path):
     [
         ("uri\na.mp4\n", r"lacks the column\(s\) label"),
         ("uri,label\na.mp4,maybe\n", r"line 2: unknown label 'maybe'"),
-        ("uri,label\ngone.mp4,real\n", r"No video is there; 1 are missing.*gone.mp4"),
+        ("uri,label\ngone.mp4,real\n", r"No video is present; 1 are missing.*gone.mp4"),
     ],
 )
 def test_a_wrong_csv_is_refused_by_line(tmp_path, text, message):

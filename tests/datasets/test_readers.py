@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import textwrap
 from collections import Counter
 from importlib import import_module
@@ -26,19 +27,24 @@ def read(name: str, root: Path, **more: Any) -> Manifest:
     return build_manifest([CorpusSection(reader=name, root=str(root), **more)], opened=0)
 
 
-def rows(found: Manifest) -> dict[str, dict]:
-    return {row["video_id"]: row for row in found.videos.to_pylist()}
+def rows(manifest: Manifest) -> dict[str, dict]:
+    return {row["video_id"]: row for row in manifest.videos.to_pylist()}
 
 
-def classes(found: Manifest) -> dict[tuple[str, str], int]:
-    return {(split, category): count for _, split, category, count in found.counts()}
+def classes(manifest: Manifest) -> dict[tuple[str, str], int]:
+    return {(split, category): count for _, split, category, count in manifest.counts()}
 
 
 @pytest.mark.parametrize("name", READERS)
-def test_a_reader_is_a_short_module_that_tells_its_layout(name: str) -> None:
+def test_a_reader_is_a_short_module_whose_docstring_states_its_layout(name: str) -> None:
     module = import_module(f"dfray.datasets.readers.{READERS[name]}")
     assert module.__file__
+    title, layout = reader(name).title, reader(name).layout
+    assert title.endswith(".")
+    assert "\n" not in title
+    assert re.search(r"^    \S", layout, re.MULTILINE), "files and folders are indented"
     assert module.__doc__
+    assert module.__doc__.strip() == f"{title}\n\n{layout}"
     assert len(Path(module.__file__).read_text().splitlines()) < 100
     assert reader(name).read is module.read
 
@@ -46,13 +52,11 @@ def test_a_reader_is_a_short_module_that_tells_its_layout(name: str) -> None:
 def test_the_example_of_a_new_reader_works_as_it_is_written(tmp_path: Path) -> None:
     lines = (readers.__doc__ or "").splitlines()
     code: dict[str, Any] = {}
-    exec(
-        textwrap.dedent("\n".join(one for one in lines if one.startswith("    ") or not one)), code
-    )
+    exec(textwrap.dedent("\n".join(line for line in lines if line[:4].isspace() or not line)), code)
     corpora.touch(tmp_path, ("clips/real/0007.mp4", "clips/swapped/1000.mp4"))
     corpus = CorpusSection(reader="folder", root=str(tmp_path))
-    found = list(code["read"](corpus, Files(str(tmp_path))))
-    assert [(row["video_id"], row["split"], row["label"]) for row in found] == [
+    manifest = list(code["read"](corpus, Files(str(tmp_path))))
+    assert [(row["video_id"], row["split"], row["label"]) for row in manifest] == [
         ("mine/real/0007", "train", 0),
         ("mine/swapped/1000", "test", 1),
     ]
@@ -62,19 +66,19 @@ def test_the_example_of_a_new_reader_works_as_it_is_written(tmp_path: Path) -> N
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_a_whole_corpus_misses_nothing_and_has_both_classes(name: str, tmp_path: Path) -> None:
     LAYOUTS[name](tmp_path)
-    found = read(name, tmp_path)
-    assert found.missing == []
-    assert set(found.videos["label"].to_pylist()) == {0, 1}
-    (dataset,) = set(found.videos["dataset"].to_pylist())
-    assert set(found.published) == {dataset}
-    assert None not in found.videos["licence"].to_pylist()
+    manifest = read(name, tmp_path)
+    assert manifest.missing == []
+    assert set(manifest.videos["label"].to_pylist()) == {0, 1}
+    (dataset,) = set(manifest.videos["dataset"].to_pylist())
+    assert set(manifest.published) == {dataset}
+    assert None not in manifest.videos["licence"].to_pylist()
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_a_corpus_that_is_not_there_is_refused_with_what_is_wanted(
     name: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(ManifestError, match=r"is missing|holds no|No video is there"):
+    with pytest.raises(ManifestError, match=r"is missing|holds no|No video is present"):
         read(name, tmp_path)
 
 
@@ -83,44 +87,45 @@ def test_with_half_its_files_gone_a_corpus_lists_them_and_keeps_the_rest(
     name: str, tmp_path: Path
 ) -> None:
     LAYOUTS[name](tmp_path)
-    whole = read(name, tmp_path)
-    files = [Path(uri) for uri in whole.videos["uri"].to_pylist()]
+    complete = read(name, tmp_path)
+    files = [Path(uri) for uri in complete.videos["uri"].to_pylist()]
     gone = files[::2]
     for path in gone:
         for file in [*path.glob("*")] if path.is_dir() else [path]:
             file.unlink()
-    found = read(name, tmp_path)
+    manifest = read(name, tmp_path)
     lost = {str(path) for path in gone}
-    kept = {row["uri"] for row in found.videos.to_pylist()}
+    kept = {row["uri"] for row in manifest.videos.to_pylist()}
     assert kept == {str(path) for path in files} - lost
-    listed_nowhere = {"celeb_df": 3, "df40": 11}.get(name, 0)  # found by looking, not in a list
-    assert len(lost - set(found.missing)) <= listed_nowhere
-    assert set(found.missing) <= lost
-    before, after = whole.comparisons()[-1], found.comparisons()[-1]
-    assert (before.part, after.part) == ("all", "all")
-    assert after.found == before.found - len(gone)
+    # read from the listing of files, not from a list of the corpus
+    listed_nowhere = {"celeb_df": 3, "df40": 11}.get(name, 0)
+    assert len(lost - set(manifest.missing)) <= listed_nowhere
+    assert set(manifest.missing) <= lost
+    before, after = complete.comparisons()[-1], manifest.comparisons()[-1]
+    assert (before.subset, after.subset) == ("all", "all")
+    assert after.videos == before.videos - len(gone)
 
 
 def test_a_corpus_can_be_put_into_one_split(tmp_path: Path) -> None:
     corpora.wilddeepfake(tmp_path)
-    found = read("wilddeepfake", tmp_path, split="test")
-    assert set(found.videos["split"].to_pylist()) == {"test"}
+    manifest = read("wilddeepfake", tmp_path, split="test")
+    assert set(manifest.videos["split"].to_pylist()) == {"test"}
 
 
 def test_a_corpus_can_bring_some_of_its_splits_alone(tmp_path: Path) -> None:
     corpora.dfdc(tmp_path)
-    found = read("dfdc", tmp_path, only=["test"])
-    assert classes(found) == {("test", "real"): 1, ("test", "FS"): 1}
-    assert {rule.reason: n for rule, n in found.left_out.items()} == {
-        "in split train, and only test is asked for": 4,
-        "in split val, and only test is asked for": 2,
+    manifest = read("dfdc", tmp_path, only=["test"])
+    assert classes(manifest) == {("test", "real"): 1, ("test", "FS"): 1}
+    assert {rule.reason: n for rule, n in manifest.left_out.items()} == {
+        "in split train, and corpora.only is test": 4,
+        "in split val, and corpora.only is test": 2,
     }
 
 
 def test_what_is_asked_for_is_of_the_corpus_own_splits(tmp_path: Path) -> None:
     corpora.dfdc(tmp_path)
-    found = read("dfdc", tmp_path, only=["train", "val"], split="test")
-    assert classes(found) == {("test", "real"): 3, ("test", "FS"): 3}
+    manifest = read("dfdc", tmp_path, only=["train", "val"], split="test")
+    assert classes(manifest) == {("test", "real"): 3, ("test", "FS"): 3}
 
 
 def test_a_split_that_the_corpus_has_not_is_refused_with_those_it_has(tmp_path: Path) -> None:
@@ -144,20 +149,20 @@ def test_a_part_of_a_corpus_stands_against_the_same_part_as_published(
     asked: dict[str, Any], told: dict[str, int], tmp_path: Path
 ) -> None:
     corpora.dfdc(tmp_path)
-    found = read("dfdc", tmp_path, **asked)
-    assert {part.part: part.published for part in found.comparisons()} == told
+    manifest = read("dfdc", tmp_path, **asked)
+    assert {row.subset: row.published for row in manifest.comparisons()} == told
 
 
 def test_celeb_df_tests_on_its_list_and_has_no_validation(tmp_path: Path) -> None:
     corpora.celeb_df(tmp_path)
-    found = read("celeb_df", tmp_path)
-    assert classes(found) == {
+    manifest = read("celeb_df", tmp_path)
+    assert classes(manifest) == {
         ("train", "real"): 4,
         ("train", "FS"): 1,
         ("test", "real"): 2,
         ("test", "FS"): 1,
     }
-    fake = rows(found)["celeb-df-v2/Celeb-synthesis/id0_id1_0000"]
+    fake = rows(manifest)["celeb-df-v2/Celeb-synthesis/id0_id1_0000"]
     assert fake["source_video"] == "celeb-df-v2/Celeb-real/id0_0000"
 
 
@@ -181,13 +186,13 @@ def test_celeb_df_refuses_a_line_that_is_none(line: str, tmp_path: Path) -> None
 
 def test_dfdc_has_the_splits_of_its_archives_and_the_originals(tmp_path: Path) -> None:
     corpora.dfdc(tmp_path)
-    found = read("dfdc", tmp_path)
-    assert classes(found) == {
+    manifest = read("dfdc", tmp_path)
+    assert classes(manifest) == {
         (split, category): 2 if split == "train" else 1
         for split in ("train", "val", "test")
         for category in ("real", "FS")
     }
-    assert rows(found)["dfdc/fake/bbbbbbbbbb"]["source_video"] == "dfdc/real/aaaaaaaaaa"
+    assert rows(manifest)["dfdc/fake/bbbbbbbbbb"]["source_video"] == "dfdc/real/aaaaaaaaaa"
 
 
 def test_dfdc_refuses_two_lists_that_contradict_each_other(tmp_path: Path) -> None:
@@ -206,7 +211,7 @@ def test_dfdc_refuses_two_lists_that_contradict_each_other(tmp_path: Path) -> No
         ("test/metadata.json", "{", "metadata.json is not JSON"),
         ("test/metadata.json", "[]", "holds no JSON object"),
         ("test/metadata.json", '{"a.mp4": 1}', "holds no JSON object of objects"),
-        ("elsewhere/metadata.json", "{}", "folder does not tell the split"),
+        ("elsewhere/metadata.json", "{}", "folder gives no split"),
     ],
 )
 def test_dfdc_refuses_a_broken_list_by_name(
@@ -220,10 +225,10 @@ def test_dfdc_refuses_a_broken_list_by_name(
 
 def test_fakeavceleb_leaves_out_fake_audio_and_repeated_lines(tmp_path: Path) -> None:
     corpora.fakeavceleb(tmp_path)
-    found = read("fakeavceleb", tmp_path)
-    reasons = {rule.reason: count for rule, count in found.left_out.items()}
+    manifest = read("fakeavceleb", tmp_path)
+    reasons = {rule.reason: count for rule, count in manifest.left_out.items()}
     assert reasons == {"real video under fake audio": 40, "listed again in meta_data.csv": 1}
-    category = {row["method"]: row["category"] for row in found.videos.to_pylist()}
+    category = {row["method"]: row["category"] for row in manifest.videos.to_pylist()}
     assert category == {
         "real": "real",
         "faceswap": "FS",
@@ -266,8 +271,8 @@ def test_fakeavceleb_refuses_a_row_whose_type_is_not_its_folders(tmp_path: Path)
 
 def test_forgerynet_reads_methods_from_its_lists(tmp_path: Path) -> None:
     corpora.forgerynet(tmp_path)
-    found = read("forgerynet", tmp_path)
-    told = {(row["split"], row["method"], row["category"]) for row in found.videos.to_pylist()}
+    manifest = read("forgerynet", tmp_path)
+    told = {(row["split"], row["method"], row["category"]) for row in manifest.videos.to_pylist()}
     assert told == {
         ("train", "real", "real"),
         ("train", "FaceShifter", "FS"),
@@ -277,7 +282,7 @@ def test_forgerynet_reads_methods_from_its_lists(tmp_path: Path) -> None:
         ("test", "real", "real"),
         ("test", "DeepFakes", "FS"),
     }
-    assert [(rule.reason, n) for rule, n in found.left_out.items()] == [
+    assert [(rule.reason, n) for rule, n in manifest.left_out.items()] == [
         ("face editing or synthesis", 1)
     ]
 
@@ -309,10 +314,10 @@ def test_forgerynet_refuses_two_lists_that_contradict_each_other(tmp_path: Path)
 
 def test_df40_is_nine_swapping_and_twelve_reenacting_methods_as_face_crops(tmp_path: Path) -> None:
     corpora.df40(tmp_path)
-    found = read("df40", tmp_path)
-    assert classes(found) == {("test", "real"): 2, ("test", "FS"): 9, ("test", "RE"): 12}
-    assert {(row["kind"], row["n_images"]) for row in found.videos.to_pylist()} == {("faces", 3)}
-    assert {rule.reason: n for rule, n in found.left_out.items()} == {
+    manifest = read("df40", tmp_path)
+    assert classes(manifest) == {("test", "real"): 2, ("test", "FS"): 9, ("test", "RE"): 12}
+    assert {(row["kind"], row["n_images"]) for row in manifest.videos.to_pylist()} == {("faces", 3)}
+    assert {rule.reason: n for rule, n in manifest.left_out.items()} == {
         "MidJourney: none of the 21 methods": 1,
         "heygen: none of the 21 methods": 1,
         "not made from Celeb-DF's test videos": 1,
@@ -335,9 +340,9 @@ def test_df40_counts_pictures_that_are_no_frames_and_does_not_take_them(tmp_path
     corpora.df40(tmp_path)
     others = ("fomm/sample.png", "fomm/cdf/grid.png", "fomm/cdf/masks/id2_id3_0000/000.png")
     corpora.touch(tmp_path, ("cover.png", *others))
-    found = read("df40", tmp_path)
-    assert classes(found) == {("test", "real"): 2, ("test", "FS"): 9, ("test", "RE"): 12}
-    reasons = {rule.reason: n for rule, n in found.left_out.items()}
+    manifest = read("df40", tmp_path)
+    assert classes(manifest) == {("test", "real"): 2, ("test", "FS"): 9, ("test", "RE"): 12}
+    reasons = {rule.reason: n for rule, n in manifest.left_out.items()}
     assert reasons["not cdf/frames/VIDEO, but masks or the like"] == 2
     assert reasons["not made from Celeb-DF's test videos"] == 2  # ff/frames, and METHOD/ itself
 
@@ -346,20 +351,20 @@ def test_df40_counts_videos_elsewhere_and_does_not_take_them(tmp_path: Path) -> 
     write(tmp_path, "Celeb-DF-v2/List_of_testing_videos.txt", "1 Celeb-real/id2_0000.mp4\n")
     videos = ("fomm/cdf/videos/id2_id3.mp4", "fomm/cdf/masks/id2_id3.mp4", "fomm/demo.mp4")
     corpora.touch(tmp_path, ("Celeb-DF-v2/Celeb-real/id2_0000.mp4", *videos))
-    found = read("df40", tmp_path, kind="video")
-    assert classes(found) == {("test", "real"): 1, ("test", "RE"): 1}
-    assert sum(found.left_out.values()) == 2
+    manifest = read("df40", tmp_path, kind="video")
+    assert classes(manifest) == {("test", "real"): 1, ("test", "RE"): 1}
+    assert sum(manifest.left_out.values()) == 2
 
 
 def test_wilddeepfake_takes_every_tenth_face_of_its_sequences(tmp_path: Path) -> None:
     corpora.wilddeepfake(tmp_path)
-    found = read("wilddeepfake", tmp_path)
-    assert classes(found) == {
+    manifest = read("wilddeepfake", tmp_path)
+    assert classes(manifest) == {
         (split, category): 2 if split == "train" else 1
         for split in ("train", "test")
         for category in ("real", "fake")
     }
-    row = rows(found)["wilddeepfake/fake/train/1/7"]
+    row = rows(manifest)["wilddeepfake/fake/train/1/7"]
     assert (row["kind"], row["stride"], row["n_images"]) == ("faces", 10, 3)  # 0, 10 and 20 of 21
 
 
@@ -372,14 +377,14 @@ def test_wilddeepfake_refuses_a_real_sequence_among_the_fakes(tmp_path: Path) ->
 
 def test_deepfake_eval_leaves_out_what_is_unknown(tmp_path: Path) -> None:
     corpora.deepfake_eval_2024(tmp_path)
-    found = read("deepfake_eval_2024", tmp_path)
-    assert classes(found) == {
+    manifest = read("deepfake_eval_2024", tmp_path)
+    assert classes(manifest) == {
         ("train", "real"): 1,
         ("train", "fake"): 1,
         ("test", "real"): 1,
         ("test", "fake"): 2,
     }
-    assert [n for rule, n in found.left_out.items() if "Unknown" in rule.reason] == [1]
+    assert [n for rule, n in manifest.left_out.items() if "Unknown" in rule.reason] == [1]
 
 
 def test_deepfake_eval_refuses_its_two_tables_if_they_contradict_each_other(tmp_path: Path) -> None:
@@ -417,10 +422,10 @@ def test_a_collection_from_the_wild_is_a_table(tmp_path: Path) -> None:
     corpora.touch(tmp_path, ("v/a.mp4", "v/b.mp4", "crops/c/0.png", "crops/c/1.png"))
     table = "uri,label,kind\nv/a.mp4,real,\nv/b.mp4,fake,\ncrops/c,fake,faces\ncrops/d,real,faces\n"
     write(tmp_path, "itw.csv", table)
-    found = read("csv", tmp_path / "itw.csv", split="test")
-    assert classes(found) == {("test", "real"): 1, ("test", "fake"): 2}
-    assert rows(found)["itw/fake/c"]["n_images"] == 2
-    assert found.missing == [str(tmp_path / "crops/d")]
+    manifest = read("csv", tmp_path / "itw.csv", split="test")
+    assert classes(manifest) == {("test", "real"): 1, ("test", "fake"): 2}
+    assert rows(manifest)["itw/fake/c"]["n_images"] == 2
+    assert manifest.missing == [str(tmp_path / "crops/d")]
 
 
 @pytest.mark.parametrize(
@@ -461,8 +466,8 @@ def test_two_corpora_that_label_one_file_differently_are_refused_by_name(tmp_pat
 def test_what_was_found_stands_against_what_is_published(tmp_path: Path) -> None:
     corpora.ffpp(tmp_path)
     (tmp_path / "original_sequences/youtube/c23/videos/000.mp4").unlink()
-    found = read("ffpp", tmp_path, dataset="mine")
-    counts = {part.part: (part.found, part.published) for part in found.comparisons()}
+    manifest = read("ffpp", tmp_path, dataset="mine")
+    counts = {row.subset: (row.videos, row.published) for row in manifest.comparisons()}
     assert counts == {
         "train": (11, 4320),
         "val": (12, 840),
@@ -471,8 +476,8 @@ def test_what_was_found_stands_against_what_is_published(tmp_path: Path) -> None
         "fake": (30, 5000),
         "all": (35, 6000),
     }
-    assert {part.dataset for part in found.comparisons()} == {"mine"}
-    assert found.comparisons()[0].share == pytest.approx(11 / 4320)
+    assert {row.dataset for row in manifest.comparisons()} == {"mine"}
+    assert manifest.comparisons()[0].share == pytest.approx(11 / 4320)
 
 
 def test_the_published_counts_add_up_to_the_papers_totals() -> None:

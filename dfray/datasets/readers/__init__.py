@@ -1,15 +1,24 @@
 """Readers of corpora, by name.
 
 A reader is a module with a function `read(corpus, files)` that yields one row for every video the corpus
-should hold, whether or not it is there: `build_manifest` looks, and lists what is missing. `files` is the
-listing of the corpus's root, in pages, made when first asked for. What the rules of a corpus leave out is
-yielded as `LeftOut`, so that it is counted. If the corpus's counts are published, `PUBLISHED` holds them.
+should hold, present or not: `build_manifest` looks for the files and lists the missing ones. `files` is
+the listing of the corpus's root, made in pages at its first use. Videos that the rules of a corpus leave
+out are yielded as `LeftOut`, so that they are counted. If the corpus's counts are published, `PUBLISHED`
+holds them. The module's docstring is what `dfray manifest readers` prints: the corpus, the layout that is
+expected below its root (indented), and the rules.
 
-To add a corpus, write such a module and name it in READERS. All of one for clips/{real,swapped}/*.mp4, of
-which the first thousand are for training:
+To add a corpus, write such a module and name it in READERS. The whole module for clips/{real,swapped}/*.mp4,
+of which the first thousand are for training:
+
+    '''My corpus.
+
+        clips/{real,swapped}/NUMBER.mp4
+
+    Numbers below 1000 are for training, the others for testing.
+    '''
 
     from dfray.datasets.published import Published
-    from dfray.datasets.readers.rows import video_row
+    from dfray.datasets.readers.rows import VideoRow, video_row
 
     PUBLISHED = Published("arXiv 0000.00000, Table 1", real=1000, fake=2000)
 
@@ -28,12 +37,13 @@ which the first thousand are for training:
                 )
 
 A video given as pictures is a row whose `uri` is their folder, with `kind="frames"` (whole pictures) or
-`kind="faces"` (cropped faces: no detector is run) and, if not every picture is taken, a `stride`.
-Where two lists tell the label of one video, `dfray.datasets.labels.Labels` refuses a contradiction.
+`kind="faces"` (cropped faces: no detector is run) and, if not every picture is used, a `stride`.
+If two lists give the label of one video, `dfray.datasets.labels.Labels` refuses a contradiction.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
@@ -42,7 +52,7 @@ from typing import Protocol
 from dfray.config import CorpusSection
 from dfray.datasets.files import Files
 from dfray.datasets.published import Published
-from dfray.datasets.readers.rows import LeftOut
+from dfray.datasets.readers.rows import LeftOut, VideoRow
 from dfray.errors import RecipeError
 
 READERS = {
@@ -65,26 +75,37 @@ READERS = {
 
 
 class Read(Protocol):
-    def __call__(self, corpus: CorpusSection, files: Files) -> Iterator[dict | LeftOut]: ...
+    """The function `read` of a reader's module."""
+
+    def __call__(self, corpus: CorpusSection, files: Files) -> Iterator[VideoRow | LeftOut]: ...
 
 
 @dataclass(frozen=True)
 class Reader:
-    """How a corpus is read, and how many videos it should hold, if that is published."""
+    """A corpus's reader.
+
+    Attributes:
+        title: the corpus, in one line.
+        layout: the files and folders expected below the corpus's root, and the reader's rules.
+        published: the number of videos that the corpus should hold, if it is published.
+    """
 
     read: Read
     published: Published | None
+    title: str
+    layout: str
 
 
 def reader(name: str) -> Reader:
-    """The reader of that name.
+    """Return the reader of that name.
 
     Raises:
-        RecipeError: there is none; the names there are.
+        RecipeError: there is none; the message lists the names.
     """
     if name not in READERS:
         raise RecipeError(
             f"corpora: no reader is called {name!r}.", f"There are: {', '.join(READERS)}."
         )
     module = import_module(f"{__name__}.{READERS[name]}")
-    return Reader(module.read, getattr(module, "PUBLISHED", None))
+    title, _, layout = (inspect.getdoc(module) or "").partition("\n\n")
+    return Reader(module.read, getattr(module, "PUBLISHED", None), title, layout)

@@ -3,9 +3,9 @@
     Celeb-real/idA_NNNN.mp4  YouTube-real/NNNNN.mp4  Celeb-synthesis/idA_idB_NNNN.mp4
     List_of_testing_videos.txt       lines "1 Celeb-real/id0_0000.mp4": 1 real, 0 fake
 
-idA_idB_NNNN is idA_NNNN with the face of idB. What the list does not name is for training; there is no
-validation split, and none is made up. The list tests on people who are trained on as well, so people are
-not named here: they would be refused.
+idA_idB_NNNN is idA_NNNN with the face of idB. Videos that the list does not name are for training; there
+is no validation split, and none is made. Some people of the list are in training videos as well, so the
+rows have no identity: the manifest would refuse them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dfray.datasets.files import Files
 from dfray.datasets.labels import Labels
 from dfray.datasets.published import TABLE_1, Published
 from dfray.datasets.readers.lists import read_lines
-from dfray.datasets.readers.rows import video_row
+from dfray.datasets.readers.rows import VideoRow, video_row
 from dfray.errors import ManifestError
 from dfray.tables import FAKE, REAL
 
@@ -29,11 +29,11 @@ LICENCE = "Celeb-DF terms of use (non-commercial research)"
 PUBLISHED = Published(TABLE_1, train=6010, test=518, real=889, fake=5639, real_faces=9_000)
 
 
-def read(corpus: CorpusSection, files: Files) -> Iterator[dict]:
+def read(corpus: CorpusSection, files: Files) -> Iterator[VideoRow]:
     dataset = corpus.dataset or "celeb-df-v2"
     tested = testing_labels(files.uri(LIST))
-    found = [path for folder in CATEGORY_OF for path in files.videos(folder)]
-    for path in sorted({*tested, *found}):
+    present = [path for folder in CATEGORY_OF for path in files.videos(folder)]
+    for path in sorted({*tested, *present}):
         folder, _, name = path.partition("/")
         stem = os.path.splitext(name)[0]
         swapped = re.fullmatch(r"(id\d+)_id\d+_(\d+)", stem)
@@ -51,17 +51,18 @@ def read(corpus: CorpusSection, files: Files) -> Iterator[dict]:
 
 
 def testing_labels(uri: str) -> dict[str, int]:
-    """The official test videos: path -> label.
+    """Return the official test videos, path -> label.
 
     Raises:
-        ManifestError: the list is missing, has a line that is none, or contradicts the folders.
+        ManifestError: the list is missing, has a malformed line, or contradicts the folders.
     """
     labels, listed = Labels(), {}
-    for line, words in read_lines(uri, "It comes with Celeb-DF v2; put it there."):
-        folder = words[-1].partition("/")[0]
-        if len(words) != 2 or words[0] not in ("0", "1") or folder not in CATEGORY_OF:
-            raise ManifestError(f"{uri} line {line}: {' '.join(words)!r} is no label and video.")
-        labels.add(words[1], REAL if CATEGORY_OF[folder] == "real" else FAKE, f"folder {folder}")
-        labels.add(words[1], REAL if words[0] == "1" else FAKE, f"{LIST} line {line}")
-        listed[words[1]] = labels[words[1]]
+    for line, fields in read_lines(uri, "It comes with Celeb-DF v2; put it there."):
+        folder = fields[-1].partition("/")[0]
+        if len(fields) != 2 or fields[0] not in ("0", "1") or folder not in CATEGORY_OF:
+            raise ManifestError(f"{uri} line {line}: {' '.join(fields)!r} is no label and video.")
+        label, path = fields
+        labels.add(path, REAL if CATEGORY_OF[folder] == "real" else FAKE, f"folder {folder}")
+        labels.add(path, REAL if label == "1" else FAKE, f"{LIST} line {line}")
+        listed[path] = labels[path]
     return listed

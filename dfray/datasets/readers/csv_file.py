@@ -1,9 +1,11 @@
-"""A CSV with a row for each video; `root` is the file.
+"""A CSV file with a row for each video; `root` is the file.
 
-Columns: `uri` (absolute, or relative to the CSV) and `label` (real or fake, 0 or 1) are needed; `dataset`,
-`split`, `category`, `method`, `source_video`, `identity`, `identity_group`, `duration_s`, `kind`, `stride`
-and `licence` are used where they are. Without a split a row is put into one by a hash of its identity, or
-else of its name; for a collection that only tests, name `split: test` in the recipe.
+    uri,label[,dataset,split,category,method,source_video,identity,
+        identity_group,duration_s,kind,stride,licence]
+
+`uri` (absolute, or relative to the CSV) and `label` (real or fake, 0 or 1) are required, the other columns
+optional. A row without a split gets one by a hash of its identity, or else of its name; for a collection
+that is only tested on, set `split: test` in the recipe.
 """
 
 from __future__ import annotations
@@ -16,12 +18,12 @@ from dfray.config import CorpusSection
 from dfray.datasets.files import Files
 from dfray.datasets.readers.folder import split_of
 from dfray.datasets.readers.lists import read_csv
-from dfray.datasets.readers.rows import label_of
+from dfray.datasets.readers.rows import VideoRow, label_of
 from dfray.errors import ManifestError
 from dfray.tables import REAL
 
 
-def read(corpus: CorpusSection, files: Files) -> Iterator[dict]:
+def read(corpus: CorpusSection, files: Files) -> Iterator[VideoRow]:
     default = corpus.dataset or os.path.splitext(os.path.basename(files.root))[0]
     for line, row in read_csv(files.root, ("uri", "label"), "Check corpora.root."):
         where = f"{files.root} line {line}"
@@ -32,7 +34,7 @@ def read(corpus: CorpusSection, files: Files) -> Iterator[dict]:
         dataset = row.get("dataset") or default
         yield {
             "video_id": f"{dataset}/{method}/{stem}",
-            "uri": beside(files.root, row["uri"]),
+            "uri": relative_to_list(files.root, row["uri"]),
             "dataset": dataset,
             "split": row.get("split") or split_of(row.get("identity") or stem),
             "label": label,
@@ -62,8 +64,8 @@ def _number(row: dict[str, str], column: str, where: str, least: float = 0) -> f
     return number
 
 
-def beside(root: str, uri: str) -> str:
-    """`uri` as it is if absolute, else relative to the folder of `root`."""
+def relative_to_list(root: str, uri: str) -> str:
+    """Return `uri` unchanged if it is absolute, else relative to the folder of the list `root`."""
     if storage.is_remote(uri) or os.path.isabs(uri):
         return uri
     return storage.join(root.rpartition("/")[0], uri)

@@ -1,10 +1,10 @@
-"""Deepfake-Eval-2024 (arXiv 2503.02857), its videos.
+"""Videos of Deepfake-Eval-2024 (arXiv 2503.02857).
 
     video-metadata-publish[-with-links].csv     Filename, Video Ground Truth, Finetuning Set
     video-data/FILENAME
 
-Videos whose picture is labelled Unknown are left out (arXiv 2508.19730 section 4.2). Its own split is one
-for fine-tuning (Train) and one for testing; `split: test` tests on all.
+Videos whose picture is labelled Unknown are left out (arXiv 2508.19730 section 4.2). The corpus has a split
+for fine-tuning (Train) and one for testing; `split: test` tests on all videos.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dfray.datasets.files import Files
 from dfray.datasets.labels import Labels
 from dfray.datasets.published import TABLE_2, Published
 from dfray.datasets.readers.lists import read_csv
-from dfray.datasets.readers.rows import LeftOut, label_of, video_row
+from dfray.datasets.readers.rows import LeftOut, VideoRow, label_of, video_row
 from dfray.errors import ManifestError
 
 LISTS = ("video-metadata-publish.csv", "video-metadata-publish-with-links.csv")
@@ -25,18 +25,18 @@ _TRUTH, _SET = "Video Ground Truth", "Finetuning Set"
 PUBLISHED = Published(TABLE_2, real=112, fake=964)
 
 
-def read(corpus: CorpusSection, files: Files) -> Iterator[dict | LeftOut]:
+def read(corpus: CorpusSection, files: Files) -> Iterator[VideoRow | LeftOut]:
     dataset = corpus.dataset or "deepfake-eval-2024"
-    there = [uri for name in LISTS if files.has(uri := files.uri(name))]
-    if not there:
+    lists = [uri for name in LISTS if files.has(uri := files.uri(name))]
+    if not lists:
         raise ManifestError(
             f"{corpus.root} holds no {' or '.join(LISTS)}.", "It comes with the corpus."
         )
     labels = Labels()
-    for where, row in _rows(there[1:]):
+    for where, row in _rows(lists[1:]):
         if not _is_unknown(row):
             labels.add(row["Filename"], label_of(row[_TRUTH], where), where)
-    for where, row in _rows(there[:1]):
+    for where, row in _rows(lists[:1]):
         if _is_unknown(row):
             yield LeftOut(dataset, "the picture's label is Unknown")
             continue
@@ -58,7 +58,7 @@ def read(corpus: CorpusSection, files: Files) -> Iterator[dict | LeftOut]:
 
 
 def _rows(lists: list[str]) -> Iterator[tuple[str, dict[str, str]]]:
-    """(list and line, row) of each of the lists."""
+    """Yield (list and line, row) of all the lists."""
     for uri in lists:
         for line, row in read_csv(uri, ("Filename", _TRUTH, _SET), "It comes with the corpus."):
             yield f"{uri} line {line}", row

@@ -1,13 +1,13 @@
-"""DF40's test set on Celeb-DF (arXiv 2406.13495), as arXiv 2508.19730 section 4.2 uses it.
+"""Test set of DF40 on Celeb-DF (arXiv 2406.13495), as arXiv 2508.19730 section 4.2 uses it.
 
     METHOD/cdf/frames/VIDEO/*.png                                   as published: cropped faces
     METHOD/cdf/videos/VIDEO.mp4                                     with `kind: video`
     Celeb-DF-v2/{Celeb-real,YouTube-real}/{frames/VIDEO/*.png,VIDEO.mp4}
     Celeb-DF-v2/List_of_testing_videos.txt                          names the 178 real videos
 
-Nine swapping and twelve re-enacting methods; synthesis, editing, what was made from FaceForensics++
-(METHOD/ff, the training data), and what lies beside frames or videos, such as masks, are left out.
-`kind: frames` sends the pictures through the detector.
+Nine swapping and twelve re-enacting methods. Left out are synthesis, editing, fakes of FaceForensics++
+videos (METHOD/ff, the training data), and folders other than frames or videos, such as masks.
+`kind: frames` sends the pictures through the face detector.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dfray.config import CorpusSection
 from dfray.datasets.files import Files
 from dfray.datasets.published import Published
 from dfray.datasets.readers.celeb_df import LIST, testing_labels
-from dfray.datasets.readers.rows import LeftOut, video_row
+from dfray.datasets.readers.rows import LeftOut, VideoRow, video_row
 from dfray.tables import REAL
 
 CATEGORY_OF = {
@@ -49,11 +49,11 @@ REALS = "Celeb-DF-v2"
 PUBLISHED = Published("arXiv 2508.19730, section 4.2", test=11_544, real=178, fake=11_366)
 
 
-def read(corpus: CorpusSection, files: Files) -> Iterator[dict | LeftOut]:
+def read(corpus: CorpusSection, files: Files) -> Iterator[VideoRow | LeftOut]:
     dataset = corpus.dataset or "df40"
     kind = corpus.kind or "faces"
 
-    def row(path: str, method: str, category: str) -> dict:
+    def row(path: str, method: str, category: str) -> VideoRow:
         return video_row(
             corpus,
             dataset,
@@ -72,16 +72,16 @@ def read(corpus: CorpusSection, files: Files) -> Iterator[dict | LeftOut]:
             stem = os.path.splitext(name)[0]
             where = name if kind == "video" else f"frames/{stem}"
             yield row(f"{REALS}/{folder}/{where}", folder, "real")
-    folder = "videos" if kind == "video" else "frames"
+    kind_folder = "videos" if kind == "video" else "frames"
     for path in files.videos() if kind == "video" else files.image_folders():
-        method, *rest = path.split("/")
+        method, *folders = path.split("/")
         if method == REALS:
             continue
         if method not in CATEGORY_OF:
             yield LeftOut(dataset, f"{method or 'no folder'}: none of the 21 methods")
-        elif rest[:1] != ["cdf"]:
+        elif folders[:1] != ["cdf"]:
             yield LeftOut(dataset, "not made from Celeb-DF's test videos")
-        elif len(rest) != 3 or rest[1] != folder:
-            yield LeftOut(dataset, f"not cdf/{folder}/VIDEO, but masks or the like")
+        elif len(folders) != 3 or folders[1] != kind_folder:
+            yield LeftOut(dataset, f"not cdf/{kind_folder}/VIDEO, but masks or the like")
         else:
             yield row(path, method, CATEGORY_OF[method])

@@ -1,4 +1,4 @@
-"""DeepFakeDetection, which Google and Jigsaw added to FaceForensics++'s folders.
+"""DeepFakeDetection, by Google and Jigsaw, in the folders of FaceForensics++.
 
     original_sequences/actors/{raw,c23,c40}/videos/AA__scene.mp4
     manipulated_sequences/DeepFakeDetection/{raw,c23,c40}/videos/AA_BB__scene__CODE.mp4
@@ -15,12 +15,12 @@ from dfray.config import CorpusSection
 from dfray.datasets.files import Files
 from dfray.datasets.published import Published
 from dfray.datasets.readers.ffpp import LICENCE
-from dfray.datasets.readers.rows import video_row
+from dfray.datasets.readers.rows import VideoRow, video_row
 
 PUBLISHED = Published("FaceForensics++'s repository, DeepFakeDetection", real=363, fake=3068)
 
 
-def read(corpus: CorpusSection, files: Files) -> Iterator[dict]:
+def read(corpus: CorpusSection, files: Files) -> Iterator[VideoRow]:
     dataset = corpus.dataset or "dfd"
     for path in files.videos(f"original_sequences/actors/{corpus.compression}/videos"):
         stem = _stem(path)

@@ -1,11 +1,11 @@
-"""The DeepFake Detection Challenge (arXiv 2006.07397), in the folders of its archives.
+"""DeepFake Detection Challenge (arXiv 2006.07397), in the folders of its archives.
 
     [train/]dfdc_train_part_N/metadata.json   {"name.mp4": {"label": "FAKE", "original": ...}}
     validation/labels.csv                     filename,label (1 fake)
     test/labels.csv, test/metadata.json       the same; {"name.mp4": {"is_fake": 1, ...}}
 
-Videos lie beside their lists. Which of its methods made a fake is not told; all count as face swaps
-(arXiv 2508.19730, Table 1).
+Each list is in the folder of its videos. The lists do not give the method of a fake; all count as face
+swaps (arXiv 2508.19730, Table 1).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dfray.datasets.files import Files
 from dfray.datasets.labels import Labels
 from dfray.datasets.published import TABLE_1, Published
 from dfray.datasets.readers.lists import read_csv, read_json
-from dfray.datasets.readers.rows import label_of, video_row
+from dfray.datasets.readers.rows import VideoRow, label_of, video_row
 from dfray.errors import ManifestError
 
 LISTS = ("metadata.json", "labels.csv", "label.csv")
@@ -28,7 +28,7 @@ PUBLISHED = Published(
 )
 
 
-def read(corpus: CorpusSection, files: Files) -> Iterator[dict]:
+def read(corpus: CorpusSection, files: Files) -> Iterator[VideoRow]:
     dataset = corpus.dataset or "dfdc"
     labels = Labels()
     originals: dict[str, str] = {}
@@ -57,23 +57,23 @@ def read(corpus: CorpusSection, files: Files) -> Iterator[dict]:
 
 
 def split_of(folder: str, path: str) -> str:
-    """train, val or test, as the list's folder tells."""
-    for part in reversed(folder.lower().split("/")):
+    """Return train, val or test, by the name of the list's folder."""
+    for name in reversed(folder.lower().split("/")):
         for start, split in (("dfdc_train", "train"), ("val", "val"), ("test", "test")):
-            if part.startswith(start):
+            if name.startswith(start):
                 return split
     raise ManifestError(
-        f"{path}: its folder does not tell the split.",
+        f"{path}: the name of its folder gives no split.",
         "It should be called dfdc_train_part_N, validation or test.",
     )
 
 
 def _entries(uri: str) -> Iterator[tuple[str, int, str | None]]:
-    """(file, label, original) as one list has them."""
+    """Yield (file, label, original) of one list."""
     if uri.endswith(".csv"):
         for line, row in read_csv(uri, ("filename", "label"), _HINT):
             yield row["filename"], label_of(row["label"], f"{uri} line {line}"), None
         return
     for name, entry in read_json(uri, _HINT).items():
-        told = entry.get("label", entry.get("is_fake"))
-        yield name, label_of(str(told), f"{uri}: {name}"), entry.get("original")
+        label = entry.get("label", entry.get("is_fake"))
+        yield name, label_of(str(label), f"{uri}: {name}"), entry.get("original")

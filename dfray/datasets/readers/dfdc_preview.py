@@ -1,4 +1,4 @@
-"""The preview of the DeepFake Detection Challenge (arXiv 1910.08854).
+"""Preview of the DeepFake Detection Challenge (arXiv 1910.08854).
 
     dataset.json       {"method_A/.../name.mp4": {"label": "fake", "set": "train"}, ...}
     original_videos/...  method_A/...  method_B/...
@@ -16,7 +16,7 @@ from dfray.datasets.files import Files
 from dfray.datasets.labels import Labels
 from dfray.datasets.published import Published
 from dfray.datasets.readers.lists import read_json
-from dfray.datasets.readers.rows import label_of, video_row
+from dfray.datasets.readers.rows import VideoRow, label_of, video_row
 from dfray.errors import ManifestError
 
 SPLIT_OF = {"train": "train", "validation": "val", "val": "val", "test": "test"}
@@ -24,7 +24,7 @@ LABEL_OF = {"original_videos": 0, "method_A": 1, "method_B": 1}
 PUBLISHED = Published("arXiv 1910.08854", real=1131, fake=4119)
 
 
-def read(corpus: CorpusSection, files: Files) -> Iterator[dict]:
+def read(corpus: CorpusSection, files: Files) -> Iterator[VideoRow]:
     dataset = corpus.dataset or "dfdc-preview"
     uri = files.uri("dataset.json")
     labels = Labels()

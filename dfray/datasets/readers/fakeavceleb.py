@@ -1,12 +1,16 @@
-"""FakeAVCeleb v1.2 (arXiv 2108.05080): {Real,Fake}Video-{Real,Fake}Audio/RACE/GENDER/ID/NAME.mp4.
+"""FakeAVCeleb v1.2 (arXiv 2108.05080).
+
+    meta_data.csv
+    {Real,Fake}Video-{Real,Fake}Audio/RACE/GENDER/ID/NAME.mp4
 
 meta_data.csv names every video: `type` is its first folder, `path` its file, the column without a name its
 folder, from FakeAVCeleb/ on. RealVideo-FakeAudio is left out, as only the picture is judged; a file
 that is listed again (two dozen are, with another method) keeps its first line. Swapped and then
 lip-synced (faceswap-wav2lip) counts as a swap.
 
-There is no official split. People are dealt out 14 : 3 : 3 (70, 15, 15 %), evenly over race and
-gender; always alike for the same meta_data.csv. A person is who is filmed; faces swapped in cross splits.
+There is no official split. People are divided 14 : 3 : 3 (70, 15, 15 %), evenly over race and gender; the
+same meta_data.csv gives the same splits. A person is the one who is filmed; the donors of swapped faces
+may be people of another split.
 """
 
 from __future__ import annotations
@@ -20,7 +24,7 @@ from dfray.datasets.files import Files
 from dfray.datasets.labels import Labels
 from dfray.datasets.published import TABLE_1, Published
 from dfray.datasets.readers.lists import read_csv
-from dfray.datasets.readers.rows import LeftOut, video_row
+from dfray.datasets.readers.rows import LeftOut, VideoRow, video_row
 from dfray.errors import ManifestError
 from dfray.tables import FAKE, REAL
 
@@ -39,7 +43,7 @@ PUBLISHED = Published(
 )
 
 
-def read(corpus: CorpusSection, files: Files) -> Iterator[dict | LeftOut]:
+def read(corpus: CorpusSection, files: Files) -> Iterator[VideoRow | LeftOut]:
     dataset = corpus.dataset or "fakeavceleb"
     uri = files.uri("meta_data.csv")
     lines = list(read_csv(uri, _NEEDED, "It comes with FakeAVCeleb v1.2; put it there."))
@@ -77,10 +81,14 @@ def read(corpus: CorpusSection, files: Files) -> Iterator[dict | LeftOut]:
 
 
 def split_people(rows: list[dict[str, str]]) -> dict[str, str]:
-    """The split of each person of the list."""
-    people = {row["source"]: (row["race"], row["gender"]) for row in rows}
-    order = sorted(people, key=lambda one: (people[one], hashlib.sha256(one.encode()).hexdigest()))
-    return {person: _DEAL[7 * place % len(_DEAL)] for place, person in enumerate(order)}
+    """Return person -> split, for all people of the list."""
+    groups = {row["source"]: (row["race"], row["gender"]) for row in rows}
+
+    def order(person: str) -> tuple[tuple[str, str], str]:
+        return groups[person], hashlib.sha256(person.encode()).hexdigest()
+
+    people = sorted(groups, key=order)
+    return {person: _DEAL[7 * place % len(_DEAL)] for place, person in enumerate(people)}
 
 
 def _label(kind: str) -> int:

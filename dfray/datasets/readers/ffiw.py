@@ -1,4 +1,6 @@
-"""FFIW10K (arXiv 2103.16076): {source,target}/{train,val,test}/NAME.mp4, several people in a picture.
+"""FFIW10K (arXiv 2103.16076), several people in a picture.
+
+    {source,target}/{train,val,test}/NAME.mp4
 
 source is real, target has one or more faces swapped; target_mask is not read.
 """
@@ -11,14 +13,14 @@ from collections.abc import Iterator
 from dfray.config import CorpusSection
 from dfray.datasets.files import Files
 from dfray.datasets.published import Published
-from dfray.datasets.readers.rows import video_row
+from dfray.datasets.readers.rows import VideoRow, video_row
 from dfray.tables import SPLITS
 
 CATEGORY_OF = {"source": "real", "target": "FS"}
 PUBLISHED = Published("arXiv 2103.16076", real=10_000, fake=10_000)
 
 
-def read(corpus: CorpusSection, files: Files) -> Iterator[dict]:
+def read(corpus: CorpusSection, files: Files) -> Iterator[VideoRow]:
     dataset = corpus.dataset or "ffiw"
     for folder, category in CATEGORY_OF.items():
         for split in SPLITS:

@@ -4,8 +4,8 @@
     manipulated_sequences/METHOD/{raw,c23,c40}/videos/NNN_MMM.mp4
     splits/{train,val,test}.json          pairs [NNN, MMM]
 
-A pair gives two originals and two fakes a method: NNN_MMM is video NNN with the face, or the expression,
-of MMM. Pairs never cross the official splits, so neither do people.
+A pair gives two originals and, for each method, two fakes: NNN_MMM is video NNN with the face, or the
+expression, of MMM. Both videos of a pair are in one split, so every person is in one split.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dfray.config import CorpusSection
 from dfray.datasets.files import Files
 from dfray.datasets.published import TABLE_1, Published
 from dfray.datasets.readers.lists import read_text
-from dfray.datasets.readers.rows import video_row
+from dfray.datasets.readers.rows import VideoRow, video_row
 from dfray.errors import ManifestError
 from dfray.tables import SPLITS
 
@@ -34,10 +34,10 @@ PUBLISHED = Published(
 )
 
 
-def read(corpus: CorpusSection, files: Files) -> Iterator[dict]:
+def read(corpus: CorpusSection, files: Files) -> Iterator[VideoRow]:
     dataset = corpus.dataset or "ff++"
 
-    def row(split: str, kind: str, method: str, stem: str) -> dict:
+    def row(split: str, kind: str, method: str, stem: str) -> VideoRow:
         target = stem.split("_")[0]
         original = kind == "original_sequences"
         return video_row(

@@ -1,11 +1,12 @@
-"""ForgeryNet (arXiv 2103.05630), its videos.
+"""Videos of ForgeryNet (arXiv 2103.05630).
 
     {Training,Validation,Test}/video_list.txt
     {Training,Validation,Test}/video/NAME           NAME as in the list
 
 A line is `<n> <name> (<start> <frames> <0 or 1>) x n <binary> <three-way> <16-way>`: n segments and then the
-labels of the whole video (0 real). The 16-way label names the method. Editing and synthesis, which
-ForgeryNet applies to images, would be left out. A list that is not there gives no videos; its counts tell.
+labels of the whole video (0 real). The 16-way label names the method. Videos of editing and synthesis,
+which ForgeryNet applies to images, are left out. A missing list gives no videos; `dfray manifest check`
+shows the difference to the published counts.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from dfray.datasets.files import Files
 from dfray.datasets.labels import Labels
 from dfray.datasets.published import TABLE_1, Published
 from dfray.datasets.readers.lists import read_lines
-from dfray.datasets.readers.rows import LeftOut, label_of, video_row
+from dfray.datasets.readers.rows import LeftOut, VideoRow, label_of, video_row
 from dfray.errors import ManifestError
 
 METHODS = {
@@ -41,22 +42,22 @@ PUBLISHED = Published(
 )
 
 
-def read(corpus: CorpusSection, files: Files) -> Iterator[dict | LeftOut]:
+def read(corpus: CorpusSection, files: Files) -> Iterator[VideoRow | LeftOut]:
     dataset = corpus.dataset or "forgerynet"
     labels = Labels()
-    named = {folder: files.uri(folder, "video_list.txt") for folder in FOLDERS}
-    lists = {folder: uri for folder, uri in named.items() if files.has(uri)}
+    expected = {folder: files.uri(folder, "video_list.txt") for folder in FOLDERS}
+    lists = {folder: uri for folder, uri in expected.items() if files.has(uri)}
     if not lists:
         raise ManifestError(
             f"{corpus.root} holds no {' or '.join(FOLDERS)}/video_list.txt.",
             "They come in ForgeryNet's train_list, val_list and test_list archives; put them there.",
         )
     for folder, uri in lists.items():
-        for line, words in read_lines(uri, "It comes with ForgeryNet."):
+        for line, fields in read_lines(uri, "It comes with ForgeryNet."):
             where = f"{folder}/video_list.txt line {line}"
-            if not words[0].isdecimal() or len(words) != 5 + 3 * int(words[0]):
-                raise ManifestError(f"{uri} line {line} has {len(words)} words, not 5 + 3 n.")
-            name, binary, number = words[1], words[-3], words[-1]
+            if not fields[0].isdecimal() or len(fields) != 5 + 3 * int(fields[0]):
+                raise ManifestError(f"{uri} line {line} has {len(fields)} words, not 5 + 3 n.")
+            name, binary, number = fields[1], fields[-3], fields[-1]
             if number in EDITING:
                 yield LeftOut(dataset, "face editing or synthesis")
                 continue

@@ -1,4 +1,4 @@
-"""The files in which corpora list their videos, read with the errors told by file and line."""
+"""Files in which corpora list their videos; errors name the file and the line."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from dfray.errors import ManifestError, StorageError
 
 
 def read_text(uri: str, hint: str) -> str:
-    """The UTF-8 text of a corpus's list.
+    """Return the UTF-8 text of a corpus's list.
 
     Args:
-        hint: where the file comes from, as a full sentence.
+        hint: the source of the file, as a full sentence.
 
     Raises:
         ManifestError: the file is missing or is no text.
@@ -32,7 +32,11 @@ def read_text(uri: str, hint: str) -> str:
 
 
 def read_json(uri: str, hint: str) -> dict[str, dict[str, Any]]:
-    """A list that is a JSON object of objects; raises as `read_text`, also for what is none."""
+    """Return a list that is a JSON object of objects.
+
+    Raises:
+        ManifestError: as `read_text`, or the file is no such JSON.
+    """
     try:
         content = json.loads(read_text(uri, hint))
     except json.JSONDecodeError as error:
@@ -43,7 +47,11 @@ def read_json(uri: str, hint: str) -> dict[str, dict[str, Any]]:
 
 
 def read_csv(uri: str, needed: tuple[str, ...], hint: str) -> Iterator[tuple[int, dict[str, str]]]:
-    """The rows of a CSV with their line numbers; raises as `read_text`, also for lacking columns."""
+    """Yield (line number, row) of a CSV.
+
+    Raises:
+        ManifestError: as `read_text`, or a column of `needed` is missing.
+    """
     table = csv.DictReader(io.StringIO(read_text(uri, hint)), restval="")
     lacking = [name for name in needed if name not in (table.fieldnames or [])]
     if lacking:
@@ -56,7 +64,11 @@ def read_csv(uri: str, needed: tuple[str, ...], hint: str) -> Iterator[tuple[int
 
 
 def read_lines(uri: str, hint: str) -> Iterator[tuple[int, list[str]]]:
-    """The words of each line that is not empty, with its number; raises as `read_text`."""
+    """Yield (line number, fields between white space) of each line that is not empty.
+
+    Raises:
+        ManifestError: as `read_text`.
+    """
     for number, line in enumerate(read_text(uri, hint).splitlines(), 1):
-        if words := line.split():
-            yield number, words
+        if fields := line.split():
+            yield number, fields

@@ -1,20 +1,49 @@
-"""What readers yield: rows of VIDEOS, and what the rules of a corpus leave out."""
+"""Output of a reader: rows of VIDEOS, and the videos that the rules of its corpus leave out."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict, Unpack
 
 from dfray.config import CorpusSection
 from dfray.errors import ManifestError
 from dfray.tables import FAKE, REAL
 
-LABEL_WORDS = {"real": REAL, "0": REAL, "fake": FAKE, "1": FAKE}
+LABEL_OF = {"real": REAL, "0": REAL, "fake": FAKE, "1": FAKE}
+
+
+class OptionalColumns(TypedDict, total=False):
+    """Columns that only some corpora fill.
+
+    `listed_in` is no column: the file and line that gives the label, for a contradiction's message.
+    """
+
+    source_video: str | None
+    identity: str | None
+    identity_group: str | None
+    duration_s: float | None
+    licence: str | None
+    kind: str
+    stride: int
+    n_images: int
+    listed_in: str
+
+
+class VideoRow(OptionalColumns):
+    """One row of VIDEOS; its columns are described in `dfray.tables`."""
+
+    video_id: str
+    uri: str
+    dataset: str
+    split: str
+    label: int
+    category: str
+    method: str
 
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A video of the corpus that its rules leave out; counted by reason."""
+    """A video that the rules of its corpus leave out; counted by reason."""
 
     dataset: str
     reason: str
@@ -29,10 +58,11 @@ def video_row(
     stem: str,
     split: str,
     category: str,
-    **more: Any,
-) -> dict[str, Any]:
-    """A row of VIDEOS, its id and label made of the rest; `more` are further columns."""
+    **columns: Unpack[OptionalColumns],
+) -> VideoRow:
+    """Return a row of VIDEOS, its id and label derived; the recipe's licence replaces the reader's."""
     return {
+        **columns,
         "video_id": f"{dataset}/{method}/{stem}",
         "dataset": dataset,
         "split": split,
@@ -40,17 +70,21 @@ def video_row(
         "category": category,
         "method": method,
         "uri": uri,
-    } | (more | {"licence": corpus.licence or more.get("licence")})
+        "licence": corpus.licence or columns.get("licence"),
+    }
 
 
 def label_of(text: str, where: str) -> int:
-    """0 for real, 1 for fake, however it is written.
+    """Return 0 for real and 1 for fake, however it is written.
+
+    Args:
+        where: file and line, for the message.
 
     Raises:
-        ManifestError: the text is neither; `where` is told.
+        ManifestError: the text is neither.
     """
     try:
-        return LABEL_WORDS[text.strip().lower()]
+        return LABEL_OF[text.strip().lower()]
     except KeyError:
         raise ManifestError(
             f"{where}: unknown label {text!r}.", "A label is real or fake, 0 or 1."

@@ -1,9 +1,9 @@
-"""WildDeepfake (arXiv 2101.01456): sequences of face crops, 224 px, from videos found online.
+"""Face crops of WildDeepfake (arXiv 2101.01456), 224 px, from videos found online.
 
     [deepfake_in_the_wild/]{real,fake}_{train,test}/N/{real,fake}/SEQUENCE/*.png
 
-N is an archive, unpacked. Each sequence counts as a video, of which every tenth face is taken (arXiv
-2508.19730 section 4.2). That paper tests on all of them: `split: test` does so.
+N is an unpacked archive. Each sequence counts as a video, of which every tenth face is used (arXiv
+2508.19730 section 4.2). That paper tests on all sequences: set `split: test` for that.
 """
 
 from __future__ import annotations
@@ -15,26 +15,26 @@ from dfray.config import CorpusSection
 from dfray.datasets.files import Files
 from dfray.datasets.labels import Labels
 from dfray.datasets.published import TABLE_2, Published
-from dfray.datasets.readers.rows import label_of, video_row
+from dfray.datasets.readers.rows import VideoRow, label_of, video_row
 from dfray.errors import ManifestError
 
 STRIDE = 10
 PUBLISHED = Published(TABLE_2, real=3805, fake=3509)
 
 
-def read(corpus: CorpusSection, files: Files) -> Iterator[dict]:
+def read(corpus: CorpusSection, files: Files) -> Iterator[VideoRow]:
     dataset = corpus.dataset or "wilddeepfake"
     labels = Labels()
     for path in files.image_folders():
-        found = re.search(r"(?:^|/)((real|fake)_(train|test))/(.+)$", path)
-        if found is None:
+        match = re.search(r"(?:^|/)((real|fake)_(train|test))/(.+)$", path)
+        if match is None:
             continue
-        outer, word, split, rest = found.groups()
-        inner = [part for part in rest.split("/") if part in ("real", "fake")]
+        outer, word, split, tail = match.groups()
+        inner = [name for name in tail.split("/") if name in ("real", "fake")]
         labels.add(path, label_of(word, path), f"folder {outer}")
-        for part in inner:
-            labels.add(path, label_of(part, path), f"folder {part}")
-        numbers = [part for part in rest.split("/") if part not in inner]
+        for name in inner:
+            labels.add(path, label_of(name, path), f"folder {name}")
+        numbers = [name for name in tail.split("/") if name not in inner]
         yield video_row(
             corpus,
             dataset,
