@@ -1,4 +1,4 @@
-"""Moves, lights and films a portrait: one clip of pictures and the points a face tracker would see.
+"""Animation of a portrait: its layers moved and lit, filmed as frames and a face tracker's points.
 
 A head turn is a parallax: every point shifts by its height times the sine of the angle. One warp
 per frame does parallax, jaw, tilt, place and zoom together.
@@ -18,7 +18,7 @@ from dfray.demo.shapes import HEAD_CENTRE, HEAD_RADIUS, Picture, smoothstep
 
 AMBIENT, DIFFUSE, GLOSS = 0.52, 0.62, 26.0
 
-# The points of a face, in this order.
+# The order of a face's points.
 EYE_LEFT, EYE_RIGHT, BROW_LEFT, BROW_RIGHT, NOSE, MOUTH, CHEEK_LEFT, CHEEK_RIGHT, CHIN = range(9)
 
 
@@ -44,14 +44,17 @@ class Motion:
 
 @dataclass(frozen=True)
 class Clip:
-    """frames: (T, H, W, 3) uint8 RGB. points: (T, 9, 2) pixels, EYE_LEFT to CHIN."""
+    """A filmed clip.
+
+    frames: (T, H, W, 3) uint8 RGB. points: (T, 9, 2) pixels, EYE_LEFT to CHIN.
+    """
 
     frames: NDArray[np.uint8]
     points: NDArray[np.floating]
 
 
 def draw_motion(rng: np.random.Generator, frames: int, fps: int) -> Motion:
-    """A head that sways, in a light that wanders."""
+    """Draw the motion of a swaying head under a moving lamp."""
     time = np.arange(frames) / fps
     light = np.stack(
         [
@@ -77,7 +80,7 @@ def draw_motion(rng: np.random.Generator, frames: int, fps: int) -> Motion:
 
 
 def draw_speech(rng: np.random.Generator, frames: int, fps: int) -> list[Expression]:
-    """Syllables with pauses, blinks, and a mood; one expression per frame."""
+    """Draw one expression per frame: syllables with pauses, blinks, and a mood."""
     time = np.arange(frames) / fps
     syllables = np.abs(np.sin(np.pi * rng.uniform(2.6, 3.8) * time + 0.8 * _sway(rng, time, 1.5)))
     voiced = smoothstep(-0.45, -0.1, _sway(rng, time, 0.6).astype(np.float32))
@@ -91,8 +94,10 @@ def draw_speech(rng: np.random.Generator, frames: int, fps: int) -> list[Express
     return [Expression(*(float(value) for value in row)) for row in zip(*columns, strict=True)]
 
 
-def _sway(rng: np.random.Generator, time: NDArray, rate_hz: float) -> NDArray[np.floating]:
-    """A smooth wandering within about -1..1: three sines of random rate and phase."""
+def _sway(
+    rng: np.random.Generator, time: NDArray[np.floating], rate_hz: float
+) -> NDArray[np.floating]:
+    """Return smooth random values within about -1..1: three sines of random rate and phase."""
     waves = np.zeros_like(time)
     for strength in (0.6, 0.3, 0.15):
         rate, phase = rate_hz * rng.uniform(0.6, 1.5), rng.uniform(0, 2 * np.pi)
@@ -102,15 +107,15 @@ def _sway(rng: np.random.Generator, time: NDArray, rate_hz: float) -> NDArray[np
 
 
 def film(portrait: Portrait, motion: Motion, speech: list[Expression]) -> Clip:
-    """The clip of `portrait` moving by `motion` and showing `speech`."""
+    """Return the clip of `portrait` with the head motion `motion` and the expressions `speech`."""
     shots = [_shoot(portrait, motion, k, expression) for k, expression in enumerate(speech)]
-    return Clip(np.stack([frame for frame, _ in shots]), np.stack([at for _, at in shots]))
+    return Clip(np.stack([frame for frame, _ in shots]), np.stack([points for _, points in shots]))
 
 
 def _shoot(
     portrait: Portrait, motion: Motion, k: int, expression: Expression
 ) -> tuple[NDArray[np.uint8], NDArray[np.floating]]:
-    """Frame k and its points."""
+    """Return frame k and its points."""
     gain = motion.gain[k].astype(np.float32)
     parallax = _parallax(portrait, motion, k, expression)
     place = _placement(portrait, motion, k)
@@ -133,7 +138,7 @@ def _centre(portrait: Portrait) -> NDArray[np.floating]:
 
 
 def _placement(portrait: Portrait, motion: Motion, k: int) -> NDArray[np.floating]:
-    """(2, 3) matrix from the portrait's pixels to the picture's: roll, zoom and shift."""
+    """Return the (2, 3) matrix from the portrait's pixels to the picture's: roll, zoom and shift."""
     radius = HEAD_RADIUS * len(portrait.height)
     centre = _centre(portrait)
     angle, zoom = float(np.degrees(motion.roll[k])), float(motion.zoom[k])
@@ -143,13 +148,13 @@ def _placement(portrait: Portrait, motion: Motion, k: int) -> NDArray[np.floatin
 
 
 def _turn(portrait: Portrait, motion: Motion, k: int) -> NDArray[np.floating]:
-    """Shift in pixels of a point one head unit high."""
+    """Return the shift in pixels of a point one head unit high."""
     radius = HEAD_RADIUS * len(portrait.height)
     return radius * np.sin([motion.yaw[k], motion.pitch[k]])
 
 
 def _parallax(portrait: Portrait, motion: Motion, k: int, expression: Expression) -> Picture:
-    """(H, W, 2) pixels by which each point of the portrait moves when the head turns and speaks."""
+    """Return (H, W, 2), the shift in pixels of each point by the head's turn and speech."""
     person, y = portrait.person, portrait.grid.y
     move = portrait.height[..., None] * _turn(portrait, motion, k).astype(np.float32)
     jaw = smoothstep(person.mouth_y + 0.08, 0.95, y)
@@ -158,7 +163,7 @@ def _parallax(portrait: Portrait, motion: Motion, k: int, expression: Expression
 
 
 def _light_head(portrait: Portrait, motion: Motion, k: int, expression: Expression) -> Picture:
-    """The head's sheet with this frame's expression and light."""
+    """Return the head's sheet with the expression and light of frame k."""
     colour = portrait.albedo.copy()
     draw_expression(colour, portrait, expression)
     sheet = portrait.head.sheet.copy()
@@ -209,7 +214,7 @@ def _slices(box: tuple[int, int, int, int] | None) -> tuple[slice, slice]:
 def _landing(
     box: tuple[int, int, int, int], place: NDArray[np.floating], size: int
 ) -> tuple[slice, slice]:
-    """Rows and columns of the picture that a layer's `box` can reach."""
+    """Return the rows and columns of the picture that a layer's `box` can reach."""
     left, top, right, bottom = box
     corners = np.array([(left, top, 1), (right, top, 1), (left, bottom, 1), (right, bottom, 1)])
     reach = corners @ place.T
@@ -220,7 +225,7 @@ def _landing(
 
 
 def _wall(portrait: Portrait, drift: NDArray[np.floating]) -> Picture:
-    """The part of the wall that the drifting camera sees."""
+    """Return the section of the wall in the drifting camera's view."""
     size = len(portrait.height)
     margin = (len(portrait.wall) - size) // 2
     offset = margin + np.clip(drift, -1.1, 1.1) * WALL_MARGIN * size * 0.4
@@ -229,7 +234,7 @@ def _wall(portrait: Portrait, drift: NDArray[np.floating]) -> Picture:
 
 
 def still_points(portrait: Portrait) -> NDArray[np.floating]:
-    """(9, 2) pixels of the unmoved portrait: EYE_LEFT to CHIN."""
+    """Return the points of the unmoved portrait, (9, 2) pixels: EYE_LEFT to CHIN."""
     p, radius = portrait.person, HEAD_RADIUS * len(portrait.height)
     brow_y, cheek_x = p.eye_y - p.brow_gap - p.brow_arch, 0.72 * p.half_width
     points = [(-p.eye_x, p.eye_y), (p.eye_x, p.eye_y), (-p.eye_x, brow_y), (p.eye_x, brow_y)]
@@ -238,9 +243,9 @@ def still_points(portrait: Portrait) -> NDArray[np.floating]:
 
 
 def _points(portrait: Portrait, parallax: Picture) -> NDArray[np.floating]:
-    """The points after the head has turned and spoken, before it is placed."""
+    """Return the points after the head's turn and speech, before it is placed."""
     moved = still = still_points(portrait)
-    for _ in range(3):  # the parallax is that of the place where a point arrives
+    for _ in range(3):  # the parallax is read at a point's new position, so it is iterated
         column, row = np.clip(moved.round().astype(int), 0, len(portrait.height) - 1).T
         moved = still + parallax[row, column]
     return moved

@@ -1,4 +1,4 @@
-"""Paints a person once, as layers that `animate` then lights and moves.
+"""Portrait of a person, painted once as layers that `animate` lights and moves.
 
 The head is a colour without light (albedo) over a height map, whose slopes give the normals for
 the light of each frame and whose height gives the parallax when the head turns.
@@ -63,7 +63,7 @@ class Portrait:
 
 @lru_cache(maxsize=8)
 def paint_portrait(person: Person, size_px: int) -> Portrait:
-    """All layers of `person` for pictures of side `size_px`."""
+    """Paint all layers of `person` for pictures of side `size_px`."""
     grid = Grid.of_picture(size_px)
     rng = np.random.default_rng([*person.seed, 1])
     outline = _outline(person, grid)
@@ -87,15 +87,15 @@ def paint_portrait(person: Person, size_px: int) -> Portrait:
 
 
 def _outline(person: Person, grid: Grid) -> Plane:
-    """Signed distance (roughly) to the head's outline: an ellipse that narrows to the chin."""
+    """Return a signed distance (approximate) to the head's outline, an ellipse that narrows to the chin."""
     taper = 1 - person.jaw_taper * smoothstep(0.1, 1.05, grid.y)
     across = np.abs(grid.x) / (person.half_width * taper)
     power = 2.25
-    return (across**power + np.abs(grid.y) ** power) ** (1 / power) - 1
+    return np.asarray((across**power + np.abs(grid.y) ** power) ** (1 / power) - 1)
 
 
 def _height(person: Person, grid: Grid, outline: Plane) -> Plane:
-    """The head's relief, head units."""
+    """Return the head's height map, head units."""
     p = person
     dome = DEPTH * np.sqrt(np.clip(1 - ((outline + 1) / 1.22) ** 2, 0.02, None))
     bridge = np.exp(-0.5 * (grid.x / (0.45 * p.nose_width)) ** 2) * np.clip(
@@ -110,17 +110,18 @@ def _height(person: Person, grid: Grid, outline: Plane) -> Plane:
     relief += 0.05 * grid.pair(0.42, 0.28, 0.16, 0.14)
     relief += 0.05 * grid.bump(0, p.mouth_y, p.mouth_width, 0.1)
     relief += 0.05 * grid.bump(0, 0.88, 0.16, 0.09)
-    return cv2.GaussianBlur((dome + relief).astype(np.float32), (0, 0), 0.012 / grid.pixel)
+    height = (dome + relief).astype(np.float32)
+    return np.asarray(cv2.GaussianBlur(height, (0, 0), 0.012 / grid.pixel), np.float32)
 
 
 def _normals(height: Plane, pixel: float) -> Picture:
     down, across = np.gradient(height, pixel)
     normals = np.stack([-across, -down, np.ones_like(height)], axis=-1)
-    return normals / np.linalg.norm(normals, axis=-1, keepdims=True)
+    return np.asarray(normals / np.linalg.norm(normals, axis=-1, keepdims=True))
 
 
 def _streaks(rng: np.random.Generator, grid: Grid) -> Plane:
-    """Hair strands: noise along the angle about the crown, nearly constant along the radius."""
+    """Return hair strands: noise along the angle about the crown, nearly constant along the radius."""
     fan = smooth_noise(rng, (24, 1024), 1.2, 5.0) + 0.8 * smooth_noise(rng, (24, 1024), 14.0, 6.0)
     angle = np.arctan2(grid.x, 1.35 - (grid.y + 1.2)) / (2 * np.pi) + 0.5
     radius = np.hypot(grid.x, grid.y + 0.2) * 8
@@ -129,7 +130,7 @@ def _streaks(rng: np.random.Generator, grid: Grid) -> Plane:
 
 
 def _front_hair(rng: np.random.Generator, person: Person, grid: Grid, outline: Plane) -> Plane:
-    """Cover of the hair in front of the head."""
+    """Return the cover, 0..1, of the hair in front of the head."""
     if person.cut == "bald":
         return np.zeros_like(outline)
     cropped = person.cut == "cropped"
@@ -150,7 +151,7 @@ def _head(
     front_hair: Plane,
     streaks: Plane,
 ) -> tuple[Picture, Plane]:
-    """The head's colour without its moving features, and where its skin is."""
+    """Return the head's colour without its moving features, and the cover of its skin."""
     p, shape = person, grid.x.shape
     skin = _skin(rng, person, grid)
     ears = np.zeros(shape, np.float32)
@@ -167,7 +168,7 @@ def _head(
 
 
 def _skin(rng: np.random.Generator, person: Person, grid: Grid) -> Picture:
-    """Skin with its blotches, pores, freckles, flush, beard and the shade of hollows."""
+    """Paint skin with blotches, pores, freckles, flush, beard and the shade of hollows."""
     p, shape = person, grid.x.shape
     tone = 1 + 0.022 * smooth_noise(rng, shape, 12) + 0.016 * smooth_noise(rng, shape, 0.8)
     skin = np.asarray(np.array(p.skin) * tone[..., None], np.float32)
@@ -192,7 +193,7 @@ def _skin(rng: np.random.Generator, person: Person, grid: Grid) -> Picture:
 
 
 def _back_hair(person: Person, grid: Grid, streaks: Plane) -> Layer:
-    """Hair that hangs behind the head; none with short cuts."""
+    """Return the layer of hair behind the head; empty with short cuts."""
     bottom = {"bob": 0.75, "long": 1.5}.get(person.cut)
     colour = np.clip(np.array(person.hair) * (0.62 + 0.16 * streaks[..., None]), 0, 255)
     if bottom is None:
@@ -205,7 +206,7 @@ def _back_hair(person: Person, grid: Grid, streaks: Plane) -> Layer:
 
 
 def _body(rng: np.random.Generator, person: Person, grid: Grid) -> Layer:
-    """Neck and shoulders, lit once: they move too little to need normals."""
+    """Return the layer of neck and shoulders, lit once: they move too little to need normals."""
     p = person
     half_neck = 0.62 * p.half_width
     shoulder = 1.42 + 0.55 * smoothstep(0.3, 2.2, np.abs(grid.x)) - 0.12 * grid.bump(0, 1.4, 0.6, 2)
@@ -224,13 +225,13 @@ def _body(rng: np.random.Generator, person: Person, grid: Grid) -> Layer:
 
 
 def _ring(grid: Grid, radius: float) -> Plane:
-    """The collar's seam."""
+    """Return the cover of the collar's seam."""
     distance = (np.hypot(grid.x / radius, (grid.y - 1.36) / 0.26) - 1) * 0.26
     return grid.inside(np.abs(distance) - 0.02) * (grid.y > 1.36)
 
 
 def _wall(rng: np.random.Generator, person: Person, size_px: int) -> Picture:
-    """What is seen behind, out of focus, with a margin for the camera's drift."""
+    """Paint the wall behind the person, out of focus, with a margin for the camera's drift."""
     side = size_px + 2 * round(WALL_MARGIN * size_px)
     y, x = np.mgrid[0:side, 0:side].astype(np.float32) / side
     light = 1 + 0.5 * (rng.uniform(-1, 1) * (x - 0.5) + rng.uniform(-1, 0.3) * (y - 0.5))

@@ -1,10 +1,10 @@
-"""One encoder for every clip, real or fake: film grain, then H.264 at one constant bit rate.
+"""Encoder of every clip, real or fake: film grain, then H.264 at one constant bit rate.
 
-The rate control buffers a single frame and pads with filler (nal-hrd=cbr), so every picture takes
-the same number of bytes whatever it shows: neither size nor packets can give a label away. Frame
-types are fixed (no B-frames, no scene cuts): chosen by content, they spread what lies under the
+The rate control buffers a single frame and pads with filler (nal-hrd=cbr), so every picture has the same
+number of bytes whatever its content: neither file size nor packet sizes depend on the label. Frame types
+are fixed (no B-frames, no scene cuts): chosen by content, they would distribute the payload under the
 filler a little less evenly in real clips than in fakes, whose faces are smoother.
-One thread and no time stamps of the day: the same frames give the same bytes.
+With one thread and no wall-clock time stamps the same frames give the same bytes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ BITS_PER_PIXEL = 0.5
 def add_grain(
     frames: NDArray[np.uint8], rng: np.random.Generator, strength: float
 ) -> NDArray[np.uint8]:
-    """`frames` (T, H, W, 3) with grey Gaussian noise of `strength` (0..255)."""
+    """Return `frames` (T, H, W, 3) with grey Gaussian noise of standard deviation `strength` (0..255)."""
     noise = strength * rng.standard_normal((*frames.shape[:3], 1), dtype=np.float32)
     return np.clip(np.rint(frames + noise), 0, 255).astype(np.uint8)
 

@@ -1,4 +1,4 @@
-"""The moving features: eyes, brows and mouth, drawn anew for every frame in two small windows."""
+"""Moving features of a face: eyes, brows and mouth, drawn for every frame in two small windows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ EYE_WHITE, LASHES = (232, 228, 224), (34, 24, 22)
 
 @dataclass(frozen=True)
 class Expression:
-    """One frame's face.
+    """The facial expression of one frame.
 
     mouth 0 shut .. 1 wide open; width and smile -1..1; lids 0 shut .. 1 open; brows -1..1;
     gaze_x and gaze_y -1..1.
@@ -42,7 +42,7 @@ def draw_expression(picture: Picture, portrait: Portrait, expression: Expression
 
 
 def _draw_eyes(canvas: Picture, portrait: Portrait, grid: Grid, expression: Expression) -> None:
-    """Both eyes at once, in a frame (u, v) mirrored about the nose; u grows outward."""
+    """Draw both eyes at once, in coordinates (u, v) mirrored about the nose; u grows outward."""
     p, unit = portrait.person, portrait.person.eye_width
     u = (np.abs(grid.x) - p.eye_x) / unit
     v = (grid.y - p.eye_y) / unit + p.eye_tilt * u
@@ -90,7 +90,7 @@ def _draw_brows(canvas: Picture, portrait: Portrait, grid: Grid, expression: Exp
 
 
 def _draw_mouth(canvas: Picture, portrait: Portrait, grid: Grid, expression: Expression) -> None:
-    """Lips about a curve, parted by the opening; behind them teeth, gums and tongue."""
+    """Draw lips about a curve, parted by the opening; behind them teeth, gums and tongue."""
     p = portrait.person
     unit = p.mouth_width * (1 + 0.16 * expression.width + 0.08 * expression.smile)
     u, v = grid.x / unit, (grid.y - p.mouth_y) / unit
@@ -116,6 +116,6 @@ def _draw_mouth(canvas: Picture, portrait: Portrait, grid: Grid, expression: Exp
 
 
 def _lip_colour(portrait: Portrait, v: Plane, top: Plane, bottom: Plane) -> Picture:
-    """The upper lip in shadow, the lower one lit."""
+    """Return the lips' colour: the upper lip in shadow, the lower one lit."""
     light = np.where(v < top, 0.8, 1.0 + 0.12 * np.exp(-0.5 * ((v - bottom - 0.15) / 0.07) ** 2))
     return np.asarray(np.array(portrait.person.lips) * light[..., None], np.float32)

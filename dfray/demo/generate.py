@@ -1,7 +1,7 @@
-"""The demo's corpus: who plays in which clip, made by a pool of processes, and its table.
+"""Plan, generation and table of the demo's clips, made by a pool of processes.
 
-Every real clip yields one fake, by turns a swap and a reenactment, so that each identity has as
-many fakes as real clips. Each clip draws from a generator seeded by its own place in the plan:
+Every real clip yields one fake, a swap and a reenactment alternating, so that each identity has as
+many fakes as real clips. Each clip has a random generator seeded by its place in the plan:
 neither the number of processes nor their order changes a byte (on one kind of machine; another
 CPU may round differently).
 """
@@ -18,23 +18,24 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from dfray import storage
 from dfray.config import DemoSection
-from dfray.datasets.readers.demo_clips import COLUMNS
+from dfray.datasets.readers.demo_clips import COLUMNS, ClipRow
 from dfray.errors import DfrayError, UserError
 
-VERSION = 1  # of the generator: clips of another version are not taken for ours
+VERSION = 1  # of the generator: clips of another version are refused
 _METHODS = {"FS": "demo-swap", "RE": "demo-reenact", "real": "demo-real"}
-_MOTION, _SPEECH, _OTHER_SPEECH, _CRAFT, _GRAIN = range(5)  # what a clip draws lots for
+_MOTION, _SPEECH, _OTHER_SPEECH, _FORGERY, _GRAIN = range(
+    5
+)  # purposes of a clip's random generators
 
 
 @dataclass(frozen=True)
 class Shot:
-    """One real clip and the fake made from it. person and donor count over all splits."""
+    """One real clip and the fake made from it; person and donor count over all splits."""
 
     person: int
     take: int
@@ -55,8 +56,8 @@ class Shot:
     def fake_stem(self) -> str:
         return f"{self.identity}-{self.take}-{_METHODS[self.category].removeprefix('demo-')}"
 
-    def rows(self, duration_s: float) -> Iterator[dict[str, Any]]:
-        """The table's rows of the real and of the fake clip."""
+    def rows(self, duration_s: float) -> Iterator[ClipRow]:
+        """Yield the rows of clips.csv for the real and the fake clip."""
         for stem, category, source in (
             (self.real_stem, "real", ""),
             (self.fake_stem, self.category, self.real_stem),
@@ -81,11 +82,11 @@ def generate_clips(
     progress: Callable[[int, int], None] | None = None,
     workers: int | None = None,
 ) -> str:
-    """Write `out`/videos/STEM.mp4 and then `out`/clips.csv; what is already there is kept.
+    """Write `out`/videos/STEM.mp4 and then `out`/clips.csv; existing clips are not made again.
 
     Args:
         out: local folder or s3:// URI.
-        progress: called with (clips done, clips in all).
+        progress: called with (clips done, total clips).
         workers: processes; default: one per core.
 
     Returns:
@@ -94,14 +95,14 @@ def generate_clips(
     Raises:
         UserError: `out` holds clips of other settings or of another seed.
         StorageError: `out` cannot be written.
-        DfrayError: a process died; the clips written so far are kept.
+        DfrayError: a process died; the clips written before stay.
     """
     shots = plan_shots(settings, seed)
     total = 2 * len(shots)
     _claim(out, settings, seed)
     if not storage.exists(storage.join(out, "clips.csv")):
-        there = {os.path.basename(uri) for uri in storage.list_files(_videos(out), ".mp4")}
-        for done in _make(out, shots, there, settings, seed, workers or os.cpu_count() or 1):
+        existing = {os.path.basename(uri) for uri in storage.list_files(_videos(out), ".mp4")}
+        for done in _make(out, shots, existing, settings, seed, workers or os.cpu_count() or 1):
             if progress:
                 progress(done, total)
         storage.write_bytes(_table(settings, seed), storage.join(out, "clips.csv"))
@@ -111,7 +112,7 @@ def generate_clips(
 
 
 def plan_shots(settings: DemoSection, seed: int) -> list[Shot]:
-    """Every real clip with its fake's category and donor; a donor is of the same split."""
+    """Return every real clip with its fake's category and its donor, who is of the same split."""
     shots, first = [], 0
     for split in ("train", "val", "test"):
         count = getattr(settings, f"{split}_identities")
@@ -125,8 +126,8 @@ def plan_shots(settings: DemoSection, seed: int) -> list[Shot]:
     return shots
 
 
-def clip_rows(settings: DemoSection, seed: int) -> Iterator[dict[str, Any]]:
-    """The rows of clips.csv, known before any clip is drawn."""
+def clip_rows(settings: DemoSection, seed: int) -> Iterator[ClipRow]:
+    """Yield the rows of clips.csv, without drawing a clip."""
     duration_s = round(_frame_count(settings) / settings.fps, 6)
     for shot in plan_shots(settings, seed):
         yield from shot.rows(duration_s)
@@ -137,21 +138,21 @@ def _dataset(person: int, settings: DemoSection) -> str:
 
 
 def _claim(out: str, settings: DemoSection, seed: int) -> None:
-    """Mark `out` as the place of these clips, or refuse one that holds others."""
+    """Mark `out` as the folder of these clips, or refuse one with other clips."""
     content = f"{settings.fingerprint()} {seed} {VERSION}"
-    mine = hashlib.sha256(content.encode()).hexdigest()[:16].encode()
+    fingerprint = hashlib.sha256(content.encode()).hexdigest()[:16].encode()
     marker = storage.join(out, "fingerprint")
     if storage.exists(marker):
-        found = storage.read_bytes(marker)
+        existing = storage.read_bytes(marker)
     elif storage.list_files(_videos(out)):
-        found = b"missing"
+        existing = b"missing"
     else:
-        storage.write_bytes(mine, marker)
+        storage.write_bytes(fingerprint, marker)
         return
-    if found != mine:
+    if existing != fingerprint:
         raise UserError(
-            f"{out} holds other clips than those asked for: its fingerprint is "
-            f"{found.decode(errors='replace')}, not {mine.decode()} (seed {seed}).",
+            f"{out} holds other clips than the recipe's: its fingerprint is "
+            f"{existing.decode(errors='replace')}, not {fingerprint.decode()} (seed {seed}).",
             "Delete the folder, or name another one.",
         )
 
@@ -161,10 +162,10 @@ def _videos(out: str) -> str:
 
 
 def _make(
-    out: str, shots: list[Shot], there: set[str], settings: DemoSection, seed: int, workers: int
+    out: str, shots: list[Shot], existing: set[str], settings: DemoSection, seed: int, workers: int
 ) -> Iterator[int]:
-    """Make the clips that are not `there`; yields how many of all are done."""
-    done = len(there)
+    """Make the clips that are not `existing`; yield the number of clips done."""
+    done = len(existing)
     yield done
     # Spawned, not forked: the caller may hold threads of Ray or torch.
     context = multiprocessing.get_context("spawn")
@@ -172,7 +173,7 @@ def _make(
         futures = [
             pool.submit(make_shot, out, shot, missing, settings, seed)
             for shot in shots
-            if (missing := _missing(shot, there))
+            if (missing := _missing(shot, existing))
         ]
         try:
             for future in as_completed(futures):
@@ -181,29 +182,29 @@ def _make(
         except BrokenProcessPool as error:
             raise DfrayError(
                 "A process that draws the demo's clips was killed.",
-                "Perhaps memory ran out; run again, finished clips are kept.",
+                "Perhaps memory ran out; run again, finished clips are not made again.",
             ) from error
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-def _missing(shot: Shot, there: set[str]) -> tuple[str, ...]:
-    return tuple(s for s in (shot.real_stem, shot.fake_stem) if f"{s}.mp4" not in there)
+def _missing(shot: Shot, existing: set[str]) -> tuple[str, ...]:
+    return tuple(s for s in (shot.real_stem, shot.fake_stem) if f"{s}.mp4" not in existing)
 
 
 def make_shot(
     out: str, shot: Shot, stems: tuple[str, ...], settings: DemoSection, seed: int
 ) -> int:
-    """Film the real clip, forge the fake, and write those of `stems`; returns their number."""
+    """Film the real clip, forge the fake, write those of `stems`, and return their number."""
     import cv2
 
     from dfray.demo.encode import add_grain, write_clip
 
     cv2.setNumThreads(1)  # the pool already has a process for every core
-    lots = np.random.default_rng([seed, shot.person, shot.take, _GRAIN])
-    strength = lots.uniform(2.5, 5.0)
+    rng = np.random.default_rng([seed, shot.person, shot.take, _GRAIN])
+    strength = rng.uniform(2.5, 5.0)
     frames = _frames(shot, settings, seed)
-    for grain, stem in zip(lots.spawn(2), (shot.real_stem, shot.fake_stem), strict=True):
+    for grain, stem in zip(rng.spawn(2), (shot.real_stem, shot.fake_stem), strict=True):
         if stem in stems:
             with tempfile.NamedTemporaryFile(suffix=".mp4") as file:
                 write_clip(file.name, add_grain(frames[stem], grain, strength), settings.fps)
@@ -212,26 +213,26 @@ def make_shot(
 
 
 def _frames(shot: Shot, settings: DemoSection, seed: int) -> dict[str, np.ndarray]:
-    """Pictures of the real and of the fake clip, before grain and encoder."""
+    """Return the frames of the real and of the fake clip by stem, before grain and encoder."""
     from dfray.demo import animate, draw, forge, identity
 
     count = _frame_count(settings)
 
-    def lots(person: int, purpose: int) -> np.random.Generator:
+    def generator(person: int, purpose: int) -> np.random.Generator:
         return np.random.default_rng([seed, person, shot.take, purpose])
 
     def film(person: int, speech: int) -> animate.Clip:
-        portrait = draw.paint_portrait(identity.draw_lots(seed, person), settings.size_px)
-        motion = animate.draw_motion(lots(person, _MOTION), count, settings.fps)
-        lines = animate.draw_speech(lots(person, speech), count, settings.fps)
-        return animate.film(portrait, motion, lines)
+        portrait = draw.paint_portrait(identity.draw_person(seed, person), settings.size_px)
+        motion = animate.draw_motion(generator(person, _MOTION), count, settings.fps)
+        expressions = animate.draw_speech(generator(person, speech), count, settings.fps)
+        return animate.film(portrait, motion, expressions)
 
     real = film(shot.person, _SPEECH)
-    craft = forge.draw_craft(lots(shot.person, _CRAFT), count)
+    parameters = forge.draw_parameters(generator(shot.person, _FORGERY), count)
     if shot.category == "FS":
-        fake = forge.swap(real, film(shot.donor, _SPEECH), craft)
+        fake = forge.swap(real, film(shot.donor, _SPEECH), parameters)
     else:
-        fake = forge.reenact(real, film(shot.person, _OTHER_SPEECH), craft)
+        fake = forge.reenact(real, film(shot.person, _OTHER_SPEECH), parameters)
     return {shot.real_stem: real.frames, shot.fake_stem: fake}
 
 

@@ -1,4 +1,4 @@
-"""Who is seen: the appearance of one generated person, drawn from a seed.
+"""Appearance of one generated person, drawn from a seed.
 
 Lengths are in head units: the head's half height is 1, its centre the origin, x to the right and
 y down; so the chin lies at y = 1 and the crown at y = -1. Colours are RGB, 0..255.
@@ -26,7 +26,7 @@ _CUTS = ("cropped", "short", "short", "bob", "long", "long", "bald")
 
 @dataclass(frozen=True)
 class Person:
-    """What stays the same in every clip of one identity."""
+    """The appearance of one identity, the same in all of its clips."""
 
     seed: tuple[int, ...]
     skin: Colour
@@ -62,8 +62,8 @@ class Person:
     beard: float
 
 
-def draw_lots(*seed: int) -> Person:
-    """The person that `seed` stands for; the same seed gives the same person."""
+def draw_person(*seed: int) -> Person:
+    """Draw the person of `seed`; the same seed gives the same person."""
     rng = np.random.default_rng(seed)
     skin = _between(rng, _SKIN) * rng.normal(1, 0.025, 3)
     lips = 0.62 * skin + 0.38 * np.array((172, 62, 72)) * rng.uniform(0.75, 1.1)
@@ -104,14 +104,14 @@ def draw_lots(*seed: int) -> Person:
 
 
 def _pick(rng: np.random.Generator, colours: np.ndarray) -> np.ndarray:
-    return colours[rng.integers(len(colours))]
+    return np.asarray(colours[rng.integers(len(colours))])
 
 
 def _between(rng: np.random.Generator, colours: np.ndarray) -> np.ndarray:
-    """A colour anywhere along the polyline of `colours`."""
-    where = rng.uniform(0, len(colours) - 1)
-    low = int(where)
-    return colours[low] + (where - low) * (colours[low + 1] - colours[low])
+    """Draw a colour along the polyline of `colours`."""
+    place = rng.uniform(0, len(colours) - 1)
+    low = int(place)
+    return np.asarray(colours[low] + (place - low) * (colours[low + 1] - colours[low]))
 
 
 def _colour(rgb: np.ndarray) -> Colour:

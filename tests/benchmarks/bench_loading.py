@@ -59,7 +59,7 @@ def film_crops(person: int) -> np.ndarray:
     from dfray.demo import animate, draw, encode, identity
 
     lots, settings = np.random.default_rng(person), DemoSection()
-    portrait = draw.paint_portrait(identity.draw_lots(0, person), settings.size_px)
+    portrait = draw.paint_portrait(identity.draw_person(0, person), settings.size_px)
     motion = animate.draw_motion(lots, FRAMES, settings.fps)
     film = animate.film(portrait, motion, animate.draw_speech(lots, FRAMES, settings.fps))
     with tempfile.NamedTemporaryFile(suffix=".mp4") as file:

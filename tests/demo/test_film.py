@@ -10,14 +10,14 @@ import pytest
 from dfray.demo import animate, forge
 from dfray.demo.animate import CHEEK_LEFT, CHIN, EYE_LEFT, EYE_RIGHT, MOUTH, NOSE, Clip
 from dfray.demo.draw import paint_portrait
-from dfray.demo.identity import draw_lots
+from dfray.demo.identity import draw_person
 
 FRAMES, FPS, SIZE = 30, 15, 192
 
 
 def film(person: int, motion: int, speech: int) -> Clip:
     return animate.film(
-        paint_portrait(draw_lots(0, person), SIZE),
+        paint_portrait(draw_person(0, person), SIZE),
         animate.draw_motion(np.random.default_rng(motion), FRAMES, FPS),
         animate.draw_speech(np.random.default_rng(speech), FRAMES, FPS),
     )
@@ -30,10 +30,10 @@ def target() -> Clip:
 
 @pytest.fixture(scope="module")
 def fakes(target: Clip) -> dict[str, np.ndarray]:
-    craft = forge.draw_craft(np.random.default_rng(0), FRAMES)
+    parameters = forge.draw_parameters(np.random.default_rng(0), FRAMES)
     return {
-        "FS": forge.swap(target, film(person=2, motion=2, speech=2), craft),
-        "RE": forge.reenact(target, film(person=1, motion=1, speech=3), craft),
+        "FS": forge.swap(target, film(person=2, motion=2, speech=2), parameters),
+        "RE": forge.reenact(target, film(person=1, motion=1, speech=3), parameters),
     }
 
 
@@ -81,7 +81,7 @@ def test_the_points_lie_on_the_face_in_every_frame(target: Clip) -> None:
 @pytest.mark.parametrize("point", [NOSE, CHEEK_LEFT, CHIN])
 def test_the_points_follow_the_picture(point: int) -> None:
     """A lamp-red spot painted on the head is filmed where the point says, to 2 pixels."""
-    portrait = paint_portrait(draw_lots(0, 1), SIZE)
+    portrait = paint_portrait(draw_person(0, 1), SIZE)
     speech = animate.draw_speech(np.random.default_rng(1), FRAMES, FPS)
     motion = animate.draw_motion(np.random.default_rng(1), FRAMES, FPS)
     x, y = animate.still_points(portrait)[point]
@@ -125,8 +125,8 @@ def outside(fake: np.ndarray, real: Clip) -> np.ndarray:
 
 def test_a_clip_of_one_frame_can_be_filmed_and_faked() -> None:
     rng = np.random.default_rng(0)
-    portrait = paint_portrait(draw_lots(0, 1), SIZE)
+    portrait = paint_portrait(draw_person(0, 1), SIZE)
     motion, speech = animate.draw_motion(rng, 1, FPS), animate.draw_speech(rng, 1, FPS)
     clip = animate.film(portrait, motion, speech)
-    craft = forge.draw_craft(rng, 1)
-    assert forge.swap(clip, clip, craft).shape == clip.frames.shape == (1, SIZE, SIZE, 3)
+    parameters = forge.draw_parameters(rng, 1)
+    assert forge.swap(clip, clip, parameters).shape == clip.frames.shape == (1, SIZE, SIZE, 3)

@@ -16,7 +16,7 @@ def draw_crops(people: int, side: int = 224) -> np.ndarray:
 
 def _crop(person: int, side: int) -> np.ndarray:
     rng, settings = np.random.default_rng(person), DemoSection()
-    portrait = draw.paint_portrait(identity.draw_lots(0, person), settings.size_px)
+    portrait = draw.paint_portrait(identity.draw_person(0, person), settings.size_px)
     motion = animate.draw_motion(rng, 1, settings.fps)
     film = animate.film(portrait, motion, animate.draw_speech(rng, 1, settings.fps))
     (picture,) = encode.add_grain(film.frames, rng, 3.5)
