@@ -11,7 +11,7 @@ work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/env"
 "$work/env/bin/pip" install --quiet "ray[default,train]==2.60.0"
-export RAY_TRAIN_V2_ENABLED=1 RAY_AUTH_MODE=disabled
+export RAY_TRAIN_V2_ENABLED=1 RAY_AUTH_MODE=disabled RAY_raylet_start_wait_time_s=300
 
 "$work/env/bin/python" - "$work" 2>"$work/log" <<'PY' || { tail -20 "$work/log"; exit 1; }
 import sys
