@@ -1,6 +1,6 @@
-"""Progress of distributed work: workers tell a small actor, the driver draws a line a stage.
+"""Progress of distributed work: workers report to a small actor, the driver draws one line for each stage.
 
-The actor is told and never waited for, so that progress costs the workers nothing.
+Workers never wait for the actor, so that progress costs them nothing.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -18,15 +18,18 @@ if TYPE_CHECKING:
 
 _POLL_S = 0.5
 _LOG_EVERY_S = 30.0
-"""How often a stage says how far it is where no line can be drawn anew, as in the log of a job."""
+"""Interval of a stage's log lines where no line can be redrawn, as in the log of a job."""
 _LOG_WIDTH = 120
-"""Columns that a line may take there: none can be seen, and what a stage ends with would be cut off."""
+"""Columns of such a line: a log has no width, and a narrower line would cut off a stage's result."""
 STAGE_NOTE = "in stage "
-"""How the note begins that an error gets which ends a stage; the stage's title follows."""
+"""Prefix of the note on an error that ended a stage; the stage's title follows."""
+
+
+Show = Callable[[dict[str, Any]], None]
 
 
 class Counts:
-    """Sums of what workers tell; becomes an actor through `counting_actor`."""
+    """Sums and latest values that workers report; becomes an actor through `counting_actor`."""
 
     def __init__(self) -> None:
         self._sums: Counter[str] = Counter()
@@ -43,17 +46,19 @@ class Counts:
 
 
 def counting_actor() -> ActorHandle:
-    """A `Counts` actor, on the driver's node, that takes no CPU."""
+    """Start a `Counts` actor on the driver's node that takes no CPU."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    return ray.remote(num_cpus=0, scheduling_strategy=here)(Counts).remote()
+    driver_node = NodeAffinitySchedulingStrategy(
+        ray.get_runtime_context().get_node_id(), soft=False
+    )
+    return ray.remote(num_cpus=0, scheduling_strategy=driver_node)(Counts).remote()
 
 
 @contextmanager
 def stage(title: str, total: int | None = None) -> Iterator[StageLine]:
-    """A line with a bar, a clock and a detail for one stage of local work."""
+    """Draw a line with a bar, a clock and a detail while the block runs."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -72,8 +77,8 @@ def stage(title: str, total: int | None = None) -> Iterator[StageLine]:
     if total is not None:
         columns += [BarColumn(bar_width=24), MofNCompleteColumn()]
     # A longer detail, such as a path, would squeeze the other columns away.
-    room = console.width - (28 if total is None else 68)
-    short = Column(no_wrap=True, overflow="ellipsis", max_width=max(room, 10))
+    width = console.width - (28 if total is None else 68)
+    short = Column(no_wrap=True, overflow="ellipsis", max_width=max(width, 10))
     columns += [
         TimeElapsedColumn(),
         TextColumn("[dim]{task.fields[detail]}", table_column=short),
@@ -87,7 +92,7 @@ def stage(title: str, total: int | None = None) -> Iterator[StageLine]:
 
 
 class StageLine:
-    """What a stage shows while it runs."""
+    """The progress line of one running stage."""
 
     def __init__(self, progress: Progress, task: TaskID, total: int | None) -> None:
         self._progress, self._task, self.total = progress, task, total
@@ -112,14 +117,14 @@ class StageLine:
         self._progress.console.print(text, highlight=False, soft_wrap=True)
 
     def finish(self, detail: str = "") -> None:
-        """Mark the stage as done, whatever had been counted."""
+        """Mark the stage as done, whatever its count."""
         total = self.total or 1
         self.update(done=total, total=total, detail=detail)
 
 
 @contextmanager
-def watching(actor: ActorHandle, show: Any) -> Iterator[None]:
-    """Call `show(counts)` twice a second with what the actor holds, until the block ends."""
+def watching(actor: ActorHandle, show: Show) -> Iterator[None]:
+    """Call `show(counts)` twice a second with the actor's counts, until the block ends."""
     import ray
 
     stop = threading.Event()

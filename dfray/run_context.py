@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -114,13 +114,14 @@ class RunContext:
         """
         from dfray.tracking.run import start_run
 
+        state = self.folder.state()
         tracked = start_run(
             self.recipe,
             self.tracking_uri,
             manifest_fingerprint=fingerprint(self.manifest),
-            run_id=self.folder.state().get("run_id"),
+            run_id=state.run_id,
         )
-        self.folder.remember(run_id=tracked.run_id)
+        self.folder.update_state(replace(state, run_id=tracked.run_id))
         return tracked
 
     def extracted(self, videos: pa.Table | None = None) -> ExtractedVideos:

@@ -1,6 +1,6 @@
-"""Where a run keeps what, under <work_dir>/<name>; and whose name it is.
+"""Run folder layout and ownership: <work_dir>/<name>.
 
-recipe.yaml        the recipe as it was resolved, defaults included
+recipe.yaml        the resolved recipe, defaults included
 clips/             the demo's generated videos
 manifest.parquet   VIDEOS
 faces/             FACES, OUTCOMES and SUMMARIES in shards
@@ -9,13 +9,15 @@ not_finite/        batches whose loss was not finite, one .npz for each step and
 model/             the bundle of the best epoch
 evaluation/        scores.parquet, metrics.json, metrics.md, report.html, and tables of protocols
 versions/          bundles of registered models that were measured here
-search/            the trials of a search, each a run folder, and what was found
+search/            the trials of a search, each a run folder, and the search's result
+state.json         RunState
 """
 
 from __future__ import annotations
 
 import json
 import os
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import yaml
@@ -27,11 +29,37 @@ from dfray.nested import flatten
 from dfray.recipe import dump_recipe
 
 
+@dataclass(frozen=True)
+class RunState:
+    """Progress of a run's stages.
+
+    Attributes:
+        run_id: of the training's MLflow run.
+        history: metrics of every epoch, once the last one has ended.
+        logged: MLflow has every epoch.
+        measured: the decision rule of the last evaluation, as `DecisionRule.stored` gives it.
+        registered: the decision rule of the registered version.
+        version: the registered version's number.
+    """
+
+    run_id: str | None = None
+    history: list[dict[str, float]] | None = None
+    logged: bool = False
+    measured: dict[str, Any] | None = None
+    registered: dict[str, Any] | None = None
+    version: str | None = None
+
+    def to_json(self) -> bytes:
+        """Return the values that are set, as JSON."""
+        values = {name: value for name, value in asdict(self).items() if value not in (None, False)}
+        return json.dumps(values, indent=2).encode()
+
+
 class RunFolder:
-    """The places of one run; making one touches nothing.
+    """URIs of one run's files; making one reads and writes nothing.
 
     Args:
-        faces: where its faces lie, if not in the run itself: the trials of a search share theirs.
+        faces: URI of faces outside the run; the trials of a search share one store.
     """
 
     def __init__(self, recipe: Recipe, *, faces: str | None = None) -> None:
@@ -51,38 +79,34 @@ class RunFolder:
         self._state = storage.join(self.root, "state.json")
 
     def claim(self) -> None:
-        """Bind the folder to the recipe, or make sure that it is bound to the same.
+        """Bind the folder to the recipe, or check that it is bound to the same one.
 
-        Ray Train resumes whatever it finds under a name; this keeps it from resuming another's.
+        Ray Train resumes any checkpoint under the run's name; this keeps it from another recipe's.
 
         Raises:
-            UserError: the name was used with another recipe; what differs is named.
+            UserError: the name was used with another recipe; the message lists the differences.
         """
         if not storage.exists(self.recipe_file):
             storage.write_bytes(dump_recipe(self.recipe).encode(), self.recipe_file)
-            return
-        there = self._begun_with()
-        if there.fingerprint() != self.recipe.fingerprint():
-            told = ", ".join(differences(there.content(), self.recipe.content()))
-            raise UserError(
-                f"{self.root} belongs to another recipe of the name {self.recipe.name}: {told}.",
-                f"Give this one a name of its own (name=...), or remove {self.root}.",
-            )
+        else:
+            self._require_same(self.recipe)
 
     def claim_to_measure(self) -> Recipe:
-        """As `claim`, but evaluation may differ: a model that is trained can be measured in many ways.
+        """Claim the folder for a recipe whose evaluation section may differ.
 
         Returns:
-            The recipe that the run was begun with.
+            The recipe that the run was created with.
 
         Raises:
             UserError: as `claim`.
         """
-        begun = self.recipe
+        recipe = self.recipe
         if storage.exists(self.recipe_file):
-            begun = begun.model_copy(update={"evaluation": self._begun_with().evaluation})
-        RunFolder(begun).claim()
-        return begun
+            recipe = recipe.model_copy(update={"evaluation": self._stored_recipe().evaluation})
+            self._require_same(recipe)
+        else:
+            self.claim()
+        return recipe
 
     def share_version(self, model_name: str, version: str, bundle: str | os.PathLike[str]) -> str:
         """Copy a registered version's local bundle where every node can read it; return its URI."""
@@ -90,20 +114,21 @@ class RunFolder:
         storage.put_folder(str(bundle), uri, last="bundle.json")
         return uri
 
-    def state(self) -> dict[str, Any]:
-        """What the stages remember: `run_id`, `history`, `logged`, `measured`, `registered`, `version`."""
-        there = storage.exists(self._state)
-        return json.loads(storage.read_bytes(self._state)) if there else {}
+    def state(self) -> RunState:
+        """Read the progress of the run's stages."""
+        if not storage.exists(self._state):
+            return RunState()
+        return RunState(**json.loads(storage.read_bytes(self._state)))
 
-    def remember(self, **values: Any) -> None:
-        kept = self.state() | values
-        storage.write_bytes(json.dumps(kept, indent=2).encode(), self._state)
+    def update_state(self, state: RunState) -> None:
+        """Write the progress of the run's stages."""
+        storage.write_bytes(state.to_json(), self._state)
 
     def require(self, relative: str, command: str) -> None:
-        """Make sure that an earlier stage has left its result.
+        """Check that an earlier stage's result exists.
 
         Raises:
-            UserError: it has not; the command to run first is named.
+            UserError: it does not; the hint names the command to run first.
         """
         if not storage.exists(storage.join(self.root, relative)):
             raise UserError(
@@ -111,12 +136,21 @@ class RunFolder:
                 f"Run `dfray {command}` with this recipe first.",
             )
 
-    def _begun_with(self) -> Recipe:
+    def _require_same(self, recipe: Recipe) -> None:
+        stored = self._stored_recipe()
+        if stored.fingerprint() != recipe.fingerprint():
+            changes = ", ".join(differences(stored.content(), recipe.content()))
+            raise UserError(
+                f"{self.root} belongs to another recipe of the name {recipe.name}: {changes}.",
+                f"Give this recipe another name (name=...), or remove {self.root}.",
+            )
+
+    def _stored_recipe(self) -> Recipe:
         return Recipe.model_validate(yaml.safe_load(storage.read_bytes(self.recipe_file)))
 
 
 def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """What differs between two contents, as `section.key old -> new`."""
+    """Return the differences between two recipes' contents, as `section.key old -> new`."""
     left, right = dict(flatten(old)), dict(flatten(new))
     return [
         f"{key} {left.get(key)!r} -> {right.get(key)!r}"

@@ -1,8 +1,8 @@
-"""One Ray session for all stages: connect or start, count the CPUs, say in one line what went wrong.
+"""Ray session of all stages: connection or local start, CPU counts, errors of one line.
 
 A local cluster may declare more logical CPUs than the machine has cores (the demo's does): Ray counts them
-only to place actors. Ray hangs without a word when a plan needs more than there is, so `require_cpus`
-adds the plan up first.
+only to place actors. Ray waits without a message when a plan needs more CPUs than the cluster has, so
+`require_cpus` adds the plan up first.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from dfray.errors import ClusterError, ResourceError
 
 @contextmanager
 def session(cluster: ClusterSection, *, verbose: bool = False) -> Iterator[None]:
-    """A Ray session: the running cluster at `address`, or a local one that ends with the block.
+    """Connect to the running cluster at `address`, or start a local one that ends with the block.
 
     Without an `address` the environment's RAY_ADDRESS counts, which a submitted job has. A session that is
-    already connected is used as it is and left as it was.
+    already connected is used and left connected.
 
     Raises:
         ClusterError: the cluster does not answer, refuses the token, or runs another Ray.
@@ -43,7 +43,7 @@ def session(cluster: ClusterSection, *, verbose: bool = False) -> Iterator[None]
     access.use_token(own=address is None)
     import ray
 
-    options = _own_cluster(cluster) if address is None else {"address": address}
+    options = _local_options(cluster) if address is None else {"address": address}
     try:
         with _silenced(not verbose):
             level = "INFO" if verbose else "ERROR"
@@ -62,7 +62,7 @@ def session(cluster: ClusterSection, *, verbose: bool = False) -> Iterator[None]
 
 
 def require_cluster(cluster: ClusterSection) -> None:
-    """Make sure that a running cluster, if one is meant, lets us in; stages ask before they do anything.
+    """Check that the running cluster, if the recipe names one, accepts this client; stages check it first.
 
     Raises:
         ClusterError: as `session`.
@@ -75,10 +75,10 @@ def require_cluster(cluster: ClusterSection) -> None:
         access.require_gcs(address)
 
 
-def _own_cluster(cluster: ClusterSection) -> dict[str, Any]:
-    """How to start a local cluster."""
+def _local_options(cluster: ClusterSection) -> dict[str, Any]:
+    """Return the options of `ray.init` that start a local cluster."""
     options: dict[str, Any] = {"address": "local", "num_cpus": cluster.num_cpus}
-    # A process of Ray Train's that looks for lost nodes to come: here is only this one.
+    # Ray Train's process that watches for node preemption: a local cluster has one node.
     os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
     # Else Ray warns of every few processes more than the machine has cores.
     cores = os.cpu_count() or 1
@@ -96,19 +96,19 @@ def _own_cluster(cluster: ClusterSection) -> dict[str, Any]:
 
 
 def _is_connected() -> bool:
-    """Asked without importing Ray, which reads the environment when it is imported."""
+    """Return whether Ray is connected, without importing Ray, which reads the environment on import."""
     ray = sys.modules.get("ray")
     return ray is not None and ray.is_initialized()
 
 
 def _environment_address() -> str | None:
-    """RAY_ADDRESS, unless it asks for a local cluster or names a dashboard, which only takes jobs."""
+    """Return RAY_ADDRESS, unless it asks for a local cluster or is a dashboard, which takes only jobs."""
     address = os.environ.get("RAY_ADDRESS", "")
     return None if address in ("", "local") or address.startswith("http") else address
 
 
 def prepare_environment(verbose: bool) -> None:
-    """Settings that Ray and its workers read at start; set by the caller's environment, they stay."""
+    """Set the variables that Ray and its workers read at start, unless the environment has them."""
     defaults = {
         "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "1",
         # Workers learn of a lost node before Ray does, and would wait a minute for its CPUs.
@@ -122,7 +122,7 @@ def prepare_environment(verbose: bool) -> None:
 
 
 def _end_cleanly_on_sigterm() -> None:
-    """`dfray stop`, like Ctrl-C, ends a run where it can be gone on from; Ray's handler would just exit."""
+    """Turn SIGTERM (`dfray stop`) into KeyboardInterrupt, so that runs end resumable; Ray's handler exits."""
 
     def stop(number: int, frame: object) -> None:
         del number, frame
@@ -134,23 +134,23 @@ def _end_cleanly_on_sigterm() -> None:
 
 @contextmanager
 def _silenced(silent: bool) -> Iterator[None]:
-    """Ray's C++ side writes to the terminal past sys.stderr while it starts; not in this block."""
+    """Send file descriptor 2 to /dev/null: Ray's C++ side writes to it while it starts."""
     if not silent:
         yield
         return
     sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
+    stderr, devnull = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, 2)
     try:
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(devnull)
 
 
 def quieten(verbose: bool) -> None:
-    """Leave Ray's chatter out of the terminal unless asked for."""
+    """Turn off Ray's progress bars and log lines, unless `verbose`."""
     if verbose:
         return
     import ray.data
@@ -162,7 +162,7 @@ def quieten(verbose: bool) -> None:
 
 
 def nodes_of(labels: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
-    """The nodes of the cluster that are alive and have the labels, as `ray.nodes()` tells of them."""
+    """Return the entries of `ray.nodes()` that are alive and have the labels."""
     import ray
     from ray._raylet import node_labels_match_selector  # type: ignore[attr-defined]
 
@@ -175,9 +175,9 @@ def nodes_of(labels: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
 
 
 def cpus_of(*places: Mapping[str, str] | None) -> float:
-    """Logical CPUs of the nodes that have the labels of one of the places; none: of all nodes."""
+    """Count the logical CPUs of the nodes that have the labels of one of the places; none: of all nodes."""
     nodes = {node["NodeID"]: node for place in places or [None] for node in nodes_of(place)}
-    return sum(node["Resources"].get("CPU", 0) for node in nodes.values())
+    return float(sum(node["Resources"].get("CPU", 0) for node in nodes.values()))
 
 
 def require_cpus(
@@ -186,19 +186,19 @@ def require_cpus(
     *,
     wait_s: float = 0,
 ) -> None:
-    """Make sure that the cluster has the CPUs that the plan needs all at once.
+    """Check that the cluster has the CPUs that the plan needs all at once.
 
     Args:
-        plan: what needs CPUs -> how many, such as {"train workers": 2, "extraction": 1}.
-        places: the labels of the nodes where it needs them, if not anywhere.
-        wait_s: how long to wait for nodes that an autoscaler has yet to start.
+        plan: name of a need -> CPUs, such as {"train workers": 2, "extraction": 1}.
+        places: name of a need -> labels of the nodes that it must run on; default: any node.
+        wait_s: seconds to wait for nodes that an autoscaler has yet to start.
 
     Raises:
-        ResourceError: it has fewer; the sum is told.
+        ResourceError: it has fewer; the message has the sum.
     """
     import gc
 
-    gc.collect()  # the actors of a plan that failed keep their CPUs until Python lets go of it
+    gc.collect()  # the actors of a plan that failed keep their CPUs until they are collected
     labels = {name: (places or {}).get(name, {}) for name in plan}
     lacking = _lacking(plan, labels)
     if lacking and wait_s:
@@ -214,7 +214,7 @@ def require_cpus(
 
 
 def _lacking(plan: Mapping[str, float], labels: Mapping[str, Mapping[str, str]]) -> str | None:
-    """What of the plan does not fit on the nodes there are, added up; none: all of it does."""
+    """Return a sentence on the needs that do not fit on the cluster's nodes; None: all fit."""
     for size in range(len(plan), 0, -1):  # what shares nodes must fit on them together
         for names in itertools.combinations(plan, size):
             need = sum(plan[name] for name in names)
@@ -222,9 +222,9 @@ def _lacking(plan: Mapping[str, float], labels: Mapping[str, Mapping[str, str]])
             if need <= have:
                 continue
             added = " + ".join(f"{plan[name]:g} {name}{_where(labels[name])}" for name in names)
-            there = " there" if all(labels[name] for name in names) else ""
+            suffix = " there" if all(labels[name] for name in names) else ""
             return (
-                f"The plan needs {need:g} CPUs at once ({added}); the cluster has {have:g}{there}."
+                f"The plan needs {need:g} CPUs at once ({added}); the cluster has {have:g}{suffix}."
             )
     return None
 
@@ -232,15 +232,15 @@ def _lacking(plan: Mapping[str, float], labels: Mapping[str, Mapping[str, str]])
 def _awaited(
     plan: Mapping[str, float], labels: Mapping[str, Mapping[str, str]], wait_s: float
 ) -> str | None:
-    """What is lacking still once all is there or the time is over.
+    """Wait for nodes, and return as `_lacking` once all needs fit or the time is over.
 
-    A placement group that does not fit is what an autoscaler sees and starts nodes for; unlike a request
-    for resources it ends with this process, and the nodes that it has brought then do, too.
+    An autoscaler starts nodes for a placement group that does not fit. Unlike a request for resources the
+    group ends with this process, and the nodes that were started for it end then, too.
     """
     import ray.util
 
-    wanted = [({"CPU": 1}, dict(labels[name])) for name in plan for _ in range(ceil(plan[name]))]
-    bundles, selectors = map(list, zip(*wanted, strict=True))
+    units = [({"CPU": 1}, dict(labels[name])) for name in plan for _ in range(ceil(plan[name]))]
+    bundles, selectors = map(list, zip(*units, strict=True))
     demand = ray.util.placement_group(bundles, bundle_label_selector=selectors)
     end = time.monotonic() + wait_s
     try:
@@ -252,5 +252,5 @@ def _awaited(
 
 
 def _where(labels: Mapping[str, str]) -> str:
-    told = ", ".join(f"{key}={value}" for key, value in labels.items())
-    return f" on nodes with {told}" if told else ""
+    pairs = ", ".join(f"{key}={value}" for key, value in labels.items())
+    return f" on nodes with {pairs}" if pairs else ""

@@ -65,9 +65,9 @@ def _finalists(result: SearchResult) -> None:
 
 
 def _winner(result: SearchResult, page: str, recipe: str) -> list[tuple[str, str]]:
-    from dfray.search.result import shown
+    from dfray.search.result import value_text
 
-    parameters = [f"{key}={shown(value)}" for key, value in result.winner.parameters.items()]
+    parameters = [f"{key}={value_text(value)}" for key, value in result.winner.parameters.items()]
     lines = [
         ("parameters", " ".join(parameters)),
         ("run", f"{result.winner.id} (MLflow: {result.winner.run_id})"),
@@ -88,9 +88,9 @@ def _table(result: SearchResult, first: str, *last: str) -> Table:
 
 
 def _values(result: SearchResult, of: Trial | Finalist) -> list[str]:
-    from dfray.search.result import shown
+    from dfray.search.result import value_text
 
-    return [shown(of.parameters[key]) for key in result.winner.parameters]
+    return [value_text(of.parameters[key]) for key in result.winner.parameters]
 
 
 def _figure(value: float | None) -> str:

@@ -1,41 +1,41 @@
-"""The best trials again, each with the same fresh seeds: one lucky seed makes no winner."""
+"""Finalists: the best trials, each repeated with the same fresh seeds, so that no lucky seed wins."""
 
 from __future__ import annotations
 
 from dfray.config import SearchSection
 from dfray.errors import SearchError
 from dfray.search.result import Finalist, Trial
-from dfray.search.suggest import Planned
+from dfray.search.suggest import PlannedTrial
 
 _SEED = "-seed-"
 
 
 def best_trials(trials: list[Trial], section: SearchSection) -> list[Trial]:
-    """The `finalists` best trials, or the best one if none is to be repeated; the best first.
+    """Return the `finalists` best trials, or the best one if none is repeated; the best first.
 
-    Trials that were stopped count by what they had reached.
+    Stopped trials count by the best value before they were stopped.
 
     Raises:
-        SearchError: no trial has reported the metric; the reasons are told.
+        SearchError: no trial has reported the metric; the message has the reasons.
     """
-    told = [trial for trial in trials if trial.value is not None and trial.state != "failed"]
-    if not told:
+    reported = [trial for trial in trials if trial.value is not None and trial.state != "failed"]
+    if not reported:
         reasons = sorted({trial.error or "no figure was reported" for trial in trials})
         raise SearchError(
             f"None of {len(trials)} trials reported {section.figure}: {'; '.join(reasons)}.",
-            "Mend that, and go on with --resume; or narrow search.space.",
+            "Remove the cause, and continue with --resume; or narrow search.space.",
         )
     sign = -1 if section.mode == "max" else 1
-    told.sort(key=lambda trial: (sign * (trial.value or 0.0), trial.number))
-    return told[: max(1, section.finalists)]
+    reported.sort(key=lambda trial: (sign * (trial.value or 0.0), trial.number))
+    return reported[: max(1, section.finalists)]
 
 
-def plan_finalists(chosen: list[Trial], section: SearchSection) -> list[Planned]:
-    """One training for each finalist and seed; seeds that the search has not used, the same for all."""
+def plan_finalists(best: list[Trial], section: SearchSection) -> list[PlannedTrial]:
+    """Plan one training for each finalist and seed, with seeds that the search has not used."""
     planned = []
-    for number, (seed, trial) in enumerate((s, t) for s in range(section.seeds) for t in chosen):
-        fresh = trial.seed + 1 + seed
-        planned.append(Planned(f"{trial.id}{_SEED}{fresh}", number, trial.parameters, fresh))
+    for number, (repeat, trial) in enumerate((s, t) for s in range(section.seeds) for t in best):
+        seed = trial.seed + 1 + repeat
+        planned.append(PlannedTrial(f"{trial.id}{_SEED}{seed}", number, trial.parameters, seed))
     return planned
 
 
@@ -43,13 +43,11 @@ def _repeats(run: Trial, trial: Trial) -> bool:
     return run.id.startswith(trial.id + _SEED)
 
 
-def rank_finalists(
-    chosen: list[Trial], runs: list[Trial], section: SearchSection
-) -> list[Finalist]:
-    """The finalists with their runs, the best mean first; those whose every run failed last."""
-    found = [
+def rank_finalists(best: list[Trial], runs: list[Trial], section: SearchSection) -> list[Finalist]:
+    """Return the finalists with their runs, the best mean first; those whose every run failed last."""
+    finalists = [
         Finalist(trial.id, trial.parameters, [run for run in runs if _repeats(run, trial)])
-        for trial in chosen
+        for trial in best
     ]
     sign = -1 if section.mode == "max" else 1
-    return sorted(found, key=lambda one: (one.mean is None, sign * (one.mean or 0.0)))
+    return sorted(finalists, key=lambda f: (f.mean is None, sign * (f.mean or 0.0)))

@@ -1,16 +1,16 @@
-"""What a search leaves behind, under <work_dir>/<name>/search; it is all that a resumed search knows.
+"""Files of a search, under <work_dir>/<name>/search; a resumed search reads nothing else.
 
-recipe.yaml           the recipe it was begun with
-search.json           its id, and the finalists once they are chosen
-trials/<id>/          one run folder for each trial, where it trains, and:
+recipe.yaml           the recipe that the search was started with
+search.json           its id, and the ids of the finalists once they are chosen
+trials/<id>/          one run folder for each trial, and in it:
     trial.json        its number, parameters and seed; written before it starts
-    curve.json        the figures of every epoch
-    end.json          how it ended
-    checkpoint/       what it goes on from (one worker; more have Ray Train's, in train/)
+    curve.json        the metrics of every epoch
+    end.json          its final state
+    checkpoint/       the state to resume from (one worker; several have Ray Train's, in train/)
     model/            the bundle of the epoch that was best by the search's metric
 result.json           the SearchResult
 
-Every file appears whole or not at all, so that a search may be cut off anywhere.
+Every file is written atomically, so that a search may be killed at any moment.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from dfray.search.result import State, Trial, Value
 
 
 class TrialFolder:
-    """The files of one trial beside those of its run; making one touches nothing."""
+    """URIs of one trial's files besides those of its run; making one reads and writes nothing."""
 
     def __init__(self, uri: str) -> None:
         self.uri = uri
@@ -53,29 +53,30 @@ class TrialFolder:
         seed: int,
         kind: Literal["search", "finalist"],
     ) -> None:
-        told = {"number": number, "parameters": dict(parameters), "seed": seed, "kind": kind}
-        _write(self._trial, told)
+        """Write the trial's number, parameters and seed, before it starts."""
+        values = {"number": number, "parameters": dict(parameters), "seed": seed, "kind": kind}
+        _write(self._trial, values)
 
-    def keep_curve(self, curve: list[dict[str, float]]) -> None:
+    def write_curve(self, curve: list[dict[str, float]]) -> None:
         _write(self._curve, curve)
 
     def end(self, state: State, error: str | None = None) -> None:
         _write(self._end, {"state": state, "error": error})
 
     def read(self, figure: str, mode: Literal["max", "min"]) -> Trial:
-        """The trial as far as it has come.
+        """Return the trial with the epochs that it has reported.
 
         Args:
             figure: the metric's name in the curve.
         """
-        told, curve = _read(self._trial), _read(self._curve, [])
-        ended = _read(self._end, {"state": "running", "error": None})
+        values_at_start, curve = _read(self._trial), _read(self._curve, [])
+        end = _read(self._end, {"state": "running", "error": None})
         values = [epoch[figure] for epoch in curve if figure in epoch]
         best = {"max": max, "min": min}[mode]
         return Trial(
             id=self.id,
-            **told,
-            **ended,
+            **values_at_start,
+            **end,
             curve=curve,
             value=best(values) if values else None,
             epochs=len(curve),
@@ -85,7 +86,7 @@ class TrialFolder:
 
 
 class SearchFolder:
-    """The places of the search of one run; making one touches nothing."""
+    """URIs of one run's search; making one reads and writes nothing."""
 
     def __init__(self, run: RunFolder) -> None:
         self.recipe = run.recipe
@@ -101,47 +102,48 @@ class SearchFolder:
         return storage.exists(self.result)
 
     def require_free(self, *, resume: bool) -> None:
-        """Make sure that no other search was begun here, nor this one, unless it is to be gone on with.
+        """Check that the folder holds no other search, and no unfinished one unless it is resumed.
 
         Raises:
-            UserError: one was; what differs is named, or how to go on.
+            UserError: it does; the message lists the differences, or the hint how to resume.
         """
         if not storage.exists(self._recipe_file):
             return
-        there = Recipe.model_validate(yaml.safe_load(storage.read_bytes(self._recipe_file)))
-        told = differences(_content(there), _content(self.recipe))
-        if told:
+        stored = Recipe.model_validate(yaml.safe_load(storage.read_bytes(self._recipe_file)))
+        changes = differences(_content(stored), _content(self.recipe))
+        if changes:
             raise UserError(
                 f"{self.root} holds another search of the name {self.recipe.name}: "
-                f"{', '.join(told)}.",
-                f"Give this one a name of its own (name=...), or remove {self.root}.",
+                f"{', '.join(changes)}.",
+                f"Give this search another name (name=...), or remove {self.root}.",
             )
         if not resume and not self.has_ended:
             raise UserError(
                 f"{self.root} holds a search of this recipe that has not ended.",
-                f"Go on with it (--resume), or remove {self.root} to begin anew.",
+                f"Resume it (--resume), or remove {self.root} to start again.",
             )
 
     def begin(self) -> None:
-        """Bind the folder to the recipe and its search; one that was begun is left as it is."""
+        """Bind the folder to the recipe and its search, unless it is bound already."""
         if not storage.exists(self._recipe_file):
             _write(self._state, {"id": uuid.uuid4().hex})
             storage.write_bytes(dump_recipe(self.recipe).encode(), self._recipe_file)
 
     @cached_property
     def id(self) -> str:
-        """Of this search alone, wherever it is tracked."""
-        return _read(self._state)["id"]
+        """Unique id of this search, on every tracking server."""
+        return str(_read(self._state)["id"])
 
     def trial(self, name: str) -> TrialFolder:
         return TrialFolder(storage.join(self.trials, name))
 
     def finalists(self) -> list[str] | None:
-        """Ids of the trials that are repeated, if they have been chosen."""
-        return _read(self._state).get("finalists")
+        """Return the ids of the trials that are repeated; None: not yet chosen."""
+        finalists: list[str] | None = _read(self._state).get("finalists")
+        return finalists
 
     def choose_finalists(self, trials: list[str]) -> None:
-        """Choose once: trials that a resumed search tries again change nothing then."""
+        """Write the ids of the trials that are repeated; a resumed search keeps them."""
         _write(self._state, {"id": self.id, "finalists": trials})
 
 

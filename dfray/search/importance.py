@@ -1,8 +1,8 @@
-"""How much each parameter mattered, by Optuna's PED-ANOVA (arXiv 2304.10255), with its own doubt beside it.
+"""Importance of each parameter by Optuna's PED-ANOVA (arXiv 2304.10255), with its range.
 
-Importance here: how differently a parameter is spread among the best trials than among all, as a share of
-the sum over parameters. A dozen trials say little of it, so every figure comes with the range it takes as
-trials are left out.
+Importance: the difference between a parameter's distribution among the best trials and among all, as a share
+of the sum over parameters. A dozen trials are little evidence, so every share comes with the range it takes
+as trials are left out.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dfray.search.result import SearchResult, Trial, measured, value_of
+from dfray.search.result import SearchResult, Trial, trials_with_value, value_of
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.study import Study
 
 MIN_TRIALS = 6
-"""Trials with a figure below which a share of importance would be noise."""
+"""Trials with a value below which a share of importance would be noise."""
 _BEST = 5
-"""Trials that the best should be at least, says PED-ANOVA's documentation."""
-_PARTS = 20
+"""Lowest number of best trials, by PED-ANOVA's documentation."""
+_FOLDS = 20
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,9 @@ class Importance:
     high: float
 
 
-def why_not(result: SearchResult, space: Mapping[str, BaseDistribution]) -> str | None:
-    """Why no importance can be told, as the end of a sentence; none: it can."""
-    trials = measured(result)
+def reason_without(result: SearchResult, space: Mapping[str, BaseDistribution]) -> str | None:
+    """Return the reason why there is no importance, as the end of a sentence; None: there is one."""
+    trials = trials_with_value(result)
     if len(trials) < MIN_TRIALS:
         return f"it takes {MIN_TRIALS} trials with a figure, and there are {len(trials)}"
     if len(_varied(trials, space)) < 2:
@@ -49,29 +49,29 @@ def why_not(result: SearchResult, space: Mapping[str, BaseDistribution]) -> str 
 
 
 def importances(result: SearchResult, space: Mapping[str, BaseDistribution]) -> list[Importance]:
-    """The parameters that took more than one value, the most important first.
+    """Return the parameters that took more than one value, the most important first.
 
     Trials are left out a twentieth at a time (one at a time where there are no more than twenty).
 
     Args:
-        space: recipe key -> what it was drawn from.
+        space: recipe key -> the distribution that it was drawn from.
 
     Raises:
-        ValueError: `why_not` has a reason.
+        ValueError: `reason_without` returns one.
     """
-    if reason := why_not(result, space):
+    if reason := reason_without(result, space):
         raise ValueError(reason)
-    trials = measured(result)
+    trials = trials_with_value(result)
     names = _varied(trials, space)
-    whole = _shares(trials, names, space, result.mode)
-    parts = min(_PARTS, len(trials))
-    left = [
-        _shares([t for i, t in enumerate(trials) if i % parts != part], names, space, result.mode)
-        for part in range(parts)
+    shares = _shares(trials, names, space, result.mode)
+    folds = min(_FOLDS, len(trials))
+    without_fold = [
+        _shares([t for i, t in enumerate(trials) if i % folds != fold], names, space, result.mode)
+        for fold in range(folds)
     ]
     return [
-        Importance(name, share, *_range([share, *(shares[name] for shares in left)]))
-        for name, share in whole.items()
+        Importance(name, share, *_range([share, *(fewer[name] for fewer in without_fold)]))
+        for name, share in shares.items()
     ]
 
 
@@ -95,7 +95,7 @@ def _study(
 ) -> Study:
     import optuna
 
-    optuna.logging.set_verbosity(optuna.logging.WARNING)  # else it tells of every study on stderr
+    optuna.logging.set_verbosity(optuna.logging.WARNING)  # else it logs every study to stderr
     study = optuna.create_study(direction="maximize" if mode == "max" else "minimize")
     for trial in trials:
         study.add_trial(
@@ -109,7 +109,7 @@ def _study(
 
 
 def _quantile(n: int) -> float:
-    """The share of the trials that are the best: a tenth, but at least _BEST of them, at most half."""
+    """Return the share of trials that count as best: a tenth, but at least _BEST trials, at most half."""
     return min(0.5, max(0.1, _BEST / n))
 
 

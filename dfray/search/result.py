@@ -1,4 +1,4 @@
-"""What a search found, and its form as JSON: `search/result.json` in the run's folder."""
+"""Result of a search, stored as `search/result.json` in the run's folder."""
 
 from __future__ import annotations
 
@@ -13,30 +13,29 @@ from typing import TYPE_CHECKING, Literal
 from dfray import storage
 
 if TYPE_CHECKING:
-    pass
+    from pydantic import TypeAdapter
 
 Value = bool | int | float | str
-"""of one parameter"""
-
+"""Value of one parameter."""
 
 State = Literal["finished", "stopped", "failed", "running"]
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One training with parameters of its own.
+    """One training with one set of parameters.
 
     Attributes:
         id: also the name of its folder and of its MLflow run.
-        number: 0 for the first that was begun; finalists are counted on their own.
+        number: 0 for the first that was started; finalists have numbers of their own.
         parameters: recipe key, such as `objective.triplet.weight` -> value.
         state: `stopped` by the scheduler before its last epoch; `running` if the search was cut off.
-        curve: the figures of each epoch: `epoch` (from 0), `train_*`, `val_*`, `lr`, `seconds`, ...
-        value: the best of the metric over the epochs; none before the first epoch's end.
-        epochs: how many it trained.
+        curve: the metrics of each epoch: `epoch` (from 0), `train_*`, `val_*`, `lr`, `seconds`, ...
+        value: the metric's best value over the epochs; None before the first epoch's end.
+        epochs: number of trained epochs.
         run_id: its MLflow run.
         folder: its run folder, with `model/` (the bundle of its best epoch) once it has ended.
-        error: why it failed.
+        error: reason of its failure.
     """
 
     id: str
@@ -55,10 +54,10 @@ class Trial:
 
 @dataclass(frozen=True)
 class Finalist:
-    """Parameters that were trained again with fresh seeds.
+    """Parameters of a trial that were trained again with fresh seeds.
 
     Attributes:
-        trial: the id of the search's trial that found the parameters.
+        trial: the id of the search's trial that has these parameters.
         runs: one for each seed, all of kind `finalist`.
     """
 
@@ -87,14 +86,14 @@ class SearchResult:
 
     Attributes:
         metric: `val_auc` or `val_log_loss`, a key of every curve.
-        mode: which way the metric is better.
-        epochs: how many a trial takes that nothing stops.
+        mode: direction in which the metric is better.
+        epochs: number of epochs of a trial that is not stopped.
         trials: those of the search, in the order of their numbers.
         finalists: the best mean first.
         winner: the best run of the best finalist; its bundle is what is registered.
         winning_trial: id of the search's trial whose parameters won.
         parent_run_id: the MLflow run whose children the trials are.
-        version: of the registered model, alias `candidate`; none: nothing was registered.
+        version: of the registered model, alias `candidate`; None: nothing was registered.
         folder: `<work_dir>/<name>/search`.
     """
 
@@ -117,15 +116,16 @@ class SearchResult:
 
     @classmethod
     def load(cls, uri: str) -> SearchResult:
+        """Read the result that `save` wrote."""
         return _adapter().validate_json(storage.read_bytes(uri))
 
 
 def better(metric_mode: Literal["max", "min"], value: float) -> float:
-    """A key to sort by, the best first."""
+    """Return a sort key that puts the best value first."""
     return -value if metric_mode == "max" else value
 
 
-def _adapter():
+def _adapter() -> TypeAdapter[SearchResult]:
     from pydantic import TypeAdapter
 
     return TypeAdapter(SearchResult)
@@ -136,47 +136,46 @@ STATES: tuple[State, ...] = ("finished", "stopped", "failed", "running")
 
 
 def short_names(keys: Sequence[str]) -> dict[str, str]:
-    """recipe key -> its last two words, or as many as tell it from the others."""
+    """Return recipe key -> its last two levels, or as many as make it unique."""
     short = {}
     for key in keys:
-        words = key.split(".")
-        ends = [".".join(words[-n:]) for n in range(min(2, len(words)), len(words) + 1)]
-        unique = (
-            end for end in ends if sum(f".{other}".endswith(f".{end}") for other in keys) == 1
-        )
+        levels = key.split(".")
+        ends = [".".join(levels[-n:]) for n in range(min(2, len(levels)), len(levels) + 1)]
+        unique = (end for end in ends if sum(f".{k}".endswith(f".{end}") for k in keys) == 1)
         short[key] = next(unique, key)
     return short
 
 
-def shown(value: Value) -> str:
-    """A parameter's value in as few digits as tell it."""
+def value_text(value: Value) -> str:
+    """Return a parameter's value with at most four significant digits."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def measured(result: SearchResult) -> list[Trial]:
-    """The trials of the search that have a figure, those stopped early included."""
+def trials_with_value(result: SearchResult) -> list[Trial]:
+    """Return the search's trials that have a finite value, those stopped early included."""
     return [t for t in result.trials if t.value is not None and math.isfinite(t.value)]
 
 
 def value_of(trial: Trial) -> float:
-    """The metric of a trial that was measured."""
-    assert trial.value is not None, "only measured trials are asked"
+    """Return the metric of a trial that has a value."""
+    assert trial.value is not None, "the trial has reported no value"
     return trial.value
 
 
 def ranked(result: SearchResult) -> list[Trial]:
-    """The trials of the search that have not failed, the best first, those without a figure last."""
-    alive = [trial for trial in result.trials if trial.state != "failed"]
-    best = [trial for trial in measured(result) if trial in alive]
+    """Return the search's trials that have not failed, the best first, those without a value last."""
+    trials = [trial for trial in result.trials if trial.state != "failed"]
+    best = [trial for trial in trials_with_value(result) if trial in trials]
     best.sort(key=lambda trial: better(result.mode, value_of(trial)))
-    return best + [trial for trial in alive if trial not in best]
+    return best + [trial for trial in trials if trial not in best]
 
 
 def state_counts(trials: Sequence[Trial]) -> str:
-    """Such as `9 finished, 2 stopped, 1 failed`."""
+    """Return a count of states, such as `9 finished, 2 stopped, 1 failed`."""
     counts = Counter(trial.state for trial in trials)
     return ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state])
 
 
 def epochs_taken(result: SearchResult) -> int:
+    """Return the number of epochs that the search's trials trained."""
     return sum(trial.epochs for trial in result.trials)

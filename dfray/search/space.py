@@ -1,4 +1,4 @@
-"""A recipe's search space: checked through the recipe itself, and as Optuna's distributions."""
+"""Search space of a recipe: checked through the recipe itself, and as Optuna's distributions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SHARED = {
 
 
 def require_space(recipe: Recipe) -> None:
-    """Make sure that every value of the space makes a recipe, before anything is started.
+    """Check that every value of the space makes a recipe, before anything is started.
 
     Raises:
         RecipeError: a key that the recipe does not have or that trials share, or a value that it refuses.
@@ -45,7 +45,7 @@ def require_space(recipe: Recipe) -> None:
 
 
 def trial_recipe(recipe: Recipe, parameters: Mapping[str, Value]) -> Recipe:
-    """What a trial with these parameters trains.
+    """Return the recipe that a trial with these parameters trains.
 
     Raises:
         RecipeError: the recipe refuses a value, or values do not go together.
@@ -55,37 +55,37 @@ def trial_recipe(recipe: Recipe, parameters: Mapping[str, Value]) -> Recipe:
 
 
 def choices(section: SearchSection) -> list[dict[str, Value]]:
-    """Each value of each choice, alone: what may need classes or a network of its own."""
+    """Return each value of each choice by itself: each may need other classes or another network."""
     return [
         {key: value} for key, parameter in section.space.items() for value in parameter.choice or []
     ]
 
 
 def distributions(section: SearchSection) -> dict[str, BaseDistribution]:
-    """recipe key -> what Optuna draws its values from."""
+    """Return recipe key -> the distribution that Optuna draws its values from."""
     from optuna.distributions import (
         CategoricalDistribution,
         FloatDistribution,
         IntDistribution,
     )
 
-    found: dict[str, BaseDistribution] = {}
+    space: dict[str, BaseDistribution] = {}
     for key, parameter in section.space.items():
         if parameter.choice is not None:
-            found[key] = CategoricalDistribution(parameter.choice)
+            space[key] = CategoricalDistribution(parameter.choice)
         elif parameter.int is not None:
-            found[key] = IntDistribution(*parameter.int)
+            space[key] = IntDistribution(*parameter.int)
         elif parameter.log_uniform is not None:
-            found[key] = FloatDistribution(*parameter.log_uniform, log=True)
+            space[key] = FloatDistribution(*parameter.log_uniform, log=True)
         elif parameter.uniform is not None:
-            found[key] = FloatDistribution(*parameter.uniform)
-    return found
+            space[key] = FloatDistribution(*parameter.uniform)
+    return space
 
 
 def _refuse_shared(key: str) -> None:
     section = key.partition(".")[0]
-    why = _SHARED.get(key)
+    reason = _SHARED.get(key)
     if section in Recipe.model_fields and section not in _SEARCHED:
-        why = f"trials differ in {', '.join(_SEARCHED)} alone"
-    if why:
-        raise RecipeError(f"search.space: {key} cannot be searched: {why}.")
+        reason = f"trials differ in {', '.join(_SEARCHED)} alone"
+    if reason:
+        raise RecipeError(f"search.space: {key} cannot be searched: {reason}.")

@@ -1,6 +1,6 @@
-"""The charts over a search's space: parallel coordinates, and a map of two parameters.
+"""Charts over a search's space: parallel coordinates, and a map of two parameters.
 
-Not Optuna's own: its labels cut a recipe key before the word that tells two apart, its darkest and
+Not Optuna's: its labels cut a recipe key before the word that makes it unique, its darkest and
 lightest colours vanish on a dark or a white page, and its contour draws a surface where no trial was.
 """
 
@@ -22,11 +22,11 @@ from dfray.search.result import (
     SearchResult,
     Value,
     better,
-    measured,
     short_names,
+    trials_with_value,
     value_of,
 )
-from dfray.search.trial_charts import LOOKS, told
+from dfray.search.trial_charts import STATE_STYLES, hover_text
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -48,7 +48,7 @@ MIN_MAP = 4
 
 @dataclass(frozen=True)
 class Axis:
-    """Where values lie on one axis, from 0 to 1, and its ticks."""
+    """Scale of one axis from 0 to 1, and its ticks."""
 
     name: str
     low: float
@@ -58,25 +58,26 @@ class Axis:
 
     @classmethod
     def of(cls, name: str, dist: Any) -> Axis:
-        """The whole range that a parameter is drawn from."""
+        """Return the axis of the whole range that a parameter is drawn from."""
         if hasattr(dist, "choices"):
             return cls(name, 0, len(dist.choices) - 1, choices=tuple(dist.choices))
         return cls(name, dist.low, dist.high, dist.log)
 
     def height(self, value: Value) -> float:
+        """Return the position of a value, 0 to 1."""
         if self.choices:
             value = self.choices.index(value)
         low, at, high = (self._scaled(float(x)) for x in (self.low, value, self.high))
         return 0.5 if low == high else (at - low) / (high - low)
 
     def value(self, height: float) -> float:
-        """The number at a height; the inverse of `height` for axes without choices."""
+        """Return the number at a height; the inverse of `height` for axes without choices."""
         low, high = self._scaled(self.low), self._scaled(self.high)
         at = low + height * (high - low)
         return 10**at if self.log else at
 
     def ticks(self) -> list[tuple[float, str]]:
-        """(height, text), four at most but for choices."""
+        """Return (height, text) of each tick; four at most but for choices."""
         if self.choices:
             return [(self.height(choice), str(choice)) for choice in self.choices]
         heights = [0.0, 1 / 3, 2 / 3, 1.0] if self.low < self.high else [0.5]
@@ -87,8 +88,10 @@ class Axis:
 
 
 def coordinates_figure(result: SearchResult, space: Mapping[str, BaseDistribution]) -> go.Figure:
-    """A line for each trial through its parameters' axes and the metric's, the best drawn last."""
-    trials = sorted(measured(result), key=lambda t: better(result.mode, value_of(t)), reverse=True)
+    """Draw a line for each trial through its parameters' axes and the metric's, the best last."""
+    trials = sorted(
+        trials_with_value(result), key=lambda t: better(result.mode, value_of(t)), reverse=True
+    )
     names = short_names(list(space))
     axes = [Axis.of(names[key], dist) for key, dist in space.items()]
     values = [value_of(t) for t in trials]
@@ -109,7 +112,7 @@ def coordinates_figure(result: SearchResult, space: Mapping[str, BaseDistributio
             mode="lines",
             line={"color": colours[place], "width": 4 if wins else 1.6},
             opacity=1 if wins else 0.65,
-            text=told(trial, result),
+            text=hover_text(trial, result),
             hovertemplate="%{text}<extra></extra>",
             showlegend=False,
         )
@@ -117,24 +120,25 @@ def coordinates_figure(result: SearchResult, space: Mapping[str, BaseDistributio
 
 
 def map_axes(space: Mapping[str, BaseDistribution]) -> tuple[str, str] | None:
-    """The two parameters of the map: the triplet's weight and margin, or else the first two numbers."""
+    """Return the map's two parameters: the triplet's weight and margin, or else the first two numbers."""
     triplet = ("objective.triplet.weight", "objective.triplet.margin")
     numbers = [name for name, dist in space.items() if not hasattr(dist, "choices")]
-    chosen = triplet if set(triplet) <= set(numbers) else tuple(numbers[:2])
-    return (chosen[0], chosen[1]) if len(chosen) == 2 else None
+    if set(triplet) <= set(numbers):
+        return triplet
+    return (numbers[0], numbers[1]) if len(numbers) > 1 else None
 
 
 def map_figure(
     result: SearchResult, space: Mapping[str, BaseDistribution], across: str, up: str
 ) -> go.Figure:
-    """The metric over two numeric parameters: trials as points, and what those nearby had as colour.
+    """Draw the metric over two numeric parameters: trials as points, a smoothed mean as colour.
 
-    A cell has the mean of the trials about it, weighted by nearness; it is blank where none is near.
+    A cell has the mean of the trials near it, weighted by nearness; it is blank where none is near.
     """
     names = short_names(list(space))
     axes = [Axis.of(names[name], space[name]) for name in (across, up)]
     figure = go.Figure()
-    if len(measured(result)) >= MIN_MAP:
+    if len(trials_with_value(result)) >= MIN_MAP:
         _add_heat(figure, result, axes, (across, up))
     _add_points(figure, result, across, up)
     for update, axis in zip((figure.update_xaxes, figure.update_yaxes), axes, strict=True):
@@ -148,8 +152,8 @@ def map_figure(
 
 
 def _add_points(figure: go.Figure, result: SearchResult, across: str, up: str) -> None:
-    """Light with a dark rim, to be seen on any colour and any page."""
-    for state, (_, symbol) in LOOKS.items():
+    """Draw points that are light with a dark rim, visible on any colour and any page."""
+    for state, (_, symbol) in STATE_STYLES.items():
         trials = [t for t in result.trials if t.state == state]
         if trials:
             figure.add_scatter(
@@ -165,7 +169,7 @@ def _add_points(figure: go.Figure, result: SearchResult, across: str, up: str) -
                     "color": "#F9FAFB",
                     "line": {"color": "#111827", "width": 1.8},
                 },
-                customdata=[told(t, result) for t in trials],
+                customdata=[hover_text(t, result) for t in trials],
                 hovertemplate="%{customdata}<extra></extra>",
             )
 
@@ -173,7 +177,7 @@ def _add_points(figure: go.Figure, result: SearchResult, across: str, up: str) -
 def _add_heat(
     figure: go.Figure, result: SearchResult, axes: Sequence[Axis], keys: Sequence[str]
 ) -> None:
-    trials = measured(result)
+    trials = trials_with_value(result)
     centres = (np.arange(_CELLS) + 0.5) / _CELLS
     places = [
         np.asarray([axis.height(t.parameters[key]) for t in trials])
@@ -199,12 +203,12 @@ def _add_heat(
 
 
 def _scale(result: SearchResult) -> list[str]:
-    """The colours over the metric from its lowest to its highest, whichever way it is better."""
+    """Return the colours from the metric's lowest to its highest value, the best one orange."""
     return list(_SCALE if result.mode == "max" else reversed(_SCALE))
 
 
 def _with_axes(figure: go.Figure, axes: Sequence[Axis]) -> go.Figure:
-    """Upright axes with their ticks and names, in place of plotly's two."""
+    """Draw upright axes with their ticks and names, in place of plotly's two."""
     for place, axis in enumerate(axes):
         figure.add_shape(
             type="line", x0=place, x1=place, y0=0, y1=1, line_color="#9ca3af", layer="below"

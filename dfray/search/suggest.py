@@ -1,7 +1,7 @@
-"""Which trial comes next, as Ray Tune asks for it; each is written before it starts.
+"""Searchers for Ray Tune: the next trial's parameters, written to its folder before it starts.
 
-The n-th draw depends on the seed, on n and on what is known by then, so that a resumed search draws what it
-would have drawn. Trials that were begun before are given again, in their order.
+The n-th draw depends on the seed, on n and on the trials that have ended by then, so a resumed search draws
+the same parameters. Trials that were started before come again, in their order.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dfray.config import SearchSection
 from dfray.errors import RecipeError
 from dfray.search.result import Trial, Value
 from dfray.search.space import distributions, trial_recipe
-from dfray.search.trial import TrialSettings
+from dfray.search.trial import TrialSettings, tune_config
 
 if TYPE_CHECKING:
     import optuna
@@ -27,7 +27,7 @@ _DRAWS = 100
 
 
 class StudySearch(Searcher):
-    """Optuna's TPE over the space. A stopped trial counts by how far it came, a failed one does not."""
+    """Optuna's TPE over the space: a stopped trial is pruned in the study, a failed one has no value."""
 
     def __init__(self, settings: TrialSettings) -> None:
         import optuna
@@ -37,43 +37,43 @@ class StudySearch(Searcher):
         super().__init__(metric=section.figure, mode=section.mode)
         self.settings, self.section = settings, section
         self._space = distributions(section)
-        self._asked: dict[str, tuple[str, optuna.Trial]] = {}
+        self._draws: dict[str, tuple[str, optuna.Trial]] = {}
         self.study = optuna.create_study(
             direction="maximize" if section.mode == "max" else "minimize"
         )
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str:
-        number = len(self._asked)
+        number = len(self._draws)
         if number >= self.section.trials:
-            return Searcher.FINISHED
+            return str(Searcher.FINISHED)
         folder = self.settings.folder(trial_name(number))
         self.study.sampler = _sampler(self.section, number)
         if folder.exists():
             self.study.enqueue_trial(self.settings.read(folder.id).parameters)
-            asked = self.study.ask(self._space)
+            draw = self.study.ask(self._space)
         else:
-            asked = self._draw()
-            folder.begin(number, asked.params, self.settings.recipe.seed, "search")
-        self._asked[trial_id] = folder.id, asked
-        return {"id": folder.id}
+            draw = self._draw()
+            folder.begin(number, draw.params, self.settings.recipe.seed, "search")
+        self._draws[trial_id] = folder.id, draw
+        return tune_config(folder.id)
 
     def _draw(self) -> optuna.Trial:
-        """The first draw whose values go together; TPE learns nothing of the others.
+        """Return the first draw that the recipe accepts; TPE learns nothing of the others.
 
         Raises:
-            RecipeError: in so many draws none did.
+            RecipeError: it accepts none of _DRAWS draws.
         """
         from optuna.trial import TrialState
 
         for _ in range(_DRAWS):
-            asked = self.study.ask(self._space)
+            draw = self.study.ask(self._space)
             try:
-                trial_recipe(self.settings.recipe, asked.params)
+                trial_recipe(self.settings.recipe, draw.params)
             except RecipeError as error:
                 refused = error
-                self.study.tell(asked, state=TrialState.FAIL)
+                self.study.tell(draw, state=TrialState.FAIL)
             else:
-                return asked
+                return draw
         raise RecipeError(
             f"No values of search.space went together in {_DRAWS} draws. The last: {refused}",
             "Narrow search.space to values that go together.",
@@ -82,32 +82,33 @@ class StudySearch(Searcher):
     def on_trial_complete(self, trial_id: str, *, error: bool = False, **_: Any) -> None:
         from optuna.trial import TrialState
 
-        name, asked = self._asked[trial_id]
+        name, draw = self._draws[trial_id]
         trial = self.settings.read(name)
         values = _values(trial, self.section.figure)
         for epochs, value in values.items():
-            asked.report(value, epochs)
+            draw.report(value, epochs)
         if error or not values:
-            self.study.tell(asked, state=TrialState.FAIL)
+            self.study.tell(draw, state=TrialState.FAIL)
         elif trial.epochs < self.settings.recipe.training.epochs:
-            self.study.tell(asked, state=TrialState.PRUNED)
+            self.study.tell(draw, state=TrialState.PRUNED)
         else:
-            self.study.tell(asked, trial.value)
+            self.study.tell(draw, trial.value)
 
     def save(self, *_: Any) -> None:
-        """Nothing: the trials' folders hold it all."""
+        """Do nothing: the trials' folders hold the search's state."""
 
     def restore(self, *_: Any) -> None:
-        """Nothing, as `save`."""
+        """Do nothing, as `save`."""
 
 
 def trial_name(number: int) -> str:
+    """Return the id of the search's n-th trial."""
     return f"trial-{number:03d}"
 
 
 @dataclass(frozen=True)
-class Planned:
-    """A trial whose parameters are known beforehand."""
+class PlannedTrial:
+    """Number, parameters and seed of a trial that is planned beforehand."""
 
     id: str
     number: int
@@ -116,33 +117,33 @@ class Planned:
 
 
 class PlannedSearch(Searcher):
-    """Trials that are known beforehand, one after the other."""
+    """Planned trials, one after the other."""
 
-    def __init__(self, settings: TrialSettings, planned: Sequence[Planned]) -> None:
+    def __init__(self, settings: TrialSettings, planned: Sequence[PlannedTrial]) -> None:
         super().__init__(metric=settings.recipe.search.figure, mode=settings.recipe.search.mode)
         self.settings, self._left = settings, list(planned)
 
     def suggest(self, *_: Any) -> dict[str, Any] | str:
         if not self._left:
-            return Searcher.FINISHED
+            return str(Searcher.FINISHED)
         trial = self._left.pop(0)
         folder = self.settings.folder(trial.id)
         if not folder.exists():
             folder.begin(trial.number, trial.parameters, trial.seed, "finalist")
-        return {"id": trial.id}
+        return tune_config(trial.id)
 
     def on_trial_complete(self, *_: Any, **__: Any) -> None:
-        """Nothing follows from it."""
+        """Do nothing: the plan does not depend on results."""
 
     def save(self, *_: Any) -> None:
-        """Nothing, as for `StudySearch`."""
+        """Do nothing, as for `StudySearch`."""
 
     def restore(self, *_: Any) -> None:
-        """Nothing, as `save`."""
+        """Do nothing, as `save`."""
 
 
 def _sampler(section: SearchSection, number: int) -> optuna.samplers.BaseSampler:
-    """For the n-th draw alone, so that draws do not depend on how often the search was cut off."""
+    """Return the sampler of the n-th draw, so that draws do not depend on earlier interruptions."""
     from optuna.samplers import TPESampler
 
     seed = np.random.SeedSequence([section.seed, number]).generate_state(1)[0]
@@ -150,6 +151,6 @@ def _sampler(section: SearchSection, number: int) -> optuna.samplers.BaseSampler
 
 
 def _values(trial: Trial, figure: str) -> dict[int, float]:
-    """epochs trained -> the metric, where it is a number."""
-    found = {int(epoch["epoch"]) + 1: epoch.get(figure, math.nan) for epoch in trial.curve}
-    return {epochs: value for epochs, value in found.items() if math.isfinite(value)}
+    """Return epochs trained -> metric, for the epochs whose metric is finite."""
+    values = {int(epoch["epoch"]) + 1: epoch.get(figure, math.nan) for epoch in trial.curve}
+    return {epochs: value for epochs, value in values.items() if math.isfinite(value)}

@@ -1,8 +1,8 @@
-"""One MLflow run for the search, and a child of it for every trial: its curve, recipe and bundle.
+"""MLflow runs of a search: a parent run, and a child for every trial with its curve, recipe and bundle.
 
-MLflow is told on a thread of its own, so that trials never wait for it. Telling a trial makes its run say
-what the trial's folder says, and nothing twice: what did not get through is told again at the end, and what
-a killed search had told is found by its tags.
+A thread logs to MLflow, so that trials never wait for it. Logging a trial brings its run up to the trial's
+folder and logs nothing twice: what failed is logged again at the end, and what a killed search had logged is
+recognised by its tags.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ if TYPE_CHECKING:
 _SEARCH, _TRIAL, _STATE, _KIND = "dfray.search", "dfray.trial", "dfray.state", "dfray.kind"
 _PARENT = "mlflow.parentRunId"
 _FINAL = ("finished", "stopped")
-"""States that a trial does not leave; one that failed may be tried again."""
+"""States that a trial does not leave; a failed one may be tried again."""
 _ENDED = {"finished": "FINISHED", "stopped": "FINISHED", "failed": "FAILED"}
 
 
 class SearchRuns:
-    """The runs of one search. As a context it ends with everything told; the parent ends with it.
+    """The MLflow runs of one search. As a context it ends with everything logged and the parent ended.
 
     Args:
-        search_id: names the search on the server.
+        search_id: identifies the search on the server.
         manifest_fingerprint: of the videos that all trials read.
 
     Raises:
-        RegistryError: MLflow does not answer, at the begin or at the end.
+        RegistryError: MLflow does not answer, at the start or at the end.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class SearchRuns:
         self.settings, self.tracking_uri, self.search_id = settings, tracking_uri, search_id
         self._manifest = manifest_fingerprint
         self._children: dict[str, Run] = {}
-        self._said: dict[str, str] = {}
+        self._logged_state: dict[str, str] = {}
         self._latest: dict[str, Trial] = {}
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="dfray-mlflow")
         self._stopped = threading.Event()
@@ -61,16 +61,14 @@ class SearchRuns:
         self._thread.submit(self._log_or_defer, trial.id)
 
     def tracked(self, trial: Trial) -> Trial:
-        """The trial with the id of its run, which has it all in the end; waits for what was told before."""
+        """Return the trial with the id of its run, once the notifications before have been logged."""
         self._latest[trial.id] = trial
         return replace(trial, run_id=self._thread.submit(self._child, trial).result().run_id)
 
     def origin(self, trial: Trial) -> dict[str, str]:
-        """Tags of a registered model that this trial trained."""
-        named = {_SEARCH: self.search_id, _TRIAL: trial.id, "dfray.search_run": self.parent.run_id}
-        return named | {
-            f"dfray.search.{key}": str(value) for key, value in trial.parameters.items()
-        }
+        """Return the tags of a registered model that this trial trained."""
+        tags = {_SEARCH: self.search_id, _TRIAL: trial.id, "dfray.search_run": self.parent.run_id}
+        return tags | {f"dfray.search.{key}": str(value) for key, value in trial.parameters.items()}
 
     def __enter__(self) -> Self:
         return self
@@ -86,25 +84,25 @@ class SearchRuns:
             self._stopped.set()
         self._thread.shutdown(cancel_futures=stopped)
         if not stopped:
-            with suppress(*([RegistryError] if kind else [])):  # not instead of what went wrong
+            with suppress(*([RegistryError] if kind else [])):  # the block's own error is raised
                 self.settle()
         self.parent.__exit__(kind, error, trace)
 
     def settle(self) -> None:
-        """Tell again what did not get through."""
+        """Log again what failed before."""
         for trial in self._latest.values():
             self._log(trial)
 
     def _enter(self) -> Run:
-        """The parent, new or as it was left; what its children say is known then."""
+        """Start or resume the parent's run, and read its children's states."""
         recipe, parent = self.settings.recipe, None
-        for run in self._found():
+        for run in self._existing():
             name = run.data.tags.get(_TRIAL)
             if name is None:
                 parent = run.info.run_id
             else:
                 self._children[name] = Run(self.tracking_uri, run.info.run_id)
-                self._said[name] = run.data.tags.get(_STATE, "")
+                self._logged_state[name] = run.data.tags.get(_STATE, "")
         return start_run(
             recipe,
             self.tracking_uri,
@@ -114,35 +112,35 @@ class SearchRuns:
             tags={_SEARCH: self.search_id},
         )
 
-    def _found(self) -> list[entities.Run]:
+    def _existing(self) -> list[entities.Run]:
         client = connect(self.tracking_uri)
         with talking("look for the runs of this search"):
             experiment = client.get_experiment_by_name(self.settings.recipe.registry.experiment)
             if experiment is None:
                 return []
-            wanted = f"tags.`{_SEARCH}` = '{self.search_id}'"
-            found = client.search_runs([experiment.experiment_id], wanted, max_results=10_000)
-        return list(found)
+            query = f"tags.`{_SEARCH}` = '{self.search_id}'"
+            runs = client.search_runs([experiment.experiment_id], query, max_results=10_000)
+        return list(runs)
 
     def _log_or_defer(self, name: str) -> None:
         try:
             self._log(self._latest[name])
         except RegistryError:
-            return  # `settle` tells it again, and raises
+            return  # `settle` logs it again, and raises
 
     def _log(self, trial: Trial) -> None:
-        run, said = self._child(trial), self._said.get(trial.id)
-        if said == trial.state and said in _FINAL:
+        run, state = self._child(trial), self._logged_state.get(trial.id)
+        if state == trial.state and state in _FINAL:
             return
         complete(run, trial.curve, self._stopped)
-        if trial.state in _ENDED and said != trial.state:
-            self._keep_model(run, trial)
+        if trial.state in _ENDED and state != trial.state:
+            self._log_model(run, trial)
             run.set_tags({"dfray.error": trial.error} if trial.error else {})
             run.finish(_ENDED[trial.state])
-            run.set_tags({_STATE: trial.state})  # the last word: all before it was told
-            self._said[trial.id] = trial.state
+            run.set_tags({_STATE: trial.state})  # last: all before it is logged
+            self._logged_state[trial.id] = trial.state
 
-    def _keep_model(self, run: Run, trial: Trial) -> None:
+    def _log_model(self, run: Run, trial: Trial) -> None:
         model = self.settings.folder(trial.id).model
         if storage.exists(storage.join(model, "bundle.json")):
             with storage.local_folder(model) as folder:

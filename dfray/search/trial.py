@@ -1,11 +1,11 @@
-"""One trial, where it runs: a recipe with its parameters is trained, epoch after epoch told to Ray Tune.
+"""One trial in its Ray Tune process: training with the trial's parameters, each epoch reported to Tune.
 
-A trial is a function of its folder. Started again, whoever was killed, it tells what it has trained and goes
-on from its checkpoint; one that has ended only tells. So a resumed search plays back what is known, and the
-scheduler and the sampler know what they knew.
+A trial is a function of its folder. Started again after an interruption it reports its stored epochs and
+resumes from its checkpoint; one that has ended only reports. So a resumed search replays the stored epochs,
+and scheduler and sampler return to their state.
 
-One worker trains in the trial's own process, which Tune uses again for the next trial: nothing is
-imported or started twice. More are a Ray Train run of the trial's own.
+One worker trains in the trial's process, which Tune reuses for the next trial, so that nothing is
+imported or started twice. Several workers are a Ray Train run of the trial.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from dfray import storage
 from dfray.config import Recipe
 from dfray.errors import DfrayError, first_line, root_error
 from dfray.run_context import RunContext
-from dfray.search.concurrency import trains_alone
+from dfray.search.concurrency import trains_in_process
 from dfray.search.folder import TrialFolder
 from dfray.search.result import Trial
 from dfray.search.space import trial_recipe
@@ -61,30 +61,40 @@ class TrialSettings:
 
     def recipe_of(self, trial: Trial) -> Recipe:
         """Return the recipe that the trial trains; its run folder is the trial's folder."""
-        named = {"name": trial.id, "work_dir": self.trials, "seed": trial.seed}
-        return trial_recipe(self.recipe, trial.parameters).model_copy(update=named)
+        identity = {"name": trial.id, "work_dir": self.trials, "seed": trial.seed}
+        return trial_recipe(self.recipe, trial.parameters).model_copy(update=identity)
+
+
+def tune_config(trial_id: str) -> dict[str, str]:
+    """Return a trial's config in Ray Tune, which takes dicts only: its id; its folder has the rest."""
+    return {"id": trial_id}
+
+
+def trial_id_of(config: Mapping[str, Any]) -> str:
+    """Return the trial's id from its config in Ray Tune."""
+    return str(config["id"])
 
 
 def run_trial(config: Mapping[str, Any], settings: TrialSettings) -> None:
-    """Train the trial `config["id"]` to its end, or until Tune stops it."""
-    os.environ.setdefault("TUNE_FUNCTION_THREAD_TIMEOUT_S", "60")  # to let go of this process
-    trial = settings.read(config["id"])
-    for figures in trial.curve:
-        tell_tune(figures)
+    """Train the trial of `config` to its last epoch, or until Tune stops it."""
+    os.environ.setdefault("TUNE_FUNCTION_THREAD_TIMEOUT_S", "60")  # to release this process
+    trial = settings.read(trial_id_of(config))
+    for metrics in trial.curve:
+        report_to_tune(metrics)
     if trial.state in ("finished", "stopped"):
         return
-    section, own = settings.recipe.search, settings.folder(trial.id)
+    section, trial_folder = settings.recipe.search, settings.folder(trial.id)
     try:
         recipe = settings.recipe_of(trial)
         folder = RunContext.of(recipe, faces_uri=settings.faces).folder
         folder.claim()
-        record = TrialRecord(own, section.figure, section.mode)
-        if trains_alone(settings.recipe):
-            _train_here(recipe, folder, TuneContext(record, use_gpu=settings.use_gpu))
+        record = TrialRecord(trial_folder, section.figure, section.mode)
+        if trains_in_process(settings.recipe):
+            _train_in_process(recipe, folder, TuneContext(record, use_gpu=settings.use_gpu))
         else:
             _train_on_workers(recipe, folder, record)
     except Exception as error:
-        own.end("failed", _reason(error))  # Tune may try again; then it ends otherwise
+        trial_folder.end("failed", _reason(error))  # Tune may retry, which overwrites it
         raise
 
 
@@ -93,37 +103,42 @@ def _reason(error: Exception) -> str:
     return str(cause) if isinstance(cause, DfrayError) else first_line(cause)
 
 
-def tell_tune(figures: dict[str, float]) -> None:
-    """Tell one epoch's figures; does not return if Tune stops the trial."""
+def report_to_tune(metrics: dict[str, float]) -> None:
+    """Report one epoch's metrics to Tune; does not return if Tune stops the trial."""
     from ray import tune
 
-    tune.report(figures | {"epochs": int(figures["epoch"]) + 1})
+    tune.report(_with_epochs(metrics))
+
+
+def _with_epochs(metrics: dict[str, float]) -> dict[str, float]:
+    """Return the metrics with the number of trained epochs, by which the scheduler compares trials."""
+    return metrics | {"epochs": int(metrics["epoch"]) + 1}
 
 
 @dataclass(frozen=True)
 class TrialRecord:
-    """Keeps the curve, and the bundle of the epoch that is best by the search's metric."""
+    """Writer of a trial's curve and of the bundle of the epoch that is best by the search's metric."""
 
     folder: TrialFolder
     figure: str
     mode: Literal["max", "min"]
 
     def keep(self, saved: Path, history: History) -> None:
-        """Keep what `Learner.save` wrote into `saved`, if the last epoch is the best so far."""
+        """Store the bundle that `Learner.save` wrote into `saved`, if the last epoch is the best so far."""
         last = history[-1].get(self.figure)
-        others = [epoch[self.figure] for epoch in history[:-1] if self.figure in epoch]
-        if last is not None and self._is_better(last, others):
+        earlier = [epoch[self.figure] for epoch in history[:-1] if self.figure in epoch]
+        if last is not None and self._is_better(last, earlier):
             storage.put_folder(saved / "bundle", self.folder.model, last="bundle.json")
-        self.folder.keep_curve(history)
+        self.folder.write_curve(history)
 
-    def _is_better(self, value: float, others: list[float]) -> bool:
+    def _is_better(self, value: float, earlier: list[float]) -> bool:
         if self.mode == "max":
-            return all(value > other for other in others)
-        return all(value < other for other in others)
+            return all(value > before for before in earlier)
+        return all(value < before for before in earlier)
 
 
 class TuneContext:
-    """The one worker of a trial, in the trial's own process."""
+    """Worker context of a trial's single worker, in the trial's process."""
 
     rank, world_size = 0, 1
 
@@ -135,8 +150,9 @@ class TuneContext:
         self._state = storage.join(record.folder.checkpoint, "state.pt")
 
     def checkpoint(self) -> AbstractContextManager[str] | None:
-        there = storage.exists(self._state)
-        return storage.local_folder(self.record.folder.checkpoint) if there else None
+        if not storage.exists(self._state):
+            return None
+        return storage.local_folder(self.record.folder.checkpoint)
 
     def prepare(self, model: nn.Module) -> nn.Module:
         return model
@@ -146,23 +162,22 @@ class TuneContext:
             learner.save(Path(folder), history)
             self.record.keep(Path(folder), history)
             storage.put(f"{folder}/state.pt", self._state)
-        tell_tune(history[-1])
+        report_to_tune(history[-1])
 
 
-class EpochToTune:
-    """Tells Tune the epochs of a Ray Train run, from its controller."""
+class TuneReporter:
+    """Callback that reports the epochs of a Ray Train run to Tune, from the run's controller."""
 
     def __init__(self) -> None:
         from ray.tune.integration.ray_train import TuneReportCallback
 
         self._callback = TuneReportCallback()
 
-    def __call__(self, figures: dict[str, float]) -> None:
-        told = figures | {"epochs": int(figures["epoch"]) + 1}
-        self._callback.after_report(None, [told], None)
+    def __call__(self, metrics: dict[str, float]) -> None:
+        self._callback.after_report(None, [_with_epochs(metrics)], None)
 
 
-def _train_here(recipe: Recipe, folder: RunFolder, context: TuneContext) -> None:
+def _train_in_process(recipe: Recipe, folder: RunFolder, context: TuneContext) -> None:
     from dfray.training.launch import worker_config
     from dfray.training.worker import Worker
 
@@ -185,7 +200,7 @@ def _train_on_workers(recipe: Recipe, folder: RunFolder, record: TrialRecord) ->
         pa.table({}),
         stream=False,
         progress=counting_actor(),
-        on_epoch=EpochToTune(),
+        on_epoch=TuneReporter(),
         folder=folder,
         record=record,
     )

@@ -1,37 +1,45 @@
-"""The charts of a search's trials, as plotly figures; `landscape` has those over its space."""
+"""Charts of a search's trials, as plotly figures; `space_charts` has those over its space."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go
 
 from dfray.pages.style import LINES, styled
 from dfray.search.importance import importances
-from dfray.search.result import METRICS, Finalist, SearchResult, State, Trial, short_names, shown
+from dfray.search.result import (
+    METRICS,
+    Finalist,
+    SearchResult,
+    State,
+    Trial,
+    short_names,
+    value_text,
+)
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
-LOOKS: dict[State, tuple[str, str]] = {
+STATE_STYLES: dict[State, tuple[str, str]] = {
     "finished": ("#2389C9", "circle"),
     "stopped": ("#8A94A0", "diamond"),
     "failed": ("#CC79A7", "x"),
     "running": ("#009E73", "triangle-right"),
 }
 _BEST = "#E0661A"
-_ROOM = 8
-"""Trials that the chart of epochs has room for at least, or a single bar would fill it."""
+_MIN_AXIS = 8
+"""Trials on the axis of the chart of epochs at least, or a single bar would fill it."""
 _MANY = 40
 """Trials above which their curves are pale."""
 
 
 def curves_figure(result: SearchResult) -> go.Figure:
-    """The metric of each trial by epoch; the winner's trial stands out, a cross ends what failed."""
+    """Draw the metric of each trial by epoch, the winner's trial thick; a cross ends a failed one."""
     figure = go.Figure()
-    known: set[str] = set()
+    in_legend: set[str] = set()
     for trial in sorted(result.trials, key=lambda t: t.id == result.winning_trial):
         points = [
             (row["epoch"] + 1, row[result.metric]) for row in trial.curve if result.metric in row
@@ -39,49 +47,49 @@ def curves_figure(result: SearchResult) -> go.Figure:
         if not points:
             continue
         name, line = _line(trial, result)
-        last = ["circle"] * (len(points) - 1) + [LOOKS[trial.state][1]]
+        last = ["circle"] * (len(points) - 1) + [STATE_STYLES[trial.state][1]]
         figure.add_scatter(
             x=[epoch for epoch, _ in points],
             y=[value for _, value in points],
             mode="lines+markers",
             name=name,
             legendgroup=name,
-            showlegend=name not in known,
+            showlegend=name not in in_legend,
             line=line,
             opacity=1 if trial.id == result.winning_trial or len(result.trials) <= _MANY else 0.4,
             marker={"size": [3] * (len(points) - 1) + [8], "symbol": last},
-            text=told(trial, result),
+            text=hover_text(trial, result),
             hovertemplate="%{text}<br>epoch %{x}: %{y:.4f}<extra></extra>",
         )
-        known.add(name)
+        in_legend.add(name)
     figure.update_xaxes(title="epoch", tickformat="d", dtick=max(1, result.epochs // 10))
     figure.update_yaxes(title=METRICS[result.metric])
     return styled(figure, height=430)
 
 
 def importance_figure(result: SearchResult, space: Mapping[str, BaseDistribution]) -> go.Figure:
-    """The parameters' shares of importance as bars, with the range as trials are left out."""
+    """Draw the parameters' shares of importance as bars, with the range as trials are left out."""
     names = short_names(list(space))
-    found = importances(result, space)[::-1]
+    shares = importances(result, space)[::-1]
     figure = go.Figure()
     figure.add_bar(
-        x=[one.share for one in found],
-        y=[escape(names[one.parameter]) for one in found],
+        x=[item.share for item in shares],
+        y=[escape(names[item.parameter]) for item in shares],
         orientation="h",
         marker_color=LINES[-1],
         error_x={
-            "array": [one.high - one.share for one in found],
-            "arrayminus": [one.share - one.low for one in found],
-            "color": _BEST,  # seen on the bar and beyond it
+            "array": [item.high - item.share for item in shares],
+            "arrayminus": [item.share - item.low for item in shares],
+            "color": _BEST,  # visible on the bar and beyond it
         },
         hovertemplate="%{y}: %{x:.0%}<extra></extra>",
     )
     figure.update_xaxes(title="share of the importance", range=[0, 1.02], tickformat=".0%")
-    return styled(figure, height=max(320, 120 + 46 * len(found)))
+    return styled(figure, height=max(320, 120 + 46 * len(shares)))
 
 
 def finalists_figure(finalists: Sequence[Finalist], metric: str) -> go.Figure:
-    """Each seed's figure as a point, the mean with one standard deviation as a bar beside it."""
+    """Draw each seed's value as a point, and the mean with one standard deviation as a bar."""
     figure = go.Figure()
     figure.add_scatter(
         x=[f.trial for f in finalists for run in f.runs if run.value is not None],
@@ -107,9 +115,9 @@ def finalists_figure(finalists: Sequence[Finalist], metric: str) -> go.Figure:
 
 
 def epochs_figure(result: SearchResult) -> go.Figure:
-    """How many epochs each trial took of those it would have taken if nothing had stopped it."""
+    """Draw the epochs that each trial trained, and the line of a trial that is not stopped."""
     figure = go.Figure()
-    for state, (colour, _) in LOOKS.items():
+    for state, (colour, _) in STATE_STYLES.items():
         trials = [t for t in result.trials if t.state == state]
         if trials:
             figure.add_bar(
@@ -121,25 +129,25 @@ def epochs_figure(result: SearchResult) -> go.Figure:
             )
     figure.add_hline(y=result.epochs, line={"dash": "dash", "width": 1.5, "color": "#6b7280"})
     figure.update_xaxes(title="trial", tickformat="d", dtick=max(1, len(result.trials) // 20))
-    figure.update_xaxes(range=[-0.6, max(len(result.trials), _ROOM) - 0.4])
+    figure.update_xaxes(range=[-0.6, max(len(result.trials), _MIN_AXIS) - 0.4])
     figure.update_yaxes(title="epochs", range=[0, result.epochs * 1.08])
     figure.update_yaxes(tickformat="d", dtick=max(1, result.epochs // 8))
     return styled(figure, height=320)
 
 
-def told(trial: Trial, result: SearchResult) -> str:
-    """A trial in a few lines, for the pointer that rests on it."""
+def hover_text(trial: Trial, result: SearchResult) -> str:
+    """Return a trial's parameters and value in a few lines of HTML, shown while the pointer rests on it."""
     names = short_names(list(trial.parameters))
     lines = [f"<b>trial {trial.number}</b>, {trial.state}"]
-    lines += [f"{names[key]} {shown(value)}" for key, value in trial.parameters.items()]
+    lines += [f"{names[key]} {value_text(value)}" for key, value in trial.parameters.items()]
     if trial.value is not None:
         lines.append(f"{METRICS[result.metric]} {trial.value:.4f}")
     return "<br>".join(line if line.startswith("<b>") else escape(line) for line in lines)
 
 
-def _line(trial: Trial, result: SearchResult) -> tuple[str, dict]:
-    """Its name in the legend and its line."""
+def _line(trial: Trial, result: SearchResult) -> tuple[str, dict[str, Any]]:
+    """Return a trial's name in the legend and the style of its line."""
     if trial.id == result.winning_trial:
         return f"trial {trial.number}, whose parameters won", {"color": _BEST, "width": 3.5}
     dash = "solid" if trial.state == "finished" else "dot"
-    return trial.state, {"color": LOOKS[trial.state][0], "width": 1.4, "dash": dash}
+    return trial.state, {"color": STATE_STYLES[trial.state][0], "width": 1.4, "dash": dash}

@@ -181,25 +181,26 @@ def with_lengths(
     videos: pa.Table, clips: pa.Table | None, duration_s: float | None
 ) -> tuple[pa.Table, list[str]]:
     """Fill in lengths of datasets that state none; return VIDEOS and a sentence for each dataset."""
-    known = pc.mean(clips["duration_s"]).as_py() if clips is not None else None
-    assumed = duration_s or known or UNKNOWN_DURATION_S
-    where = "--duration-s" if duration_s else "the clips'" if known else "a guess"
+    mean_s = pc.mean(clips["duration_s"]).as_py() if clips is not None else None
+    assumed_s = duration_s or mean_s or UNKNOWN_DURATION_S
+    source = "--duration-s" if duration_s else "the clips'" if mean_s else "a guess"
     lengths = videos["duration_s"].to_pylist()
     is_video = np.asarray(videos["n_images"].to_pylist()) == 0
     dataset = np.asarray(videos["dataset"].to_pylist())
     unknown = np.array([length is None for length in lengths]) & is_video
-    some, none = [], []
+    in_part, wholly = [], []
     for name in np.unique(dataset[unknown]).tolist():
         rows = dataset == name
         if unknown[rows].sum() < (rows & is_video).sum():
-            some.append(name)  # expected_faces gives them the mean of the others
+            in_part.append(name)  # expected_faces gives them the mean of the others
             continue
-        none.append(name)
+        wholly.append(name)
         for row in np.flatnonzero(unknown & rows):
-            lengths[row] = assumed
-    notes = [f"Videos of unknown length are as long as the others of {name}." for name in some]
-    if none:
-        notes.append(f"Each video of {', '.join(none)} is {assumed:.1f} s long ({where}).")
-    place = videos.schema.get_field_index("duration_s")
-    filled = videos.set_column(place, videos.schema.field(place), pa.array(lengths, pa.float64()))
+            lengths[row] = assumed_s
+    notes = [f"Videos of unknown length are as long as the others of {name}." for name in in_part]
+    if wholly:
+        notes.append(f"Each video of {', '.join(wholly)} is {assumed_s:.1f} s long ({source}).")
+    column = videos.schema.get_field_index("duration_s")
+    field = videos.schema.field(column)
+    filled = videos.set_column(column, field, pa.array(lengths, pa.float64()))
     return filled, notes

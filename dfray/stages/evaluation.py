@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dfray import storage
@@ -41,7 +42,8 @@ def evaluate(run: RunContext) -> Metrics:
         line.update(detail="metrics and report")
         write_result(run.folder.evaluation, result)
         _write_report(run, result)
-        run.folder.remember(measured=result.decision_rule.stored())
+        state = replace(run.folder.state(), measured=result.decision_rule.stored())
+        run.folder.update_state(state)
         line.finish(run.folder.report)
     return result.metrics
 
@@ -71,7 +73,7 @@ def _write_report(run: RunContext, result: EvaluationResult) -> None:
         outcomes=run.faces.outcomes(),
         worst=worst,
         losses=result.drops,
-        history=run.folder.state().get("history", []),
+        history=run.folder.state().history or [],
         provenance=_provenance(run, result),
     )
 
@@ -86,7 +88,7 @@ def _provenance(run: RunContext, result: EvaluationResult) -> dict[str, str]:
         "threshold": f"{rule.threshold:.6g}",
         "temperature": f"{rule.temperature:.6g}",
         "fitted on": rule.fitted_on or "nothing: both are the recipe's",
-        "MLflow run": run.folder.state().get("run_id", ""),
+        "MLflow run": run.folder.state().run_id or "",
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dfray import storage
@@ -26,8 +27,8 @@ def register(run: RunContext) -> str:
     from dfray.serving.registration import register_model
 
     rule, state = _evaluated_rule(run), run.folder.state()
-    if state.get("registered") == rule.stored():
-        return str(state["version"])
+    if state.version is not None and state.registered == rule.stored():
+        return state.version
     tracked = RunContext.of(trained_by).tracking_run()
     with stage("register") as line:
         _log_evaluation(run, tracked)
@@ -40,7 +41,8 @@ def register(run: RunContext) -> str:
         )
         tracked.finish()
         line.finish(f"{run.recipe.registry.model_name} version {version}")
-    run.folder.remember(version=version, registered=rule.stored())
+    state = replace(run.folder.state(), version=version, registered=rule.stored())
+    run.folder.update_state(state)
     return version
 
 
@@ -64,7 +66,7 @@ def _evaluated_rule(run: RunContext) -> DecisionRule:
     rule = read_decision_rule(run.folder.model)
     criteria, evaluated = (
         run.recipe.evaluation.decision_criteria,
-        run.folder.state().get("measured"),
+        run.folder.state().measured,
     )
     if rule.decision_criteria != criteria or evaluated != rule.stored():
         raise UserError(

@@ -18,7 +18,7 @@ from dfray.session import nodes_of, require_cluster, require_cpus
 if TYPE_CHECKING:
     from ray.tune.search import Searcher
 
-    from dfray.search.concurrency import Capacity
+    from dfray.search.concurrency import TrialCapacity
     from dfray.search.folder import SearchFolder
     from dfray.search.tracking import SearchRuns
     from dfray.search.trial import TrialSettings
@@ -53,7 +53,7 @@ def run_search(run: RunContext, folder: SearchFolder) -> SearchResult:
         ResourceError: not even one trial fits on the cluster.
         SearchError: no trial reported the metric.
     """
-    from dfray.search.concurrency import capacity
+    from dfray.search.concurrency import trial_capacity
     from dfray.search.page import publish
     from dfray.search.space import distributions
     from dfray.search.tracking import SearchRuns
@@ -63,12 +63,12 @@ def run_search(run: RunContext, folder: SearchFolder) -> SearchResult:
     _require_trainable(run)
     _await_nodes(recipe)
     nodes = [node["Resources"] for node in nodes_of(recipe.cluster.train_on)]
-    fits = capacity(recipe, nodes)
-    print(f"Trials: {fits.arithmetic}.", file=sys.stderr)
+    capacity = trial_capacity(recipe, nodes)
+    print(f"Trials: {capacity.arithmetic}.", file=sys.stderr)
     folder.begin()
-    settings = TrialSettings(recipe, run.faces.uri, folder.trials, use_gpu=fits.gpus > 0)
+    settings = TrialSettings(recipe, run.faces.uri, folder.trials, use_gpu=capacity.gpus > 0)
     with SearchRuns(settings, run.tracking_uri, folder.id, fingerprint(run.manifest)) as runs:
-        search = _Search(folder, settings, fits, runs)
+        search = _Search(folder, settings, capacity, runs)
         trials = search.run_trials()
         finalists = search.repeat_best(trials)
         result = search.result(trials, finalists)
@@ -103,15 +103,16 @@ def _require_trainable(run: RunContext) -> None:
 
 @dataclass(frozen=True)
 class _Search:
-    """One search while it runs."""
+    """Folder, settings and MLflow runs of one running search."""
 
     folder: SearchFolder
     settings: TrialSettings
-    capacity: Capacity
+    capacity: TrialCapacity
     runs: SearchRuns
 
     @property
     def section(self) -> SearchSection:
+        """Settings of the search."""
         return self.settings.recipe.search
 
     def run_trials(self) -> list[Trial]:
@@ -172,17 +173,17 @@ class _Search:
         from dfray.search.tuner import run_trials
 
         with stage(title, len(names)) as line:
-            shown = SearchLine(line, self.runs, self.section)
+            search_line = SearchLine(line, self.runs, self.section)
             run_trials(
                 self.settings,
                 searcher,
                 len(names),
                 self.capacity,
                 halving=halving,
-                on_trial=shown.update,
-                on_nodes=shown.update_nodes,
+                on_trial=search_line.update,
+                on_nodes=search_line.update_nodes,
             )
-            line.finish(shown.summary())
+            line.finish(search_line.summary())
 
     def _started(self, names: list[str]) -> list[Trial]:
         settings = self.settings
@@ -202,9 +203,9 @@ class SearchLine:
         self._runs.notify(trial)
         self._draw()
 
-    def update_nodes(self, fits: bool) -> None:
+    def update_nodes(self, has_room: bool) -> None:
         """Draw whether a trial fits on the nodes that are alive."""
-        if fits:
+        if has_room:
             self._draw()
         else:
             self._line.update(detail="waiting for nodes: no trial fits on those there are")
@@ -242,7 +243,7 @@ def _winner(trials: list[Trial], finalists: list[Finalist], section: SearchSecti
     reasons = sorted({run.error or "no figure" for finalist in finalists for run in finalist.runs})
     raise SearchError(
         f"No run of a finalist ended well: {'; '.join(reasons)}.",
-        "Mend that, and go on with --resume.",
+        "Remove the cause, and continue with --resume.",
     )
 
 

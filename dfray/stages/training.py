@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import Any
 
 from dfray.progress import StageLine, counting_actor, stage, watching
@@ -16,7 +17,7 @@ History = list[dict[str, float]]
 
 def is_trained(run: RunContext) -> bool:
     """Return whether the run's model has been trained to the last epoch."""
-    return "history" in run.folder.state()
+    return run.folder.state().history is not None
 
 
 def prepare_training(run: RunContext) -> Run:
@@ -49,8 +50,8 @@ def train_model(run: RunContext, tracked: Run) -> History:
         notes = [extracted.note] if stream and extracted.done else []
         for note in [*notes, *unblended_notes(run)]:
             line.say(note)
-        shown = TrainingLine(line, run.manifest.num_rows if stream else 0)
-        with watching(progress, shown.update):
+        training_line = TrainingLine(line, run.manifest.num_rows if stream else 0)
+        with watching(progress, training_line.update):
             history = train_detector(
                 recipe,
                 run.manifest,
@@ -61,9 +62,9 @@ def train_model(run: RunContext, tracked: Run) -> History:
             )
         best = min(history, key=lambda epoch: epoch["selection_loss"])
         line.finish(f"best epoch {best['epoch']:g}, validation loss {best['selection_loss']:.3f}")
-    for warning in shown.warnings:
+    for warning in training_line.warnings:
         print(warning, file=sys.stderr)
-    run.folder.remember(history=history)
+    run.folder.update_state(replace(run.folder.state(), history=history))
     return history
 
 
@@ -74,19 +75,19 @@ def log_training(run: RunContext) -> History:
         RegistryError: MLflow does not answer. The model is kept: train again once it does.
     """
     state = run.folder.state()
-    if not state.get("logged"):
-        tracked = Run(run.tracking_uri, state["run_id"])
-        complete(tracked, state["history"])
+    assert state.run_id is not None, "the training has ended"
+    assert state.history is not None, "the training has ended"
+    if not state.logged:
+        tracked = Run(run.tracking_uri, state.run_id)
+        complete(tracked, state.history)
         tracked.set_tags({"dfray.faces_fingerprint": run.faces.fingerprint()})
-        run.folder.remember(logged=True)
-    history: History = state["history"]
-    return history
+        run.folder.update_state(replace(state, logged=True))
+    return state.history
 
 
 def show_trained(run: RunContext) -> None:
     """Draw the line of a training that had ended before."""
-    epochs = len(run.folder.state()["history"])
-    with stage("train", epochs) as line:
+    with stage("train", len(run.folder.state().history or [])) as line:
         line.finish("was done before")
 
 

@@ -36,9 +36,9 @@ from dfray.config import Recipe
 from dfray.progress import stage
 from dfray.recipe import load_recipe
 from dfray.run_context import RunContext
-from dfray.search.concurrency import Capacity, capacity
+from dfray.search.concurrency import TrialCapacity, trial_capacity
 from dfray.search.result import SearchResult, Trial, Value, epochs_taken, ranked, value_of
-from dfray.search.suggest import Planned, PlannedSearch
+from dfray.search.suggest import PlannedSearch, PlannedTrial
 from dfray.search.trial import TrialSettings
 from dfray.search.tuner import run_trials
 from dfray.session import nodes_of, session
@@ -80,7 +80,9 @@ def to_the_end(recipe: Recipe, result: SearchResult) -> list[Trial]:
             shutil.rmtree(half, ignore_errors=True)
             shutil.copytree(trial.folder, half, ignore=shutil.ignore_patterns("end.json"))
             half.rename(copy)
-    _train(copies, [Planned(t.id, t.number, t.parameters, t.seed) for t in stopped], "to the end")
+    _train(
+        copies, [PlannedTrial(t.id, t.number, t.parameters, t.seed) for t in stopped], "to the end"
+    )
     whole = {trial.id: copies.read(trial.id) for trial in stopped}
     return [whole.get(trial.id, trial) for trial in result.trials]
 
@@ -102,7 +104,7 @@ def train_again(
         (name, seed): f"{place}-{seed}" for seed in SEEDS for place, name in enumerate(parameters)
     }
     planned = [
-        Planned(ids[name, seed], number, dict(parameters[name]), seed)
+        PlannedTrial(ids[name, seed], number, dict(parameters[name]), seed)
         for number, (name, seed) in enumerate(ids)
     ]
     _train(settings, planned, "again")
@@ -128,11 +130,11 @@ def _trial_settings(recipe: Recipe, name: str) -> TrialSettings:
     return TrialSettings(absolute, folder.faces, f"{folder.root}/{name}", use_gpu=use_gpu)
 
 
-def _fits(recipe: Recipe) -> Capacity:
-    return capacity(recipe, [node["Resources"] for node in nodes_of(recipe.cluster.train_on)])
+def _fits(recipe: Recipe) -> TrialCapacity:
+    return trial_capacity(recipe, [node["Resources"] for node in nodes_of(recipe.cluster.train_on)])
 
 
-def _train(settings: TrialSettings, planned: Sequence[Planned], title: str) -> None:
+def _train(settings: TrialSettings, planned: Sequence[PlannedTrial], title: str) -> None:
     left = [one for one in planned if not _ended(settings, one.id)]
     if not left:
         return

@@ -121,10 +121,10 @@ def test_a_search_that_is_stopped_does_not_wait_for_it(proxy: FaultProxy, tmp_pa
     settings = settings_of(tmp_path)
     trial = settings.folder("trial-000")
     trial.begin(0, {"objective.triplet.weight": 0.5}, 0, "search")
-    trial.keep_curve([figures(0)])
+    trial.write_curve([figures(0)])
     runs = SearchRuns(settings, proxy.url, "id", "manifest")
     runs.tracked(settings.read(trial.id))
-    trial.keep_curve([figures(0), figures(1)])
+    trial.write_curve([figures(0), figures(1)])
     waited_for = threading.Event()
     proxy.fault = lambda request: waited_for.set()
     proxy.is_cut = True
@@ -148,7 +148,7 @@ class CutOff:
         if now >= self.began_at + self.lasts_s:
             self.proxy.pass_on()
             self.ended_at = now
-        elif request.target.endswith("/runs/log-batch") and "run_id" in self.folder.state():
+        elif request.target.endswith("/runs/log-batch") and self.folder.state().run_id:
             self.epochs += 1  # params came before the folder knew the run
             if self.epochs == 2:
                 self.proxy.is_cut, self.began_at = True, now
@@ -156,7 +156,7 @@ class CutOff:
 
 def assert_whole(server: str, recipe: Recipe, history: list[dict[str, float]]) -> None:
     """Every epoch is there once, at the millisecond at which it ended."""
-    found = logged(server, RunFolder(recipe).state()["run_id"])
+    found = logged(server, RunFolder(recipe).state().run_id)
     told = [(int(e["epoch"]), e["val_loss"], int(1000 * e["ended_at_s"])) for e in history]
     assert sorted((step, value, round(1000 * at)) for step, value, at in found) == told
 
@@ -180,7 +180,7 @@ def test_training_ends_without_it_and_once_it_is_back_only_the_log_is_completed(
     CutOff(proxy, RunFolder(recipe))
     with pytest.raises(RegistryError, match="MLflow"):
         stages.train(RunContext.of(recipe))
-    kept = RunFolder(recipe).state()["history"]
+    kept = RunFolder(recipe).state().history
     assert len(kept) == recipe.training.epochs
     assert storage.exists(storage.join(RunFolder(recipe).model, "bundle.json"))
     proxy.pass_on()

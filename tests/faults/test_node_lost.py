@@ -46,7 +46,7 @@ def history_of(training: Training) -> list[dict[str, float]]:
     driver, folder = training
     output, _ = driver.communicate()
     assert driver.returncode == 0, output
-    return folder.state()["history"]
+    return folder.state().history
 
 
 def kill_in_epoch(
@@ -184,6 +184,6 @@ def test_a_node_lost_while_the_first_epoch_is_fed_leaves_room_for_the_extraction
     output, _ = driver.communicate()
     assert driver.returncode == 0, output
     assert_every_face_once(store, videos, 4)
-    history = folder.state()["history"]
+    history = folder.state().history
     assert [epoch["workers"] for epoch in history] == [1, 1], output
     assert "Nodes are missing: 1 of 2 workers train." in output

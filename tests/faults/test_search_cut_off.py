@@ -52,7 +52,7 @@ class Search:
         self.drive()
         output, _ = self.driver.communicate(timeout=120)
         assert self.driver.returncode == 2
-        assert "Go on with it (--resume)" in output
+        assert "Resume it (--resume)" in output
         self.drive("--resume")
         return left
 

@@ -8,7 +8,7 @@ import pytest
 
 from dfray.config import Recipe
 from dfray.errors import ResourceError
-from dfray.search.concurrency import capacity
+from dfray.search.concurrency import trial_capacity
 from tests.helpers.toy import toy_recipe
 
 
@@ -17,7 +17,7 @@ def searching(folder: Path, *overrides: str) -> Recipe:
 
 
 def test_one_worker_trains_in_the_trial_itself(tmp_path: Path) -> None:
-    fits = capacity(searching(tmp_path), [{"CPU": 8.0}])
+    fits = trial_capacity(searching(tmp_path), [{"CPU": 8.0}])
     assert fits.concurrent == 8
     assert fits.trial_resources == {"CPU": 1, "GPU": 0}
     assert fits.arithmetic == (
@@ -28,7 +28,7 @@ def test_one_worker_trains_in_the_trial_itself(tmp_path: Path) -> None:
 
 def test_a_trials_driver_is_counted_so_that_its_workers_find_room(tmp_path: Path) -> None:
     """Four drivers of a hundredth of a CPU would leave 7.96 CPUs for eight workers: a deadlock."""
-    fits = capacity(searching(tmp_path, "search.trial_workers=2"), [{"CPU": 8.0}])
+    fits = trial_capacity(searching(tmp_path, "search.trial_workers=2"), [{"CPU": 8.0}])
     assert fits.concurrent == 3
     assert fits.trial_resources == {"CPU": 0.01}
     assert 3 * (2 + 0.01) <= 8
@@ -36,33 +36,37 @@ def test_a_trials_driver_is_counted_so_that_its_workers_find_room(tmp_path: Path
 
 
 def test_where_nodes_are_chosen_by_label_ray_train_places_the_worker(tmp_path: Path) -> None:
-    fits = capacity(searching(tmp_path, "cluster.train_on={role: gpu}"), [{"CPU": 4.0}])
-    assert (fits.alone, fits.concurrent) == (False, 3)
+    fits = trial_capacity(searching(tmp_path, "cluster.train_on={role: gpu}"), [{"CPU": 4.0}])
+    assert (fits.in_process, fits.concurrent) == (False, 3)
     with pytest.raises(ResourceError, match="the cluster has no such node"):
-        capacity(searching(tmp_path), [])
+        trial_capacity(searching(tmp_path), [])
 
 
 def test_a_worker_lies_on_one_node_whole(tmp_path: Path) -> None:
     wide = searching(tmp_path, "training.cpus_per_worker=3")
-    assert capacity(wide, [{"CPU": 4.0}, {"CPU": 5.0}]).concurrent == 2
+    assert trial_capacity(wide, [{"CPU": 4.0}, {"CPU": 5.0}]).concurrent == 2
 
 
 def test_gpus_are_counted_where_trials_train_on_them(tmp_path: Path) -> None:
     nodes = [{"CPU": 16.0}, {"CPU": 16.0, "GPU": 2.0}]
-    fits = capacity(searching(tmp_path), nodes)
+    fits = trial_capacity(searching(tmp_path), nodes)
     assert (fits.concurrent, fits.trial_resources) == (2, {"CPU": 1, "GPU": 1})
     assert "1 CPU and 1 GPU" in fits.arithmetic
-    assert capacity(searching(tmp_path, "training.use_gpu=false"), nodes).concurrent == 32
+    assert trial_capacity(searching(tmp_path, "training.use_gpu=false"), nodes).concurrent == 32
 
 
 def test_no_more_run_than_there_are_or_than_the_recipe_allows(tmp_path: Path) -> None:
-    assert capacity(searching(tmp_path, "search.max_concurrent=2"), [{"CPU": 8}]).concurrent == 2
-    assert capacity(toy_recipe(tmp_path, "toy", "search.trials=3"), [{"CPU": 8}]).concurrent == 3
+    assert (
+        trial_capacity(searching(tmp_path, "search.max_concurrent=2"), [{"CPU": 8}]).concurrent == 2
+    )
+    assert (
+        trial_capacity(toy_recipe(tmp_path, "toy", "search.trials=3"), [{"CPU": 8}]).concurrent == 3
+    )
 
 
 def test_a_cluster_that_holds_no_trial_is_refused_with_the_sum(tmp_path: Path) -> None:
     recipe = searching(tmp_path, "search.trial_workers=2", "training.cpus_per_worker=4")
     with pytest.raises(ResourceError, match=r"2 train workers x 4 CPUs.*the cluster has 6 CPUs"):
-        capacity(recipe, [{"CPU": 6.0}])
+        trial_capacity(recipe, [{"CPU": 6.0}])
     with pytest.raises(ResourceError, match="Not even one trial fits"):
-        capacity(searching(tmp_path, "training.use_gpu=true"), [{"CPU": 6.0}])
+        trial_capacity(searching(tmp_path, "training.use_gpu=true"), [{"CPU": 6.0}])

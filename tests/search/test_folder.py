@@ -21,7 +21,7 @@ def test_a_trial_is_read_as_far_as_it_has_come(tmp_path: Path) -> None:
     begun = folder.read("val_auc", "max")
     assert (begun.id, begun.number, begun.seed) == ("trial-003", 3, 5)
     assert (begun.state, begun.value, begun.epochs) == ("running", None, 0)
-    folder.keep_curve(curve(0.5, 0.8, 0.7))
+    folder.write_curve(curve(0.5, 0.8, 0.7))
     assert folder.read("val_auc", "max").value == 0.8
     assert folder.read("val_auc", "min").value == 0.5
     folder.end("failed", "its reason")

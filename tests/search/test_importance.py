@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 
-from dfray.search.importance import MIN_TRIALS, importances, why_not
-from dfray.search.result import SearchResult, Value, measured
+from dfray.search.importance import MIN_TRIALS, importances, reason_without
+from dfray.search.result import SearchResult, Value, trials_with_value
 from tests.helpers.searches import SPACE, M, W, ended_search
 
 
@@ -61,24 +61,26 @@ def test_a_parameter_that_took_one_value_takes_no_part() -> None:
 def test_failed_trials_and_figures_that_are_not_finite_take_no_part() -> None:
     result = ended_search(12, failed=2)
     broken = replace(result.trials[0], value=float("nan"))
-    trials = measured(replace(result, trials=[broken, *result.trials[1:]]))
+    trials = trials_with_value(replace(result, trials=[broken, *result.trials[1:]]))
     assert [trial.number for trial in trials] == list(range(1, 10))
 
 
 @pytest.mark.parametrize("trials", [1, 3, MIN_TRIALS - 1])
 def test_too_few_trials_are_told_in_words(trials: int) -> None:
     result = ended_search(trials, finalists=0)
-    assert why_not(result, SPACE) == f"it takes 6 trials with a figure, and there are {trials}"
+    assert (
+        reason_without(result, SPACE) == f"it takes 6 trials with a figure, and there are {trials}"
+    )
     with pytest.raises(ValueError, match="it takes 6 trials"):
         importances(result, SPACE)
 
 
 def test_fewer_than_two_parameters_that_vary_are_told_in_words() -> None:
-    told = why_not(ended_search(12), {W: SPACE[W]})
+    told = reason_without(ended_search(12), {W: SPACE[W]})
     assert told == "fewer than two parameters took more than one value"
 
 
 def test_trials_all_alike_are_told_in_words() -> None:
     result = ended_search(12)
     alike = replace(result, trials=[replace(trial, value=1.0) for trial in result.trials])
-    assert why_not(alike, SPACE) == "too many trials reached the same figure"
+    assert reason_without(alike, SPACE) == "too many trials reached the same figure"

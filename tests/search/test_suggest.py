@@ -11,7 +11,7 @@ from ray.tune.search import Searcher
 
 from dfray.errors import RecipeError
 from dfray.recipe import with_values
-from dfray.search.suggest import Planned, PlannedSearch, StudySearch
+from dfray.search.suggest import PlannedSearch, PlannedTrial, StudySearch
 from dfray.search.trial import TrialSettings
 from tests.search.trials import curve, settings_of
 
@@ -25,7 +25,7 @@ def suggest(searcher: StudySearch, count: int) -> list[str]:
 def end(
     settings: TrialSettings, searcher: StudySearch, name: str, tune_id: str, *values: float
 ) -> None:
-    settings.folder(name).keep_curve(curve(*values))
+    settings.folder(name).write_curve(curve(*values))
     searcher.on_trial_complete(tune_id, error=not values)
 
 
@@ -116,11 +116,11 @@ def test_optuna_learns_how_far_a_stopped_trial_came_and_nothing_of_a_failed_one(
 def test_planned_trials_come_in_their_order_and_keep_what_they_had(tmp_path: Path) -> None:
     settings = settings_of(tmp_path, SEARCH)
     planned = [
-        Planned(f"trial-001-seed-{seed}", seed, {"training.lr": 0.1}, seed) for seed in (1, 2)
+        PlannedTrial(f"trial-001-seed-{seed}", seed, {"training.lr": 0.1}, seed) for seed in (1, 2)
     ]
     first = PlannedSearch(settings, planned)
     assert first.suggest("a") == {"id": "trial-001-seed-1"}
-    settings.folder("trial-001-seed-1").keep_curve(curve(0.5))
+    settings.folder("trial-001-seed-1").write_curve(curve(0.5))
     again = PlannedSearch(settings, planned)
     assert [again.suggest(name)["id"] for name in "ab"] == [one.id for one in planned]
     assert again.suggest("c") == Searcher.FINISHED

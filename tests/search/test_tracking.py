@@ -31,7 +31,7 @@ def entered(settings: TrialSettings, uri: str) -> SearchRuns:
 def begin(settings: TrialSettings, number: int, *values: float, state: str | None = None) -> str:
     folder = settings.folder(f"trial-{number:03d}")
     folder.begin(number, {"objective.triplet.weight": 0.5}, 0, "search")
-    folder.keep_curve(curve(*values))
+    folder.write_curve(curve(*values))
     if state:
         Path(folder.model).mkdir(parents=True)
         for name in ("bundle.json", "weights.safetensors"):
@@ -96,7 +96,7 @@ def test_a_search_that_goes_on_enters_the_runs_it_had(
     for number in range(2):
         cut_off.notify(settings.read(f"trial-{number:03d}"))
     before = {n: cut_off.tracked(settings.read(f"trial-{n:03d}")).run_id for n in range(2)}
-    settings.folder("trial-001").keep_curve(curve(0.5, 0.8))
+    settings.folder("trial-001").write_curve(curve(0.5, 0.8))
     settings.folder("trial-001").end("finished")
     with entered(settings, uri) as runs:
         for number in range(2):

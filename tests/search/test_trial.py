@@ -38,7 +38,7 @@ def listen(monkeypatch: pytest.MonkeyPatch) -> Callable[[int | None], Told]:
             if len(told) == stop_after:
                 raise SystemExit(0)
 
-        monkeypatch.setattr(trials, "tell_tune", tell)
+        monkeypatch.setattr(trials, "report_to_tune", tell)
         return told
 
     return listening
@@ -84,7 +84,7 @@ def test_one_that_has_ended_only_tells_what_it_did(settings: TrialSettings, list
     """It has no checkpoint to go on from, and is not trained again for it."""
     folder = settings.folder("trial-004")
     begin(settings, "trial-004")
-    folder.keep_curve(curve(0.5, 0.6))
+    folder.write_curve(curve(0.5, 0.6))
     folder.end("stopped")
     told = listen()
     run_trial({"id": "trial-004"}, settings)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from dfray.search import space_charts as landscape
+from dfray.search import space_charts, trial_charts
 from dfray.search import trial_charts as plots
 from dfray.search.result import short_names
 from dfray.search.space_charts import Axis
@@ -82,14 +82,14 @@ def test_importances_are_bars_with_whiskers_that_hold_the_share() -> None:
 
 def test_coordinates_draw_the_best_trial_last_and_in_the_best_colour() -> None:
     for metric in ("val_auc", "val_log_loss"):
-        lines = landscape.coordinates_figure(ended_search(12, metric=metric), SPACE).data
+        lines = space_charts.coordinates_figure(ended_search(12, metric=metric), SPACE).data
         assert lines[-1].line.color == "rgb(224, 102, 26)"
         assert lines[0].line.color == "rgb(35, 137, 201)"
         assert lines[-1].y[-1] == (1 if metric == "val_auc" else 0)
 
 
 def test_coordinates_have_an_axis_for_each_parameter_and_one_for_the_metric() -> None:
-    figure = landscape.coordinates_figure(ended_search(12), SPACE)
+    figure = space_charts.coordinates_figure(ended_search(12), SPACE)
     assert figure.layout.xaxis.ticktext == ("triplet.weight", "triplet.margin", "validation AUC")
     assert {len(line.y) for line in figure.data} == {3}
 
@@ -114,10 +114,10 @@ def test_a_value_lies_on_its_axis_where_the_whole_range_puts_it(dist, value, hei
 
 def test_the_map_is_of_the_triplet_s_weight_and_margin_if_both_are_searched() -> None:
     lr = FloatDistribution(1e-5, 1e-2, log=True)
-    assert landscape.map_axes({"training.lr": lr} | SPACE) == (W, M)
-    assert landscape.map_axes({"training.lr": lr, W: SPACE[W]}) == ("training.lr", W)
+    assert space_charts.map_axes({"training.lr": lr} | SPACE) == (W, M)
+    assert space_charts.map_axes({"training.lr": lr, W: SPACE[W]}) == ("training.lr", W)
     choice = CategoricalDistribution(["a", "b"])
-    assert landscape.map_axes({"objective.triplet.strategy": choice, W: SPACE[W]}) is None
+    assert space_charts.map_axes({"objective.triplet.strategy": choice, W: SPACE[W]}) is None
 
 
 def test_the_map_is_coloured_near_trials_and_blank_away_from_them() -> None:
@@ -125,14 +125,14 @@ def test_the_map_is_coloured_near_trials_and_blank_away_from_them() -> None:
     corner = [
         replace(trial, parameters={W: 0.012, M: 0.15}, value=0.9) for trial in result.trials[:5]
     ]
-    figure = landscape.map_figure(replace(result, trials=corner), SPACE, W, M)
+    figure = space_charts.map_figure(replace(result, trials=corner), SPACE, W, M)
     heat = figure.data[0].z
     assert heat[0, 0] == pytest.approx(0.9)
     assert str(heat[-1, -1]) == "nan"
 
 
 def test_the_map_shows_failed_trials_too_and_too_few_trials_as_points_alone() -> None:
-    figure = landscape.map_figure(ended_search(3, failed=1), SPACE, W, M)
+    figure = space_charts.map_figure(ended_search(3, failed=1), SPACE, W, M)
     assert [trace.type for trace in figure.data] == ["scatter"] * 3
     assert [trace.name for trace in figure.data] == ["finished", "stopped", "failed"]
 
@@ -140,4 +140,4 @@ def test_the_map_shows_failed_trials_too_and_too_few_trials_as_points_alone() ->
 def test_names_from_outside_are_escaped_in_labels() -> None:
     result = ended_search(3)
     trial = replace(result.trials[0], parameters={"model.backbone": "<b onclick=x>"})
-    assert "<b onclick" not in plots.told(trial, result)
+    assert "<b onclick" not in trial_charts.hover_text(trial, result)

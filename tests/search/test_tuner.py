@@ -1,4 +1,4 @@
-"""What a search tells of the nodes while its trials run; the local Ray has eight CPUs."""
+"""Notifications of a search's callback while its trials run; the local Ray has eight CPUs."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from pathlib import Path
 import pytest
 
 from dfray.search import tuner
-from dfray.search.tuner import FollowTrials
+from dfray.search.tuner import TrialCallback
 from tests.search.trials import settings_of
 
 pytestmark = pytest.mark.ray
 
 
-@pytest.mark.parametrize(("workers", "room"), [(4, True), (9, False)])
-def test_it_is_told_whether_a_trial_fits_on_the_nodes_that_are_left(
+@pytest.mark.parametrize(("workers", "fit"), [(4, True), (9, False)])
+def test_it_notifies_whether_a_trial_fits_on_the_nodes_that_are_alive(
     ray_session: None,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     workers: int,
-    room: bool,
+    fit: bool,
 ) -> None:
-    monkeypatch.setattr(tuner, "_LOOK_EVERY_S", 0.0)
+    monkeypatch.setattr(tuner, "_CHECK_NODES_EVERY_S", 0.0)
     settings = settings_of(tmp_path, f"search.trial_workers={workers}", "training.num_workers=1")
-    told: list[bool] = []
-    FollowTrials(settings, on_trial=print, on_nodes=told.append).on_step_begin(
+    fits: list[bool] = []
+    TrialCallback(settings, on_trial=print, on_nodes=fits.append).on_step_begin(
         iteration=1, trials=[]
     )
-    assert told == [room]
+    assert fits == [fit]

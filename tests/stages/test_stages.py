@@ -85,7 +85,7 @@ def test_the_runs_mlflow_run_has_its_curve_and_its_origin(road):
 
     recipe, result = road
     client = MlflowClient(result.run.tracking_uri, registry_uri=result.run.tracking_uri)
-    run = client.get_run(RunFolder(recipe).state()["run_id"])
+    run = client.get_run(RunFolder(recipe).state().run_id)
     assert run.info.status == "FINISHED"
     assert run.data.tags["dfray.recipe_fingerprint"] == recipe.fingerprint()
     assert run.data.tags["dfray.faces_fingerprint"] == result.run.faces.fingerprint()
