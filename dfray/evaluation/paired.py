@@ -190,12 +190,12 @@ class Scope:
         name: as it is told: all videos, a dataset, or protocol / scenario / column.
         parts: (weight, bool (V,)): the figure is the sum of the parts' own figures, each times its
             weight; one part of weight 1 but for means over methods or columns.
-        asked: it was named, and not only found in the data.
+        required: it was named; False: it was found in the data.
     """
 
     name: str
     parts: tuple[tuple[float, np.ndarray], ...]
-    asked: bool = True
+    required: bool = True
 
     @property
     def videos(self) -> np.ndarray:
@@ -223,7 +223,7 @@ def comparison_scopes(videos: pa.Table, protocols: Sequence[Protocol] = ()) -> l
     for protocol in protocols:
         found += _of_protocol(protocol, corpus)
     found += [
-        Scope(str(name), ((1.0, corpus.dataset == name),), asked=False)
+        Scope(str(name), ((1.0, corpus.dataset == name),), required=False)
         for name in np.unique(corpus.dataset)
     ]
     return list(_distinct(found))

@@ -1,1 +1,1 @@
-"""Runs, registered models, and which of them is the champion; kept in MLflow."""
+"""Registered models in MLflow: versions, measurements, gates, promotion, rollback, history."""

@@ -1,9 +1,8 @@
-"""Who is the champion: the history decides, and the aliases follow it.
+"""Champion of a registered model: the history determines it, and the aliases follow.
 
-A decision is written down first and the aliases `champion` and `previous` are moved after it. Whoever reads
-the champion compares them with the history, moves what does not agree (the process that decided died in
-between, or somebody moved an alias past the gates) and says so. A model without decisions keeps the
-alias that it has.
+A promotion is first recorded in the history; then the aliases `champion` and `previous` are moved. Every
+reader of the champion compares both, moves the aliases that disagree (the promoting process died in between,
+or somebody moved an alias without the gates), and prints it. A model without records keeps its alias.
 """
 
 from __future__ import annotations
@@ -18,116 +17,119 @@ from dfray.registry.history import PromotionRecord, VersionId
 from dfray.registry.versions import CHAMPION, PREVIOUS, Versions, registered_names
 from dfray.tracking.client import connect
 
-_ROUNDS = 10
+_MAX_ROUNDS = 10
 
 
 @dataclass(frozen=True)
 class ChampionState:
-    """What the history says.
+    """Champion according to the history.
 
     Attributes:
-        champion: the version that the last decision which counts made champion; None: there is none.
-        promotion: the promotion that made it so; what a rollback would undo.
-        seen: the last number in the history.
+        champion: made champion by the last record that counts; None: there is none.
+        promotion: the promotion that made it champion; a rollback would undo it.
+        last_sequence: number of the last record in the history.
     """
 
     champion: VersionId | None = None
     promotion: PromotionRecord | None = None
-    seen: int = 0
+    last_sequence: int = 0
 
     @property
     def previous(self) -> VersionId | None:
-        """What a rollback goes back to."""
+        """Champion after a rollback."""
         return self.promotion.champion_before if self.promotion else None
 
 
-def standing(past: Sequence[PromotionRecord]) -> ChampionState:
-    """Who the decisions made champion, the oldest first; every rollback undoes one promotion."""
+def champion_state(records: Sequence[PromotionRecord]) -> ChampionState:
+    """Return the state after `records`, the oldest first; every rollback undoes one promotion."""
     promotions: list[PromotionRecord] = []
     champion = None
-    for decision in past:
-        if not decision.moved:
+    for record in records:
+        if not record.moved:
             continue
-        champion = decision.version
-        if decision.action == "promote":
-            promotions.append(decision)
+        champion = record.version
+        if record.action == "promote":
+            promotions.append(record)
         else:
-            promotions = [one for one in promotions if one.sequence != decision.undoes]
-    seen = past[-1].sequence or 0 if past else 0
-    return ChampionState(champion, promotions[-1] if promotions else None, seen)
+            promotions = [entry for entry in promotions if entry.sequence != record.undoes]
+    last_sequence = records[-1].sequence or 0 if records else 0
+    return ChampionState(champion, promotions[-1] if promotions else None, last_sequence)
 
 
 def read_champion_state(versions: Versions) -> ChampionState:
-    """The standing, with an alias set by hand where there are no decisions yet."""
-    known = standing(versions.history.read())
-    by_hand = versions.aliases().get(CHAMPION) if known.champion is None else None
+    """Return the state by the history, or by an alias set by hand if nothing was recorded yet."""
+    state = champion_state(versions.history.read())
+    by_hand = versions.aliases().get(CHAMPION) if state.champion is None else None
     if by_hand is None:
-        return known
-    return ChampionState(versions.identify(by_hand), None, known.seen)
+        return state
+    return ChampionState(versions.identify(by_hand), None, state.last_sequence)
 
 
-def follow(versions: Versions) -> list[str]:
-    """Move the aliases to where the history says, until both agree; what was moved, in words.
+def sync_aliases(versions: Versions) -> list[str]:
+    """Move the aliases until they agree with the history; return a sentence for each move.
 
-    Reads again after every move, so that of two who move at once the later decision stands.
+    The history is read again after every move: if two processes move at once, the later record wins.
 
     Raises:
         RegistryError: MLflow refused, or they never agreed.
     """
     moved: list[str] = []
-    for _ in range(_ROUNDS):
-        want, have = read_champion_state(versions), versions.aliases()
-        if want.champion is None:
+    for _ in range(_MAX_ROUNDS):
+        state, aliases = read_champion_state(versions), versions.aliases()
+        if state.champion is None:
             return moved
         wrong = [
             (alias, version)
-            for alias, version in ((CHAMPION, want.champion), (PREVIOUS, want.previous))
-            if have.get(alias) != _number(versions, version)
+            for alias, version in ((CHAMPION, state.champion), (PREVIOUS, state.previous))
+            if aliases.get(alias) != _number(versions, version)
         ]
         if not wrong:
             return moved
         for alias, version in wrong:
-            moved.append(_move(versions, alias, have.get(alias), _number(versions, version)))
+            moved.append(_move(versions, alias, aliases.get(alias), _number(versions, version)))
     raise RegistryError(
-        f"The aliases of {versions.name} do not stay where the history puts them.",
-        "Something else moves them all the time; stop it, then try again.",
+        f"The aliases of {versions.name} still disagree with the history after {_MAX_ROUNDS} moves.",
+        "Another process keeps moving them; stop it, then try again.",
     )
 
 
 def current_champion(versions: Versions) -> VersionId | None:
-    """The champion, after putting the aliases right; None only if there never was one.
+    """Repair the aliases and return the champion; None only if there never was one.
 
     Raises:
         UserError: the champion's version has been deleted.
     """
-    known = read_champion_state(versions)
-    if known.champion is None:
+    champion = read_champion_state(versions).champion
+    if champion is None:
         return None
-    if not versions.exists(known.champion):
-        raise lost(versions, known.champion, "has been deleted by hand")
+    if not versions.exists(champion):
+        raise lost_champion_error(versions, champion, "has been deleted by hand")
     try:
-        for sentence in follow(versions):
+        for sentence in sync_aliases(versions):
             print(f"repaired from the history: {sentence}", file=sys.stderr)
     except RegistryError as error:
-        print(f"an alias of {versions.name} is wrong and stays so: {error}", file=sys.stderr)
-    return known.champion
+        print(
+            f"an alias of {versions.name} is wrong and could not be moved: {error}", file=sys.stderr
+        )
+    return champion
 
 
-def lost(versions: Versions, champion: VersionId, what: str) -> UserError:
-    """The champion cannot be had: told, and nothing put in its place."""
+def lost_champion_error(versions: Versions, champion: VersionId, reason: str) -> UserError:
+    """Return the error for a champion that is deleted or damaged; nothing replaces it."""
     return UserError(
-        f"The champion of {versions.name}, version {champion.number}, {what}. It was not replaced.",
+        f"The champion of {versions.name}, version {champion.number}, {reason}. It was not replaced.",
         "Restore it from a backup, go back with `dfray rollback`, or promote another version over it "
         "with `dfray promote --over-lost-champion`.",
     )
 
 
 def _number(versions: Versions, version: VersionId | None) -> str | None:
-    """What an alias should point to; none for a version that is gone, as MLflow has it."""
+    """Return the number for an alias; None for a deleted version, whose alias MLflow deletes too."""
     return version.number if version and versions.exists(version) else None
 
 
 def _move(versions: Versions, alias: str, before: str | None, to: str | None) -> str:
+    """Move one alias and return a sentence about it."""
     if to is None:
         versions.unpoint(alias)
     else:
@@ -139,19 +141,19 @@ def _move(versions: Versions, alias: str, before: str | None, to: str | None) ->
 
 
 def resolve(versions: Versions, reference: str) -> str:
-    """The version that an alias or a number stands for; the champion is who the history says.
+    """Return the version of an alias or a number; the champion is that of the history.
 
     Raises:
-        UserError: there is none such, or the champion has been deleted.
+        UserError: no such alias or version, or the champion has been deleted.
     """
     champion = current_champion(versions) if reference == CHAMPION else None
     return champion.number if champion else versions.resolve(reference)
 
 
 def find_version(model_uri: str | None, tracking_uri: str) -> tuple[Versions, str]:
-    """The model and version that `models:/NAME@ALIAS` or `models:/NAME/VERSION` stands for.
+    """Return the model and version of `models:/NAME@ALIAS` or `models:/NAME/VERSION`.
 
-    Without a URI it is the champion, if one model only has one.
+    Without a URI it is the champion, if exactly one model has one.
 
     Raises:
         UserError: the URI is of another form, it names nothing that exists, or there is no champion or
@@ -159,25 +161,31 @@ def find_version(model_uri: str | None, tracking_uri: str) -> tuple[Versions, st
     """
     if model_uri is None:
         return _only_champion(tracking_uri)
-    named = re.fullmatch(r"models:/([^/@]+)[/@]([^/@]+)", model_uri)
-    if named is None:
+    match = re.fullmatch(r"models:/([^/@]+)[/@]([^/@]+)", model_uri)
+    if match is None:
         raise UserError(
             f"{model_uri!r} names no registered model.",
             "Write models:/NAME@ALIAS or models:/NAME/VERSION.",
         )
-    versions = Versions(named[1], tracking_uri)
-    return versions, resolve(versions, named[2])
+    versions = Versions(match[1], tracking_uri)
+    return versions, resolve(versions, match[2])
 
 
 def _only_champion(tracking_uri: str) -> tuple[Versions, str]:
+    """Return the model and version of the only champion.
+
+    Raises:
+        UserError: no model has a champion, or several have.
+    """
     models = [Versions(name, tracking_uri) for name in registered_names(connect(tracking_uri))]
-    champions = [(model, current_champion(model)) for model in models]
-    standing = [(model, version) for model, version in champions if version is not None]
-    if len(standing) == 1:
-        model, version = standing[0]
+    champions = [
+        (model, version) for model in models if (version := current_champion(model)) is not None
+    ]
+    if len(champions) == 1:
+        model, version = champions[0]
         return model, version.number
-    names = ", ".join(f"models:/{model.name}@{CHAMPION}" for model, _ in standing)
+    names = ", ".join(f"models:/{model.name}@{CHAMPION}" for model, _ in champions)
     raise UserError(
-        f"{'Several models have' if standing else 'No model has'} a champion on {tracking_uri}.",
-        f"Name one: {names}." if standing else "Train and promote one, or name the tracking URI.",
+        f"{'Several models have' if champions else 'No model has'} a champion on {tracking_uri}.",
+        f"Name one: {names}." if champions else "Train and promote one, or name the tracking URI.",
     )

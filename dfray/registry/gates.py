@@ -1,321 +1,197 @@
-"""What a candidate must reach before it becomes the champion; pure, one sentence for every gate.
+"""Gates of the promotion: the table of all gates, checked in its order; nothing here reads or writes.
 
-A gate that could not be measured fails and says what to do. One that has nothing to be set against, such
-as the champion's AUC where there is no champion, does not apply and says so.
+To add a gate, add an entry to `GATES` and its key to `GatesSection`; a test holds that both agree. A gate
+that could not be measured fails with a hint. One that compares with a champion does not apply without one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar
 
-from dfray.config import GatesSection
-from dfray.errors import EvaluationError
-from dfray.registry.measurements import HeadlineMetrics, Measurement
-
-if TYPE_CHECKING:
-    from dfray.evaluation.paired import Difference, Pair, Scope
-    from dfray.evaluation.protocol import Protocol
-
-from typing import TYPE_CHECKING
+from dfray.registry.gate import ROUNDING, Contest, Gate, GateResult, Outcome, Rule
+from dfray.registry.margin_gate import MarginGate
 
 if TYPE_CHECKING:
+    from dfray.config import GatesSection
     from dfray.evaluation.protocol import Protocol
+    from dfray.registry.measurements import HeadlineMetrics, Measurement
+
+
+@dataclass(frozen=True)
+class LowerLimitGate(Gate):
+    """A metric of the candidate alone that must reach the limit.
+
+    Attributes:
+        metric: attribute of `HeadlineMetrics`; the champion's value is shown with the candidate's.
+    """
+
+    metric: str
+    rule: ClassVar[Rule] = ">="
+    against_champion: ClassVar[bool] = False
+
+    def _results(self, contest: Contest) -> Iterator[GateResult]:
+        value, champion = _values(self.metric, contest)
+        yield _limit(self, self.required(contest.section), value, champion)
+
+
+@dataclass(frozen=True)
+class UpperLimitGate(LowerLimitGate):
+    """A metric of the candidate alone that must not exceed the limit.
+
+    The metric may be missing from stored measurements: it is measured when the gate asks for it.
+
+    Attributes:
+        detail: attribute of `HeadlineMetrics` shown behind the title; empty: none.
+    """
+
+    detail: str = ""
+    rule: ClassVar[Rule] = "<="
+
+    def lacks_value(self, section: GatesSection, metrics: HeadlineMetrics) -> bool:
+        return getattr(section, self.name) is not None and getattr(metrics, self.metric) is None
+
+    def _results(self, contest: Contest) -> Iterator[GateResult]:
+        value, champion = _values(self.metric, contest)
+        detail = getattr(contest.candidate.metrics, self.detail) if self.detail else None
+        title = f"{self.title} ({detail})" if detail else self.title
+        yield _limit(self, self.required(contest.section), value, champion, title)
+
+
+@dataclass(frozen=True)
+class CoverageDropGate(Gate):
+    """Coverage that the candidate may lose against the champion."""
+
+    def _results(self, contest: Contest) -> Iterator[GateResult]:
+        assert contest.champion is not None
+        candidate, champion = contest.candidate.metrics.coverage, contest.champion.metrics.coverage
+        allowed = self.required(contest.section)
+        passed = candidate >= champion - allowed - ROUNDING
+        verb = "holds" if passed else "does not hold"
+        sentence = (
+            f"{self.title} {candidate:.4f} {verb} against the champion's {champion:.4f} "
+            f"(it may lose {allowed:.4f})"
+        )
+        outcome: Outcome = "holds" if passed else "fails"
+        yield GateResult(self.name, self.rule, allowed, outcome, sentence, candidate, champion)
+
+
+@dataclass(frozen=True)
+class SlowdownGate(Gate):
+    """CPU time of the candidate over the champion's; both are timed when this gate is checked."""
+
+    def _results(self, contest: Contest) -> Iterator[GateResult]:
+        ratio = contest.slowdown() if contest.slowdown else None
+        yield _limit(self, self.required(contest.section), ratio, champion=1.0)
+
+
+_ONE_CLASS = "the split needs scored videos of both classes"
+
+GATES: tuple[Gate, ...] = (
+    LowerLimitGate("min_auc", "AUC", "auc", hint=_ONE_CLASS),
+    LowerLimitGate(
+        "min_balanced_accuracy", "balanced accuracy", "balanced_accuracy", hint=_ONE_CLASS
+    ),
+    LowerLimitGate("min_coverage", "coverage", "coverage"),
+    LowerLimitGate("min_videos", "scored videos", "n_videos"),
+    UpperLimitGate(
+        "max_calibration_error",
+        "calibration error",
+        "calibration_error",
+        hint="evaluate it with this dfray and register it again",
+    ),
+    UpperLimitGate(
+        "max_post_processing_drop",
+        "worst drop of AUC under post-processing",
+        "worst_drop",
+        detail="worst_kind",
+        hint="name kinds in evaluation.post_processing and evaluate again",
+    ),
+    MarginGate("auc_margin", "AUC", "auc"),
+    MarginGate(
+        "balanced_accuracy_margin", "balanced accuracy", "balanced_accuracy", label="bal_acc_margin"
+    ),
+    CoverageDropGate("max_coverage_drop", "coverage"),
+    SlowdownGate(
+        "max_slowdown", "CPU time a face over the champion's", hint="both models must load here"
+    ),
+)
 
 
 def check_gates(
-    gates: GatesSection,
+    section: GatesSection,
     candidate: Measurement,
     champion: Measurement | None,
     *,
-    why_alone: str = "there is no champion",
-    slowdown: float | None = None,
+    no_champion_reason: str = "there is no champion",
+    slowdown: Callable[[], float] | None = None,
     protocols: Sequence[Protocol] = (),
 ) -> list[GateResult]:
-    """Check `candidate` against the absolute gates and, if there is one, against the champion.
+    """Check `candidate` against every gate of `GATES` and return the results in that order.
 
     Args:
-        why_alone: why there is no champion to compare with.
-        slowdown: CPU seconds a face over the champion's; None: not measured.
+        no_champion_reason: shown with the gates that do not apply without a champion.
+        slowdown: returns CPU seconds per face over the champion's; called only if a gate needs it.
         protocols: those that the gates name.
 
     Raises:
         ValueError: the two were scored on different evaluation sets.
     """
-    results = list(_alone(gates, candidate.metrics, champion.metrics if champion else None))
-    if champion is None:
-        return [*results, *_without_champion(gates, why_alone)]
-    sets = candidate.metrics.evaluation_set, champion.metrics.evaluation_set
-    if sets[0] != sets[1]:
-        raise ValueError(f"figures of evaluation sets {sets[0]} and {sets[1]} do not compare")
-    return [
-        *results,
-        *compare_over_scopes(gates, candidate, champion, protocols),
-        compare_coverage(gates, candidate.metrics, champion.metrics),
-        *compare_speed(gates, slowdown),
-    ]
+    if champion is not None:
+        first, second = candidate.metrics.evaluation_set, champion.metrics.evaluation_set
+        if first != second:
+            raise ValueError(f"metrics of evaluation sets {first} and {second} do not compare")
+    contest = Contest(section, candidate, champion, no_champion_reason, slowdown, protocols)
+    return [result for gate in GATES for result in gate.check(contest)]
 
 
-def _alone(
-    gates: GatesSection, figures: HeadlineMetrics, champion: HeadlineMetrics | None
-) -> Iterator[GateResult]:
-    """What the candidate must reach by itself."""
-    one_class = "the split needs scored videos of both classes"
-    for name, what, hint in (
-        ("auc", "AUC", one_class),
-        ("balanced_accuracy", "balanced accuracy", one_class),
-        ("coverage", "coverage", ""),
-        ("n_videos", "scored videos", ""),
-    ):
-        gate = f"min_{name.removeprefix('n_')}"
-        theirs = getattr(champion, name) if champion else None
-        required = getattr(gates, gate)
-        yield at_least(gate, what, getattr(figures, name), required, hint, champion=theirs)
-    kind = f" ({figures.worst_kind})" if figures.worst_kind else ""
-    for name, figure, what, hint in (
-        (
-            "max_calibration_error",
-            "calibration_error",
-            "calibration error",
-            "evaluate it with this dfray and register it again",
-        ),
-        (
-            "max_post_processing_drop",
-            "worst_drop",
-            f"worst drop of AUC under post-processing{kind}",
-            "name kinds in evaluation.post_processing and evaluate again",
-        ),
-    ):
-        allowed = getattr(gates, name)
-        theirs = getattr(champion, figure) if champion else None
-        if allowed is not None:
-            yield at_most(name, what, getattr(figures, figure), allowed, hint, champion=theirs)
+def lacks_a_value(section: GatesSection, metrics: HeadlineMetrics) -> bool:
+    """Return True if a gate needs a quantity that stored `metrics` do not have."""
+    return any(gate.lacks_value(section, metrics) for gate in GATES)
 
 
-def _without_champion(gates: GatesSection, why: str) -> Iterator[GateResult]:
-    """The gates against a champion, where there is none."""
-    rules: list[tuple[str, Rule, float | None]] = [
-        ("auc_margin", ">", -gates.auc_margin),
-        ("balanced_accuracy_margin", ">", -gates.balanced_accuracy_margin),
-        ("max_coverage_drop", "<=", gates.max_coverage_drop),
-        ("max_slowdown", "<=", gates.max_slowdown),
-    ]
-    for name, rule, required in rules:
-        if required is not None:
-            sentence = f"{name} does not apply: {why}"
-            yield GateResult(name, rule, required, "does not apply", sentence)
+def gate_label(name: str) -> str:
+    """Return the short name of a gate for tables; a gate of another dfray keeps its name."""
+    return next((gate.label for gate in GATES if gate.name == name and gate.label), name)
 
 
-_SEED = 0  # the same figures give the same decision
-_TITLES = {"auc": "AUC", "balanced_accuracy": "balanced accuracy"}
-
-
-def compare_over_scopes(
-    gates: GatesSection,
-    candidate: Measurement,
-    champion: Measurement,
-    protocols: Sequence[Protocol],
-) -> Iterator[GateResult]:
-    """Both metrics over every scope, on the videos that both models scored."""
-    from dfray.evaluation.paired import comparison_scopes, pair_scores
-
-    both = pair_scores(
-        candidate.scores,
-        champion.scores,
-        candidate.metrics.threshold,
-        champion.metrics.threshold,
-    )
-    for scope in comparison_scopes(both.videos, protocols):
-        yield from _compared(gates, both, scope)
-    for protocol in protocols:
-        yield from _not_there(gates, both, protocol)
-
-
-def _not_there(gates: GatesSection, both: Pair, protocol: Protocol) -> Iterator[GateResult]:
-    """The protocol's columns without a video are told; if these are all, it was asked for in vain."""
-    from dfray.evaluation.paired import COMPARED, absent_columns
-
-    absent = absent_columns(both.videos, protocol)
-    count = sum(len(scenario.columns) for scenario in protocol.scenarios)
-    for metric in COMPARED if absent else ():
-        if len(absent) == count:
-            why = "the split has no scored video of its datasets; add a corpus, or do not name it"
-            yield _margin(gates, metric, protocol.name, "fails", why)
-        else:
-            scope = f"{len(absent)} of {count} columns of {protocol.name}"
-            why = f"no scored video of {', '.join(absent)}"
-            yield _margin(gates, metric, scope, "does not apply", why)
-
-
-def _compared(gates: GatesSection, both: Pair, scope: Scope) -> Iterator[GateResult]:
-    """Both metrics over one scope; what cannot be measured fails if it was asked for."""
-    from dfray.evaluation.paired import COMPARED
-
-    try:
-        found = _measure(gates, both, scope)
-    except EvaluationError as error:
-        hint = "; evaluate on more videos" if scope.asked else ""
-        outcome: Outcome = "fails" if scope.asked else "does not apply"
-        for metric in COMPARED:
-            yield _margin(gates, metric, scope.name, outcome, f"{error}{hint}")
-        return
-    for metric, difference in found.items():
-        yield _against(gates, metric, scope.name, difference)
-
-
-def _measure(gates: GatesSection, both: Pair, scope: Scope) -> dict[str, Difference]:
-    """The differences over one scope, of which each class has videos enough."""
-    from dfray.evaluation.paired import paired_differences
-
-    fewest = scope.fewest(both.labels)
-    if fewest < gates.min_per_class:
-        raise EvaluationError(f"a class has {fewest} of the {gates.min_per_class} videos needed")
-    return paired_differences(
-        both, scope, resamples=gates.resamples, confidence=gates.confidence, seed=_SEED
+def _values(metric: str, contest: Contest) -> tuple[float | None, float | None]:
+    """Return the metric of the candidate and of the champion."""
+    champion = contest.champion
+    return (
+        getattr(contest.candidate.metrics, metric),
+        getattr(champion.metrics, metric) if champion else None,
     )
 
 
-def _against(gates: GatesSection, metric: str, scope: str, found: Difference) -> GateResult:
-    margin = getattr(gates, f"{metric}_margin")
-    passed = found.low > -margin
-    verb = "is above" if passed else "is not above"
-    sentence = (
-        f"{_TITLES[metric]} over {scope} {found.candidate:.4f}, the champion's {found.champion:.4f}: "
-        f"the difference's lower bound {found.low:+.4f} {verb} {-margin:+.4f} "
-        f"({gates.confidence:.0%} interval up to {found.high:+.4f}; {found.n_real} real and "
-        f"{found.n_fake} fake videos of {found.n_persons} people or sources)"
-    )
-    return GateResult(
-        f"{metric}_margin",
-        ">",
-        -margin,
-        "holds" if passed else "fails",
-        sentence,
-        found.candidate,
-        found.champion,
-        scope,
-        found.low,
-        found.high,
-    )
-
-
-def _margin(gates: GatesSection, metric: str, scope: str, outcome: Outcome, why: str) -> GateResult:
-    """A comparison that was not made."""
-    required = -getattr(gates, f"{metric}_margin")
-    sentence = f"{_TITLES[metric]} over {scope} was not compared: {why.rstrip('.')}"
-    return GateResult(f"{metric}_margin", ">", required, outcome, sentence, scope=scope)
-
-
-def compare_coverage(
-    gates: GatesSection, candidate: HeadlineMetrics, champion: HeadlineMetrics
-) -> GateResult:
-    allowed = gates.max_coverage_drop
-    passed = candidate.coverage >= champion.coverage - allowed - ROUNDING
-    verb = "holds" if passed else "does not hold"
-    sentence = (
-        f"coverage {candidate.coverage:.4f} {verb} against the champion's {champion.coverage:.4f} "
-        f"(it may lose {allowed:.4f})"
-    )
-    return GateResult(
-        "max_coverage_drop",
-        "<=",
-        allowed,
-        "holds" if passed else "fails",
-        sentence,
-        candidate.coverage,
-        champion.coverage,
-    )
-
-
-def compare_speed(gates: GatesSection, slowdown: float | None) -> Iterator[GateResult]:
-    if gates.max_slowdown is None:
-        return
-    yield at_most(
-        "max_slowdown",
-        "CPU time a face over the champion's",
-        slowdown,
-        gates.max_slowdown,
-        "both models must load here",
-        champion=1.0,
-    )
-
-
-ROUNDING = 1e-9
-"""A coverage of 0.9 may stand for 0.92 less 0.02, which floats put a hair above it."""
-
-Rule = Literal[">=", "<=", ">"]
-Outcome = Literal["holds", "fails", "does not apply"]
-
-
-@dataclass(frozen=True)
-class GateResult:
-    """One gate: what it requires, both models' values, and the outcome in words.
-
-    Attributes:
-        name: as in the recipe's `registry.gates`.
-        rule, required: what must hold, such as ">=" and 0.9; of a comparison it must hold for `low`.
-        scope: the videos of a comparison; None: all.
-        low, high: interval of candidate - champion, of a comparison.
-    """
-
-    name: str
-    rule: Rule
-    required: float
-    outcome: Outcome
-    sentence: str
-    candidate: float | None = None
-    champion: float | None = None
-    scope: str | None = None
-    low: float | None = None
-    high: float | None = None
-
-    @property
-    def passed(self) -> bool:
-        return self.outcome != "fails"
-
-
-def at_least(
-    name: str,
-    what: str,
+def _limit(
+    gate: Gate,
+    limit: float,
     value: float | None,
-    required: float,
-    hint: str = "",
-    *,
-    champion: float | None = None,
+    champion: float | None,
+    title: str = "",
 ) -> GateResult:
-    """A figure that must reach `required`; the champion's is there to be seen beside it."""
-    passed = value is not None and value >= required - ROUNDING
-    verb = "reaches" if passed else "is below"
-    sentence = f"{what} {_show(value)} {verb} the {_show(required)} required"
-    if value is None:
-        sentence = f"{what} could not be measured, and {_show(required)} is required: {hint}"
-    return GateResult(
-        name, ">=", required, "holds" if passed else "fails", sentence, value, champion
+    """Return the result of a value against a lower (>=) or upper (<=) limit."""
+    title, lower = title or gate.title, gate.rule == ">="
+    passed = value is not None and (
+        value >= limit - ROUNDING if lower else value <= limit + ROUNDING
     )
-
-
-def at_most(
-    name: str,
-    what: str,
-    value: float | None,
-    allowed: float,
-    hint: str,
-    *,
-    champion: float | None = None,
-) -> GateResult:
-    """A figure that must not be above `allowed`; likewise."""
-    passed = value is not None and value <= allowed + ROUNDING
-    verb = "is within" if passed else "is above"
-    sentence = f"{what} {_show(value)} {verb} the {_show(allowed)} allowed"
+    verb = {
+        (True, True): "reaches",
+        (True, False): "is below",
+        (False, True): "is within",
+        (False, False): "is above",
+    }[lower, passed]
+    word = "required" if lower else "allowed"
+    sentence = f"{title} {_text(value)} {verb} the {_text(limit)} {word}"
     if value is None:
-        sentence = f"{what} could not be measured, and {_show(allowed)} is allowed: {hint}"
-    return GateResult(
-        name, "<=", allowed, "holds" if passed else "fails", sentence, value, champion
-    )
+        sentence = f"{title} could not be measured, and {_text(limit)} is {word}: {gate.hint}"
+    outcome: Outcome = "holds" if passed else "fails"
+    return GateResult(gate.name, gate.rule, limit, outcome, sentence, value, champion)
 
 
-def _show(value: float | None) -> str:
+def _text(value: float | None) -> str:
     if value is None:
         return "unknown"
     return str(value) if isinstance(value, int) else f"{value:.4f}"

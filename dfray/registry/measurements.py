@@ -1,4 +1,4 @@
-"""What a model was measured to do on one evaluation set: figures, and every video's score."""
+"""Measurement of a model on one evaluation set: headline metrics, and the score of every video."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class HeadlineMetrics:
-    """How a model does on one evaluation set.
+    """Metrics of a model on one evaluation set, as the registry stores and compares them.
 
     Attributes:
         auc: video-level; None if the set holds one class only.
         balanced_accuracy: video-level, at the model's own threshold; None likewise.
         coverage: videos with a score over videos in the split, 0..1.
         n_videos: videos with a score.
-        evaluation_set: fingerprint of what it was scored on; only figures of one set compare.
+        evaluation_set: fingerprint of the scored videos; only metrics of one set compare.
         threshold: the model's own, on the videos' scores.
         calibration_error: of the videos' scores, 0..1; None if none has a score.
         worst_drop: AUC lost at the worst strength of any kind of post-processing; None: not measured.
@@ -49,25 +49,25 @@ class HeadlineMetrics:
 
 @dataclass(frozen=True)
 class Measurement:
-    """Figures, and the STORED_SCORES that a comparison with another model is made from."""
+    """Headline metrics, and the STORED_SCORES that a comparison with another model needs."""
 
     metrics: HeadlineMetrics
     scores: pa.Table
 
     @classmethod
     def of(cls, result: EvaluationResult) -> Self:
-        """Return what the registry keeps of an evaluation's result."""
+        """Return the measurement that the registry stores of an evaluation's result."""
         from dfray.evaluation.paired import with_persons
 
         evaluation_set = result.evaluation_set
-        figures = headline_metrics(
+        metrics = headline_metrics(
             result.video_scores,
             threshold=result.decision_rule.threshold,
             evaluation_set=result.evaluation_set_name,
-            losses=result.drops,
+            drops=result.drops,
         )
         summaries = evaluation_set.faces.summaries([evaluation_set.section.split])
-        return cls(figures, with_persons(result.video_scores, summaries))
+        return cls(metrics, with_persons(result.video_scores, summaries))
 
 
 def headline_metrics(
@@ -75,14 +75,14 @@ def headline_metrics(
     *,
     threshold: float,
     evaluation_set: str,
-    losses: Sequence[PostProcessingDrop] = (),
+    drops: Sequence[PostProcessingDrop] = (),
 ) -> HeadlineMetrics:
-    """The figures of one model on one evaluation set.
+    """Return the headline metrics of one model on one evaluation set.
 
     Args:
         videos: VIDEO_SCORES or STORED_SCORES of all its videos, those without a score too.
         threshold: the model's own.
-        losses: of AUC under post-processing; none: not measured.
+        drops: of AUC under post-processing; empty: not measured.
     """
     from dfray.evaluation.aggregate import is_scored
     from dfray.evaluation.metrics import calibration_error, point_metrics
@@ -91,7 +91,7 @@ def headline_metrics(
     labels = videos.column("label").to_numpy()[scored]
     scores = videos.column("fake_probability").to_numpy(zero_copy_only=False)[scored]
     points = point_metrics(labels, scores, threshold) if len(set(labels.tolist())) == 2 else {}
-    worst = max(((max(loss.drops), loss.kind) for loss in losses), default=(None, None))
+    worst = max(((max(drop.drops), drop.kind) for drop in drops), default=(None, None))
     return HeadlineMetrics(
         auc=points.get("auc"),
         balanced_accuracy=points.get("balanced_accuracy"),

@@ -1,8 +1,8 @@
-"""Which version is the champion: it moves only through gates, and can be moved back.
+"""Promotion and rollback of the champion.
 
-`promote` measures both models on one evaluation set, checks the recipe's gates, writes the decision down and
-only then lets the aliases follow; `rollback` undoes the last promotion that stands. Both packages are
-checked against their checksums first: a champion that is damaged or gone is told, never passed over.
+`promote` measures both models on one evaluation set, checks the recipe's gates, appends a record to the
+history, and only then moves the aliases; `rollback` undoes the last promotion that counts. Both packages are
+checked against their checksums first: a champion that is damaged or gone is an error, and is not replaced.
 """
 
 from __future__ import annotations
@@ -10,19 +10,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from dfray.config import GatesSection, RegistrySection
 from dfray.errors import RegistryError, UserError
+from dfray.evaluation.protocol import load_protocol
 from dfray.registry.champion import (
     ChampionState,
     current_champion,
-    follow,
-    lost,
+    lost_champion_error,
     read_champion_state,
     resolve,
+    sync_aliases,
 )
-from dfray.registry.gates import GateResult, check_gates
+from dfray.registry.gate import GateResult
+from dfray.registry.gates import check_gates, lacks_a_value
 from dfray.registry.history import PromotionRecord, VersionId
 from dfray.registry.measurement_store import (
     load_headline_metrics,
@@ -34,15 +37,15 @@ from dfray.registry.versions import CANDIDATE, DamagedPackageError, Versions
 from dfray.tracking import provenance
 
 Measure = Callable[[str, Path], Measurement]
-"""(version, local folder of its bundle) -> what it does on the evaluation set of today."""
+"""(version, local folder of its bundle) -> its measurement on the current evaluation set."""
 
 Slowdown = Callable[[Path, Path], float]
-"""(bundle of the candidate, of the champion) -> CPU seconds a face of the one over the other's."""
+"""(bundle of the candidate, of the champion) -> CPU seconds per face of the candidate over the champion's."""
 
 
 @dataclass(frozen=True)
 class _Contender:
-    """A version that a decision is about, with its package at hand."""
+    """Candidate or champion: a version and its downloaded bundle."""
 
     version: VersionId
     bundle: Path
@@ -59,15 +62,15 @@ def promote(
     over_lost_champion: bool = False,
     who: str | None = None,
 ) -> PromotionRecord:
-    """Make `version` the champion if the gates hold; a refusal is a PromotionRecord too, with its reasons.
+    """Make `version` the champion if the gates hold, and return the record; a refusal has one too.
 
     Args:
         version: a version number or an alias; by default the alias `candidate`.
-        measure: called only for a model that was not yet scored on the set. What it gives is kept.
-        slowdown: called only if there is a champion and the gates ask for it.
-        dry_run: decide, but write and move nothing.
-        over_lost_champion: the champion is gone or damaged and not to be compared with.
-        who: on whose behalf; by default the user's name.
+        measure: called only for a model that was not yet scored on the set. The result is stored.
+        slowdown: called only if there is a champion and a gate needs it.
+        dry_run: check the gates, but write and move nothing.
+        over_lost_champion: the champion is gone or damaged, so there is nothing to compare with.
+        who: the user's name in the record; by default that of the process.
 
     Raises:
         UserError: no such model, version or alias; it is the champion already; or the champion is gone
@@ -77,8 +80,8 @@ def promote(
     """
     versions = Versions(section.model_name, tracking_uri)
     chosen = versions.identify(resolve(versions, version or CANDIDATE))
-    known = read_champion_state(versions)
-    if chosen == known.champion:
+    state = read_champion_state(versions)
+    if chosen == state.champion:
         raise UserError(
             f"Version {chosen.number} of {versions.name} is the champion already.",
             "Name another version, or register a new candidate.",
@@ -87,23 +90,28 @@ def promote(
         champion = stack.enter_context(_champion(versions, over_lost_champion))
         folder = stack.enter_context(versions.downloaded(chosen.number))
         candidate = _Contender(chosen, _bundle(folder))
-        measured = _measured(
-            versions, section.gates, candidate, champion, measure, keep=not dry_run
+        measurements = _measurements(
+            versions, section.gates, candidate, champion, measure, store=not dry_run
         )
-        ratio = None
-        if champion is not None and section.gates.max_slowdown is not None:
-            ratio = slowdown(candidate.bundle, champion.bundle)
-    results = _check(section.gates, *measured, ratio, known)
-    decision = _decision(versions, chosen, known, results, *measured, who or provenance.who())
-    return decision if dry_run else _carry_out(versions, decision, known)
+        results = check_gates(
+            section.gates,
+            *measurements,
+            no_champion_reason=_no_champion_reason(state),
+            slowdown=partial(slowdown, candidate.bundle, champion.bundle) if champion else None,
+            protocols=[load_protocol(name) for name in section.gates.protocols],
+        )
+    record = _promotion_record(
+        versions, chosen, state, results, *measurements, who or provenance.who()
+    )
+    return record if dry_run else _carry_out(versions, record, state)
 
 
 def rollback(
     section: RegistrySection, tracking_uri: str, *, who: str | None = None
 ) -> PromotionRecord:
-    """Make the champion of before the last promotion the champion again.
+    """Undo the last promotion, and return the record; the champion before it is the champion again.
 
-    Called twice it undoes the two last promotions. It works too if the champion is gone or damaged.
+    Called twice, it undoes the last two promotions. It works if the champion is gone or damaged, too.
 
     Raises:
         UserError: there is nothing to go back to, or the version to go back to is gone.
@@ -111,10 +119,10 @@ def rollback(
     """
     versions = Versions(section.model_name, tracking_uri)
     versions.model()
-    known = read_champion_state(versions)
-    promotion = known.promotion
+    state = read_champion_state(versions)
+    promotion = state.promotion
     if promotion is None or promotion.champion_before is None:
-        first = f"version {known.champion.number} is the first." if known.champion else None
+        first = f"version {state.champion.number} is the first." if state.champion else None
         raise UserError(
             f"There is no champion of {versions.name} to go back to: "
             f"{first or 'none was promoted yet.'}",
@@ -127,13 +135,13 @@ def rollback(
             "Promote another version instead.",
         )
     with versions.downloaded(target.number):
-        pass  # a damaged package is told before it becomes the champion
-    decision = PromotionRecord(
+        pass  # raises for a damaged package, before it becomes the champion
+    record = PromotionRecord(
         action="rollback",
         promoted=True,
         model_name=versions.name,
         version=target,
-        champion_before=known.champion,
+        champion_before=state.champion,
         reasons=(f"undoes decision {promotion.sequence}, by {promotion.who}",),
         who=who or provenance.who(),
         when=provenance.now(),
@@ -142,21 +150,22 @@ def rollback(
         champion=promotion.candidate,
         undoes=promotion.sequence,
     )
-    return _carry_out(versions, decision, known)
+    return _carry_out(versions, record, state)
 
 
 def _carry_out(
-    versions: Versions, decision: PromotionRecord, known: ChampionState
+    versions: Versions, record: PromotionRecord, state: ChampionState
 ) -> PromotionRecord:
-    decision = versions.history.append(decision, known.seen)
-    if decision.promoted:
-        follow(versions)
-    return decision
+    """Append the record to the history, move the aliases, and return the numbered record."""
+    record = versions.history.append(record, state.last_sequence)
+    if record.promoted:
+        sync_aliases(versions)
+    return record
 
 
 @contextmanager
 def _champion(versions: Versions, over_lost: bool) -> Iterator[_Contender | None]:
-    """The champion with its package; none if there never was one, or if it is lost and may be."""
+    """Yield the champion with its package; None without one, or if it is lost and `over_lost` is set."""
     with ExitStack() as stack:
         try:
             version = current_champion(versions)
@@ -164,7 +173,9 @@ def _champion(versions: Versions, over_lost: bool) -> Iterator[_Contender | None
                 try:
                     folder = stack.enter_context(versions.downloaded(version.number))
                 except DamagedPackageError as error:
-                    raise lost(versions, version, f"is damaged: {error.fault}") from error
+                    raise lost_champion_error(
+                        versions, version, f"is damaged: {error.fault}"
+                    ) from error
         except UserError:
             if not over_lost:
                 raise
@@ -178,32 +189,16 @@ def _champion(versions: Versions, over_lost: bool) -> Iterator[_Contender | None
         yield _Contender(version, _bundle(folder)) if version else None
 
 
-def _check(
-    gates: GatesSection,
-    candidate: Measurement,
-    champion: Measurement | None,
-    slowdown: float | None,
-    known: ChampionState,
-) -> list[GateResult]:
-    from dfray.evaluation.protocol import load_protocol
-
-    lost_before = (
-        f"the champion, version {known.champion.number}, is lost" if known.champion else ""
-    )
-    return check_gates(
-        gates,
-        candidate,
-        champion,
-        why_alone=lost_before or "there is no champion",
-        slowdown=slowdown,
-        protocols=[load_protocol(name) for name in gates.protocols],
-    )
+def _no_champion_reason(state: ChampionState) -> str:
+    if state.champion is None:
+        return "there is no champion"
+    return f"the champion, version {state.champion.number}, is lost"
 
 
-def _decision(
+def _promotion_record(
     versions: Versions,
     version: VersionId,
-    known: ChampionState,
+    state: ChampionState,
     results: list[GateResult],
     candidate: Measurement,
     champion: Measurement | None,
@@ -215,7 +210,7 @@ def _decision(
         promoted=not failed,
         model_name=versions.name,
         version=version,
-        champion_before=known.champion,
+        champion_before=state.champion,
         reasons=tuple(result.sentence for result in failed or results),
         who=who,
         when=provenance.now(),
@@ -226,52 +221,46 @@ def _decision(
     )
 
 
-def _measured(
+def _measurements(
     versions: Versions,
     gates: GatesSection,
     candidate: _Contender,
     champion: _Contender | None,
     measure: Measure,
     *,
-    keep: bool,
+    store: bool,
 ) -> tuple[Measurement, Measurement | None]:
-    """Both models on one evaluation set, from what was kept or by measuring now."""
+    """Return the measurements of both models on one evaluation set, stored ones where possible."""
 
-    def now(which: _Contender) -> Measurement:
-        measured = measure(which.version.number, which.bundle)
-        if keep:
-            save_measurement(versions, which.version.number, measured)
-        return measured
+    def measure_now(contender: _Contender) -> Measurement:
+        measurement = measure(contender.version.number, contender.bundle)
+        if store:
+            save_measurement(versions, contender.version.number, measurement)
+        return measurement
 
-    ours = load_measurement(versions, candidate.version.number)
-    if ours is not None and _lacks(gates, ours):
-        ours = None
-    ours = ours or now(candidate)
+    first = load_measurement(versions, candidate.version.number)
+    if first is not None and lacks_a_value(gates, first.metrics):
+        first = None
+    first = first or measure_now(candidate)
     if champion is None:
-        return ours, None
-    theirs = load_measurement(versions, champion.version.number, ours.metrics.evaluation_set)
-    theirs = theirs or now(champion)
-    today = theirs.metrics.evaluation_set
-    if ours.metrics.evaluation_set != today:
-        # The candidate was scored on a set that is no longer the one of today.
-        ours = load_measurement(versions, candidate.version.number, today) or now(candidate)
-    if ours.metrics.evaluation_set != today:
+        return first, None
+    evaluation_set = first.metrics.evaluation_set
+    second = load_measurement(versions, champion.version.number, evaluation_set)
+    second = second or measure_now(champion)
+    current_set = second.metrics.evaluation_set
+    if first.metrics.evaluation_set != current_set:
+        # The candidate's stored scores are of an evaluation set that has changed since.
+        stored = load_measurement(versions, candidate.version.number, current_set)
+        first = stored or measure_now(candidate)
+    if first.metrics.evaluation_set != current_set:
         raise RegistryError(
             f"Versions {candidate.version.number} and {champion.version.number} of {versions.name} were "
-            f"scored on different sets, {ours.metrics.evaluation_set} and {today}.",
-            "Either the faces changed in between: try again when they stand still. Or the two score videos "
-            "by different rules: evaluate and register the candidate with the champion's "
+            f"scored on different sets, {first.metrics.evaluation_set} and {current_set}.",
+            "Either the faces changed in between: try again when nothing writes them. Or the two score "
+            "videos by different rules: evaluate and register the candidate with the champion's "
             "evaluation.video_rule, or under a registry.model_name of its own.",
         )
-    return ours, theirs
-
-
-def _lacks(gates: GatesSection, measured: Measurement) -> bool:
-    """Whether the gates ask for something that was not measured when the version was."""
-    figures = measured.metrics
-    return (gates.max_post_processing_drop is not None and figures.worst_drop is None) or (
-        gates.max_calibration_error is not None and figures.calibration_error is None
-    )
+    return first, second
 
 
 def _bundle(folder: Path) -> Path:

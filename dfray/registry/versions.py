@@ -1,4 +1,4 @@
-"""The versions of one registered model: aliases, and packages that are checked before they are used."""
+"""Versions of one registered model: aliases, tags, and packages that are checked before use."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CANDIDATE, CHAMPION, PREVIOUS = "candidate", "champion", "previous"
 
 
 class DamagedPackageError(RegistryError):
-    """What was registered as a version is gone or is not what is stored now; `fault` is the first of it."""
+    """A package whose files are missing, changed or added; `fault` describes the first of them."""
 
     def __init__(self, message: str, hint: str = "", fault: str = "") -> None:
         super().__init__(message, hint)
@@ -32,7 +32,7 @@ class DamagedPackageError(RegistryError):
 
 
 class Versions:
-    """The registered model `name` at `tracking_uri`; reads anew at every call."""
+    """The registered model `name` at `tracking_uri`; every call reads it from MLflow."""
 
     def __init__(self, name: str, tracking_uri: str) -> None:
         self.name, self.tracking_uri = name, tracking_uri
@@ -46,10 +46,10 @@ class Versions:
         return History(self.client, self.name)
 
     def model(self) -> RegisteredModel:
-        """The registered model itself.
+        """Return the registered model itself.
 
         Raises:
-            UserError: there is none of this name; those that exist are named.
+            UserError: there is none of this name; the message lists those that exist.
         """
         from mlflow.exceptions import MlflowException
 
@@ -59,24 +59,24 @@ class Versions:
             except MlflowException as error:
                 if error_code(error) != "RESOURCE_DOES_NOT_EXIST":
                     raise
-        if decided := len(self.history.read()):
+        if n_records := len(self.history.read()):
             raise UserError(
                 f"The registered model {self.name!r} on {self.tracking_uri} has been deleted by hand; "
-                f"{decided} decision(s) about it are kept as {self.name}{SUFFIX}.",
+                f"{n_records} decision(s) about it are kept as {self.name}{SUFFIX}.",
                 "Restore it from a backup of the database, or register a new candidate.",
             )
-        known = registered_names(self.client)
+        names = registered_names(self.client)
         raise UserError(
             f"There is no registered model {self.name!r} on {self.tracking_uri}.",
-            f"It has {', '.join(known) or 'none yet: train one with `dfray train`'}.",
+            f"It has {', '.join(names) or 'none yet: train one with `dfray train`'}.",
         )
 
     def aliases(self) -> dict[str, str]:
-        """alias -> version, both strings."""
+        """Return alias -> version number, both strings."""
         return {alias: str(version) for alias, version in self.model().aliases.items()}
 
     def resolve(self, reference: str) -> str:
-        """The version that `reference` (an alias or a version number) stands for.
+        """Return the version number that `reference` (an alias or a version number) stands for.
 
         Raises:
             UserError: no such alias or version; the message lists those that exist.
@@ -84,10 +84,10 @@ class Versions:
         aliases = self.aliases()
         version = reference if reference.isdigit() else aliases.get(reference)
         if version is None:
-            shown = ", ".join(f"{alias} (version {v})" for alias, v in sorted(aliases.items()))
+            existing = ", ".join(f"{alias} (version {v})" for alias, v in sorted(aliases.items()))
             raise UserError(
                 f"The model {self.name!r} has no alias {reference!r}.",
-                f"Its aliases: {shown}." if shown else "It has no aliases yet.",
+                f"Its aliases: {existing}." if existing else "It has no aliases yet.",
             )
         if version not in self.numbers():
             raise UserError(
@@ -97,34 +97,35 @@ class Versions:
         return version
 
     def numbers(self) -> list[str]:
-        """Version numbers that exist, in order."""
+        """Return the version numbers that exist, in order."""
         return [str(version.version) for version in self.all()]
 
     def all(self) -> list[ModelVersion]:
-        """Every version there is, in order."""
+        """Return every version, in order."""
         with talking(f"list the versions of {self.name}"):
-            found = self.client.search_model_versions(f"name = '{self.name}'")
-        return sorted(found, key=lambda version: int(version.version))
+            versions = self.client.search_model_versions(f"name = '{self.name}'")
+        return sorted(versions, key=lambda version: int(version.version))
 
     def get(self, version: str) -> ModelVersion:
         with talking(f"read version {version} of {self.name}"):
             return self.client.get_model_version(self.name, version)
 
     def identify(self, version: str) -> VersionId:
-        """What tells the version from a later one of the same number."""
+        """Return the identity of the version, which a later one of the same number does not share."""
         return VersionId(version, int(self.get(version).creation_timestamp))
 
     def exists(self, version: VersionId) -> bool:
-        """Whether the version is there, and is still that one."""
+        """Return True if the version exists and was not replaced by a later one of its number."""
         return any(
-            (str(one.version), int(one.creation_timestamp)) == (version.number, version.created_ms)
-            for one in self.all()
+            (str(stored.version), int(stored.creation_timestamp))
+            == (version.number, version.created_ms)
+            for stored in self.all()
         )
 
     def of_run(self, run_id: str) -> str | None:
-        """The latest version whose model the MLflow run `run_id` trained, if one is registered."""
-        found = [version.version for version in self.all() if version.run_id == run_id]
-        return str(found[-1]) if found else None
+        """Return the latest version whose model the MLflow run `run_id` trained; None: not registered."""
+        numbers = [version.version for version in self.all() if version.run_id == run_id]
+        return str(numbers[-1]) if numbers else None
 
     def tag(self, version: str, tags: Mapping[str, str]) -> None:
         with talking(f"tag version {version} of {self.name}"):
@@ -141,10 +142,9 @@ class Versions:
 
     @contextmanager
     def downloaded(self, version: str) -> Iterator[Path]:
-        """A local folder with the MLflow model of `version`, for as long as the block lasts.
+        """Yield a temporary local folder with the checked MLflow model of `version`.
 
-        It is what was checked, without the bytecode that Python leaves beside code that it has run where it
-        lies: none of it is run, and none is left there.
+        Bytecode that Python left next to code of the package is not checked, not copied and never run.
 
         Raises:
             DamagedPackageError: a file is gone, was added, or is not the one that was registered.
@@ -158,12 +158,12 @@ class Versions:
                     "Restore its artifacts from a backup, or register the model again.",
                     fault,
                 )
-            own = Path(folder, "checked")
-            shutil.copytree(path.resolve(), own, ignore=NOT_CHECKED, copy_function=_link)
-            yield own
+            checked = Path(folder, "checked")
+            shutil.copytree(path.resolve(), checked, ignore=NOT_CHECKED, copy_function=_link)
+            yield checked
 
     def _download(self, version: str, folder: str) -> Path:
-        """What is stored now, in `folder` or where it lies already; an empty folder if nothing is."""
+        """Return the stored package in `folder` or at its local place; an empty folder if it is gone."""
         from mlflow.artifacts import download_artifacts, list_artifacts
         from mlflow.exceptions import MlflowException
 
@@ -175,7 +175,7 @@ class Versions:
                     tracking_uri=self.tracking_uri,
                     dst_path=None if self.tracking_uri.startswith(SQLITE) else folder,
                 )
-            except MlflowException:  # each store tells of what is gone in words of its own
+            except MlflowException:  # stores report missing files in different ways
                 if list_artifacts(artifact_uri=uri, tracking_uri=self.tracking_uri):
                     raise
                 path = folder
@@ -183,7 +183,7 @@ class Versions:
 
 
 def _link(source: str, target: str) -> None:
-    """Without a copy, where the file system can: MLflow refuses symbolic links that lead out of a model."""
+    """Hard-link, or copy where the file system cannot: MLflow refuses symbolic links out of a model."""
     try:
         os.link(source, target)
     except OSError:
@@ -191,7 +191,7 @@ def _link(source: str, target: str) -> None:
 
 
 def registered_names(client: MlflowClient) -> list[str]:
-    """Models that can be loaded, in order of name; the histories beside them are left out."""
+    """Return the names of registered models in order, without their histories."""
     names: list[str] = []
     token = None
     with talking("list registered models"):

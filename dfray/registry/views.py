@@ -1,4 +1,4 @@
-"""What a registry holds of one model: versions with their aliases, figures, card and state."""
+"""Views of one registered model: its versions with aliases, metrics, card and package state."""
 
 from __future__ import annotations
 
@@ -20,17 +20,18 @@ if TYPE_CHECKING:
 
 
 _NOT_CHECKED = "not checked"
+_JSON_KEYS = {"metrics": "figures"}
 
 
 @dataclass(frozen=True)
 class VersionView:
-    """One version.
+    """One registered version.
 
     Attributes:
         created: UTC, ISO 8601.
         run_id: of the MLflow run that made it.
-        figures: of each evaluation set that it was scored on, the latest first.
-        package: ok, or what is wrong with it; not checked: it was not downloaded.
+        metrics: of each evaluation set that it was scored on, the latest first.
+        package: ok, or a description of the damage; not checked: it was not downloaded.
         card: Markdown, as MLflow shows it.
     """
 
@@ -38,7 +39,7 @@ class VersionView:
     aliases: tuple[str, ...]
     created: str
     run_id: str | None
-    figures: tuple[HeadlineMetrics, ...]
+    metrics: tuple[HeadlineMetrics, ...]
     package: str
     card: str
 
@@ -47,24 +48,26 @@ class VersionView:
         return self.package not in ("ok", _NOT_CHECKED)
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """Return the view as JSON values; metrics under their key of old, `figures`."""
+        values = asdict(self)
+        return {_JSON_KEYS.get(name, name): value for name, value in values.items()}
 
 
 def read_history(section: RegistrySection, tracking_uri: str) -> list[PromotionRecord]:
-    """Every promotion, refusal and rollback of the model, void ones too, the oldest first.
+    """Return every promotion, refusal and rollback of the model, void ones too, the oldest first.
 
     Raises:
         UserError: there is no such model and never was.
     """
     versions = Versions(section.model_name, tracking_uri)
-    past = versions.history.read()
-    if not past:
+    records = versions.history.read()
+    if not records:
         versions.model()
-    return past
+    return records
 
 
 def show_versions(section: RegistrySection, tracking_uri: str) -> list[VersionView]:
-    """Every version, the newest first; the packages of those with an alias are checked.
+    """Return every version, the newest first; packages of versions with an alias are checked.
 
     Raises:
         UserError: there is no such model.
@@ -78,10 +81,10 @@ def show_versions(section: RegistrySection, tracking_uri: str) -> list[VersionVi
 
 
 def show_version(section: RegistrySection, tracking_uri: str, reference: str) -> VersionView:
-    """The version that an alias or a number stands for, its package checked.
+    """Return the version of an alias or a number, with its package checked.
 
     Raises:
-        UserError: there is none such.
+        UserError: no such alias or version.
     """
     versions = Versions(section.model_name, tracking_uri)
     number = resolve(versions, reference)
@@ -89,16 +92,16 @@ def show_version(section: RegistrySection, tracking_uri: str, reference: str) ->
 
 
 def _aliases(versions: Versions) -> dict[str, tuple[str, ...]]:
-    """version -> its aliases, put right first; a champion that is lost is told."""
-    versions.model()  # one that is not there at all is the caller's error
+    """Repair the aliases and return version -> aliases; print the error of a lost champion."""
+    versions.model()  # raises if there is no such model
     try:
         current_champion(versions)
     except UserError as error:
         print(error, file=sys.stderr)
-    found: dict[str, tuple[str, ...]] = {}
+    by_version: dict[str, tuple[str, ...]] = {}
     for alias, version in sorted(versions.aliases().items()):
-        found[version] = (*found.get(version, ()), alias)
-    return found
+        by_version[version] = (*by_version.get(version, ()), alias)
+    return by_version
 
 
 def _view(
@@ -116,7 +119,7 @@ def _view(
             timespec="seconds"
         ),
         run_id=version.run_id,
-        figures=tuple(metrics_in_tags(version.tags)),
+        metrics=tuple(metrics_in_tags(version.tags)),
         package=_state(versions, number) if check else _NOT_CHECKED,
         card=version.description or "",
     )

@@ -10,13 +10,12 @@ from rich.markdown import Markdown
 from dfray.render.tables import console, new_table
 
 if TYPE_CHECKING:
-    from dfray.registry.gates import GateResult
+    from dfray.registry.gate import GateResult
     from dfray.registry.history import PromotionRecord
     from dfray.registry.measurements import HeadlineMetrics
     from dfray.registry.views import VersionView
 
 _OUTCOMES = {"holds": "holds", "fails": "[bold red]fails", "does not apply": "[dim]n/a"}
-_SHORT = {"balanced_accuracy_margin": "bal_acc_margin"}
 
 
 def decision(made: PromotionRecord) -> None:
@@ -88,7 +87,7 @@ def versions(found: list[VersionView], *, in_full: bool, as_json: bool) -> None:
     shown = new_table("version", "aliases", "created (UTC)", *right, "package", right=right)
     shown.columns[2].no_wrap = True
     for one in found:
-        latest = one.figures[0] if one.figures else None
+        latest = one.metrics[0] if one.metrics else None
         shown.add_row(
             one.number,
             ", ".join(one.aliases),
@@ -110,8 +109,8 @@ def _in_full(one: VersionView) -> None:
         ("package", one.package),
     ):
         console.print(f"{name:<13} {what}", markup=False, highlight=False)
-    for figures in one.figures:
-        console.print(f"{'figures':<13} {_line(figures)}", markup=False, highlight=False)
+    for metrics in one.metrics:
+        console.print(f"{'metrics':<13} {_line(metrics)}", markup=False, highlight=False)
     console.rule("model card", align="left")
     console.print(Markdown(one.card), soft_wrap=False)  # else long lines would be cut off
 
@@ -128,7 +127,9 @@ def _line(figures: HeadlineMetrics) -> str:
 
 
 def _name(gate: GateResult) -> str:
-    name = _SHORT.get(gate.name, gate.name)
+    from dfray.registry.gates import gate_label
+
+    name = gate_label(gate.name)
     return f"{name}, {gate.scope}" if gate.scope else name
 
 

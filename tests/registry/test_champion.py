@@ -175,7 +175,7 @@ def test_show_tells_aliases_figures_and_state(two_champions: Versions, section, 
         ("2", ("champion",), "ok"),
         ("1", ("previous",), "ok"),
     ]
-    assert found[0].figures == (measured(2.2).metrics,)
+    assert found[0].metrics == (measured(2.2).metrics,)
     assert show_version(section, tracking_uri, "previous") == found[2]
     with pytest.raises(UserError, match="no alias 'best'"):
         show_version(section, tracking_uri, "best")

@@ -6,11 +6,12 @@ import pytest
 
 from dfray.config import GatesSection
 from dfray.evaluation.protocol import Protocol
-from dfray.registry.gates import GateResult, check_gates
+from dfray.registry.gate import GateResult
+from dfray.registry.gates import GATES, check_gates
 from dfray.registry.measurements import HeadlineMetrics, Measurement
 from tests.helpers.scored import measured
 
-GATES = GatesSection(
+LIMITS = GatesSection(
     min_auc=0.85,
     min_balanced_accuracy=0.7,
     min_coverage=0.9,
@@ -54,9 +55,12 @@ ONE = Protocol.model_validate(
 def check(
     candidate: Measurement, champion: Measurement | None = None, **more
 ) -> dict[str, GateResult]:
-    gates = more.pop("gates", GATES)
-    found = check_gates(gates, candidate, champion, **({"slowdown": 1.0} | more))
-    return {f"{one.name}, {one.scope}" if one.scope else one.name: one for one in found}
+    gates = more.pop("gates", LIMITS)
+    ratio = more.pop("slowdown", 1.0)
+    results = check_gates(
+        gates, candidate, champion, slowdown=None if ratio is None else lambda: ratio, **more
+    )
+    return {f"{gate.name}, {gate.scope}" if gate.scope else gate.name: gate for gate in results}
 
 
 def failed(candidate: Measurement, champion: Measurement | None = None, **more) -> list[str]:
@@ -96,6 +100,21 @@ def test_without_a_champion_the_comparisons_do_not_apply_and_say_why() -> None:
     for name in ("auc_margin", "balanced_accuracy_margin", "max_coverage_drop", "max_slowdown"):
         assert found[name].outcome == "does not apply"
         assert found[name].sentence == f"{name} does not apply: there is no champion"
+
+
+def test_every_gate_has_its_key_in_the_recipe_and_every_key_its_gate() -> None:
+    settings = {"protocols", "min_per_class", "resamples", "confidence"}
+    assert {gate.name for gate in GATES} == GatesSection.model_fields.keys() - settings
+    assert len({gate.name for gate in GATES}) == len(GATES)
+
+
+def test_models_are_timed_only_if_a_gate_asks_for_it() -> None:
+    def slowdown() -> float:
+        raise AssertionError("timed")
+
+    gates = LIMITS.model_copy(update={"max_slowdown": None})
+    check_gates(gates, STRONG, STRONG, slowdown=slowdown)
+    check_gates(LIMITS, STRONG, None, slowdown=slowdown)
 
 
 def test_gates_that_are_not_asked_for_are_not_in_the_table() -> None:
@@ -154,7 +173,7 @@ def test_a_dataset_of_few_videos_is_left_out_and_the_whole_set_must_be_compared(
     result = check(few, few)["auc_margin, all videos"]
     assert result.outcome == "fails"
     assert "a class has 6 of the 10 videos needed; evaluate on more videos" in result.sentence
-    gates = GATES.model_copy(update={"min_per_class": 6})
+    gates = LIMITS.model_copy(update={"min_per_class": 6})
     assert check(few, few, gates=gates)["auc_margin, all videos"].outcome == "holds"
 
 

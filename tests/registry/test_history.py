@@ -12,7 +12,7 @@ import pytest
 
 from dfray.config import RegistrySection
 from dfray.errors import RegistryError
-from dfray.registry.champion import standing
+from dfray.registry.champion import champion_state
 from dfray.registry.history import SUFFIX, History, PromotionRecord, VersionId
 from dfray.registry.versions import CHAMPION, Versions, registered_names
 from dfray.registry.views import read_history
@@ -107,22 +107,22 @@ def test_histories_are_not_listed_among_the_models(history: History):
 
 
 def test_the_last_decision_that_counts_makes_the_champion():
-    assert standing([]).champion is None
+    assert champion_state([]).champion is None
     past = log(
         promotion("1"),
         promotion("2", "1", promoted=False),
         promotion("3", "1"),
     )
-    assert standing(past).champion == VersionId("3", 1000)
-    assert standing(past).previous == VersionId("1", 1000)
-    assert standing(past).seen == 3
+    assert champion_state(past).champion == VersionId("3", 1000)
+    assert champion_state(past).previous == VersionId("1", 1000)
+    assert champion_state(past).last_sequence == 3
 
 
 def test_a_void_promotion_makes_no_champion():
     past = log(promotion("1"), promotion("2", "1"), promotion("3", "1", after=1))
     assert past[2].void
-    assert standing(past).champion == VersionId("2", 1000)
-    assert standing(past).seen == 3
+    assert champion_state(past).champion == VersionId("2", 1000)
+    assert champion_state(past).last_sequence == 3
 
 
 def test_a_rollback_undoes_the_last_promotion_that_stands():
@@ -132,8 +132,8 @@ def test_a_rollback_undoes_the_last_promotion_that_stands():
         promotion("3", "2"),
         promotion("2", "3", action="rollback", undoes=3),
     )
-    assert standing(past).champion == VersionId("2", 1000)
-    assert standing(past).previous == VersionId("1", 1000)
+    assert champion_state(past).champion == VersionId("2", 1000)
+    assert champion_state(past).previous == VersionId("1", 1000)
 
 
 def test_a_record_deleted_by_hand_leaves_the_others_their_meaning(history: History):

@@ -30,7 +30,7 @@ VERSION = VersionView(
     aliases=("candidate", "champion"),
     created="2026-11-21T12:34:56+00:00",
     run_id="0123456789abcdef",
-    figures=(replace(FIGURES, n_videos=226_000),),
+    metrics=(replace(FIGURES, n_videos=226_000),),
     package="not checked",
     card=card(FREE, CLOSED),
 )
