@@ -1,4 +1,4 @@
-"""What a stage shows: a line drawn anew on a terminal, words from time to time in a log."""
+"""Progress of a stage: a redrawn line on a terminal, a line from time to time in a log."""
 
 from __future__ import annotations
 

@@ -25,8 +25,8 @@ def test_a_plan_that_fits_passes_and_one_that_does_not_is_added_up(ray_session):
 def test_what_needs_labels_counts_the_cpus_of_nodes_that_have_them(ray_session):
     plan = {"train workers": 2, "extraction": 1}
     require_cpus(plan, {"train workers": {"role": "!cpu"}})
-    told = r"needs 2 CPUs at once \(2 train workers on nodes with role=gpu\); .* has 0 there"
-    with pytest.raises(ResourceError, match=told):
+    error = r"needs 2 CPUs at once \(2 train workers on nodes with role=gpu\); .* has 0 there"
+    with pytest.raises(ResourceError, match=error):
         require_cpus(plan, {"train workers": {"role": "gpu"}})
 
 

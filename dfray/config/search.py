@@ -117,8 +117,8 @@ class SearchSection(Section):
         return "max" if METRICS[self.metric] == "max" else "min"
 
     @property
-    def figure(self) -> str:
-        """The metric's name among the figures of an epoch."""
+    def metric_key(self) -> str:
+        """The metric's key among the metrics of an epoch."""
         return f"val_{self.metric}"
 
     def best(self, values: list[float]) -> float:

@@ -20,9 +20,9 @@ def best_trials(trials: list[Trial], section: SearchSection) -> list[Trial]:
     """
     reported = [trial for trial in trials if trial.value is not None and trial.state != "failed"]
     if not reported:
-        reasons = sorted({trial.error or "no figure was reported" for trial in trials})
+        reasons = sorted({trial.error or "no metric was reported" for trial in trials})
         raise SearchError(
-            f"None of {len(trials)} trials reported {section.figure}: {'; '.join(reasons)}.",
+            f"None of {len(trials)} trials reported {section.metric_key}: {'; '.join(reasons)}.",
             "Remove the cause, and continue with --resume; or narrow search.space.",
         )
     sign = -1 if section.mode == "max" else 1

@@ -63,15 +63,15 @@ class TrialFolder:
     def end(self, state: State, error: str | None = None) -> None:
         _write(self._end, {"state": state, "error": error})
 
-    def read(self, figure: str, mode: Literal["max", "min"]) -> Trial:
+    def read(self, metric_key: str, mode: Literal["max", "min"]) -> Trial:
         """Return the trial with the epochs that it has reported.
 
         Args:
-            figure: the metric's name in the curve.
+            metric_key: the metric's key in the curve.
         """
         values_at_start, curve = _read(self._trial), _read(self._curve, [])
         end = _read(self._end, {"state": "running", "error": None})
-        values = [epoch[figure] for epoch in curve if figure in epoch]
+        values = [epoch[metric_key] for epoch in curve if metric_key in epoch]
         best = {"max": max, "min": min}[mode]
         return Trial(
             id=self.id,

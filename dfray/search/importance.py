@@ -39,12 +39,12 @@ def reason_without(result: SearchResult, space: Mapping[str, BaseDistribution]) 
     """Return the reason why there is no importance, as the end of a sentence; None: there is one."""
     trials = trials_with_value(result)
     if len(trials) < MIN_TRIALS:
-        return f"it takes {MIN_TRIALS} trials with a figure, and there are {len(trials)}"
+        return f"it takes {MIN_TRIALS} trials with a value, and there are {len(trials)}"
     if len(_varied(trials, space)) < 2:
         return "fewer than two parameters took more than one value"
     values = sorted((value_of(t) for t in trials), reverse=result.mode == "max")
     if values[math.ceil(_quantile(len(trials)) * len(trials)) - 1] == values[-1]:
-        return "too many trials reached the same figure"
+        return "too many trials reached the same value"
     return None
 
 

@@ -43,7 +43,7 @@ _EDGE = 0.05
 MAX_NUMBERED = 40
 """Trials above which the map does not number its points."""
 MIN_MAP = 4
-"""Trials with a figure below which the map shows points alone."""
+"""Trials with a value below which the map shows points alone."""
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ class StudySearch(Searcher):
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         section = settings.recipe.search
-        super().__init__(metric=section.figure, mode=section.mode)
+        super().__init__(metric=section.metric_key, mode=section.mode)
         self.settings, self.section = settings, section
         self._space = distributions(section)
         self._draws: dict[str, tuple[str, optuna.Trial]] = {}
@@ -84,7 +84,7 @@ class StudySearch(Searcher):
 
         name, draw = self._draws[trial_id]
         trial = self.settings.read(name)
-        values = _values(trial, self.section.figure)
+        values = _values(trial, self.section.metric_key)
         for epochs, value in values.items():
             draw.report(value, epochs)
         if error or not values:
@@ -120,7 +120,7 @@ class PlannedSearch(Searcher):
     """Planned trials, one after the other."""
 
     def __init__(self, settings: TrialSettings, planned: Sequence[PlannedTrial]) -> None:
-        super().__init__(metric=settings.recipe.search.figure, mode=settings.recipe.search.mode)
+        super().__init__(metric=settings.recipe.search.metric_key, mode=settings.recipe.search.mode)
         self.settings, self._left = settings, list(planned)
 
     def suggest(self, *_: Any) -> dict[str, Any] | str:
@@ -150,7 +150,7 @@ def _sampler(section: SearchSection, number: int) -> optuna.samplers.BaseSampler
     return TPESampler(n_startup_trials=section.startup_trials, seed=int(seed))
 
 
-def _values(trial: Trial, figure: str) -> dict[int, float]:
+def _values(trial: Trial, metric_key: str) -> dict[int, float]:
     """Return epochs trained -> metric, for the epochs whose metric is finite."""
-    values = {int(epoch["epoch"]) + 1: epoch.get(figure, math.nan) for epoch in trial.curve}
+    values = {int(epoch["epoch"]) + 1: epoch.get(metric_key, math.nan) for epoch in trial.curve}
     return {epochs: value for epochs, value in values.items() if math.isfinite(value)}

@@ -57,7 +57,7 @@ class TrialSettings:
 
     def read(self, name: str) -> Trial:
         section = self.recipe.search
-        return self.folder(name).read(section.figure, section.mode)
+        return self.folder(name).read(section.metric_key, section.mode)
 
     def recipe_of(self, trial: Trial) -> Recipe:
         """Return the recipe that the trial trains; its run folder is the trial's folder."""
@@ -88,7 +88,7 @@ def run_trial(config: Mapping[str, Any], settings: TrialSettings) -> None:
         recipe = settings.recipe_of(trial)
         folder = RunContext.of(recipe, faces_uri=settings.faces).folder
         folder.claim()
-        record = TrialRecord(trial_folder, section.figure, section.mode)
+        record = TrialRecord(trial_folder, section.metric_key, section.mode)
         if trains_in_process(settings.recipe):
             _train_in_process(recipe, folder, TuneContext(record, use_gpu=settings.use_gpu))
         else:
@@ -120,13 +120,13 @@ class TrialRecord:
     """Writer of a trial's curve and of the bundle of the epoch that is best by the search's metric."""
 
     folder: TrialFolder
-    figure: str
+    metric_key: str
     mode: Literal["max", "min"]
 
     def keep(self, saved: Path, history: History) -> None:
         """Store the bundle that `Learner.save` wrote into `saved`, if the last epoch is the best so far."""
-        last = history[-1].get(self.figure)
-        earlier = [epoch[self.figure] for epoch in history[:-1] if self.figure in epoch]
+        last = history[-1].get(self.metric_key)
+        earlier = [epoch[self.metric_key] for epoch in history[:-1] if self.metric_key in epoch]
         if last is not None and self._is_better(last, earlier):
             storage.put_folder(saved / "bundle", self.folder.model, last="bundle.json")
         self.folder.write_curve(history)

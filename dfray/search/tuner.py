@@ -66,7 +66,7 @@ def run_trials(
         tune.Tuner(
             tune.with_resources(trainable, capacity.trial_resources),
             tune_config=tune.TuneConfig(
-                metric=section.figure,
+                metric=section.metric_key,
                 mode=section.mode,
                 search_alg=searcher,
                 scheduler=_scheduler(settings.recipe) if halving else FIFOScheduler(),

@@ -70,7 +70,7 @@ def _evaluated_rule(run: RunContext) -> DecisionRule:
     )
     if rule.decision_criteria != criteria or evaluated != rule.stored():
         raise UserError(
-            f"{run.folder.model} was not yet evaluated for {criteria}: its figures are of {evaluated}.",
+            f"{run.folder.model} was not yet evaluated for {criteria}: its metrics are of {evaluated}.",
             "Run `dfray evaluate` with this recipe first.",
         )
     return rule

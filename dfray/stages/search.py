@@ -155,7 +155,7 @@ class _Search:
         ]
         return SearchResult(
             recipe_name=recipe.name,
-            metric=section.figure,
+            metric=section.metric_key,
             mode=section.mode,
             epochs=recipe.training.epochs,
             trials=[self.runs.tracked(trial) for trial in trials],
@@ -214,7 +214,7 @@ class SearchLine:
         """Return the best value so far, and the counts of stopped and failed trials."""
         section, trials = self._section, self._trials.values()
         values = [trial.value for trial in trials if trial.value is not None]
-        best = f"best {section.metric} {section.best(values):.4f}" if values else "no figure yet"
+        best = f"best {section.metric} {section.best(values):.4f}" if values else "no value yet"
         counts = Counter(trial.state for trial in trials)
         ended = [f"{counts[state]} {state}" for state in ("stopped", "failed") if counts[state]]
         return ", ".join([best, *ended])
@@ -240,7 +240,7 @@ def _winner(trials: list[Trial], finalists: list[Finalist], section: SearchSecti
         return next(run for run in best.runs if values.get(run.id) == value)
     if not section.finalists:
         return next(trial for trial in trials if trial.id == best.trial)
-    reasons = sorted({run.error or "no figure" for finalist in finalists for run in finalist.runs})
+    reasons = sorted({run.error or "no value" for finalist in finalists for run in finalist.runs})
     raise SearchError(
         f"No run of a finalist ended well: {'; '.join(reasons)}.",
         "Remove the cause, and continue with --resume.",

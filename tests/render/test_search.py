@@ -28,8 +28,10 @@ def test_the_best_trials_come_first_and_failed_ones_with_their_reason(capsys: Ca
 
 
 def test_the_epochs_stand_against_running_all_to_the_end(capsys: Capture) -> None:
-    told = "6 finished, 5 stopped, 1 failed; 58 epochs of the 96 that all trials would take (60%)."
-    assert told in printed(capsys)
+    result = (
+        "6 finished, 5 stopped, 1 failed; 58 epochs of the 96 that all trials would take (60%)."
+    )
+    assert result in printed(capsys)
 
 
 def test_finalists_are_told_with_mean_spread_and_number_of_seeds(capsys: Capture) -> None:
@@ -40,12 +42,12 @@ def test_finalists_are_told_with_mean_spread_and_number_of_seeds(capsys: Capture
 def test_the_winner_is_told_as_overrides_to_copy_with_its_page_and_the_next_command(
     capsys: Capture,
 ) -> None:
-    shown = printed(capsys)
+    output = printed(capsys)
     copied = "objective.triplet.weight=0.1879 objective.triplet.margin=0.6126"
-    assert re.search(rf"parameters +{copied}\n", shown)
-    assert re.search(r"page +runs/s/search.html\n", shown)
-    assert re.search(r"registered +version 3, alias candidate\n", shown)
-    assert shown.endswith("dfray promote demo seed=1\n")
+    assert re.search(rf"parameters +{copied}\n", output)
+    assert re.search(r"page +runs/s/search.html\n", output)
+    assert re.search(r"registered +version 3, alias candidate\n", output)
+    assert output.endswith("dfray promote demo seed=1\n")
 
 
 def test_nothing_is_to_be_promoted_where_nothing_was_registered(capsys: Capture) -> None:

@@ -26,8 +26,8 @@ def words(work_dir: Path | str, *overrides: str) -> list[str]:
 
 
 def recipe_of(work_dir: Path | str, *overrides: str) -> Recipe:
-    name, *given = words(work_dir, *overrides)
-    return load_recipe(name, given)
+    name, *arguments = words(work_dir, *overrides)
+    return load_recipe(name, arguments)
 
 
 def searched_recipe(work_dir: Path | str, *overrides: str) -> Recipe:

@@ -17,10 +17,10 @@ def searching(folder: Path, *overrides: str) -> Recipe:
 
 
 def test_one_worker_trains_in_the_trial_itself(tmp_path: Path) -> None:
-    fits = trial_capacity(searching(tmp_path), [{"CPU": 8.0}])
-    assert fits.concurrent == 8
-    assert fits.trial_resources == {"CPU": 1, "GPU": 0}
-    assert fits.arithmetic == (
+    capacity = trial_capacity(searching(tmp_path), [{"CPU": 8.0}])
+    assert capacity.concurrent == 8
+    assert capacity.trial_resources == {"CPU": 1, "GPU": 0}
+    assert capacity.arithmetic == (
         "8 beside each other: a trial needs 1 train worker x 1 CPU + 0 data workers: the faces are "
         "written; the cluster has 8 CPUs: room for 8"
     )
@@ -28,16 +28,16 @@ def test_one_worker_trains_in_the_trial_itself(tmp_path: Path) -> None:
 
 def test_a_trials_driver_is_counted_so_that_its_workers_find_room(tmp_path: Path) -> None:
     """Four drivers of a hundredth of a CPU would leave 7.96 CPUs for eight workers: a deadlock."""
-    fits = trial_capacity(searching(tmp_path, "search.trial_workers=2"), [{"CPU": 8.0}])
-    assert fits.concurrent == 3
-    assert fits.trial_resources == {"CPU": 0.01}
+    capacity = trial_capacity(searching(tmp_path, "search.trial_workers=2"), [{"CPU": 8.0}])
+    assert capacity.concurrent == 3
+    assert capacity.trial_resources == {"CPU": 0.01}
     assert 3 * (2 + 0.01) <= 8
-    assert "0.01 CPU for its driver" in fits.arithmetic
+    assert "0.01 CPU for its driver" in capacity.arithmetic
 
 
 def test_where_nodes_are_chosen_by_label_ray_train_places_the_worker(tmp_path: Path) -> None:
-    fits = trial_capacity(searching(tmp_path, "cluster.train_on={role: gpu}"), [{"CPU": 4.0}])
-    assert (fits.in_process, fits.concurrent) == (False, 3)
+    capacity = trial_capacity(searching(tmp_path, "cluster.train_on={role: gpu}"), [{"CPU": 4.0}])
+    assert (capacity.in_process, capacity.concurrent) == (False, 3)
     with pytest.raises(ResourceError, match="the cluster has no such node"):
         trial_capacity(searching(tmp_path), [])
 
@@ -49,9 +49,9 @@ def test_a_worker_lies_on_one_node_whole(tmp_path: Path) -> None:
 
 def test_gpus_are_counted_where_trials_train_on_them(tmp_path: Path) -> None:
     nodes = [{"CPU": 16.0}, {"CPU": 16.0, "GPU": 2.0}]
-    fits = trial_capacity(searching(tmp_path), nodes)
-    assert (fits.concurrent, fits.trial_resources) == (2, {"CPU": 1, "GPU": 1})
-    assert "1 CPU and 1 GPU" in fits.arithmetic
+    capacity = trial_capacity(searching(tmp_path), nodes)
+    assert (capacity.concurrent, capacity.trial_resources) == (2, {"CPU": 1, "GPU": 1})
+    assert "1 CPU and 1 GPU" in capacity.arithmetic
     assert trial_capacity(searching(tmp_path, "training.use_gpu=false"), nodes).concurrent == 32
 
 

@@ -1,4 +1,4 @@
-"""The folder of a search: whose it is, and what a trial has told by now."""
+"""Search folder: ownership, and the epochs that a trial has reported."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def test_a_trial_is_read_as_far_as_it_has_come(tmp_path: Path) -> None:
     folder = TrialFolder(str(tmp_path / "trial-003"))
     assert not folder.exists()
     folder.begin(3, {"training.lr": 0.1}, 5, "search")
-    begun = folder.read("val_auc", "max")
-    assert (begun.id, begun.number, begun.seed) == ("trial-003", 3, 5)
-    assert (begun.state, begun.value, begun.epochs) == ("running", None, 0)
+    started = folder.read("val_auc", "max")
+    assert (started.id, started.number, started.seed) == ("trial-003", 3, 5)
+    assert (started.state, started.value, started.epochs) == ("running", None, 0)
     folder.write_curve(curve(0.5, 0.8, 0.7))
     assert folder.read("val_auc", "max").value == 0.8
     assert folder.read("val_auc", "min").value == 0.5
@@ -41,7 +41,7 @@ def test_a_search_that_was_cut_off_is_gone_on_with_only_when_asked(tmp_path: Pat
     assert again.id == folder.id
 
 
-def test_another_space_under_the_same_name_is_refused_and_told(tmp_path: Path) -> None:
+def test_another_space_under_the_same_name_is_refused_with_its_differences(tmp_path: Path) -> None:
     SearchFolder(RunFolder(toy_recipe(tmp_path))).begin()
     SearchFolder(RunFolder(toy_recipe(tmp_path, "toy", "search.max_concurrent=1"))).require_free(
         resume=True

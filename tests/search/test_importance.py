@@ -1,4 +1,4 @@
-"""How much a parameter mattered, and when that cannot be told."""
+"""Importance of the parameters, and the reasons for none."""
 
 from __future__ import annotations
 
@@ -48,17 +48,17 @@ def test_a_choice_by_name_takes_part() -> None:
     result, space = with_parameter(
         ended_search(30), "objective.triplet.strategy", ["batch_all", "hard"], strategies
     )
-    assert {one.parameter for one in importances(result, space)} == set(space)
+    assert {item.parameter for item in importances(result, space)} == set(space)
 
 
 def test_a_parameter_that_took_one_value_takes_no_part() -> None:
     result, space = with_parameter(
         ended_search(30), "training.lr", [1e-3], FloatDistribution(1e-3, 1e-3)
     )
-    assert {one.parameter for one in importances(result, space)} == {W, M}
+    assert {item.parameter for item in importances(result, space)} == {W, M}
 
 
-def test_failed_trials_and_figures_that_are_not_finite_take_no_part() -> None:
+def test_failed_trials_and_values_that_are_not_finite_take_no_part() -> None:
     result = ended_search(12, failed=2)
     broken = replace(result.trials[0], value=float("nan"))
     trials = trials_with_value(replace(result, trials=[broken, *result.trials[1:]]))
@@ -66,21 +66,21 @@ def test_failed_trials_and_figures_that_are_not_finite_take_no_part() -> None:
 
 
 @pytest.mark.parametrize("trials", [1, 3, MIN_TRIALS - 1])
-def test_too_few_trials_are_told_in_words(trials: int) -> None:
+def test_too_few_trials_are_a_reason_for_none(trials: int) -> None:
     result = ended_search(trials, finalists=0)
     assert (
-        reason_without(result, SPACE) == f"it takes 6 trials with a figure, and there are {trials}"
+        reason_without(result, SPACE) == f"it takes 6 trials with a value, and there are {trials}"
     )
     with pytest.raises(ValueError, match="it takes 6 trials"):
         importances(result, SPACE)
 
 
-def test_fewer_than_two_parameters_that_vary_are_told_in_words() -> None:
-    told = reason_without(ended_search(12), {W: SPACE[W]})
-    assert told == "fewer than two parameters took more than one value"
+def test_fewer_than_two_parameters_that_vary_are_a_reason_for_none() -> None:
+    reason = reason_without(ended_search(12), {W: SPACE[W]})
+    assert reason == "fewer than two parameters took more than one value"
 
 
-def test_trials_all_alike_are_told_in_words() -> None:
+def test_equal_trials_are_a_reason_for_none() -> None:
     result = ended_search(12)
     alike = replace(result, trials=[replace(trial, value=1.0) for trial in result.trials])
-    assert reason_without(alike, SPACE) == "too many trials reached the same figure"
+    assert reason_without(alike, SPACE) == "too many trials reached the same value"

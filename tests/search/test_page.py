@@ -49,9 +49,9 @@ def test_every_chart_is_valid_json_with_something_drawn() -> None:
     assert "The validation AUC over triplet.weight and triplet.margin" in html
 
 
-def test_what_cannot_be_told_is_said_in_words() -> None:
+def test_the_page_says_why_there_is_no_importance() -> None:
     html = to_html(ended_search(1), SPACE)
-    assert "cannot be told: it takes 6 trials with a figure, and there are 1." in html
+    assert "cannot be told: it takes 6 trials with a value, and there are 1." in html
 
 
 def test_the_winner_is_the_mean_over_its_seeds_with_the_spread() -> None:
@@ -139,8 +139,8 @@ def test_page_table_and_plots_lie_in_the_search_s_folder_and_with_its_mlflow_run
     written = publish(run, result, SPACE)
     assert written == str(tmp_path / "search/search.html") == page_of(result)
     assert (tmp_path / "search/trials.csv").read_text() == to_csv(result)
-    kept = {file.path for file in run.client.list_artifacts(run.run_id)}
-    assert kept >= {"search.html", "trials.csv", "plots"}
+    artifacts = {file.path for file in run.client.list_artifacts(run.run_id)}
+    assert artifacts >= {"search.html", "trials.csv", "plots"}
     plots = {file.path for file in run.client.list_artifacts(run.run_id, "plots")}
     names = ("coordinates", "curves", "epochs", "finalists", "importance", "map")
     assert plots == {f"plots/{name}.json" for name in names}

@@ -65,9 +65,9 @@ def cut_off(ray_session, tmp_path_factory) -> CutOff:
     for process in family:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
-    begun = sorted(path.name for path in trials.iterdir() if (path / "trial.json").exists())
-    before = {name: settings.read(name) for name in begun}
-    files = {name: modified(settings, name) for name, one in before.items() if one.epochs}
+    started = sorted(path.name for path in trials.iterdir() if (path / "trial.json").exists())
+    before = {name: settings.read(name) for name in started}
+    files = {name: modified(settings, name) for name, item in before.items() if item.epochs}
     with pytest.raises(UserError, match="--resume"):
         stages.search(RunContext.of(recipe))
     return CutOff(recipe, stages.search(RunContext.of(recipe), resume=True), before, files)
@@ -78,7 +78,7 @@ def test_every_trial_ends_and_none_is_lost_or_doubled(cut_off: CutOff) -> None:
     assert [trial.id for trial in trials] == ["trial-000", "trial-001", "trial-002"]
     assert {trial.state for trial in trials} <= {"finished", "stopped"}
     folders = {path.name for path in Path(trials[0].folder).parent.iterdir()}
-    runs = [run for one in cut_off.result.finalists for run in one.runs]
+    runs = [run for item in cut_off.result.finalists for run in item.runs]
     assert folders == {trial.id for trial in [*trials, *runs]}
     assert len({json.dumps(trial.parameters) for trial in trials}) == 3
 
@@ -89,8 +89,10 @@ def test_what_had_been_trained_is_kept(cut_off: CutOff) -> None:
     assert cut_off.before["trial-000"].epochs >= 1
     for name, before in cut_off.before.items():
         assert after[name].parameters == before.parameters
-        kept = [epoch["seconds"] for epoch in after[name].curve[: max(0, before.epochs - 1)]]
-        assert kept == [epoch["seconds"] for epoch in before.curve[:-1]]
+        seconds_after = [
+            epoch["seconds"] for epoch in after[name].curve[: max(0, before.epochs - 1)]
+        ]
+        assert seconds_after == [epoch["seconds"] for epoch in before.curve[:-1]]
 
 
 def test_ended_trials_are_not_trained_again(cut_off: CutOff) -> None:
@@ -118,15 +120,15 @@ def test_mlflow_has_one_child_for_each_training(cut_off: CutOff) -> None:
     result = cut_off.result
     client = connect(result.tracking_uri)
     experiment = client.get_experiment_by_name(cut_off.recipe.registry.experiment)
-    wanted = f"tags.`mlflow.parentRunId` = '{result.parent_run_id}'"
-    children = client.search_runs([experiment.experiment_id], wanted)
-    told = [*result.trials, *(run for one in result.finalists for run in one.runs)]
+    expected = f"tags.`mlflow.parentRunId` = '{result.parent_run_id}'"
+    children = client.search_runs([experiment.experiment_id], expected)
+    reported = [*result.trials, *(run for item in result.finalists for run in item.runs)]
     assert {run.data.tags["dfray.trial"]: run.info.run_id for run in children} == {
-        trial.id: trial.run_id for trial in told
+        trial.id: trial.run_id for trial in reported
     }
-    assert len(children) == len(told) == 5
-    for trial in told:
-        values = [one.value for one in client.get_metric_history(trial.run_id, "val_auc")]
+    assert len(children) == len(reported) == 5
+    for trial in reported:
+        values = [item.value for item in client.get_metric_history(trial.run_id, "val_auc")]
         assert values == [epoch["val_auc"] for epoch in trial.curve]
     assert {run.info.status for run in children} == {"FINISHED"}
     assert client.get_run(result.parent_run_id).info.status == "FINISHED"
@@ -161,5 +163,5 @@ def test_a_winner_whose_registration_was_cut_off_is_registered_anew(cut_off: Cut
     cut_off.result = again
 
 
-def test_a_search_that_has_ended_is_told_again_at_once(cut_off: CutOff) -> None:
+def test_a_search_that_has_ended_returns_its_result_at_once(cut_off: CutOff) -> None:
     assert stages.search(RunContext.of(cut_off.recipe)) == cut_off.result

@@ -1,4 +1,4 @@
-"""A search, walked for real: on an object store to its end, or refused and told why."""
+"""A real search: on an object store to its end, or refused with the reason."""
 
 from __future__ import annotations
 
@@ -27,17 +27,21 @@ def test_a_search_lives_on_an_object_store_as_on_a_disk(
         f"registry.tracking_uri=sqlite:///{tmp_path}/mlflow.db",
     )
     result = stages.search(RunContext.of(searched_recipe(bucket, *overrides)))
-    told = "Trials: 2 beside each other: a trial needs 1 train worker x 1 CPU + 0 data workers"
+    arithmetic = (
+        "Trials: 2 beside each other: a trial needs 1 train worker x 1 CPU + 0 data workers"
+    )
     printed = capsys.readouterr()
-    assert told in printed.err
+    assert arithmetic in printed.err
     assert not printed.out  # Ray Tune's own chatter would stand among the results
     assert [trial.epochs for trial in result.trials] == [3, 3]
     assert result.winner.folder == f"{bucket}/toy/search/trials/{result.winner.id}"
     assert storage.exists(f"{result.winner.folder}/model/bundle.json")
     assert storage.exists(f"{bucket}/toy/search/search.html")
-    given = words(bucket, *overrides)
-    again = CliRunner().invoke(app, ["search", *given])  # told at once, to copy the last line
-    assert shlex.split(again.stdout.splitlines()[-1]) == ["next", "dfray", "promote", *given]
+    arguments = words(bucket, *overrides)
+    again = CliRunner().invoke(
+        app, ["search", *arguments]
+    )  # returns at once; its last line is there to copy
+    assert shlex.split(again.stdout.splitlines()[-1]) == ["next", "dfray", "promote", *arguments]
 
 
 @pytest.mark.parametrize(
@@ -76,11 +80,11 @@ def test_a_search_whose_trials_all_fail_ends_after_a_few_and_says_why(
     with pytest.raises(
         SearchError,
         match=r"None of 3 trials.*worker 0 of 1, epoch 1 of \d+, step \d+: The loss is not finite",
-    ) as told:
+    ) as error:
         stages.search(RunContext.of(recipe))
-    assert "--resume" in told.value.hint
-    begun = sorted(path.parent.name for path in tmp_path.glob("toy/search/trials/*/trial.json"))
-    assert begun == ["trial-000", "trial-001", "trial-002"]
+    assert "--resume" in error.value.hint
+    started = sorted(path.parent.name for path in tmp_path.glob("toy/search/trials/*/trial.json"))
+    assert started == ["trial-000", "trial-001", "trial-002"]
     client = connect(f"sqlite:///{tmp_path}/mlflow.db")
     (experiment,) = client.search_experiments(
         filter_string=f"name = '{recipe.registry.experiment}'"

@@ -21,9 +21,9 @@ def searching(folder: Path, space: str, *overrides: str) -> Recipe:
 def test_without_a_word_it_is_the_weight_and_margin_of_the_triplet_loss(tmp_path: Path) -> None:
     recipe = toy_recipe(tmp_path)
     require_space(recipe)
-    found = distributions(recipe.search)
-    assert set(found) == {"objective.triplet.weight", "objective.triplet.margin"}
-    assert found["objective.triplet.weight"].log
+    space = distributions(recipe.search)
+    assert set(space) == {"objective.triplet.weight", "objective.triplet.margin"}
+    assert space["objective.triplet.weight"].log
 
 
 def test_each_kind_of_range_is_drawn_as_it_says(tmp_path: Path) -> None:
@@ -32,15 +32,15 @@ def test_each_kind_of_range_is_drawn_as_it_says(tmp_path: Path) -> None:
     objective.triplet.strategy: {choice: [batch_all, batch_hard]}}"""
     recipe = searching(tmp_path, space)
     require_space(recipe)
-    found = distributions(recipe.search)
-    assert (found["training.lr"].low, found["training.lr"].high) == (1e-5, 1e-3)
-    assert not found["augment.flip"].log
-    assert found["objective.triplet.balance_steps"].high == 20
-    assert found["objective.triplet.strategy"].choices == ("batch_all", "batch_hard")
+    space = distributions(recipe.search)
+    assert (space["training.lr"].low, space["training.lr"].high) == (1e-5, 1e-3)
+    assert not space["augment.flip"].log
+    assert space["objective.triplet.balance_steps"].high == 20
+    assert space["objective.triplet.strategy"].choices == ("batch_all", "batch_hard")
 
 
 @pytest.mark.parametrize(
-    ("space", "told"),
+    ("space", "error"),
     [
         ("{objective.triplet.wieght: {uniform: [0, 1]}}", r"wieght. Did you mean weight\?"),
         ("{objectiv.triplet.weight: {uniform: [0, 1]}}", r"objectiv. Did you mean objective\?"),
@@ -55,15 +55,15 @@ def test_each_kind_of_range_is_drawn_as_it_says(tmp_path: Path) -> None:
     ],
 )
 def test_what_makes_no_recipe_is_refused_with_its_reason(
-    tmp_path: Path, space: str, told: str
+    tmp_path: Path, space: str, error: str
 ) -> None:
-    with pytest.raises(RecipeError, match=told) as refused:
+    with pytest.raises(RecipeError, match=error) as refused:
         require_space(searching(tmp_path, space))
     assert str(refused.value).startswith("search.space")
 
 
 @pytest.mark.parametrize(
-    ("parameter", "told"),
+    ("parameter", "error"),
     [
         ("{uniform: [1, 1]}", r"the range uniform \[1.0, 1.0\] is empty"),
         ("{int: [3, 2]}", r"the range int \[3, 2\] is empty"),
@@ -77,9 +77,9 @@ def test_what_makes_no_recipe_is_refused_with_its_reason(
     ],
 )
 def test_an_empty_or_misspelt_range_is_refused_where_it_stands(
-    tmp_path: Path, parameter: str, told: str
+    tmp_path: Path, parameter: str, error: str
 ) -> None:
-    with pytest.raises(RecipeError, match=told) as refused:
+    with pytest.raises(RecipeError, match=error) as refused:
         searching(tmp_path, f"{{training.lr: {parameter}}}")
     assert "search.space.training.lr" in str(refused.value)
 
@@ -120,7 +120,7 @@ def test_a_trial_is_the_recipe_with_its_parameters_and_workers(tmp_path: Path) -
 def test_trials_read_the_same_faces_whatever_they_differ_in(tmp_path: Path) -> None:
     recipe = toy_recipe(tmp_path)
     summaries = write_toy_faces(recipe)
-    chosen = []
+    samples = []
     for key, value in (
         ("objective.triplet.weight", 5.0),
         ("batches.labels", "category"),
@@ -131,8 +131,8 @@ def test_trials_read_the_same_faces_whatever_they_differ_in(tmp_path: Path) -> N
         classes = LabelScheme.of(section.labels, summaries)
         for split in ("train", "val"):
             sample = sample_faces(summaries, split, section, classes)
-            chosen.append((split, sample.shards, sample.shard.tolist(), sample.row.tolist()))
-    assert chosen == chosen[:2] * 4
+            samples.append((split, sample.shards, sample.shard.tolist(), sample.row.tolist()))
+    assert samples == samples[:2] * 4
 
 
 def test_the_search_section_leaves_a_runs_fingerprint_alone(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Which trial comes next: the same whatever cut the search off, and each written before it starts."""
+"""Searchers: the same next trial after any interruption, and each written before it starts."""
 
 from __future__ import annotations
 
@@ -54,21 +54,26 @@ def test_each_trial_is_written_before_tune_starts_it(tmp_path: Path) -> None:
 def test_a_search_that_was_cut_off_ends_with_the_trials_of_one_that_was_not(
     tmp_path: Path,
 ) -> None:
-    whole, cut = settings_of(tmp_path / "whole", SEARCH), settings_of(tmp_path / "cut", SEARCH)
-    walk(whole, StudySearch(whole), 0)
+    uninterrupted, cut = (
+        settings_of(tmp_path / "whole", SEARCH),
+        settings_of(tmp_path / "cut", SEARCH),
+    )
+    walk(uninterrupted, StudySearch(uninterrupted), 0)
     before = StudySearch(cut)
     names = suggest(before, 3)
     end(cut, before, names[0], "tune-0", 0.5, 0.5, 0.5)
-    kept = parameters(cut, 3)
+    drawn_before = parameters(cut, 3)
     walk(cut, StudySearch(cut), 1)
-    assert parameters(cut, 3) == kept
-    assert parameters(cut, 3)[:2] == parameters(whole, 2)  # the first draws are random, by number
+    assert parameters(cut, 3) == drawn_before
+    assert parameters(cut, 3)[:2] == parameters(
+        uninterrupted, 2
+    )  # the first draws are random, by number
 
 
 def test_no_two_draws_are_alike_although_each_has_a_sampler_of_its_own(tmp_path: Path) -> None:
     settings = settings_of(tmp_path, SEARCH)
     walk(settings, StudySearch(settings), 0)
-    weights = [one["objective.triplet.weight"] for one in parameters(settings)]
+    weights = [item["objective.triplet.weight"] for item in parameters(settings)]
     assert len(set(weights)) == 5
 
 
@@ -82,7 +87,7 @@ def test_values_that_do_not_go_together_are_drawn_again(tmp_path: Path) -> None:
     for seed in range(4):
         settings = settings_of(tmp_path / str(seed), TOGETHER, f"search.seed={seed}")
         suggest(StudySearch(settings), 4)
-        drawn += [tuple(one.values()) for one in parameters(settings, 4)]
+        drawn += [tuple(item.values()) for item in parameters(settings, 4)]
         again = StudySearch(settings)
         assert suggest(again, 4) == [f"trial-{number:03d}" for number in range(4)]
         assert [trial.params for trial in again.study.trials] == parameters(settings, 4)
@@ -93,9 +98,9 @@ def test_a_space_that_never_goes_together_is_refused_with_the_reason(tmp_path: P
     settings = settings_of(tmp_path, TOGETHER)
     space = {"batches.batch_size": {"choice": [16]}, "training.accumulate": {"choice": [3]}}
     never = with_values(settings.recipe, {"search.space": space}, "the test")
-    with pytest.raises(RecipeError, match=r"in 100 draws.*accumulate 3 does not divide") as told:
+    with pytest.raises(RecipeError, match=r"in 100 draws.*accumulate 3 does not divide") as raised:
         StudySearch(replace(settings, recipe=never)).suggest("tune-0")
-    assert "search.space" in told.value.hint
+    assert "search.space" in raised.value.hint
 
 
 def test_optuna_learns_how_far_a_stopped_trial_came_and_nothing_of_a_failed_one(
@@ -122,7 +127,7 @@ def test_planned_trials_come_in_their_order_and_keep_what_they_had(tmp_path: Pat
     assert first.suggest("a") == {"id": "trial-001-seed-1"}
     settings.folder("trial-001-seed-1").write_curve(curve(0.5))
     again = PlannedSearch(settings, planned)
-    assert [again.suggest(name)["id"] for name in "ab"] == [one.id for one in planned]
+    assert [again.suggest(name)["id"] for name in "ab"] == [item.id for item in planned]
     assert again.suggest("c") == Searcher.FINISHED
-    kept = settings.read("trial-001-seed-1")
-    assert (kept.kind, kept.seed, kept.epochs) == ("finalist", 1, 1)
+    repeated = settings.read("trial-001-seed-1")
+    assert (repeated.kind, repeated.seed, repeated.epochs) == ("finalist", 1, 1)

@@ -42,11 +42,11 @@ def begin(settings: TrialSettings, number: int, *values: float, state: str | Non
 
 def children(client: MlflowClient, runs: SearchRuns) -> dict[str, object]:
     experiment = client.get_experiment_by_name(runs.settings.recipe.registry.experiment)
-    wanted = f"tags.`mlflow.parentRunId` = '{runs.parent.run_id}'"
-    found = client.search_runs([experiment.experiment_id], wanted)
-    names = [run.data.tags["dfray.trial"] for run in found]
+    query = f"tags.`mlflow.parentRunId` = '{runs.parent.run_id}'"
+    by_trial = client.search_runs([experiment.experiment_id], query)
+    names = [run.data.tags["dfray.trial"] for run in by_trial]
     assert len(set(names)) == len(names), "a trial has two runs"
-    return dict(zip(names, found, strict=True))
+    return dict(zip(names, by_trial, strict=True))
 
 
 def test_a_trial_is_a_child_with_its_curve_recipe_and_bundle(
@@ -62,11 +62,11 @@ def test_a_trial_is_a_child_with_its_curve_recipe_and_bundle(
     assert child.info.status == "FINISHED"
     assert child.data.params["objective.triplet.weight"] == "0.5"
     history = client.get_metric_history(run_id, "val_auc")
-    assert [(one.step, one.value) for one in history] == [(0, 0.5), (1, 0.7), (2, 0.6)]
+    assert [(point.step, point.value) for point in history] == [(0, 0.5), (1, 0.7), (2, 0.6)]
     files = {file.path for file in client.list_artifacts(run_id)}
     assert files == {"recipe.yaml", "model"}
-    kept = {file.path for file in client.list_artifacts(run_id, "model")}
-    assert kept == {"model/bundle.json", "model/weights.safetensors"}
+    artifacts = {file.path for file in client.list_artifacts(run_id, "model")}
+    assert artifacts == {"model/bundle.json", "model/weights.safetensors"}
     assert client.get_run(runs.parent.run_id).info.status == "FINISHED"
 
 
@@ -79,11 +79,11 @@ def test_a_failed_trial_says_why_and_a_stopped_one_that_it_was(
     with entered(settings, uri) as runs:
         for number in range(2):
             runs.notify(settings.read(f"trial-{number:03d}"))
-    found = children(client, runs)
-    assert found["trial-000"].info.status == "FINISHED"
-    assert found["trial-000"].data.tags["dfray.state"] == "stopped"
-    assert found["trial-001"].info.status == "FAILED"
-    assert found["trial-001"].data.tags["dfray.error"] == "it broke"
+    by_trial = children(client, runs)
+    assert by_trial["trial-000"].info.status == "FINISHED"
+    assert by_trial["trial-000"].data.tags["dfray.state"] == "stopped"
+    assert by_trial["trial-001"].info.status == "FAILED"
+    assert by_trial["trial-001"].data.tags["dfray.error"] == "it broke"
 
 
 def test_a_search_that_goes_on_enters_the_runs_it_had(
@@ -102,14 +102,14 @@ def test_a_search_that_goes_on_enters_the_runs_it_had(
         for number in range(2):
             runs.notify(settings.read(f"trial-{number:03d}"))
     assert runs.parent.run_id == cut_off.parent.run_id
-    found = children(client, runs)
-    assert {n: found[f"trial-{n:03d}"].info.run_id for n in range(2)} == before
+    by_trial = children(client, runs)
+    assert {n: by_trial[f"trial-{n:03d}"].info.run_id for n in range(2)} == before
     assert len(client.get_metric_history(before[0], "val_auc")) == 2
-    assert [one.value for one in client.get_metric_history(before[1], "val_auc")] == [0.5, 0.8]
-    assert found["trial-001"].info.status == "FINISHED"
+    assert [point.value for point in client.get_metric_history(before[1], "val_auc")] == [0.5, 0.8]
+    assert by_trial["trial-001"].info.status == "FINISHED"
 
 
-def test_a_trial_of_an_earlier_driver_that_told_nothing_is_told_with_the_result(
+def test_a_trial_that_an_earlier_driver_did_not_log_is_logged_with_the_result(
     tmp_path: Path, uri: str, client: MlflowClient
 ) -> None:
     """Killed with MLflow away, after the finalists were chosen: the trials do not come up again."""
@@ -118,14 +118,14 @@ def test_a_trial_of_an_earlier_driver_that_told_nothing_is_told_with_the_result(
     with entered(settings, uri) as runs:
         run_id = runs.tracked(settings.read("trial-000")).run_id
     child = children(client, runs)["trial-000"]
-    assert [one.value for one in client.get_metric_history(run_id, "val_auc")] == [0.5, 0.6]
+    assert [point.value for point in client.get_metric_history(run_id, "val_auc")] == [0.5, 0.6]
     assert (child.info.status, child.data.tags["dfray.state"]) == ("FINISHED", "stopped")
 
 
-def test_what_did_not_get_through_is_told_at_the_end(
+def test_failed_logging_is_repeated_at_the_end(
     tmp_path: Path, uri: str, client: MlflowClient
 ) -> None:
-    """The database is out of reach while the trial is told, and back when the search ends."""
+    """The database is out of reach while the trial is logged, and back when the search ends."""
     settings = settings_of(tmp_path)
     begin(settings, 0, 0.5, 0.6, state="finished")
     database, away = tmp_path / "mlflow.db", tmp_path / "away.db"

@@ -16,7 +16,7 @@ from dfray.search.trial import TrialRecord, TrialSettings, run_trial
 from tests.search.kit import searched_recipe
 from tests.search.trials import curve
 
-Told = list[dict[str, float]]
+History = list[dict[str, float]]
 
 
 @pytest.fixture(scope="module")
@@ -27,19 +27,19 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> TrialSettings:
 
 
 @pytest.fixture
-def listen(monkeypatch: pytest.MonkeyPatch) -> Callable[[int | None], Told]:
-    """What a trial tells Tune, which stops it after so many epochs as Tune does, by SystemExit."""
+def listen(monkeypatch: pytest.MonkeyPatch) -> Callable[[int | None], History]:
+    """Record what a trial reports to Tune; stop it after some epochs as Tune does, by SystemExit."""
 
-    def listening(stop_after: int | None = None) -> Told:
-        told: Told = []
+    def listening(stop_after: int | None = None) -> History:
+        reported: History = []
 
         def tell(figures: dict[str, float]) -> None:
-            told.append(figures)
-            if len(told) == stop_after:
+            reported.append(figures)
+            if len(reported) == stop_after:
                 raise SystemExit(0)
 
         monkeypatch.setattr(trials, "report_to_tune", tell)
-        return told
+        return reported
 
     return listening
 
@@ -52,23 +52,23 @@ def begin(settings: TrialSettings, name: str, weight: float = 0.5) -> dict[str, 
 def test_it_trains_its_parameters_in_a_run_folder_of_its_own(
     settings: TrialSettings, listen
 ) -> None:
-    told = listen()
+    reported = listen()
     run_trial(begin(settings, "trial-001", weight=0.25), settings)
-    found = settings.read("trial-001")
-    assert told == found.curve
-    assert [epoch["epoch"] for epoch in told] == [0, 1, 2]
-    assert found.value == max(epoch["val_auc"] for epoch in told)
-    recipe = settings.recipe_of(found)
+    stored = settings.read("trial-001")
+    assert reported == stored.curve
+    assert [epoch["epoch"] for epoch in reported] == [0, 1, 2]
+    assert stored.value == max(epoch["val_auc"] for epoch in reported)
+    recipe = settings.recipe_of(stored)
     assert recipe.objective.triplet.weight == 0.25
     assert (recipe.seed, recipe.training.num_workers) == (3, 1)
-    assert Path(RunFolder(recipe).recipe_file).parent == Path(found.folder)
-    assert not (Path(found.folder) / "faces").exists()  # the search's own are read
+    assert Path(RunFolder(recipe).recipe_file).parent == Path(stored.folder)
+    assert not (Path(stored.folder) / "faces").exists()  # the search's own are read
 
 
 def test_stopped_and_started_again_it_ends_as_if_it_had_not_been(
     settings: TrialSettings, listen
 ) -> None:
-    whole = listen()
+    uninterrupted = listen()
     run_trial(begin(settings, "trial-002"), settings)
     listen(2)
     with pytest.raises(SystemExit):
@@ -77,7 +77,7 @@ def test_stopped_and_started_again_it_ends_as_if_it_had_not_been(
     again = listen()
     run_trial({"id": "trial-003"}, settings)
     for name in ("train_loss", "val_loss", "val_auc"):
-        assert [epoch[name] for epoch in again] == [epoch[name] for epoch in whole]
+        assert [epoch[name] for epoch in again] == [epoch[name] for epoch in uninterrupted]
 
 
 def test_one_that_has_ended_only_tells_what_it_did(settings: TrialSettings, listen) -> None:
@@ -86,9 +86,9 @@ def test_one_that_has_ended_only_tells_what_it_did(settings: TrialSettings, list
     begin(settings, "trial-004")
     folder.write_curve(curve(0.5, 0.6))
     folder.end("stopped")
-    told = listen()
+    reported = listen()
     run_trial({"id": "trial-004"}, settings)
-    assert told == curve(0.5, 0.6)
+    assert reported == curve(0.5, 0.6)
     assert settings.read("trial-004").epochs == 2
 
 
@@ -109,7 +109,7 @@ def test_the_bundle_is_of_the_epoch_that_is_best_by_the_metric(
 ) -> None:
     begin(settings, "trial-006")
     record = TrialRecord(settings.folder("trial-006"), "val_log_loss", "min")
-    history: Told = []
+    history: History = []
     for epoch, value in enumerate((0.7, 0.4, 0.6, 0.4)):
         history.append({"epoch": epoch, "val_log_loss": value})
         saved = tmp_path / str(epoch)
@@ -117,8 +117,8 @@ def test_the_bundle_is_of_the_epoch_that_is_best_by_the_metric(
         for name in ("model.safetensors", "bundle.json"):
             (saved / "bundle" / name).write_text(str(epoch))
         record.keep(saved, history)
-    kept = Path(settings.folder("trial-006").model)
-    assert (kept / "model.safetensors").read_text() == "1"  # the first of two that are alike
+    model = Path(settings.folder("trial-006").model)
+    assert (model / "model.safetensors").read_text() == "1"  # the first of two that are alike
     assert settings.read("trial-006").curve == history
 
 

@@ -45,14 +45,14 @@ def test_the_symbol_at_a_curve_s_end_says_how_the_trial_ended() -> None:
 
 def test_the_legend_names_each_state_once() -> None:
     figure = plots.curves_figure(ended_search(12))
-    named = [trace.name for trace in figure.data if trace.showlegend]
-    assert len(named) == len(set(named)) == 3
+    names = [trace.name for trace in figure.data if trace.showlegend]
+    assert len(names) == len(set(names)) == 3
 
 
 def test_epochs_are_bars_against_the_line_that_nothing_would_stop() -> None:
     figure = plots.epochs_figure(ended_search(12, failed=1))
-    taken = {bar.name: list(bar.y) for bar in figure.data}
-    assert taken == {"finished (6)": [8] * 6, "stopped (5)": [2] * 5, "failed (1)": [0]}
+    epochs = {bar.name: list(bar.y) for bar in figure.data}
+    assert epochs == {"finished (6)": [8] * 6, "stopped (5)": [2] * 5, "failed (1)": [0]}
     assert figure.layout.shapes[0].y0 == EPOCHS
 
 

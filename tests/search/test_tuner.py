@@ -23,8 +23,8 @@ def test_it_notifies_whether_a_trial_fits_on_the_nodes_that_are_alive(
 ) -> None:
     monkeypatch.setattr(tuner, "_CHECK_NODES_EVERY_S", 0.0)
     settings = settings_of(tmp_path, f"search.trial_workers={workers}", "training.num_workers=1")
-    fits: list[bool] = []
-    TrialCallback(settings, on_trial=print, on_nodes=fits.append).on_step_begin(
+    notified: list[bool] = []
+    TrialCallback(settings, on_trial=print, on_nodes=notified.append).on_step_begin(
         iteration=1, trials=[]
     )
-    assert fits == [fit]
+    assert notified == [fit]

@@ -20,7 +20,7 @@ def curve(*values: float, figure: str = "val_auc") -> list[dict[str, float]]:
 
 
 def trial(number: int, state: State = "finished", *values: float, **changes) -> Trial:
-    told = {
+    defaults = {
         "id": f"trial-{number:03d}",
         "number": number,
         "parameters": {"objective.triplet.weight": float(number)},
@@ -34,4 +34,4 @@ def trial(number: int, state: State = "finished", *values: float, **changes) -> 
         "folder": f"trials/trial-{number:03d}",
         "error": "it broke" if state == "failed" else None,
     }
-    return Trial(**told | changes)
+    return Trial(**defaults | changes)

@@ -54,7 +54,7 @@ def test_a_recipe_is_planned_from_its_own_videos(
     assert not (tmp_path / "runs").exists()
 
     cluster_plan(plan)
-    told = capsys.readouterr().out
+    output = capsys.readouterr().out
     for name in (
         "nodes",
         "extraction",
@@ -65,11 +65,11 @@ def test_a_recipe_is_planned_from_its_own_videos(
         "memory",
         "feeding",
     ):
-        assert any(line.startswith(name) for line in told.splitlines()), name
-    assert "ASSUMED: 15% of the 989 Tflop/s" in told
-    assert "cluster.extract_on keeps them there" in told
-    assert "8 train" not in told
-    assert "4 train, 2 val, 2 test" in told
+        assert any(line.startswith(name) for line in output.splitlines()), name
+    assert "ASSUMED: 15% of the 989 Tflop/s" in output
+    assert "cluster.extract_on keeps them there" in output
+    assert "8 train" not in output
+    assert "4 train, 2 val, 2 test" in output
 
 
 def test_published_videos_are_planned_from_clips_at_hand(
@@ -77,25 +77,28 @@ def test_published_videos_are_planned_from_clips_at_hand(
 ) -> None:
     write_corpus(tmp_path / "clips", 2)
     corpora = [CorpusSection(reader=name, root="nowhere") for name in ("ffpp", "wilddeepfake")]
-    chosen = recipe(tmp_path).model_copy(update={"corpora": corpora})
+    planned = recipe(tmp_path).model_copy(update={"corpora": corpora})
     options = {"manifest": "published", "clips": str(tmp_path / "clips"), "images_per_s": 50.0}
-    plan = stages.plan_cluster(RunContext.of(chosen), "1x4cpu", **options)
+    plan = stages.plan_cluster(RunContext.of(planned), "1x4cpu", **options)
     ffpp, wild = plan.extraction.datasets
     assert (ffpp.videos, ffpp.frames, ffpp.measured) == (6000, 100_000, "clips")
     assert (wild.videos, wild.frames, wild.measured) == (7314, 7314 * 3, "clips")
     cluster_plan(plan)
-    told = capsys.readouterr().out
-    assert "none was opened" in told
-    assert "Each video of wilddeepfake is 3.0 s long (the clips')." in told
-    assert "money         not known" in told
+    output = capsys.readouterr().out
+    assert "none was opened" in output
+    assert "Each video of wilddeepfake is 3.0 s long (the clips')." in output
+    assert "money         not known" in output
 
 
 def lengths(*seconds: float | None, dataset: str = "a") -> pa.Table:
-    rows = [video_row(str(k), dataset=dataset, duration_s=one) for k, one in enumerate(seconds)]
+    rows = [
+        video_row(str(k), dataset=dataset, duration_s=seconds_each)
+        for k, seconds_each in enumerate(seconds)
+    ]
     return videos_table(rows)
 
 
-def test_lengths_that_are_told_stay() -> None:
+def test_stated_lengths_stay() -> None:
     filled, notes = with_lengths(lengths(3.0, 5.0), lengths(60.0), 18.0)
     assert filled["duration_s"].to_pylist() == [3.0, 5.0]
     assert notes == []
@@ -108,19 +111,19 @@ def test_unknown_lengths_are_those_of_the_dataset_before_any_other() -> None:
 
 
 @pytest.mark.parametrize(
-    ("clips", "given", "length", "told"),
+    ("clips", "assumed_s", "length", "output"),
     [
         (lengths(60.0), 18.0, 18.0, "18.0 s long (--duration-s)"),
         (lengths(50.0, 70.0, None), None, 60.0, "60.0 s long (the clips')"),
         (None, None, 10.0, "10.0 s long (a guess)"),
     ],
 )
-def test_a_dataset_of_unknown_lengths_is_as_long_as_is_told(
-    clips: pa.Table | None, given: float | None, length: float, told: str
+def test_a_dataset_of_unknown_lengths_has_the_assumed_length(
+    clips: pa.Table | None, assumed_s: float | None, length: float, output: str
 ) -> None:
-    filled, (note,) = with_lengths(lengths(None, None), clips, given)
+    filled, (note,) = with_lengths(lengths(None, None), clips, assumed_s)
     assert filled["duration_s"].to_pylist() == [length, length]
-    assert told in note
+    assert output in note
 
 
 def test_a_manifest_is_read_where_it_lies(tmp_path: Path) -> None:

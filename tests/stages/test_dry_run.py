@@ -1,4 +1,4 @@
-"""`dfray train --dry-run`: what a run will take is told, nothing is done, nothing is written."""
+"""`dfray train --dry-run`: the plan of a training, with nothing done and nothing written."""
 
 from __future__ import annotations
 
@@ -45,16 +45,16 @@ def test_a_sample_is_expected_from_the_durations(tmp_path: Path) -> None:
 
 
 def test_extracted_faces_are_counted(tmp_path: Path) -> None:
-    chosen = recipe(tmp_path)
+    planned = recipe(tmp_path)
     videos = [
         make(f"{split}-{make.__name__}", split=split)
         for split in ("train", "val")
         for make in (video_row, fake_row)
     ]
     crops = [np.zeros((32, 32, 3), np.uint8)] * 6
-    write_store(RunFolder(chosen).faces, [(video, crops) for video in videos], chosen.faces)
-    write_manifest(Manifest(VIDEOS.from_rows(videos), [], {}), RunFolder(chosen).manifest)
-    plan = stages.plan_training(RunContext.of(chosen))
+    write_store(RunFolder(planned).faces, [(video, crops) for video in videos], planned.faces)
+    write_manifest(Manifest(VIDEOS.from_rows(videos), [], {}), RunFolder(planned).manifest)
+    plan = stages.plan_training(RunContext.of(planned))
     assert plan.sample == {"train": (6, 6), "val": (6, 6)}
     assert plan.source == "of the extracted faces"
     assert plan.cpus == {"train workers": 1}
@@ -64,8 +64,8 @@ def test_self_blending_counts_real_faces_and_as_many_fakes(tmp_path: Path) -> No
     write_corpus(tmp_path / "corpus", 8, splits=SPLITS)
     real, _ = stages.plan_training(RunContext.of(recipe(tmp_path))).sample["train"]
     blending = {"batches": {"batch_size": 4, "self_blend": {}}, "faces": {"landmarks": True}}
-    chosen = Recipe.model_validate(recipe(tmp_path).model_dump() | blending)
-    plan = stages.plan_training(RunContext.of(chosen))
+    planned = Recipe.model_validate(recipe(tmp_path).model_dump() | blending)
+    plan = stages.plan_training(RunContext.of(planned))
     assert plan.sample["train"] == (real, real)
     assert plan.estimate.steps_per_epoch == real // 2
 
@@ -77,7 +77,9 @@ def test_a_corpus_that_is_not_there_leaves_the_counts_open(tmp_path: Path) -> No
     assert plan.estimate.seconds is None
 
 
-def test_the_schedule_is_told_even_then(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_schedule_is_printed_even_then(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     training = {"epochs": 7, "lr": 3e-4, "min_lr": 2e-6, "warmup_epochs": 1.5}
     render.training_plan(stages.plan_training(RunContext.of(recipe(tmp_path, training=training))))
     (line,) = [x for x in capsys.readouterr().out.splitlines() if x.startswith("schedule")]
@@ -89,8 +91,8 @@ def test_the_schedule_is_told_even_then(tmp_path: Path, capsys: pytest.CaptureFi
 
 def test_the_demos_clips_are_counted_without_being_drawn(tmp_path: Path) -> None:
     people = "demo={train_identities: 3, val_identities: 2, test_identities: 2, datasets: 2}"
-    chosen = load_recipe("twin-fsfm-dataset", [f"work_dir={tmp_path}/runs", people])
-    plan = stages.plan_training(RunContext.of(chosen))
+    planned = load_recipe("twin-fsfm-dataset", [f"work_dir={tmp_path}/runs", people])
+    plan = stages.plan_training(RunContext.of(planned))
     faces = 2 * 8  # of each person: two clips of 2.5 s at 3 a second
     assert plan.sample == {"train": (3 * faces, 3 * faces), "val": (2 * faces, 2 * faces)}
     assert plan.class_names == ("real", "fake:demo-1", "fake:demo-2")
@@ -103,10 +105,10 @@ def test_corpora_beside_the_demos_are_counted_too(tmp_path: Path) -> None:
     people = {"train_identities": 2, "val_identities": 2, "test_identities": 2}
     folder = recipe(tmp_path)
     corpora = [*folder.model_dump()["corpora"], {"reader": "demo"}]
-    both = Recipe.model_validate(folder.model_dump() | {"corpora": corpora, "demo": people})
-    alone = stages.plan_training(RunContext.of(folder)).sample["train"]
-    assert stages.plan_training(RunContext.of(both)).sample["train"] == tuple(
-        n + 2 * 2 * 3 for n in alone
+    with_demo = Recipe.model_validate(folder.model_dump() | {"corpora": corpora, "demo": people})
+    without_demo = stages.plan_training(RunContext.of(folder)).sample["train"]
+    assert stages.plan_training(RunContext.of(with_demo)).sample["train"] == tuple(
+        n + 2 * 2 * 3 for n in without_demo
     )
 
 
@@ -116,7 +118,7 @@ def test_a_network_that_cannot_be_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_classes_are_the_schemes_even_before_a_corpus_is_there(tmp_path: Path) -> None:
-    named = {
+    classes_of = {
         scheme: stages.plan_training(
             RunContext.of(
                 recipe(tmp_path).model_copy(update={"batches": BatchesSection(labels=scheme)})
@@ -124,7 +126,7 @@ def test_the_classes_are_the_schemes_even_before_a_corpus_is_there(tmp_path: Pat
         ).class_names
         for scheme in ("binary", "category", "dataset")
     }
-    assert named == {
+    assert classes_of == {
         "binary": ("real", "fake"),
         "category": ("real", "FS", "RE"),
         "dataset": ("real", "fake:toy"),
@@ -146,8 +148,8 @@ def test_the_cpus_of_the_stream_are_counted(tmp_path: Path) -> None:
 def test_every_need_has_its_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_corpus(tmp_path / "corpus", 8, splits=SPLITS)
     render.training_plan(stages.plan_training(RunContext.of(recipe(tmp_path))))
-    told = [line.split("  ")[0].strip() for line in capsys.readouterr().out.splitlines()]
-    wanted = (
+    lines = [line.split("  ")[0].strip() for line in capsys.readouterr().out.splitlines()]
+    needs = (
         "model",
         "parameters",
         "classes",
@@ -158,5 +160,5 @@ def test_every_need_has_its_line(tmp_path: Path, capsys: pytest.CaptureFixture[s
         "CPUs",
         "GPUs",
     )
-    for name in (*wanted, "time"):
-        assert any(line.startswith(name) for line in told), name
+    for name in (*needs, "time"):
+        assert any(line.startswith(name) for line in lines), name

@@ -179,12 +179,12 @@ def test_another_video_rule_is_kept_with_the_model(recipe, fixed_model):
 def test_evaluation_may_differ_from_the_runs_recipe_and_nothing_else_may(recipe, metrics):
     folder = RunFolder(wanting(recipe, threshold=0.7))
     assert folder.claim_to_measure() == recipe
-    other = recipe.model_copy(update={"seed": 7})
+    other_recipe = recipe.model_copy(update={"seed": 7})
     for stage in (stages.evaluate, stages.register, stages.compare_models):
         with pytest.raises(
             UserError, match="belongs to another recipe of the name toy: seed 0 -> 7"
         ):
-            stage(RunContext.of(other))
+            stage(RunContext.of(other_recipe))
 
 
 def test_a_model_is_not_registered_for_decision_criteria_it_was_not_evaluated_for(recipe, metrics):
@@ -217,12 +217,12 @@ def registered(recipe, tmp_path_factory) -> str:
     from dfray.serving.package import register
     from dfray.tracking.run import start_run
 
-    other = wanting(recipe, threshold=0.35)
-    other = other.model_copy(
-        update={"name": "other", "model": other.model.model_copy(update={"size_px": 64})}
+    other_recipe = wanting(recipe, threshold=0.35)
+    other_recipe = other_recipe.model_copy(
+        update={"name": "other", "model": other_recipe.model.model_copy(update={"size_px": 64})}
     )
     bundle = tmp_path_factory.mktemp("other")
-    save_model(other, bundle, seed=1)
+    save_model(other_recipe, bundle, seed=1)
     uri = RunContext.of(recipe).tracking_uri
     with start_run(recipe, uri, manifest_fingerprint="m") as run:
         version = register(
@@ -239,19 +239,19 @@ def test_registered_models_stand_beside_the_runs_own(recipe, metrics, registered
     (tmp_path / "toys.yaml").write_text(yaml.safe_dump(PROTOCOL))
     page = stages.compare_models(RunContext.of(recipe), str(tmp_path / "toys.yaml"), [registered])
     rows = csv.DictReader(io.StringIO(storage.read_bytes(page.replace(".html", ".csv")).decode()))
-    found = {(row["row"], row["metric"], row["column"]): row["percent"] for row in rows}
-    names = {row for row, _, _ in found}
+    cells = {(row["row"], row["metric"], row["column"]): row["percent"] for row in rows}
+    names = {row for row, _, _ in cells}
     assert names == {"toy", "other (deepfake-detector version 1)"}
-    own = found["toy", "auc", "Toy"]
-    assert float(own) == pytest.approx(100 * metrics.overall.video.auc.value, abs=0.051)
-    assert found["toy", "auc", "Avg"] == own
-    assert found["toy", "auc", "Gone"] == ""
+    percent = cells["toy", "auc", "Toy"]
+    assert float(percent) == pytest.approx(100 * metrics.overall.video.auc.value, abs=0.051)
+    assert cells["toy", "auc", "Avg"] == percent
+    assert cells["toy", "auc", "Gone"] == ""
     text = storage.read_bytes(page.replace(".html", ".md")).decode()
-    other = "other (deepfake-detector version 1)"
-    assert f"{other}: balanced accuracy at its threshold 0.35, videos scored by mean" in text
+    other_recipe = "other (deepfake-detector version 1)"
+    assert f"{other_recipe}: balanced accuracy at its threshold 0.35, videos scored by mean" in text
     assert "toy: balanced accuracy at its threshold" in text
     assert "videos scored by max_of_persons" in text
-    assert f"{other}: takes 64 px, and these faces are stored at 32 px" in text
+    assert f"{other_recipe}: takes 64 px, and these faces are stored at 32 px" in text
     assert "† all / Avg: 1 of 2 columns" in text
     assert "toy: 8 real, 8 fake videos" in storage.read_bytes(page).decode()
 
@@ -273,12 +273,12 @@ def test_a_registered_model_is_scored_by_its_own_rule_and_threshold(recipe, metr
     with downloaded_bundle(
         recipe.registry.model_name, version, RunContext.of(recipe).tracking_uri
     ) as bundle:
-        found = measure_version(RunContext.of(recipe), version, Path(bundle))
-    assert found.metrics.threshold == 0.35
-    assert found.metrics.evaluation_set == RunContext.of(recipe).evaluation_set.name("mean")
+        cells = measure_version(RunContext.of(recipe), version, Path(bundle))
+    assert cells.metrics.threshold == 0.35
+    assert cells.metrics.evaluation_set == RunContext.of(recipe).evaluation_set.name("mean")
     assert RunContext.of(recipe).evaluation_set.name(metrics.video_rule).endswith("-max_of_persons")
-    assert found.scores.num_rows == 16
-    assert found.metrics.worst_drop is None  # the gates do not ask for it
+    assert cells.scores.num_rows == 16
+    assert cells.metrics.worst_drop is None  # the gates do not ask for it
 
 
 def test_the_drop_under_post_processing_is_measured_if_the_gates_ask_for_it(

@@ -12,7 +12,7 @@ from tests.helpers.rows import video_row, write_store
 from tests.helpers.toy import toy_recipe
 
 
-def test_real_faces_that_self_blending_does_without_are_told(tmp_path: Path) -> None:
+def test_real_faces_without_landmarks_are_noted_before_self_blending(tmp_path: Path) -> None:
     blends = ["faces.landmarks=true", "batches.self_blend={}"]
     run = RunContext.of(toy_recipe(tmp_path, "toy", *blends))
     crops = [np.zeros((32, 32, 3), np.uint8)] * 3
