@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo cluster-demo test test-slow lint bench lock clean
+.PHONY: help setup demo cluster-demo test test-slow test-lowest test-highest docs lint bench lock clean
 
 help:            ## list these targets
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -32,6 +32,12 @@ test: setup      ## the tests
 test-slow: setup ## the tests that take minutes each
 	@$(BIN)/pytest -m slow
 
+test-lowest:     ## some of the tests on the lowest versions that pyproject.toml allows (needs uv, 7 GB for the time)
+	@tests/resolution.sh lowest-direct
+
+test-highest:    ## the same on the highest
+	@tests/resolution.sh highest
+
 lint: $(READY)   ## format, lint, types and the direction of imports
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
@@ -41,11 +47,19 @@ lint: $(READY)   ## format, lint, types and the direction of imports
 bench: setup     ## the benchmarks: ratios against named baselines, CPU time
 	@$(BIN)/python -m tests.benchmarks
 
-lock: $(READY)   ## resolve the versions anew (needs uv)
+docs: $(READY)   ## the API reference from the docstrings, in build/docs; a warning is an error
+	@PDOC_ALLOW_EXEC=1 $(BIN)/python $(PDOC_WARNS:%=-W error:::pdoc.%) -m pdoc \
+		--docformat google --output-directory build/docs dfray
+	@echo "build/docs/index.html"
+
+# Modules of pdoc that warn; the imported libraries' own warnings are no errors of the reference.
+PDOC_WARNS := doc doc_ast doc_types docstrings extract render_helpers
+
+lock: $(READY)   ## lock the versions of pyproject.toml's ranges; those that fit stay (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		pyproject.toml --extra server -o requirements.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		pyproject.toml --all-extras -c requirements.txt -o requirements-dev.txt
 
-clean:           ## remove the runs of the demo; the environment stays
-	rm -rf runs
+clean:           ## remove the runs of the demo and what was built; the environment stays
+	rm -rf runs build

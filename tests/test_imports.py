@@ -34,6 +34,6 @@ def test_every_kind_of_process_is_held_to_its_own() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_process_imports_nothing_that_only_another_kind_needs(kind: str) -> None:
-    code = f"{KINDS[kind].ours}\nimport sys; print(*sys.modules)"
+    code = f"{KINDS[kind].imports}\nimport sys; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert UNWANTED[kind] & set(done.stdout.split()) == set()

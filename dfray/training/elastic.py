@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import ray
+from packaging.version import Version
 from ray import ActorID, PlacementGroupID
 from ray._private.state import available_resources_per_node, state
 from ray.core.generated.gcs_pb2 import PlacementGroupTableData
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from ray.actor import ActorHandle
 
 _ASK_AGAIN_S = 1.0
+_BY_NODE = Version(ray.__version__) >= Version("2.60")
+"""Ray's own policy takes reserved resources by node; before 2.60 as a list without the nodes."""
 
 
 class LivingNodes(ElasticScalingPolicy):
@@ -65,7 +68,8 @@ class LivingNodes(ElasticScalingPolicy):
         return {node["NodeID"]: node["Resources"] for node in nodes}
 
     def _count_possible_workers(self, reserved_resources: dict[str, dict[str, float]]) -> int:
-        fitting = super()._count_possible_workers(reserved_resources)
+        reserved = reserved_resources if _BY_NODE else list(reserved_resources.values())
+        fitting: int = super()._count_possible_workers(reserved)
         if self.extract_on is None:
             return fitting
         left = cpus_of(self.scaling_config.label_selector, self.extract_on) - 1

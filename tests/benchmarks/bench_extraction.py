@@ -88,7 +88,7 @@ def decode(clip: Path) -> int:
 
 
 class Script:
-    """What public repositories do."""
+    """The way of public repositories: OpenCV, dlib's HOG detector and PNG files."""
 
     def __init__(self, folder: Path) -> None:
         import dlib
@@ -116,8 +116,8 @@ class Script:
 def cpu_seconds(work: Callable[[Path], int], clip: Path) -> tuple[float, int]:
     """CPU time of this process and its children, and the faces or frames found."""
     before = _cpu_now()
-    found = work(clip)
-    return _cpu_now() - before, found
+    n_faces = work(clip)
+    return _cpu_now() - before, n_faces
 
 
 def _cpu_now() -> float:
@@ -126,34 +126,34 @@ def _cpu_now() -> float:
 
 
 def compare(name: str, folder: Path, repeats: int, script_repeats: int) -> bool:
-    """Print the line of one size; whether the bounds that are asked for at it hold."""
+    """Print the line of one size; return whether its bounds hold."""
     clip = make_clip(folder, name)
-    ways: dict[str, Callable[[Path], int]] = {
+    methods: dict[str, Callable[[Path], int]] = {
         "ours": Ours(folder / name),
         "decode": decode,
         "script": Script(folder),
     }
-    spent: dict[str, list[float]] = {way: [] for way in ways}
-    found = {}
-    ways["ours"](clip)  # starts the child
+    spent: dict[str, list[float]] = {method: [] for method in methods}
+    n_faces = {}
+    methods["ours"](clip)  # starts the child
     for repeat in range(max(repeats, script_repeats)):
-        for way, work in ways.items():
-            if repeat < (script_repeats if way == "script" else repeats):
-                seconds, found[way] = cpu_seconds(work, clip)
-                spent[way].append(seconds / (VIDEOS_PER_SHARD if way == "ours" else 1))
-    ours, decoding, script = (statistics.median(spent[way]) for way in ways)
+        for method, work in methods.items():
+            if repeat < (script_repeats if method == "script" else repeats):
+                seconds, n_faces[method] = cpu_seconds(work, clip)
+                spent[method].append(seconds / (VIDEOS_PER_SHARD if method == "ours" else 1))
+    dfray_s, decode_s, script_s = (statistics.median(spent[method]) for method in methods)
     megabits = clip.stat().st_size * 8e-6 / SECONDS
     print(
-        f"{name:>6} ({megabits:4.1f} Mbit/s): ours {ours:6.2f} s, decode {decoding:6.2f} s, "
-        f"script {script:7.2f} s; ours/decode {ours / decoding:4.2f} (decode is "
-        f"{decoding / ours:3.0%} of ours), script/ours {script / ours:5.1f}; faces: "
-        f"ours {found['ours']}, script {found['script']} in {found['decode']} frames",
+        f"{name:>6} ({megabits:4.1f} Mbit/s): ours {dfray_s:6.2f} s, decode {decode_s:6.2f} s, "
+        f"script {script_s:7.2f} s; ours/decode {dfray_s / decode_s:4.2f} (decode is "
+        f"{decode_s / dfray_s:3.0%} of ours), script/ours {script_s / dfray_s:5.1f}; faces: "
+        f"ours {n_faces['ours']}, script {n_faces['script']} in {n_faces['decode']} frames",
         flush=True,
     )
     if name != BOUND_SIZE:
         return True
-    small = holds(f"ours/decode at {name}", ours / decoding, at_most=OURS_TO_DECODE)
-    return holds(f"script/ours at {name}", script / ours, at_least=SCRIPT_TO_OURS) and small
+    small = holds(f"ours/decode at {name}", dfray_s / decode_s, at_most=OURS_TO_DECODE)
+    return holds(f"script/ours at {name}", script_s / dfray_s, at_least=SCRIPT_TO_OURS) and small
 
 
 def main() -> int:
@@ -167,10 +167,10 @@ def main() -> int:
     use_one_core()
     cv2.setNumThreads(1)
     with tempfile.TemporaryDirectory(prefix="dfray-bench-") as folder:
-        held = [
+        results = [
             compare(name, Path(folder), args.repeats, args.script_repeats) for name in args.sizes
         ]
-    return 0 if all(held) else 1
+    return 0 if all(results) else 1
 
 
 if __name__ == "__main__":

@@ -93,7 +93,7 @@ def write_files(crops: np.ndarray, folder: Path, suffix: str) -> list[Path]:
 
 
 def timm_transform() -> Callable:
-    """What the papers' code trains with (arXiv 2508.19730: rand-m9-mstd0.5-inc1, erasing 0.25)."""
+    """Return the augmentation of the papers' code (arXiv 2508.19730: rand-m9-mstd0.5-inc1, erasing 0.25)."""
     from timm.data import create_transform
 
     return create_transform(
@@ -144,11 +144,11 @@ def ways_over(crops: np.ndarray, folder: Path) -> dict[str, Callable[[], object]
     flat = crops.reshape(-1, SIZE, SIZE, 3)
     jpeg, png = write_files(flat, folder / "jpg", "jpg"), write_files(flat, folder / "png", "png")
     sizes = {"shard": list((folder / "store" / "faces").iterdir()), "JPEG": jpeg, "PNG": png}
-    told = [
+    sizes_kb = [
         f"{name} {sum(path.stat().st_size for path in paths) / len(flat) / 1000:.0f} KB"
         for name, paths in sizes.items()
     ]
-    print(f"{len(flat)} crops of {SIZE} x {SIZE}, batches of {BATCH}; an image in", *told)
+    print(f"{len(flat)} crops of {SIZE} x {SIZE}, batches of {BATCH}; an image in", *sizes_kb)
     augment = Augment(AUGMENT, Preprocess(ModelSection(size_px=SIZE)))
     copy = np.empty_like(flat)
     return {

@@ -1,4 +1,4 @@
-"""What `dfray plan` foretells against a run twenty times the size of its sample.
+"""Estimates of `dfray plan` against a run of twenty times its sample.
 
     python -m tests.benchmarks.bench_plan
 
@@ -84,7 +84,7 @@ def draw_videos(clips: dict[str, list[dict]], count: int) -> pa.Table:
     return VIDEOS.from_rows(rows)
 
 
-def foretell(videos: pa.Table, sample: int) -> tuple[ExtractionTotal, int]:
+def estimate(videos: pa.Table, sample: int) -> tuple[ExtractionTotal, int]:
     """The plan, and how many videos it measured."""
     cost = measure_extraction(videos, SETTINGS, sample=sample, seconds=600)
     measured = sum(len(dataset.videos) for dataset in cost.datasets.values())
@@ -113,28 +113,28 @@ def main() -> int:
         clips = write_clips(Path(folder))
         videos = draw_videos(clips, TIMES * options.sample)
         load = os.getloadavg()[0]
-        planned, measured = foretell(videos, options.sample)
+        planned, measured = estimate(videos, options.sample)
         cpu_s, worked, wall_s = run(videos, f"{folder}/faces")
-        again, _ = foretell(videos, options.sample)
-        found = sum(FacesStore(f"{folder}/faces").summaries()["n_faces"].to_pylist())
+        again, _ = estimate(videos, options.sample)
+        n_faces = sum(FacesStore(f"{folder}/faces").summaries()["n_faces"].to_pylist())
         stored = sum(file.stat().st_size for file in Path(folder, "faces").rglob("*.parquet"))
     expected = planned.cpu_s
     print(
         f"{measured} of {videos.num_rows} videos measured, then all extracted by {WORKERS} workers"
     )
     print(
-        f"CPU: {expected.value:.1f} s foretold [{expected.low:.1f}, {expected.high:.1f}] "
+        f"CPU: {expected.value:.1f} s estimated [{expected.low:.1f}, {expected.high:.1f}] "
         f"({CONFIDENCE:.0%}), {cpu_s:.1f} s spent, {worked:.1f} of them by the decoding children"
     )
     print(f"CPU: {again.cpu_s.value:.1f} s by the same sample after the run")
-    print(f"faces: {planned.faces.value:,.0f} foretold, {found:,} found")
-    print(f"bytes: {planned.stored_bytes.value:,.0f} foretold, {stored:,} written")
+    print(f"faces: {planned.faces.value:,.0f} estimated, {n_faces:,} found")
+    print(f"bytes: {planned.stored_bytes.value:,.0f} estimated, {stored:,} written")
     print(
-        f"wall: {expected.value / WORKERS:.1f} s foretold for {WORKERS} free cores, {wall_s:.1f} s seen "
+        f"wall: {expected.value / WORKERS:.1f} s estimated for {WORKERS} free cores, {wall_s:.1f} s seen "
         f"with Ray's start; load {load:.1f} before, {os.getloadavg()[0]:.1f} after, on {os.cpu_count()} cores"
     )
     far = abs(expected.value / cpu_s - 1)
-    return 0 if holds("CPU foretold is off by", far, at_most=BOUND) else 1
+    return 0 if holds("CPU estimated is off by", far, at_most=BOUND) else 1
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How long a run stands still when a worker is lost, against the start of a fresh run.
+"""Time that a run needs to continue after a lost worker, against the start of a fresh run.
 
     python -m tests.benchmarks.bench_restart [repeats]
 
@@ -34,16 +34,16 @@ class Steps(Counts):
 
     def __init__(self) -> None:
         super().__init__()
-        self.told: list[tuple[float, int, int]] = []
+        self.events: list[tuple[float, int, int]] = []
 
     def note(self, values: dict[str, Any]) -> None:
         super().note(values)
         if "step" in values:
-            self.told.append((time.time(), values["epoch"], values["step"]))
+            self.events.append((time.time(), values["epoch"], values["step"]))
 
     def steps(self) -> list[tuple[float, int, int]]:
         """(seconds since the epoch of the clock, epoch, step)"""
-        return self.told
+        return self.events
 
 
 def run(folder: str) -> None:
@@ -68,9 +68,9 @@ def run(folder: str) -> None:
         thread.start()
         train_detector(recipe, None, stream=False, progress=progress)
         thread.join()
-        told = ray.get(progress.steps.remote())
-    again = next(when for when, _, step in told if when > killed[0] and step == 1)
-    print(json.dumps({"first": told[0][0], "killed": killed[0], "again": again}))
+        steps = ray.get(progress.steps.remote())
+    again = next(when for when, _, step in steps if when > killed[0] and step == 1)
+    print(json.dumps({"first": steps[0][0], "killed": killed[0], "again": again}))
 
 
 def measure() -> tuple[float, float]:
@@ -98,8 +98,8 @@ def main(repeats: int) -> int:
         starts.append(start)
         restarts.append(restart)
     ratio = statistics.median(restarts) / statistics.median(starts)
-    what = "from SIGKILL of a worker to the next step / a fresh run's start to its first step"
-    return 0 if holds(what, ratio, at_most=LONGEST_RATIO) else 1
+    title = "from SIGKILL of a worker to the next step / a fresh run's start to its first step"
+    return 0 if holds(title, ratio, at_most=LONGEST_RATIO) else 1
 
 
 if __name__ == "__main__":

@@ -99,17 +99,17 @@ def main() -> int:
         for repeat in range(options.repeats):
             for workers, times in spent.items():
                 times.append(seconds(videos, Path(folder, f"{workers}-{repeat}"), workers))
-                told = f"{workers} worker(s): {times[-1]:.1f} s"
-                print(f"{told}, load {os.getloadavg()[0]:.1f}", flush=True)
-    one, two = (statistics.median(times) for times in spent.values())
+                result = f"{workers} worker(s): {times[-1]:.1f} s"
+                print(f"{result}, load {os.getloadavg()[0]:.1f}", flush=True)
+    one_s, two_s = (statistics.median(times) for times in spent.values())
     cores = os.cpu_count() or 1
     print(
-        f"{options.videos} videos: {one:.1f} s, {two:.1f} s; load before {load:.1f} on {cores} cores"
+        f"{options.videos} videos: {one_s:.1f} s, {two_s:.1f} s; load before {load:.1f} on {cores} cores"
     )
-    held = holds("one worker / two", one / two, at_least=BOUND)
-    if not held and load > FREE_LOAD:
+    is_met = holds("one worker / two", one_s / two_s, at_least=BOUND)
+    if not is_met and load > FREE_LOAD:
         print("The cores were not free: this says nothing against it. Run it on a quiet machine.")
-    return 0 if held else 1
+    return 0 if is_met else 1
 
 
 if __name__ == "__main__":

@@ -1,18 +1,18 @@
-"""Whether a search pays: a winner against w = 0 and the recipe's own setting, on people nobody has seen.
+"""Benefit of a search: its winner against w = 0 and the recipe's setting, on people it never used.
 
     python -m tests.benchmarks.bench_search [--work FOLDER] [KEY=VALUE]...
 
 On the demo's clips, one worker a trial, two trials beside each other, some 150 epochs of 19 steps in all:
 
 1. `dfray search` of 12 trials over w (log-uniform) and m, by ASHA on the validation's AUC;
-2. the trials that ASHA stopped go on from their checkpoints to the end, to tell what stopping them gave up,
-   before the finalists are trained again and after;
+2. the trials that ASHA stopped continue from their checkpoints to the end: this shows the loss by early
+   stopping, before the finalists are trained again and after;
 3. the winner's setting, w = 0 and the recipe's own are trained with fresh seeds and scored on the test split,
    whose people are in neither training nor validation. Differences come with intervals from a bootstrap
    over videos and seeds, whatever they are.
 
-With --work it goes on where it was cut off; overrides go on top of its recipe. Exit code 1 if ASHA took half
-of all epochs or more.
+With --work an interrupted benchmark continues; overrides are applied on top of its recipe. Exit code 1
+if ASHA took half of all epochs or more.
 """
 
 from __future__ import annotations
@@ -83,16 +83,20 @@ def to_the_end(recipe: Recipe, result: SearchResult) -> list[Trial]:
     _train(
         copies, [PlannedTrial(t.id, t.number, t.parameters, t.seed) for t in stopped], "to the end"
     )
-    whole = {trial.id: copies.read(trial.id) for trial in stopped}
-    return [whole.get(trial.id, trial) for trial in result.trials]
+    full_trials = {trial.id: copies.read(trial.id) for trial in stopped}
+    return [full_trials.get(trial.id, trial) for trial in result.trials]
 
 
 def parameters_of(recipe: Recipe, result: SearchResult) -> dict[str, dict[str, Value]]:
     """name -> parameters, of what is trained again."""
     triplet = recipe.objective.triplet
     assert triplet is not None, "the demo has a triplet loss"
-    own: dict[str, Value] = {W: triplet.weight, M: triplet.margin}
-    return {"winner": result.winner.parameters, "w = 0": own | {W: 0.0}, "recipe's own": own}
+    recipe_parameters: dict[str, Value] = {W: triplet.weight, M: triplet.margin}
+    return {
+        "winner": result.winner.parameters,
+        "w = 0": recipe_parameters | {W: 0.0},
+        "recipe's own": recipe_parameters,
+    }
 
 
 def train_again(
@@ -112,15 +116,15 @@ def train_again(
 
 
 def scores_on_test(recipe: Recipe, trial: Trial) -> pa.Table:
-    """VIDEO_SCORES of the test split by the trial's model; kept beside it."""
-    kept = Path(trial.folder, "test_scores.parquet")
-    if not kept.exists():
+    """VIDEO_SCORES of the test split by the trial's model; stored in its folder."""
+    path = Path(trial.folder, "test_scores.parquet")
+    if not path.exists():
         evaluation_set = RunContext.of(recipe).evaluation_set
         scores = evaluation_set.score(f"{trial.folder}/model", "test")
-        half = kept.with_suffix(".half")
+        half = path.with_suffix(".half")
         pq.write_table(evaluation_set.video_scores(scores, "test", "mean"), half)
-        half.rename(kept)
-    return pq.read_table(kept)
+        half.rename(path)
+    return pq.read_table(path)
 
 
 def _trial_settings(recipe: Recipe, name: str) -> TrialSettings:
@@ -135,7 +139,7 @@ def _fits(recipe: Recipe) -> TrialCapacity:
 
 
 def _train(settings: TrialSettings, planned: Sequence[PlannedTrial], title: str) -> None:
-    left = [one for one in planned if not _ended(settings, one.id)]
+    left = [planned_trial for planned_trial in planned if not _ended(settings, planned_trial.id)]
     if not left:
         return
     with stage(title, len(left) * settings.recipe.training.epochs) as line:
@@ -155,7 +159,11 @@ def _train(settings: TrialSettings, planned: Sequence[PlannedTrial], title: str)
             on_nodes=lambda room: None,
         )
         line.finish()
-    failed = [settings.read(one.id) for one in left if not _ended(settings, one.id)]
+    failed = [
+        settings.read(planned_trial.id)
+        for planned_trial in left
+        if not _ended(settings, planned_trial.id)
+    ]
     if failed:
         raise SystemExit(f"{failed[0].id} did not finish: {failed[0].error}")
 
@@ -165,16 +173,16 @@ def _ended(settings: TrialSettings, name: str) -> bool:
 
 
 def report_stopping(
-    recipe: Recipe, result: SearchResult, whole: Sequence[Trial]
+    recipe: Recipe, result: SearchResult, full_trials: Sequence[Trial]
 ) -> tuple[bool, dict[str, Any]]:
-    """Print what ASHA saved and gave up; whether it took less than half of the epochs, and the figures."""
-    best = max((trial for trial in whole if trial.value is not None), key=value_of)
-    taken, of_all = epochs_taken(result), result.epochs * len(result.trials)
+    """Print what ASHA saved and gave up; return if it took under half of all epochs, and the metrics."""
+    best = max((trial for trial in full_trials if trial.value is not None), key=value_of)
+    asha_epochs, of_all = epochs_taken(result), result.epochs * len(result.trials)
     once_more = sum(run.epochs for finalist in result.finalists for run in finalist.runs)
     rows = {
         "all to the end": (of_all, best),
-        "ASHA": (taken, ranked(result)[0]),
-        "and its finalists": (taken + once_more, result.winner),
+        "ASHA": (asha_epochs, ranked(result)[0]),
+        "and its finalists": (asha_epochs + once_more, result.winner),
     }
     print(f"\n{'':<18}{'epochs':>7}  {'best run':<18}{'val AUC':>8}{'test AUC':>10}")
     scored = {name: retrained(name, [scores_on_test(recipe, row[1])]) for name, row in rows.items()}
@@ -185,67 +193,71 @@ def report_stopping(
     for name in ("ASHA", "and its finalists"):
         of_val = value_of(best) - value_of(rows[name][1])
         of_test = difference(scored["all to the end"], scored[name])
-        print(f"given up, {name}: {of_val:.4f} of validation AUC; of test AUC {_told(of_test)}")
+        print(
+            f"given up, {name}: {of_val:.4f} of validation AUC; of test AUC {_formatted(of_test)}"
+        )
         given_up[name] = {"val_auc": of_val, "test_auc": asdict(of_test)}
-    kept = holds("epochs of ASHA / of all", taken / of_all, at_most=0.499)
-    return kept, {"epochs": taken, "epochs_of_all": of_all, "given_up": given_up}
+    is_met = holds("epochs of ASHA / of all", asha_epochs / of_all, at_most=0.499)
+    return is_met, {"epochs": asha_epochs, "epochs_of_all": of_all, "given_up": given_up}
 
 
 def report_settings(recipe: Recipe, again: Mapping[str, Sequence[Trial]]) -> dict[str, Any]:
-    """Print each setting's figures on the test split, and the differences."""
-    found = {
+    """Print each setting's metrics on the test split, and the differences."""
+    settings = {
         name: retrained(name, [scores_on_test(recipe, trial) for trial in trials])
         for name, trials in again.items()
     }
     seeds = "".join(f"{f'seed {seed}':>10}" for seed in SEEDS)
-    print(f"\ntest AUC, {found['winner'].videos}\n{'':<16}{seeds}{'mean':>10}{'std. dev.':>11}")
-    for name, of_name in found.items():
+    print(f"\ntest AUC, {settings['winner'].videos}\n{'':<16}{seeds}{'mean':>10}{'std. dev.':>11}")
+    for name, of_name in settings.items():
         each = "".join(f"{auc:>10.4f}" for auc in of_name.aucs)
         parameters = " ".join(
             f"{k.split('.')[-1]}={v:.3g}" for k, v in again[name][0].parameters.items()
         )
         print(f"{name:<16}{each}{of_name.mean:>10.4f}{of_name.spread:>11.4f}   {parameters}")
     pairs = [("winner", "w = 0"), ("winner", "recipe's own"), ("recipe's own", "w = 0")]
-    differences = {f"{a} - {b}": difference(found[a], found[b]) for a, b in pairs}
+    differences = {f"{a} - {b}": difference(settings[a], settings[b]) for a, b in pairs}
     print("\ndifference of test AUC [95 % over videos and seeds]")
-    for name, one in differences.items():
-        print(f"{name:<24}{_told(one)}")
+    for name, gap in differences.items():
+        print(f"{name:<24}{_formatted(gap)}")
     return {
-        "aucs": {name: of_name.aucs for name, of_name in found.items()},
-        "differences": {name: asdict(one) for name, one in differences.items()},
+        "aucs": {name: of_name.aucs for name, of_name in settings.items()},
+        "differences": {name: asdict(gap) for name, gap in differences.items()},
     }
 
 
-def _told(one: Difference) -> str:
-    sure = "" if one.low > 0 or one.high < 0 else "  (the interval holds 0: no difference was seen)"
-    return f"{one.value:+.4f} [{one.low:+.4f}, {one.high:+.4f}]{sure}"
+def _formatted(gap: Difference) -> str:
+    sure = "" if gap.low > 0 or gap.high < 0 else "  (the interval holds 0: no difference was seen)"
+    return f"{gap.value:+.4f} [{gap.low:+.4f}, {gap.high:+.4f}]{sure}"
 
 
 def run(recipe: Recipe) -> bool:
     with session(recipe.cluster):
         result = stages.search(RunContext.of(recipe), resume=True)
-        whole = to_the_end(recipe, result)
+        full_trials = to_the_end(recipe, result)
         again = train_again(recipe, parameters_of(recipe, result))
-        kept, stopping = report_stopping(recipe, result, whole)
+        is_met, stopping = report_stopping(recipe, result, full_trials)
         settings = report_settings(recipe, again)
     figures = {"load": os.getloadavg(), "stopping": stopping, "settings": settings}
     written = Path(RunContext.of(recipe).folder.root, "benchmark.json")
     written.write_text(json.dumps(figures, indent=2))
     print(f"\nWritten: {written}")
-    return kept
+    return is_met
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--work", type=Path, help="kept, and gone on with; default: thrown away")
+    parser.add_argument(
+        "--work", type=Path, help="folder to keep and to continue from; default: a temporary one"
+    )
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="dfray-bench-") as scratch:
         work = (options.work or Path(scratch)).absolute()
-        kept = run(benchmark_recipe(work, options.overrides))
-    return 0 if kept else 1
+        is_met = run(benchmark_recipe(work, options.overrides))
+    return 0 if is_met else 1
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ class Once:
     """CPU seconds between the first commit and the last."""
 
     stage: float
-    beside: float
+    overhead: float
     shards: int
 
 
@@ -88,23 +88,25 @@ def under_ray(videos: pa.Table, out: str) -> None:
     write_faces(videos, out, SETTINGS, workers=1)
 
 
-def once(way: Callable[[pa.Table, str], None], videos: pa.Table, out: str, watch: CpuWatch) -> Once:
+def once(
+    route: Callable[[pa.Table, str], None], videos: pa.Table, out: str, watch: CpuWatch
+) -> Once:
     """Run one way, and look at all processes at every commit."""
-    looks: list[tuple[int, dict[int, Spent]]] = [(0, {})]
+    samples: list[tuple[int, dict[int, Spent]]] = [(0, {})]
     stop = threading.Event()
 
     def follow() -> None:
         while not stop.wait(0.05):
             committed = len(list(Path(out, "videos").glob("*.parquet")))
-            if committed > looks[-1][0]:
-                looks.append((committed, watch.look()))
+            if committed > samples[-1][0]:
+                samples.append((committed, watch.look()))
 
     thread = threading.Thread(target=follow)
     thread.start()
-    way(videos, out)
+    route(videos, out)
     stop.set()
     thread.join()
-    (first, before), (last, after) = looks[1], looks[-1]
+    (first, before), (last, after) = samples[1], samples[-1]
     spent = by_name(after, before)
     stage = sum(spent[name] for name in (*OURS, SPAWNED))
     return Once(stage, sum(spent.values()) - stage, last - first)
@@ -126,15 +128,19 @@ def main() -> int:
     ):
         videos = make_videos(Path(folder), options.videos)
         for repeat in range(options.repeats):
-            for way in runs:
-                runs[way].append(once(way, videos, f"{folder}/{way.__name__}-{repeat}", watch))
-                print(f"{way.__name__:<14}{runs[way][-1]}", flush=True)
+            for route in runs:
+                runs[route].append(
+                    once(route, videos, f"{folder}/{route.__name__}-{repeat}", watch)
+                )
+                print(f"{route.__name__:<14}{runs[route][-1]}", flush=True)
     plain, ray = (
-        statistics.median(run.stage / run.shards for run in runs[way])
-        for way in (in_a_process, under_ray)
+        statistics.median(run.stage / run.shards for run in runs[route])
+        for route in (in_a_process, under_ray)
     )
-    beside = statistics.median(run.beside / run.shards for run in runs[under_ray])
-    print(f"CPU s a shard: plain {plain:.3f}, under Ray Data {ray:.3f}, and {beside:.3f} beside it")
+    overhead = statistics.median(run.overhead / run.shards for run in runs[under_ray])
+    print(
+        f"CPU s a shard: plain {plain:.3f}, under Ray Data {ray:.3f}, and {overhead:.3f} beside it"
+    )
     return 0 if holds("stage under Ray Data / plain", ray / plain, at_most=BOUND) else 1
 
 

@@ -1,4 +1,4 @@
-"""How much of a start is imports, process by process, and how far ours are above what the libraries ask.
+"""CPU time of imports at the start of every process, against what its libraries need.
 
     python -m tests.benchmarks.bench_startup
 
@@ -45,7 +45,7 @@ RECIPE = [
 class Kind:
     """A kind of process: what it imports before the first step, and the least of it."""
 
-    ours: str
+    imports: str
     floor: str
 
 
@@ -133,21 +133,23 @@ def main() -> int:
         return 0
     with tempfile.TemporaryDirectory(prefix="dfray-bench-") as folder:
         spent, imports = at_first_step(Path(folder))
-    total, imported = sum(one.cpu_s for one in spent.values()), sum(imports.values())
+    total, imported = sum(process.cpu_s for process in spent.values()), sum(imports.values())
     print(
         f"CPU seconds up to the first step: {total:.1f} in {len(spent)} processes, "
         f"{imported:.1f} ({imported / total:.0%}) of them imports; load {os.getloadavg()[0]:.1f}"
     )
-    for name, whole in by_name(spent).most_common():
-        pids = [pid for pid, one in spent.items() if one.name == name]
+    for name, cpu_s in by_name(spent).most_common():
+        pids = [pid for pid, process in spent.items() if process.name == name]
         of_imports = sum(imports.get(pid, 0.0) for pid in pids)
-        print(f"{name:<36} {len(pids)} x: {whole:5.1f} s, imports {of_imports:5.1f} s")
-    held = True
+        print(f"{name:<36} {len(pids)} x: {cpu_s:5.1f} s, imports {of_imports:5.1f} s")
+    is_met = True
     for name, kind in KINDS.items():
-        ours, floor = import_seconds(kind.ours), import_seconds(kind.floor)
-        print(f"{name}: imports {ours:.2f} s, floor {floor:.2f} s")
-        held = holds(f"imports of the {name} / floor", ours / floor, at_most=BOUND) and held
-    return 0 if held else 1
+        imports_s, floor = import_seconds(kind.imports), import_seconds(kind.floor)
+        print(f"{name}: imports {imports_s:.2f} s, floor {floor:.2f} s")
+        is_met = (
+            holds(f"imports of the {name} / floor", imports_s / floor, at_most=BOUND) and is_met
+        )
+    return 0 if is_met else 1
 
 
 if __name__ == "__main__":

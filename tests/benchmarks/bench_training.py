@@ -145,13 +145,13 @@ class Case:
 
     def resident(self) -> Fed:
         """One batch of the store, again and again."""
-        faces, labels = (part.clone() for part in next(self.read()))
+        faces, labels = (tensor.clone() for tensor in next(self.read()))
         while True:
             yield faces, labels
 
 
-class Way:
-    """A loop that stands still between its turns; without a step it only takes batches.
+class TimedLoop:
+    """A loop that pauses between its turns; without a step it only takes batches.
 
     Before each turn it takes `ahead` steps that do not count.
     """
@@ -160,7 +160,7 @@ class Way:
         self, batches: Fed, device: torch.device, step: TrainStep | None = None, ahead: int = 0
     ) -> None:
         self.batches, self.device, self.step, self.ahead = batches, device, step, ahead
-        self.taken = 0
+        self.n_batches = 0
 
     def seconds(self, steps: int) -> float:
         """Of `steps` steps: wall time on a GPU, else CPU time."""
@@ -173,8 +173,8 @@ class Way:
     def _take(self, steps: int) -> None:
         for faces, labels in islice(self.batches, steps):
             if self.step:
-                self.step(faces, labels, self.taken)
-            self.taken += 1
+                self.step(faces, labels, self.n_batches)
+            self.n_batches += 1
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
 
@@ -197,22 +197,22 @@ def compare(case: Case, repeats: int, *, compiled: bool) -> bool:
         torch.cuda.reset_peak_memory_stats(case.device)
     step, steps = case.step(), case.steps
     bare = replace(step, augment=Augment(NOTHING, step.augment.preprocess))
-    ways = {
-        "loop": Way(case.read(), case.device, step, ahead=steps),
-        "synthetic": Way(case.resident(), case.device, step),
-        "bare": Way(case.resident(), case.device, bare),
+    loops = {
+        "loop": TimedLoop(case.read(), case.device, step, ahead=steps),
+        "synthetic": TimedLoop(case.resident(), case.device, step),
+        "bare": TimedLoop(case.resident(), case.device, bare),
     }
     if compiled:
-        ways["compiled"] = Way(case.resident(), case.device, case.compiled())
-    spent: dict[str, list[float]] = {name: [] for name in ways}
+        loops["compiled"] = TimedLoop(case.resident(), case.device, case.compiled())
+    spent: dict[str, list[float]] = {name: [] for name in loops}
     for repeat in range(repeats + 1):
-        for name, way in ways.items():
+        for name, loop in loops.items():
             with torch.compiler.set_stance("fail_on_recompile") if repeat else nullcontext():
-                seconds = way.seconds(steps)
+                seconds = loop.seconds(steps)
             if repeat:
                 spent[name].append(seconds)
-    rates = {name: steps * case.batch / statistics.median(spent[name]) for name in ways}
-    reading = Way(case.read(), case.device, ahead=steps)
+    rates = {name: steps * case.batch / statistics.median(spent[name]) for name in loops}
+    reading = TimedLoop(case.read(), case.device, ahead=steps)
     rates["reading"] = repeats * steps * case.batch / reading.seconds(repeats * steps)
     print(f"\n{case.backbone}, batch {case.batch}, {step.dtype}, {repeats} x {steps} steps")
     for name, rate in rates.items():
@@ -227,13 +227,15 @@ def compare(case: Case, repeats: int, *, compiled: bool) -> bool:
 def report_gpu(case: Case, rates: dict[str, float]) -> None:
     flops = TRAIN_TO_FORWARD * NetworkCost.of(case.model_section(), 2).forward_flops
     reached = {name: flops * rate for name, rate in rates.items() if name != "reading"}
-    here = matmul_flops_per_s()
-    told = [f"{share / here:.0%} ({name})" for name, share in reached.items()]
-    print(f"  of a large matrix product here, {here / 1e12:,.2f} Tflop/s: {', '.join(told)}")
+    matmul_rate = matmul_flops_per_s()
+    shares = [f"{share / matmul_rate:.0%} ({name})" for name, share in reached.items()]
+    print(
+        f"  of a large matrix product here, {matmul_rate / 1e12:,.2f} Tflop/s: {', '.join(shares)}"
+    )
     gpu = torch.cuda.get_device_name(case.device)
     for peak in [peak for name, peak in PUBLISHED_PEAK.items() if name in gpu][:1]:
-        told = [f"{share / peak:.0%} ({name})" for name, share in reached.items()]
-        print(f"  of {gpu}'s published {peak / 1e12:,.0f} Tflop/s: {', '.join(told)}")
+        shares = [f"{share / peak:.0%} ({name})" for name, share in reached.items()]
+        print(f"  of {gpu}'s published {peak / 1e12:,.0f} Tflop/s: {', '.join(shares)}")
 
 
 def report_memory(case: Case) -> None:
@@ -244,23 +246,23 @@ def report_memory(case: Case) -> None:
         batches=BatchesSection(batch_size=case.batch),
         training=TRAINING,
     )
-    told = estimate_training(recipe, 2, None)
-    seen = torch.cuda.max_memory_allocated(case.device) / 2**30
-    state, kept = told.state_bytes / 2**30, told.kept_bytes / 2**30
+    estimate = estimate_training(recipe, 2, None)
+    peak_gib = torch.cuda.max_memory_allocated(case.device) / 2**30
+    state, activations_gib = estimate.state_bytes / 2**30, estimate.kept_bytes / 2**30
     print(
-        f"  peak memory {seen:.1f} GiB; foretold {state:.1f} of weights, gradients and moments, and "
-        f"{kept:.1f} of activations in float32 (about half under bf16)"
+        f"  peak memory {peak_gib:.1f} GiB; estimated {state:.1f} of weights, gradients and moments, and "
+        f"{activations_gib:.1f} of activations in float32 (about half under bf16)"
     )
 
 
 def cases(options: argparse.Namespace, folder: Path, device: torch.device) -> Iterable[Case]:
-    chosen = GPU_CASES if device.type == "cuda" else CPU_CASES
+    selected = GPU_CASES if device.type == "cuda" else CPU_CASES
     if options.backbone:
-        chosen = [(options.backbone, batch) for batch in options.batch or [64]]
+        selected = [(options.backbone, batch) for batch in options.batch or [64]]
     window = GPU_WINDOW if device.type == "cuda" else CPU_WINDOW
-    taken = 2 * window * (options.repeats + 1)  # of what is counted and what is not; one long epoch
-    store = write_faces(folder, taken + 8 * max(batch for _, batch in chosen))
-    for backbone, batch in chosen:
+    n_images = 2 * window * (options.repeats + 1)  # one long epoch, counted steps and uncounted
+    store = write_faces(folder, n_images + 8 * max(batch for _, batch in selected))
+    for backbone, batch in selected:
         yield Case(backbone, batch, window, store, device)
 
 
@@ -280,11 +282,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     torch.set_num_threads(TRAINING.cpus_per_worker)
     device = torch.device("cuda" if gpu else "cpu")
     with tempfile.TemporaryDirectory(prefix="dfray-bench-") as folder:
-        held = [
+        results = [
             compare(case, options.repeats, compiled=options.compile)
             for case in cases(options, Path(folder), device)
         ]
-    return 0 if all(held) else 1
+    return 0 if all(results) else 1
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a trial of a search costs besides its epochs, against a plain run of the same recipe.
+"""Cost of a search's trial besides its epochs, against a plain run of the same recipe.
 
     python -m tests.benchmarks.bench_trial_start
 
@@ -53,8 +53,8 @@ def dfray(work: Path, name: str, command: str) -> float:
 def new_run(work: Path, name: str) -> Path:
     """A run with the manifest and faces of `faces`."""
     folder = work / name
-    for part in ("clips", "faces"):
-        shutil.copytree(work / "faces" / part, folder / part)
+    for folder_name in ("clips", "faces"):
+        shutil.copytree(work / "faces" / folder_name, folder / folder_name)
     shutil.copy(work / "faces" / "manifest.parquet", folder)
     return folder
 
@@ -70,10 +70,10 @@ def trials_of_a_search(work: Path, name: str) -> list[float]:
     folder = new_run(work, name)
     dfray(work, name, "search")
     trials = sorted((folder / "search/trials").iterdir(), key=_ended_at)
-    begun = [(trials[0] / "trial.json").stat().st_mtime, *map(_ended_at, trials)]
+    starts = [(trials[0] / "trial.json").stat().st_mtime, *map(_ended_at, trials)]
     return [
         _ended_at(trial) - before - json.loads((trial / "curve.json").read_text())[0]["seconds"]
-        for trial, before in zip(trials, begun[:-1], strict=True)
+        for trial, before in zip(trials, starts[:-1], strict=True)
     ]
 
 
@@ -93,15 +93,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         dfray(work, "faces", "extract")
         for repeat in range(repeats):
             spent["plain run"].append(plain_run(work, f"plain-{repeat}"))
-            first, *others = trials_of_a_search(work, f"search-{repeat}")
+            first, *next_trials = trials_of_a_search(work, f"search-{repeat}")
             spent["first trial"].append(first)
-            spent["next trial"] += others
+            spent["next trial"] += next_trials
     load = ", ".join(f"{number:.1f}" for number in os.getloadavg())
     print(f"{repeats} rounds; load {load} on {os.cpu_count()} cores")
     plain = statistics.median(spent["plain run"])
     for name, seconds in spent.items():
         median = statistics.median(seconds)
-        listed = " ".join(f"{one:.1f}" for one in seconds)
+        listed = " ".join(f"{value:.1f}" for value in seconds)
         print(f"{name:<12}{median:>8.1f} s{median / plain:>8.2f} x a plain run   ({listed})")
     return 0
 

@@ -89,14 +89,14 @@ def check_agreement(losses: dict[str, LossOf], size: int, dim: int) -> None:
 
 
 def compare(sizes: Sequence[int], dim: int, repeats: int, brute_limit: int) -> bool:
-    """Print the table; whether the bound at BOUND_SIZE holds."""
+    """Print the table, return whether the bound at BOUND_SIZE holds."""
     losses: dict[str, LossOf] = {
         "ours": ours,
         PEER: metric_learning(),
         "brute force": brute_force,
     }
     check_agreement(losses, 48, dim)
-    kept = True
+    is_met = True
     print(f"{'B':>6}  {'loss':<24}{'CPU ms':>10}{'x ours':>10}")
     for size in sizes:
         run = losses if size <= brute_limit else {"ours": ours}
@@ -108,8 +108,8 @@ def compare(sizes: Sequence[int], dim: int, repeats: int, brute_limit: int) -> b
             print(f"{size:>6}  the others              not run: B^3 triplets, see --brute-limit")
         if size == BOUND_SIZE and PEER in seconds:
             ratio = seconds[PEER] / seconds["ours"]
-            kept = holds(f"x the CPU of ours at B={size}: {PEER}", ratio, at_least=BOUND)
-    return kept
+            is_met = holds(f"x the CPU of ours at B={size}: {PEER}", ratio, at_least=BOUND)
+    return is_met
 
 
 def peak_mib() -> float:
@@ -125,13 +125,13 @@ def report_peak(size: int, dim: int) -> bool:
     before = peak_mib()
     spent = cpu_seconds(largest)
     print(f"{size:>6}  {'ours':<24}{spent * 1e3:>10.1f}")
-    kept = holds(f"MiB that B={size} adds to the peak", peak_mib() - before, at_most=PEAK_MIB)
-    return report_gpu(size, dim) and kept if torch.cuda.is_available() else kept
+    is_met = holds(f"MiB that B={size} adds to the peak", peak_mib() - before, at_most=PEAK_MIB)
+    return report_gpu(size, dim) and is_met if torch.cuda.is_available() else is_met
 
 
 def report_gpu(size: int, dim: int, repeats: int = 20) -> bool:
     """Print what a pass over the largest batch takes on a GPU: wall time, and memory beside the batch's."""
-    embeddings, labels = (part.cuda() for part in batch_of(size, dim))
+    embeddings, labels = (tensor.cuda() for tensor in batch_of(size, dim))
     embeddings.requires_grad_()
     spent = []
     for _ in range(repeats + 1):
@@ -164,12 +164,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0 if report_peak(options.peak_size, options.dim) else 1
     use_one_core()
     torch.set_num_threads(1)
-    kept = compare(options.sizes, options.dim, options.repeats, options.brute_limit)
+    is_met = compare(options.sizes, options.dim, options.repeats, options.brute_limit)
     if options.peak_size:  # its own process: a peak cannot be reset
-        own = [sys.executable, "-m", "tests.benchmarks.bench_triplet", "--sizes"]
-        own += ["--dim", str(options.dim), "--peak-size", str(options.peak_size)]
-        kept &= subprocess.run(own, check=False).returncode == 0
-    return 0 if kept else 1
+        command = [sys.executable, "-m", "tests.benchmarks.bench_triplet", "--sizes"]
+        command += ["--dim", str(options.dim), "--peak-size", str(options.peak_size)]
+        is_met &= subprocess.run(command, check=False).returncode == 0
+    return 0 if is_met else 1
 
 
 if __name__ == "__main__":

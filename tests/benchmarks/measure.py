@@ -39,10 +39,10 @@ def interleaved(ways: Mapping[str, Callable[[], object]], repeats: int) -> dict[
 
 
 def holds(
-    what: str, value: float, *, at_least: float | None = None, at_most: float | None = None
+    title: str, value: float, *, at_least: float | None = None, at_most: float | None = None
 ) -> bool:
-    """Print a figure beside the bound it must keep, and whether it does."""
-    kept = (at_least is None or value >= at_least) and (at_most is None or value <= at_most)
+    """Print a value with its bound, return whether the bound holds."""
+    is_met = (at_least is None or value >= at_least) and (at_most is None or value <= at_most)
     bound = f"at least {at_least:g}" if at_least is not None else f"at most {at_most:g}"
-    print(f"{what}: {value:.2f} ({bound} required): {'holds' if kept else 'MISSED'}", flush=True)
-    return kept
+    print(f"{title}: {value:.2f} ({bound} required): {'holds' if is_met else 'MISSED'}", flush=True)
+    return is_met

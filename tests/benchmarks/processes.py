@@ -19,7 +19,7 @@ SPAWNED = "multiprocessing"
 
 @dataclass(frozen=True)
 class Spent:
-    """What a process has spent.
+    """CPU time of one process.
 
     Attributes:
         name: what it is; Ray's workers are named by what they run last.
@@ -55,12 +55,12 @@ class CpuWatch:
         for process in [me, *me.children(recursive=True)]:
             try:
                 times = process.cpu_times()
-                words = [word for word in process.cmdline() if word.strip()]
+                arguments = [word for word in process.cmdline() if word.strip()]
             except (psutil.NoSuchProcess, psutil.ZombieProcess):
                 continue
             before = self._spent.get(process.pid)
             # One that is ending has no words left.
-            name = _name(words) if words else before.name if before else "?"
+            name = _name(arguments) if arguments else before.name if before else "?"
             self._spent[process.pid] = Spent(name, times.user + times.system)
         return dict(self._spent)
 
@@ -84,7 +84,7 @@ def _name(command: list[str]) -> str:
         return SPAWNED
     if "-m" in command[:4]:
         return command[command.index("-m") + 1]
-    words = command[1:] if "python" in command[0].rpartition("/")[2] else command
-    script = next((word for word in words if not word.startswith("-")), command[0])
+    arguments = command[1:] if "python" in command[0].rpartition("/")[2] else command
+    script = next((word for word in arguments if not word.startswith("-")), command[0])
     title = script.partition("(")[0].partition(".__init__")[0].split() or [script]
     return title[0].rpartition("/")[2]

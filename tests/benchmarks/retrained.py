@@ -54,14 +54,14 @@ class Difference:
 
 
 def retrained(name: str, scored: Sequence[pa.Table]) -> Retrained:
-    """Figures of a setting from VIDEO_SCORES of the same videos, one table for each seed."""
+    """Return the metrics of a setting from VIDEO_SCORES of the same videos, one table for each seed."""
     from sklearn.metrics import roc_auc_score
 
     aucs, resampled = [], []
     for videos in scored:
-        kept = videos.filter(pa.array(is_scored(videos))).sort_by("video_id")
-        labels = kept.column("label").to_numpy().astype(np.int64)
-        scores = kept.column("fake_probability").to_numpy()
+        scored_videos = videos.filter(pa.array(is_scored(videos))).sort_by("video_id")
+        labels = scored_videos.column("label").to_numpy().astype(np.int64)
+        scores = scored_videos.column("fake_probability").to_numpy()
         aucs.append(float(roc_auc_score(labels, scores)))
         drawn = resample_metrics(
             scores,
@@ -72,12 +72,12 @@ def retrained(name: str, scored: Sequence[pa.Table]) -> Retrained:
             rng=np.random.default_rng(0),  # the same draws for all that are compared
         )
         resampled.append(drawn["auc"])
-    told = f"{int(np.sum(labels == 0))} real and {int(np.sum(labels == 1))} fake videos"
-    return Retrained(name, told, aucs, np.stack(resampled))
+    counts = f"{int(np.sum(labels == 0))} real and {int(np.sum(labels == 1))} fake videos"
+    return Retrained(name, counts, aucs, np.stack(resampled))
 
 
 def difference(a: Retrained, b: Retrained) -> Difference:
-    """a - b."""
+    """Return a - b with its interval."""
     apart = a.resampled - b.resampled  # (seeds, RESAMPLES)
     seeds = np.random.default_rng(1).integers(0, len(apart), apart.shape)
     drawn = np.take_along_axis(apart, seeds, axis=0).mean(axis=0)

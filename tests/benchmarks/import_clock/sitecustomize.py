@@ -20,7 +20,7 @@ _spent_s = 0.0
 
 
 def _timed(name: str, import_: Any) -> Any:
-    """What every import statement calls for a module that is not loaded yet; it calls itself for others."""
+    """Import one module and add its CPU time; nested imports are part of the outermost one's."""
     global _spent_s
     if getattr(_thread, "is_importing", False):
         return _find_and_load(name, import_)
@@ -37,7 +37,7 @@ def _timed(name: str, import_: Any) -> Any:
 
 
 def _start_anew() -> None:
-    """What a process had imported before it forked is not its child's doing."""
+    """Reset the clock of a forked child: its parent's imports are not its own."""
     global _spent_s
     _spent_s = 0.0
 
