@@ -9,7 +9,6 @@ valid name, and the file and line (or the override) it comes from.
 
 from __future__ import annotations
 
-import sysconfig
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args, get_origin
@@ -20,6 +19,7 @@ from pydantic import BaseModel, ValidationError
 from dfray import storage
 from dfray.config import Recipe
 from dfray.errors import RecipeError, did_you_mean
+from dfray.installed_files import find_file, installed_names
 
 Location = tuple[str | int, ...]
 Files = list[tuple[str, yaml.Node | None]]
@@ -72,16 +72,9 @@ def dump_recipe(recipe: Recipe) -> str:
     return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
-def recipe_folder() -> Path:
-    """Where the recipes lie that come with dfray: in a checkout, or where its wheel puts them."""
-    checkout = Path(__file__).parent.parent / "jobs" / "recipes"
-    return (
-        checkout if checkout.is_dir() else Path(sysconfig.get_path("data"), "share/dfray/recipes")
-    )
-
-
 def named_recipes() -> list[str]:
-    return sorted(path.stem for path in recipe_folder().glob("[!_]*.yaml"))
+    """Return the names of the recipes that are installed with dfray."""
+    return installed_names("recipe")
 
 
 def _read(path: str, inner: tuple[str, ...] = ()) -> tuple[dict[str, Any], Files]:
@@ -117,19 +110,12 @@ def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
 
 
 def _find(name_or_path: str, beside: str | None = None) -> str:
-    """A file of that path, also relative to the file `beside`, or a recipe that comes with dfray."""
-    if storage.is_remote(name_or_path) or Path(name_or_path).is_file():
-        return name_or_path
-    if beside and not storage.is_remote(beside) and Path(beside).with_name(name_or_path).is_file():
-        return str(Path(beside).with_name(name_or_path))
-    inside = recipe_folder() / f"{name_or_path}.yaml"
-    if inside.is_file():
-        return str(inside)
-    names = named_recipes()
-    raise RecipeError(
-        f"No recipe is called {name_or_path!r}, and no such file is there.",
-        f"{did_you_mean(name_or_path, names)} There are: {', '.join(names)}.".strip(),
-    )
+    """Return the file of that path, also relative to the file `beside`, or the installed recipe's."""
+    if beside and not storage.is_remote(beside) and not storage.is_remote(name_or_path):
+        sibling = Path(beside).parent / name_or_path
+        if not Path(name_or_path).is_file() and sibling.is_file():
+            return str(sibling)
+    return find_file("recipe", name_or_path, RecipeError)
 
 
 def _apply(values: dict[str, Any], override: str) -> Location:

@@ -1,7 +1,7 @@
-"""`dfray …`: every stage by name, with the same words here and on a cluster.
+"""Command line: `dfray COMMAND`.
 
-Commands read their arguments, call one function of `dfray.stages` and draw what it returns. Imports are
-inside the commands, so that `--help` answers at once.
+Commands read their arguments, call one function of `dfray.stages` and render what it returns. Heavy
+imports are inside the commands, so that `dfray --help` takes under half a second.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 from dfray.cli.app import app
 from dfray.errors import DfrayError, UserError
 
-# Importing a module adds its commands; in this order `--help` lists them.
+# Importing a module adds its commands; `--help` lists them in this order.
 # isort: off
 from dfray.cli import pipeline as pipeline
 from dfray.cli import data as data
@@ -20,56 +20,56 @@ from dfray.cli import training as training
 from dfray.cli import search as search
 from dfray.cli import registry as registry
 from dfray.cli import jobs as jobs
+from dfray.cli import recipes as recipes
 from dfray.cli import face_models as face_models
 # isort: on
 
 
 _CTRL_C = 130
-"""What Typer makes of a KeyboardInterrupt."""
+"""Typer's return value for a KeyboardInterrupt."""
 
 
 def main(*command: str) -> None:
-    """Entry point: exit code 0, or 2 for a mistake in what was asked, or 1 for a failure.
+    """Run the command line and exit: code 0, 2 for a mistake in the request, or 1 for a failure.
 
     Args:
-        command: what stands before the arguments of the command line, for the scripts in jobs/.
+        command: words in front of the arguments of the command line, for the scripts in jobs/.
     """
     try:
         code = app([*command, *sys.argv[1:]], standalone_mode=False)
         if code == _CTRL_C:
-            told = "Run the same command again to go on from here."
-            print(f"Stopped. {told} A search takes --resume.", file=sys.stderr)
+            print(
+                "Stopped. Run the same command again to resume. A search takes --resume.",
+                file=sys.stderr,
+            )
         sys.exit(code if isinstance(code, int) else 0)
     except DfrayError as error:
-        _fail(error, error.exit_code)
+        _fail(error, error)
     except Exception as error:
         usage = getattr(error, "show", None)
-        if callable(usage):  # click's own usage errors know how to show themselves
+        if callable(usage):  # Typer's own usage errors print themselves
             usage()
             sys.exit(getattr(error, "exit_code", 2))
         from dfray.errors import root_error
 
-        cause = root_error(error)
-        _fail(cause, getattr(cause, "exit_code", 1), error)
+        _fail(root_error(error), error)
 
 
-def _fail(error: BaseException, code: int, raised: BaseException | None = None) -> None:
-    if {"--verbose", "-v"} & set(sys.argv):
-        import traceback
-
-        traceback.print_exception(raised or error)
-    kind = "error" if isinstance(error, UserError) else "failed"
-    told = str(error)
-    if not isinstance(error, DfrayError):
+def _fail(cause: BaseException, error: BaseException) -> None:
+    """Print the cause of an error in one line, and exit with its code."""
+    if isinstance(cause, DfrayError):
+        message, code = str(cause), cause.exit_code
+    else:
         from dfray.errors import first_line
 
-        told = f"{first_line(error)} (--verbose shows the traceback)"
-    print(f"dfray: {kind}: {_stage(raised or error)}{told}", file=sys.stderr)
+        message, code = f"{first_line(cause)} (--verbose shows the traceback)", 1
+    kind = "error" if isinstance(cause, UserError) else "failed"
+    print(f"dfray: {kind}: {_failed_stage(error)}{message}", file=sys.stderr)
     sys.exit(code)
 
 
-def _stage(error: BaseException) -> str:
-    """The innermost stage that the error ended, as the beginning of what is told."""
+def _failed_stage(error: BaseException) -> str:
+    """Return the innermost stage that the error ended, as `stage: `, or an empty string."""
     from dfray.progress import STAGE_NOTE
 
     notes = [note for note in getattr(error, "__notes__", []) if note.startswith(STAGE_NOTE)]

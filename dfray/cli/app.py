@@ -1,50 +1,44 @@
-"""The arguments that commands share, and the app that they hang on."""
+"""The `dfray` app, and the panels that group its commands in `dfray --help`."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from dfray.config import Recipe
+PIPELINE = "Pipeline stages"
+SELECTION = "Search and promotion"
+CLUSTER = "Clusters"
+INSPECTION = "Inspection and setup"
 
-app = typer.Typer(
-    help="Distributed training of deepfake detectors on Ray: "
-    "videos -> manifest -> faces -> training -> evaluation -> registry.\n\n"
-    "Start with `dfray run demo`; then copy jobs/recipes/demo.yaml and name your own videos in it.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-)
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 
-# The panels of `dfray --help`.
-ROAD = "The road, stage by stage"
-CHOOSE = "Search and promotion"
-CLUSTER = "On a cluster"
-LOOK = "Look and prepare"
-
-RecipeName = Annotated[
-    str, typer.Argument(metavar="RECIPE", help="A YAML file, or a name from `dfray recipes`.")
-]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="[KEY=VALUE]...", help="Overrides, such as training.epochs=3."),
-]
-Verbose = Annotated[
-    bool, typer.Option("--verbose", "-v", help="Show Ray's own output, and tracebacks of errors.")
-]
-PrintRecipe = Annotated[
-    bool, typer.Option("--print-recipe", help="Print the resolved recipe and do nothing.")
-]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
-def chosen_recipe(name: str, overrides: list[str] | None, print_only: bool) -> Recipe:
-    from dfray.recipe import dump_recipe, load_recipe
+def _print_version(requested: bool) -> None:
+    if requested:
+        from dfray import __version__
 
-    recipe = load_recipe(name, overrides)
-    if print_only:
-        print(dump_recipe(recipe), end="")
+        print(f"dfray {__version__}")
         raise typer.Exit
-    return recipe
+
+
+@app.callback()
+def dfray(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            callback=_print_version,
+            is_eager=True,
+            help="Print the version of dfray and exit.",
+        ),
+    ] = False,
+) -> None:
+    """Distributed training of deepfake detectors on Ray.
+
+    Stages: videos -> manifest -> faces -> training -> evaluation -> registry.
+
+    Start with `dfray run demo`; then copy jobs/recipes/demo.yaml and name your own videos in it.
+    """

@@ -6,84 +6,77 @@ from typing import Annotated
 
 import typer
 
-from dfray.cli.app import (
-    LOOK,
-    ROAD,
-    Overrides,
-    PrintRecipe,
-    RecipeName,
-    Verbose,
-    app,
-    chosen_recipe,
+from dfray.cli.app import INSPECTION, PIPELINE, app
+from dfray.cli.command import RecipeCall, command, recipe_command
+
+manifest_app = typer.Typer(
+    no_args_is_help=True, help="Check and build the manifest, which has one row per video."
 )
-
-manifest_app = typer.Typer(no_args_is_help=True, help="One row a video: build it, check it.")
-app.add_typer(manifest_app, name="manifest", rich_help_panel=LOOK)
+app.add_typer(manifest_app, name="manifest", rich_help_panel=INSPECTION)
 
 
-@manifest_app.command("check")
+@recipe_command(manifest_app, "check")
 def manifest_check(
-    recipe: RecipeName,
-    overrides: Overrides = None,
-    print_recipe: PrintRecipe = False,
+    call: RecipeCall,
     list_only: Annotated[
-        bool, typer.Option("--list-only", help="Open no file; on s3 it takes three requests each.")
+        bool,
+        typer.Option(
+            "--list-only", help="Open no file; on s3:// opening takes three requests each."
+        ),
     ] = False,
-    verbose: Verbose = False,
 ) -> None:
-    """Count videos by split and class, and against what is published of each corpus.
+    """Count videos by dataset, split and class, and compare with the published counts of each corpus.
 
-    Lists what is missing and, as it opens every file, what cannot be opened. Writes nothing.
+    Lists the files that are missing and those that cannot be opened. Writes nothing.
+
+    Example: dfray manifest check mine.yaml --list-only
     """
-    from dfray import render, stages
-    from dfray.run_context import RunContext
+    from dfray import stages
+    from dfray.render.data import show_manifest
 
-    run = RunContext.of(chosen_recipe(recipe, overrides, print_recipe))
-    render.manifest(stages.check_manifest(run, opened=0 if list_only else None))
-
-
-@manifest_app.command("build")
-def manifest_build(
-    recipe: RecipeName,
-    overrides: Overrides = None,
-    print_recipe: PrintRecipe = False,
-    verbose: Verbose = False,
-) -> None:
-    """Check the corpora and write the manifest of the run."""
-    from dfray import render, stages
-    from dfray.run_context import RunContext
-
-    run = RunContext.of(chosen_recipe(recipe, overrides, print_recipe))
-    render.manifest(stages.build_manifest(run))
+    show_manifest(stages.check_manifest(call.run, opened=0 if list_only else None))
 
 
-@app.command(rich_help_panel=ROAD)
-def extract(
-    recipe: RecipeName,
-    overrides: Overrides = None,
-    print_recipe: PrintRecipe = False,
-    verbose: Verbose = False,
-) -> None:
-    """Find and keep the faces of every video not yet done. Kill it and run it again at will."""
-    from dfray import render, stages
-    from dfray.run_context import RunContext
+@recipe_command(manifest_app, "build")
+def manifest_build(call: RecipeCall) -> None:
+    """Check the corpora, and write the manifest of the run."""
+    from dfray import stages
+    from dfray.render.data import show_manifest
 
-    run = RunContext.of(chosen_recipe(recipe, overrides, print_recipe), verbose=verbose)
-    render.coverage(stages.extract(run))
+    show_manifest(stages.build_manifest(call.run))
 
 
-@app.command("self-blend", rich_help_panel=LOOK)
+@command(manifest_app, "readers")
+def manifest_readers() -> None:
+    """List the readers of corpora, with the files and folders that each expects under `corpora.root`."""
+    from dfray.datasets.readers import READERS, reader
+    from dfray.render.data import show_readers
+
+    show_readers({name: reader(name) for name in READERS})
+
+
+@recipe_command(app, panel=PIPELINE)
+def extract(call: RecipeCall) -> None:
+    """Extract the faces of every video that has none stored. Interrupted, it resumes when run again.
+
+    Example: dfray extract mine.yaml faces.rate_fps=2
+    """
+    from dfray import stages
+    from dfray.render.data import show_coverage
+
+    show_coverage(stages.extract(call.run))
+
+
+@recipe_command(app, "self-blend", panel=INSPECTION)
 def self_blend(
-    recipe: RecipeName,
-    overrides: Overrides = None,
-    out: Annotated[str, typer.Option(help="Where the PNG goes, local or s3://.")] = "sheet.png",
-    faces: Annotated[int, typer.Option(min=1, help="How many faces it shows.")] = 12,
-    seed: Annotated[int, typer.Option(min=0, help="Chooses the faces and their blending.")] = 0,
-    verbose: Verbose = False,
+    call: RecipeCall,
+    out: Annotated[str, typer.Option(help="Path or s3:// URI of the PNG.")] = "sheet.png",
+    faces: Annotated[int, typer.Option(min=1, help="Number of faces in the PNG.")] = 12,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Random seed of the faces and of their blending.")
+    ] = 0,
 ) -> None:
     """Draw a contact sheet of self-blended faces: crop, real view, mask, fake."""
     from dfray import stages
-    from dfray.run_context import RunContext
 
-    run = RunContext.of(chosen_recipe(recipe, overrides, False))
-    print(stages.self_blend(run, out, count=faces, seed=seed))
+    print(stages.self_blend(call.run, out, count=faces, seed=seed))

@@ -1,4 +1,4 @@
-"""Registered models: their versions, the champion, and the scores it gives."""
+"""Registered models: versions, champion, promotion history, and scores."""
 
 from __future__ import annotations
 
@@ -6,50 +6,34 @@ from typing import Annotated
 
 import typer
 
-from dfray.cli.app import (
-    CHOOSE,
-    ROAD,
-    AsJson,
-    Overrides,
-    PrintRecipe,
-    RecipeName,
-    Verbose,
-    app,
-    chosen_recipe,
-)
+from dfray.cli.app import PIPELINE, SELECTION, AsJson, app
+from dfray.cli.command import RecipeCall, command, recipe_command
 
-registry = typer.Typer(
-    help="Look into the registry: what was decided about the champion, and what each version is.",
+registry_app = typer.Typer(
+    help="Inspect the model registry: promotion history and registered versions.",
     no_args_is_help=True,
 )
-app.add_typer(registry, name="registry", rich_help_panel=CHOOSE)
+app.add_typer(registry_app, name="registry", rich_help_panel=SELECTION)
 
 
-@app.command(rich_help_panel=ROAD)
-def register(
-    recipe: RecipeName,
-    overrides: Overrides = None,
-    print_recipe: PrintRecipe = False,
-    verbose: Verbose = False,
-) -> None:
-    """Package the run's model with a model card and checksums, and point `candidate` at it."""
+@recipe_command(app, panel=PIPELINE)
+def register(call: RecipeCall) -> None:
+    """Package the run's model with a model card and checksums, and give it the alias `candidate`."""
     from dfray import stages
-    from dfray.run_context import RunContext
 
-    chosen = chosen_recipe(recipe, overrides, print_recipe)
-    version = stages.register(RunContext.of(chosen, verbose=verbose))
-    print(f"Registered {chosen.registry.model_name} version {version}.")
+    name, version = call.recipe.registry.model_name, stages.register(call.run)
+    print(f"Registered {name} version {version}.")
 
 
-@app.command(rich_help_panel=CHOOSE)
+@recipe_command(app, panel=SELECTION)
 def promote(
-    recipe: RecipeName,
-    overrides: Overrides = None,
+    call: RecipeCall,
     version: Annotated[
-        str | None, typer.Option(help="A number or an alias. Default: the alias `candidate`.")
+        str | None,
+        typer.Option(help="Number or alias of the version. Default: the alias `candidate`."),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show the table of gates; write and move nothing.")
+        bool, typer.Option("--dry-run", help="Print the table of gates; change nothing.")
     ] = False,
     over_lost_champion: Annotated[
         bool,
@@ -58,104 +42,100 @@ def promote(
             help="The champion is deleted or damaged: promote without comparing with it.",
         ),
     ] = False,
-    print_recipe: PrintRecipe = False,
-    verbose: Verbose = False,
 ) -> None:
     """Make a version the champion if the recipe's gates hold; exit code 1 if they do not.
 
-    Both models are set against each other on the same videos, and a refusal is written down like a
-    promotion is: see `dfray registry history`.
+    Both models are compared on the same videos. Refusals are recorded as promotions are: see
+    `dfray registry history`.
+
+    Example: dfray promote mine.yaml --version 3 --dry-run
     """
     from dfray import stages
-    from dfray.render import registry as render
-    from dfray.run_context import RunContext
+    from dfray.render.registry import show_decision
 
-    chosen = chosen_recipe(recipe, overrides, print_recipe)
     decision = stages.promote(
-        RunContext.of(chosen, verbose=verbose),
+        call.run,
         version=version,
         dry_run=dry_run,
         over_lost_champion=over_lost_champion,
     )
-    render.decision(decision)
+    show_decision(decision)
     if not decision.promoted and not dry_run:
         raise SystemExit(1)
 
 
-@app.command(rich_help_panel=CHOOSE)
-def rollback(recipe: RecipeName, overrides: Overrides = None, verbose: Verbose = False) -> None:
-    """Undo the last promotion: the version with the alias `previous` is the champion again."""
+@recipe_command(app, panel=SELECTION)
+def rollback(call: RecipeCall) -> None:
+    """Undo the last promotion: the version with the alias `previous` becomes the champion again."""
     from dfray import stages
-    from dfray.render import registry as render
-    from dfray.run_context import RunContext
+    from dfray.render.registry import show_decision
 
-    run = RunContext.of(chosen_recipe(recipe, overrides, False))
-    render.decision(stages.rollback(run))
+    show_decision(stages.rollback(call.run))
 
 
-@registry.command("history")
-def history(
-    recipe: RecipeName,
-    overrides: Overrides = None,
-    as_json: AsJson = False,
-    verbose: Verbose = False,
-) -> None:
-    """Every promotion, refusal and rollback: who, when, both versions and why; oldest first.
+@recipe_command(registry_app)
+def history(call: RecipeCall, as_json: AsJson = False) -> None:
+    """List every promotion, refusal and rollback, oldest first: user, time, versions and reasons.
 
-    With --json also all gates, both models' figures and the code's commit.
+    With --json also all gates, the metrics of both models and the commit of the code.
     """
     from dfray import stages
-    from dfray.render import registry as render
-    from dfray.run_context import RunContext
+    from dfray.render.registry import show_history
 
-    run = RunContext.of(chosen_recipe(recipe, overrides, False))
-    render.decisions(stages.promotion_history(run), as_json=as_json)
+    show_history(stages.promotion_history(call.run), as_json=as_json)
 
 
-@registry.command("show")
+@recipe_command(registry_app)
 def show(
-    recipe: RecipeName,
-    overrides: Overrides = None,
+    call: RecipeCall,
     version: Annotated[
         str | None,
-        typer.Option(help="A number, `candidate`, `champion` or `previous`: this one in full."),
+        typer.Option(
+            help="Show this version in full: a number, `candidate`, `champion` or `previous`."
+        ),
     ] = None,
     as_json: AsJson = False,
-    verbose: Verbose = False,
 ) -> None:
-    """The versions of the recipe's model: aliases, figures, and whether their files are whole.
+    """List the versions of the recipe's model: aliases, metrics, and the state of their files.
 
     With --version also the model card. Exit code 1 if a package that was checked is damaged.
+
+    Example: dfray registry show mine.yaml --version champion
     """
     from dfray import stages
-    from dfray.render import registry as render
-    from dfray.run_context import RunContext
+    from dfray.render.registry import show_versions
 
-    run = RunContext.of(chosen_recipe(recipe, overrides, False))
-    versions = stages.registered_versions(run, version)
-    render.versions(versions, in_full=version is not None, as_json=as_json)
+    versions = stages.registered_versions(call.run, version)
+    show_versions(versions, in_full=version is not None, as_json=as_json)
     if any(view.damaged for view in versions):
         raise SystemExit(1)
 
 
-@app.command(rich_help_panel=ROAD)
+@command(app, panel=PIPELINE)
 def score(
     files: Annotated[list[str], typer.Argument(help="Videos or pictures, local or s3://.")],
     model: Annotated[
         str | None,
-        typer.Option(help="models:/NAME@ALIAS or models:/NAME/VERSION; default: the champion."),
+        typer.Option(help="models:/NAME@ALIAS or models:/NAME/VERSION. Default: the champion."),
     ] = None,
     tracking_uri: Annotated[
         str | None,
-        typer.Option(help="Default: MLFLOW_TRACKING_URI, or sqlite in ./runs/mlflow.db."),
+        typer.Option(
+            help="MLflow's tracking URI. Default: MLFLOW_TRACKING_URI, or sqlite in ./runs/mlflow.db."
+        ),
     ] = None,
     as_json: AsJson = False,
-    verbose: Verbose = False,
 ) -> None:
-    """Score files with the champion: is it a deepfake? Exit code 1 if one could not be read."""
-    from dfray import render, stages
+    """Score files with the champion: the probability that each is a deepfake.
 
-    found = stages.score(files, model=model, tracking_uri=tracking_uri)
-    render.scores(found, as_json=as_json)
-    if any(one.outcome not in ("ok", "no_face") for one in found):
+    Exit code 1 if a file could not be read.
+
+    Example: dfray score clip.mp4 s3://bucket/other.mp4 --json
+    """
+    from dfray import stages
+    from dfray.render.scores import show_scores
+
+    scores = stages.score(files, model=model, tracking_uri=tracking_uri)
+    show_scores(scores, as_json=as_json)
+    if any(score.outcome not in ("ok", "no_face") for score in scores):
         raise SystemExit(1)

@@ -1,4 +1,4 @@
-"""The search over a recipe's space."""
+"""Search over a recipe's space."""
 
 from __future__ import annotations
 
@@ -7,30 +7,29 @@ from typing import Annotated
 
 import typer
 
-from dfray.cli.app import CHOOSE, Overrides, PrintRecipe, RecipeName, Verbose, app, chosen_recipe
+from dfray.cli.app import SELECTION, app
+from dfray.cli.command import RecipeCall, recipe_command
 
 
-@app.command(rich_help_panel=CHOOSE)
+@recipe_command(app, panel=SELECTION)
 def search(
-    recipe: RecipeName,
-    overrides: Overrides = None,
+    call: RecipeCall,
     resume: Annotated[
         bool,
         typer.Option(
             "--resume",
-            help="Go on with a search that was cut off: ended trials are kept, others go on from "
-            "their checkpoints.",
+            help="Resume an interrupted search: finished trials are kept, others continue from their "
+            "checkpoints.",
         ),
     ] = False,
-    print_recipe: PrintRecipe = False,
-    verbose: Verbose = False,
 ) -> None:
-    """Train trials over the recipe's search space, repeat the best, and register the winner."""
+    """Train trials over the recipe's search space, repeat the best, and register the winner.
+
+    Example: dfray search mine.yaml search.trials=20
+    """
     from dfray import stages
-    from dfray.render.search import search as render_search
-    from dfray.run_context import RunContext
+    from dfray.render.search import show_search
     from dfray.search.page import page_of
 
-    chosen = chosen_recipe(recipe, overrides, print_recipe)
-    result = stages.search(RunContext.of(chosen, verbose=verbose), resume=resume)
-    render_search(result, page_of(result), shlex.join([recipe, *(overrides or [])]))
+    result = stages.search(call.run, resume=resume)
+    show_search(result, page_of(result), shlex.join(call.words))

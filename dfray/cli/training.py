@@ -6,64 +6,66 @@ from typing import Annotated
 
 import typer
 
-from dfray.cli.app import ROAD, Overrides, PrintRecipe, RecipeName, Verbose, app, chosen_recipe
+from dfray.cli.app import PIPELINE, app
+from dfray.cli.command import RecipeCall, recipe_command
 from dfray.errors import UserError
 
 
-@app.command(rich_help_panel=ROAD)
+@recipe_command(app, panel=PIPELINE)
 def train(
-    recipe: RecipeName,
-    overrides: Overrides = None,
-    print_recipe: PrintRecipe = False,
+    call: RecipeCall,
     dry_run: Annotated[
         bool,
-        typer.Option("--dry-run", help="Tell the model, sample, memory and time; do not train."),
+        typer.Option(
+            "--dry-run", help="Print model size, sample, memory and time instead of training."
+        ),
     ] = False,
-    verbose: Verbose = False,
 ) -> None:
-    """Train on the faces (the first epoch from the running extraction, if the recipe says so)."""
-    from dfray import render, stages
-    from dfray.run_context import RunContext
+    """Train on the faces; missing faces are extracted first, or during the first epoch.
 
-    run = RunContext.of(chosen_recipe(recipe, overrides, print_recipe), verbose=verbose)
+    batches.stream_first_epoch chooses between the two.
+
+    Example: dfray train mine.yaml --dry-run
+    """
+    from dfray import stages
+    from dfray.render.training import show_history, show_training_plan
+
     if dry_run:
-        render.training_plan(stages.plan_training(run))
+        show_training_plan(stages.plan_training(call.run))
     else:
-        render.history(stages.train(run))
+        show_history(stages.train(call.run))
 
 
-@app.command(rich_help_panel=ROAD)
+@recipe_command(app, panel=PIPELINE)
 def evaluate(
-    recipe: RecipeName,
-    overrides: Overrides = None,
+    call: RecipeCall,
     protocol: Annotated[
         str | None,
-        typer.Option(help="Write a protocol's table: `paper`, or a YAML file of one's own."),
+        typer.Option(help="Write the table of a protocol: `paper`, or a YAML file."),
     ] = None,
     model: Annotated[
         list[str] | None,
         typer.Option(
-            help="With --protocol: models:/NAME@ALIAS or models:/NAME/VERSION to set beside the "
+            help="With --protocol: models:/NAME@ALIAS or models:/NAME/VERSION to compare with the "
             "run's own model; may be repeated."
         ),
     ] = None,
-    print_recipe: PrintRecipe = False,
-    verbose: Verbose = False,
 ) -> None:
     """Score the held-out split, compute the metrics and write the report.
 
     With --protocol, measure the run's model and every --model by its scenarios instead, and write the
-    table with the published rows beside it.
-    """
-    from dfray import render, stages
-    from dfray.run_context import RunContext
+    table with the published rows.
 
-    run = RunContext.of(chosen_recipe(recipe, overrides, print_recipe), verbose=verbose)
+    Example: dfray evaluate mine.yaml --protocol paper --model models:/deepfake-detector@champion
+    """
+    from dfray import stages
+    from dfray.render.evaluation import show_metrics
+
     if protocol is not None:
-        page = stages.compare_models(run, protocol, model or [])
+        page = stages.compare_models(call.run, protocol, model or [])
         print(f"Table: {page}")
         return
     if model:
         raise UserError("--model names models for a protocol's table.", "Add --protocol paper.")
-    render.evaluation(stages.evaluate(run))
-    print(f"Report: {run.folder.report}")
+    show_metrics(stages.evaluate(call.run))
+    print(f"Report: {call.run.folder.report}")

@@ -6,9 +6,7 @@ over fewer parts than the protocol names is marked: no mean hides what is missin
 
 from __future__ import annotations
 
-import sysconfig
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -17,8 +15,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from dfray import storage
-from dfray.errors import UserError, did_you_mean
+from dfray.errors import UserError
 from dfray.evaluation.aggregate import VIDEO_SCORES, is_scored
+from dfray.installed_files import find_file, installed_names
 from dfray.tables import FAKE, REAL
 
 
@@ -116,7 +115,7 @@ def load_protocol(name_or_path: str) -> Protocol:
     Raises:
         UserError: there is none, or it is not valid.
     """
-    path = _find(name_or_path)
+    path = find_file("protocol", name_or_path)
     try:
         return Protocol.model_validate(yaml.safe_load(storage.read_bytes(path)))
     except yaml.YAMLError as error:
@@ -131,7 +130,7 @@ def load_protocol(name_or_path: str) -> Protocol:
 
 
 def named_protocols() -> list[str]:
-    return sorted(path.stem for path in _folder().glob("*.yaml"))
+    return installed_names("protocol")
 
 
 def apply_protocol(protocol: Protocol, videos: pa.Table, threshold: float) -> list[ColumnMetrics]:
@@ -249,24 +248,4 @@ def _mean(parts: list[ColumnMetrics], expected: int, of: str) -> ColumnMetrics:
         n_fake=sum(part.n_fake for part, *_ in known),
         n_unscored=sum(part.n_unscored for part, *_ in known),
         note="; ".join(lacking) or None,
-    )
-
-
-def _folder() -> Path:
-    """Where the protocols lie that come with dfray: in a checkout, or where its wheel puts them."""
-    checkout = Path(__file__).parent.parent.parent / "jobs" / "protocols"
-    installed = Path(sysconfig.get_path("data"), "share/dfray/protocols")
-    return checkout if checkout.is_dir() else installed
-
-
-def _find(name_or_path: str) -> str:
-    if storage.is_remote(name_or_path) or Path(name_or_path).is_file():
-        return name_or_path
-    inside = _folder() / f"{name_or_path}.yaml"
-    if inside.is_file():
-        return str(inside)
-    names = named_protocols()
-    raise UserError(
-        f"No protocol is called {name_or_path!r}, and no such file is there.",
-        f"{did_you_mean(name_or_path, names)} There are: {', '.join(names)}.".strip(),
     )

@@ -1,1 +1,1 @@
-"""A stage as a job of a cluster: packed here, started there by jobs/<stage>.py, followed to its end."""
+"""Stages as jobs of a running Ray cluster."""

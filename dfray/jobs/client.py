@@ -1,4 +1,4 @@
-"""The jobs of a cluster, through Ray's Jobs API: the only file that knows it."""
+"""Client of Ray's Jobs API; no other file uses that API."""
 
 from __future__ import annotations
 
@@ -12,85 +12,35 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TypeVar
 
 from dfray import access
 from dfray.errors import ClusterError, JobError, UserError, did_you_mean
 from dfray.jobs.environment import STOP_S
+from dfray.jobs.info import JobInfo
 from dfray.jobs.submission import Submission
 
-if TYPE_CHECKING:
-    from ray.job_submission import JobDetails
+T = TypeVar("T")
 
 _AWAY_S = 60.0
-"""How long a dashboard may be away before it is given up."""
+"""Seconds that a dashboard may be unreachable before a call fails."""
 _SILENT_S = 60.0
-"""How long a job may print nothing before its connection is made again; a lost head says nothing either."""
+"""Seconds without output after which the log's connection is renewed; a lost head sends nothing either."""
 _PAUSE_S = 1.0
-_TALKERS = (
+_NOISY_LOGGERS = (
     "ray.dashboard.modules.dashboard_sdk",
     "ray.dashboard.modules.job.sdk",
     "ray._private.runtime_env.packaging",
 )
-"""Loggers of Ray that tell of every upload and connection."""
+"""Loggers of Ray that log every upload and connection."""
 
 
-@dataclass(frozen=True)
-class Job:
-    """A submitted job.
-
-    Attributes:
-        stage, recipe, user, fingerprint: empty if it was not dfray that submitted it.
-        folder: URI of the run's folder; empty if it has none.
-        state: PENDING, RUNNING, STOPPED, SUCCEEDED or FAILED.
-        started_s, ended_s: seconds since 1970.
-        message: what Ray says of its state.
-    """
-
-    id: str
-    stage: str
-    recipe: str
-    user: str
-    fingerprint: str
-    folder: str
-    state: str
-    started_s: float | None
-    ended_s: float | None
-    message: str
-    driver_exit_code: int | None
-
-    @property
-    def is_over(self) -> bool:
-        return self.state in ("STOPPED", "SUCCEEDED", "FAILED")
-
-    @property
-    def exit_code(self) -> int:
-        """As a shell would give it for the job's own process; 143 if it was stopped."""
-        if self.state == "STOPPED":
-            return 143
-        code = self.driver_exit_code
-        if code is None:
-            return 0 if self.state == "SUCCEEDED" else 1
-        return code if code >= 0 else 128 - code
-
-    @property
-    def age_s(self) -> float | None:
-        return None if self.started_s is None else time.time() - self.started_s
-
-    @property
-    def duration_s(self) -> float | None:
-        if self.started_s is None:
-            return None
-        return (self.ended_s or time.time()) - self.started_s
-
-
-class Jobs:
-    """The jobs of the cluster whose dashboard is at `address`.
+class JobClient:
+    """Jobs of the cluster whose dashboard is at `address`.
 
     Raises:
-        ClusterError: it does not answer, refuses the token, or runs another Ray.
+        ClusterError: it does not answer, refuses the token, or runs another version of Ray.
     """
 
     def __init__(self, address: str) -> None:
@@ -98,26 +48,26 @@ class Jobs:
         access.use_token(own=False)
         from ray.job_submission import JobSubmissionClient
 
-        for name in _TALKERS:
+        for name in _NOISY_LOGGERS:
             logging.getLogger(name).setLevel(logging.ERROR)
         self.address = address
         self._client = JobSubmissionClient(address, headers=access.authorization())
 
-    def is_here(self) -> bool:
-        """Whether every node of the cluster is this machine, by the names of the machines."""
-        asked = urllib.request.Request(
+    def is_same_machine(self) -> bool:
+        """Return whether every node of the cluster is this machine, by host name."""
+        request = urllib.request.Request(
             f"{self.address}/nodes?view=hostNameList", headers=access.authorization()
         )
-        with urllib.request.urlopen(asked, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=30) as answer:
             names = json.load(answer)["data"]["hostNameList"]
         return set(names) == {platform.node()}
 
     def submit(self, submission: Submission) -> None:
-        """Upload the package, if the cluster has none of the same content, and start the job.
+        """Upload the package, unless the cluster has one of the same content, and start the job.
 
         Raises:
-            UserError: another job works in the run's folder.
-            JobError: the cluster refused it.
+            UserError: another job uses the run's folder.
+            JobError: the cluster refused the job.
         """
         self._require_idle(submission.metadata.get("dfray.folder"))
         variables = submission.variables | {"RAY_JOB_STOP_WAIT_TIME_S": str(STOP_S)}
@@ -136,25 +86,26 @@ class Jobs:
             )
 
     def _require_idle(self, folder: str | None) -> None:
-        """Two jobs in one run's folder would write over each other's files."""
+        """Check that no running job uses the folder: two would overwrite each other's files."""
         for job in self.list() if folder else []:
             if job.folder == folder and not job.is_over:
                 raise UserError(
-                    f"Job {job.id} of {job.user} works in {folder} already.",
+                    f"Job {job.id} of {job.user} already uses {folder}.",
                     f"Follow it with `dfray logs {job.id} --follow`, end it with `dfray stop {job.id}`, "
                     "or give this run a name of its own (name=...).",
                 )
 
-    def list(self) -> list[Job]:
-        """Every submitted job, the latest first."""
-        found = self._ask(self._client.list_jobs)
-        jobs = [_job(details) for details in found if details.submission_id]
+    def list(self) -> list[JobInfo]:
+        """Return every submitted job, newest first."""
+        listed = self._ask(self._client.list_jobs)
+        jobs = [JobInfo.of(details) for details in listed if details.submission_id]
         return sorted(jobs, key=lambda job: job.started_s or 0, reverse=True)
 
-    def get(self, job_id: str) -> Job:
-        """
+    def get(self, job_id: str) -> JobInfo:
+        """Return the job of that id.
+
         Raises:
-            UserError: there is no such job; the nearest is named.
+            UserError: there is no such job; the nearest id is suggested.
         """
         jobs = {job.id: job for job in self.list()}
         if job_id not in jobs:
@@ -165,21 +116,21 @@ class Jobs:
         return jobs[job_id]
 
     def logs(self, job_id: str) -> str:
-        """What the job has printed so far."""
+        """Return the output of the job so far."""
         return self._ask(lambda: self._client.get_job_logs(job_id))
 
-    def follow(self, job_id: str, write: Callable[[str], Any]) -> Job:
-        """Hand what the job prints to `write`, from its first line to its last; then the job.
+    def follow(self, job_id: str, write: Callable[[str], object]) -> JobInfo:
+        """Pass the output of the job to `write`, from its first line to its last, and return the job.
 
-        A connection that breaks is made again, and nothing is written twice.
+        A broken connection is renewed, and nothing is written twice.
 
         Raises:
-            JobError: the dashboard stays away; the job may be running still.
+            JobError: the dashboard stays unreachable; the job may be running still.
         """
         written = 0
 
         def write_new(text: str, end: int) -> None:
-            """The part of `text`, which ends at character `end` of the log, that is not yet written."""
+            """Write what is new in `text`, which ends at character `end` of the log."""
             nonlocal written
             if end > written:
                 write(text[written - end :])
@@ -192,7 +143,7 @@ class Jobs:
         return job
 
     async def _tail(self, job_id: str, write: Callable[[str, int], None]) -> None:
-        """Hand on the log from its first line, until the connection ends or is silent for _SILENT_S."""
+        """Pass on the log from its first line, until the connection ends or is silent for _SILENT_S."""
         import aiohttp
 
         end = 0
@@ -206,11 +157,11 @@ class Jobs:
                 write(text, end)
         await asyncio.sleep(_PAUSE_S)
 
-    def stop(self, job_id: str) -> Job:
-        """Stop the job and wait until it has ended; one that is over stays as it is.
+    def stop(self, job_id: str) -> JobInfo:
+        """Stop the job, wait until it has ended, and return it; a job that is over stays as it is.
 
         Raises:
-            JobError: it has not ended in time.
+            JobError: it has not ended in STOP_S + _AWAY_S seconds.
         """
         job = self.get(job_id)
         if job.is_over:
@@ -220,21 +171,21 @@ class Jobs:
         while not (job := self.get(job_id)).is_over:
             if time.monotonic() > end:
                 raise JobError(
-                    f"Job {job_id} was told to stop and has not ended for {STOP_S + _AWAY_S:g} s.",
+                    f"Job {job_id} was asked to stop and has not ended for {STOP_S + _AWAY_S:g} s.",
                     f"Look at `dfray logs {job_id}`, and stop it again.",
                 )
             time.sleep(_PAUSE_S)
         return job
 
-    def _ask(self, question: Callable[[], Any]) -> Any:
-        """The cluster's answer; it may be away for _AWAY_S."""
+    def _ask(self, question: Callable[[], T]) -> T:
+        """Return the answer of the cluster, which may be unreachable for up to _AWAY_S."""
         import requests
         import tenacity
 
         away = (requests.RequestException, ClusterError)
 
-        def ask() -> Any:
-            access.require_dashboard(self.address)  # it has a limit in time; Ray's client has none
+        def ask() -> T:
+            access.require_dashboard(self.address)  # it has a timeout; Ray's client has none
             return question()
 
         retrying = tenacity.Retrying(
@@ -248,25 +199,7 @@ class Jobs:
         except away as error:
             raise JobError(
                 f"The cluster no longer answers: {error}",
-                "A job there may be running still: `dfray jobs` tells once it is back.",
+                "The job may be running still: `dfray jobs` shows it once the cluster is back.",
             ) from error
         except (RuntimeError, ValueError) as error:
             raise JobError(f"The cluster at {self.address} refuses: {error}") from error
-
-
-def _job(details: JobDetails) -> Job:
-    said = details.metadata or {}
-    start, end = details.start_time, details.end_time
-    return Job(
-        id=details.submission_id,
-        stage=said.get("dfray.stage", ""),
-        recipe=said.get("dfray.recipe", ""),
-        user=said.get("dfray.user", ""),
-        fingerprint=said.get("dfray.fingerprint", ""),
-        folder=said.get("dfray.folder", ""),
-        state=details.status.value,
-        started_s=start / 1000 if start else None,
-        ended_s=end / 1000 if end else None,
-        message=details.message or "",
-        driver_exit_code=details.driver_exit_code,
-    )

@@ -1,7 +1,7 @@
-"""Which variables of the submitter's environment a job gets, and which packages it needs to start.
+"""Environment of a job: the variables that it inherits from the submitter, and the packages it needs.
 
-Variables go by a list of names, and their values are never printed. They are kept with the job by the
-cluster, whose token is what protects them.
+Variables are selected by name, and their values are never printed. The cluster stores them with the job;
+its token protects them.
 """
 
 from __future__ import annotations
@@ -16,30 +16,31 @@ from dfray.errors import UserError
 
 ALLOWED = ("AWS_*", "MLFLOW_*", "HF_*", "DFRAY_*", "RAY_TRAIN_*", "RAY_DATA_*", "OMP_NUM_THREADS")
 STOP_S = 60
-"""Seconds that a stopped job has to end by itself; Ray's three are not enough to let its workers go."""
+"""Seconds that a stopped job has to end by itself; Ray's default of three is too short for its workers."""
 
 
-def variables(named: list[str]) -> dict[str, str]:
-    """The environment of a job: what ALLOWED covers, and what is `named`.
+def variables(requested: list[str]) -> dict[str, str]:
+    """Return the environment of a job: the variables that match ALLOWED, and those requested by name.
 
     Raises:
-        UserError: a variable that is named is not set here.
+        UserError: a requested variable is not set here.
     """
-    if missing := [name for name in named if name not in os.environ]:
+    if missing := [name for name in requested if name not in os.environ]:
         raise UserError(
-            f"--env names {', '.join(missing)}, not set here.", "Export it, or leave it out."
+            f"--env names {', '.join(missing)}, not set in this environment.",
+            "Export it, or omit the option.",
         )
     return {
         name: value
         for name, value in os.environ.items()
-        if name in named or any(fnmatch.fnmatchcase(name, pattern) for pattern in ALLOWED)
+        if name in requested or any(fnmatch.fnmatchcase(name, pattern) for pattern in ALLOWED)
     }
 
 
 def require_packages() -> None:
-    """End the process with exit code 2 and one line, if a package that dfray imports is missing.
+    """Exit with code 2 and one line if a package that dfray imports is missing.
 
-    For the scripts in jobs/, before they import anything: nothing has been started by then.
+    The scripts in jobs/ call it before they import anything else, so nothing has been started.
     """
     from dfray.serving.requirements import imported_packages
 

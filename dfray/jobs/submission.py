@@ -1,7 +1,7 @@
-"""What is submitted: a stage with its recipe, resolved here, and everything the job takes along.
+"""Preparation of a job: a stage, its resolved recipe, and the files and variables that it needs.
 
-The recipe goes along as one file: what it extends and the overrides are in it, wherever they lay. The
-dfray that submits goes along too, so that the job runs the same code; its packages are the cluster's.
+The recipe is uploaded as one file with its overrides and everything it extends. The submitting dfray is
+uploaded too, so that the job runs the same code; its dependencies are the cluster's.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ import dfray
 from dfray import storage
 from dfray.config import Recipe
 from dfray.errors import StorageError, UserError
+from dfray.installed_files import installed_folder
 from dfray.jobs import environment
 from dfray.jobs.package import Package, pack, tree
-from dfray.recipe import dump_recipe, recipe_folder
+from dfray.recipe import dump_recipe
 from dfray.run_context import RunContext
 from dfray.tracking.client import resolve_tracking_uri
 from dfray.tracking.provenance import CODE_FILE, code_version, who
@@ -30,16 +31,16 @@ _MEASURES = ("evaluate", "register", "promote")
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What the user asks for.
+class JobRequest:
+    """A stage to run as a job, as the user requests it.
 
     Attributes:
         stage: one of STAGES.
         recipe: resolved; None for `score`, which takes files.
         options: of the stage's own command line, without the recipe and its overrides.
-        working_dir: goes along.
-        variables: names to add to those that every job gets.
-        files: of `options`, what `score` reads.
+        working_dir: folder to upload.
+        variables: names of environment variables besides those that every job gets.
+        files: those of `options` that `score` reads.
     """
 
     stage: str
@@ -52,7 +53,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Submission:
-    """A job as the cluster gets it."""
+    """A job, ready to be sent to the cluster."""
 
     job_id: str
     entrypoint: str
@@ -61,90 +62,90 @@ class Submission:
     metadata: dict[str, str]
 
 
-def prepare(asked: Asked, *, here: bool) -> Submission:
-    """Resolve what is asked into a job.
+def prepare(request: JobRequest, *, same_machine: bool) -> Submission:
+    """Return the job of a request.
 
     Args:
-        here: the cluster's nodes are this machine: the job runs in the current directory, and relative
-            paths mean what they mean without a cluster.
+        same_machine: all nodes of the cluster are this machine: the job runs in the current directory,
+            and relative paths mean the same as without a cluster.
 
     Raises:
         UserError: a path cannot be seen from the cluster, the name was used with another recipe, the
-            working directory is too large, or a variable that is named is not set.
+            working directory is too large, or a requested variable is not set.
     """
-    _require_visible(asked, here)
-    if asked.recipe is not None:
-        _require_unclaimed(asked.stage, asked.recipe)
-    name = asked.recipe.name if asked.recipe else "files"
+    _require_visible(request, same_machine)
+    if request.recipe is not None:
+        _require_same_recipe(request.stage, request.recipe)
+    name = request.recipe.name if request.recipe else "files"
     stamp = datetime.now(UTC).strftime("%m%d-%H%M%S")
-    metadata = {"dfray.stage": asked.stage, "dfray.recipe": name, "dfray.user": who()}
-    if asked.recipe is not None:
-        metadata["dfray.fingerprint"] = asked.recipe.fingerprint()
-        metadata["dfray.folder"] = RunContext.of(asked.recipe).folder.root
+    metadata = {"dfray.stage": request.stage, "dfray.recipe": name, "dfray.user": who()}
+    if request.recipe is not None:
+        metadata["dfray.fingerprint"] = request.recipe.fingerprint()
+        metadata["dfray.folder"] = RunContext.of(request.recipe).folder.root
     return Submission(
-        job_id=f"{name}-{asked.stage}-{stamp}",
-        entrypoint=_entrypoint(asked, here),
-        package=pack(asked.working_dir, _added(asked.recipe)),
-        variables=environment.variables(asked.variables),
+        job_id=f"{name}-{request.stage}-{stamp}",
+        entrypoint=_entrypoint(request, same_machine),
+        package=pack(request.working_dir, _uploads(request.recipe)),
+        variables=environment.variables(request.variables),
         metadata=metadata,
     )
 
 
-def _added(recipe: Recipe | None) -> dict[str, Path | bytes]:
-    """dfray itself, the entry points with their recipes, and what says where the code is from."""
+def _uploads(recipe: Recipe | None) -> dict[str, Path | bytes]:
+    """Return dfray itself, the entry points and recipes, the code's version and the resolved recipe."""
     package = Path(dfray.__file__).parent
-    added = tree(package, "dfray") | tree(recipe_folder().parent, "jobs")
-    added[CODE_FILE] = json.dumps(code_version()).encode()
+    uploads = tree(package, "dfray") | tree(installed_folder("recipe").parent, "jobs")
+    uploads[CODE_FILE] = json.dumps(code_version()).encode()
     if recipe is not None:  # the job is on its cluster already
         cluster = recipe.cluster.model_copy(update={"address": None})
-        added[RECIPE_FILE] = dump_recipe(recipe.model_copy(update={"cluster": cluster})).encode()
-    return added
+        uploads[RECIPE_FILE] = dump_recipe(recipe.model_copy(update={"cluster": cluster})).encode()
+    return uploads
 
 
-def _entrypoint(asked: Asked, here: bool) -> str:
-    """The shell's command; it starts in the package. `exec` lets the stage have the stop signal."""
-    recipe = [RECIPE_FILE] if asked.recipe else []
-    script = f"jobs/{asked.stage}.py"
-    if not here:
-        return f"exec python {shlex.join([script, *recipe, *asked.options])}"
+def _entrypoint(request: JobRequest, same_machine: bool) -> str:
+    """Return the shell command, which starts in the package; `exec` passes the stop signal to the stage."""
+    recipe = [RECIPE_FILE] if request.recipe else []
+    script = f"jobs/{request.stage}.py"
+    if not same_machine:
+        return f"exec python {shlex.join([script, *recipe, *request.options])}"
     files = " ".join(f'"$OLDPWD"/{file}' for file in [script, *recipe])
-    python, options = shlex.quote(sys.executable), shlex.join(asked.options)
+    python, options = shlex.quote(sys.executable), shlex.join(request.options)
     return f"cd {shlex.quote(str(Path.cwd()))} && exec {python} {files} {options}".strip()
 
 
-def _require_visible(asked: Asked, here: bool) -> None:
-    """On other machines, what is read is remote, shared or in the package, and what is written is kept."""
-    if here:
+def _require_visible(request: JobRequest, same_machine: bool) -> None:
+    """Check that the nodes of another machine see all inputs, and outputs go to shared storage."""
+    if same_machine:
         return
-    for file in asked.files:
+    for file in request.files:
         _require_remote(file, file, "s3://...")
-    if (recipe := asked.recipe) is None:
+    if (recipe := request.recipe) is None:
         return
     _require_remote(f"work_dir {recipe.work_dir}", recipe.work_dir, "work_dir=s3://...")
     for number, corpus in enumerate(recipe.corpora):
         name = f"corpora.{number}.root"
-        if not (asked.working_dir / corpus.root).is_file():  # a list of videos may go along
+        if not (request.working_dir / corpus.root).is_file():  # a list of videos may be uploaded
             _require_remote(f"{name} {corpus.root}", corpus.root, f"{name}=s3://...")
-    if asked.stage != "extract":
+    if request.stage != "extract":
         resolve_tracking_uri(recipe.registry, recipe.work_dir)
 
 
-def _require_remote(what: str, path: str, hint: str) -> None:
+def _require_remote(name: str, path: str, example: str) -> None:
     if not storage.is_remote(path) and not Path(path).is_absolute():
         raise UserError(
-            f"{what} lies on this machine, where the cluster's nodes do not see it.",
-            f"Name a place that all of them see: {hint} or a shared /path.",
+            f"{name} lies on this machine, where the cluster's nodes cannot read it.",
+            f"Use storage that all nodes can read: {example} or a shared /path.",
         )
 
 
-def _require_unclaimed(stage: str, recipe: Recipe) -> None:
-    """Refuse a name that was used with another recipe, if the run's folder can be seen from here."""
+def _require_same_recipe(stage: str, recipe: Recipe) -> None:
+    """Check that the run's folder, if it can be read from here, belongs to the same recipe."""
     folder = RunContext.of(recipe).folder
     try:
-        is_there = storage.exists(folder.recipe_file)
+        is_claimed = storage.exists(folder.recipe_file)
     except StorageError:
-        return  # the job looks again, from where it runs
-    if is_there and stage in _MEASURES:
+        return  # the job checks again on its node
+    if is_claimed and stage in _MEASURES:
         folder.claim_to_measure()
-    elif is_there:
+    elif is_claimed:
         folder.claim()

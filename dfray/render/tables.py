@@ -1,27 +1,38 @@
-"""The console, and the tables and listings that every command prints with."""
+"""The console, and the tables and lists that all commands print with."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 from rich.console import Console
 from rich.table import Table
 
 console = Console(soft_wrap=True)
 _LISTED = 20
-"""Files that a listing names before it only counts."""
+"""Files that a list prints before it only counts them."""
+_LABEL_WIDTH = 13
 
 
 def new_table(*columns: str, right: tuple[str, ...] = ()) -> Table:
+    """Return an empty table without borders; the columns in `right` are right-aligned."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(column, justify="right" if column in right else "left", overflow="fold")
     return table
 
 
-def list_files(what: str, lines: list[str]) -> None:
-    if not lines:
+def print_lines(lines: Iterable[tuple[str, object]]) -> None:
+    """Print (label, text) pairs, one a line; unlike a table, it never folds a text to be copied."""
+    for label, text in lines:
+        console.print(f"{label:<{_LABEL_WIDTH}} {text}", markup=False, highlight=False)
+
+
+def print_files(title: str, files: list[str]) -> None:
+    """Print a title and the first files below it, or nothing if there are none."""
+    if not files:
         return
-    console.print(f"[bold]{what}[/]")
-    for line in lines[:_LISTED]:
-        console.print(f"  {line}", markup=False, highlight=False)
-    if len(lines) > _LISTED:
-        console.print(f"  ... and {len(lines) - _LISTED:,} more")
+    console.print(f"[bold]{title}[/]")
+    for file in files[:_LISTED]:
+        console.print(f"  {file}", markup=False, highlight=False)
+    if len(files) > _LISTED:
+        console.print(f"  ... and {len(files) - _LISTED:,} more")

@@ -252,9 +252,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
     stage.send_signal(signal.SIGINT)
     _, err = stage.communicate(timeout=30)
     assert stage.returncode == 130
-    assert err.splitlines()[-1].startswith(
-        "Stopped. Run the same command again to go on from here."
-    )
+    assert err.splitlines()[-1].startswith("Stopped. Run the same command again to resume.")
     assert "Traceback" not in err
 
 

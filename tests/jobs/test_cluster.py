@@ -24,7 +24,7 @@ from dfray import access, storage
 from dfray.errors import ClusterError, JobError
 from dfray.faces.shards import FacesStore
 from dfray.jobs import client as jobs_client
-from dfray.jobs.client import Jobs
+from dfray.jobs.client import JobClient
 from tests.helpers.cluster import REPOSITORY, LocalCluster, local_cluster
 from tests.helpers.corpus import write_corpus
 from tests.helpers.processes import wait_for
@@ -146,7 +146,7 @@ def test_ctrl_c_leaves_the_job_running_and_says_how_to_come_back(client, clips):
     left.send_signal(signal.SIGINT)
     _, err = left.communicate(timeout=60)
     assert left.returncode == 130
-    job_id = re.search(r"job (left-extract-\S+) goes on", err)[1]
+    job_id = re.search(r"job (left-extract-\S+) continues to run", err)[1]
     assert f"dfray logs {job_id} --follow" in err
     assert f"dfray stop {job_id}" in err
     assert client.state(job_id) in ("RUNNING", "SUCCEEDED")
@@ -234,7 +234,7 @@ def test_a_dashboard_that_hangs_is_given_up_and_what_it_says_later_is_not_said_t
     monkeypatch.setattr(jobs_client, "_SILENT_S", 1.0)
     monkeypatch.setattr(access, "_ANSWER_S", 1.0)
     job_id = client.dfray("submit", "extract", client.recipe("hung", clips), "--detach").out.strip()
-    jobs, said = Jobs(client.cluster.jobs_url), []
+    jobs, said = JobClient(client.cluster.jobs_url), []
     (dashboard,) = [
         process
         for process in client.cluster.processes("head")
@@ -261,7 +261,7 @@ def test_a_job_that_is_stopped_ends_cleanly_and_goes_on_when_it_is_submitted_aga
     job_id = client.dfray(*words, "--detach").out.strip()
     twice = client.dfray(*words)
     assert (twice.code, twice.out) == (2, "")
-    assert re.search(f"Job {job_id} of .* works in .*stopped already.*dfray stop", twice.err)
+    assert re.search(f"Job {job_id} of .* already uses .*stopped.*dfray stop", twice.err)
     kept = client.folder / "runs" / "stopped" / "train"
     wait_for(lambda: any(kept.glob("epoch-*")), 200)
     stopped = client.dfray("stop", job_id)
@@ -269,7 +269,7 @@ def test_a_job_that_is_stopped_ends_cleanly_and_goes_on_when_it_is_submitted_aga
     assert f"Job {job_id} was stopped" in stopped.err
     assert client.state(job_id) == "STOPPED"
     log = client.dfray("logs", job_id).out
-    assert "Stopped. Run the same command again to go on from here." in log
+    assert "Stopped. Run the same command again to resume." in log
     assert "Traceback" not in log
     assert client.dfray("logs", job_id, "--follow").code == 143
 

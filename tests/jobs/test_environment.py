@@ -28,7 +28,7 @@ def test_storage_tracking_hub_and_our_own_variables_go_along_and_no_others(monke
 
 def test_a_variable_that_is_named_and_not_set_is_said(monkeypatch):
     monkeypatch.delenv("MISSING", raising=False)
-    with pytest.raises(UserError, match=r"--env names MISSING, not set here"):
+    with pytest.raises(UserError, match=r"--env names MISSING, not set in this"):
         variables(["MISSING"])
 
 

@@ -54,7 +54,7 @@ def test_a_folder_of_200_megabytes_is_refused_with_its_largest_files(tmp_path):
     with pytest.raises(UserError) as refused:
         pack(tmp_path, {})
     told = str(refused.value)
-    assert "holds 201.0 MiB in 4 files; a job takes 50.0 MiB along at most" in told
+    assert "holds 201.0 MiB in 4 files; a job may upload 50.0 MiB" in told
     assert "The largest: weights.bin (150.0 MiB), extra/half.bin (50.0 MiB), small.bin" in told
     assert ".gitignore" in told
 

@@ -1,4 +1,4 @@
-"""What is asked for becomes a job: the recipe resolved, its paths seen from the cluster, its name its own."""
+"""A request becomes a job: the recipe is resolved, its paths can be read on the cluster, its name is free."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from dfray.config import Recipe
 from dfray.errors import UserError
-from dfray.jobs.submission import RECIPE_FILE, Asked, prepare
+from dfray.jobs.submission import RECIPE_FILE, JobRequest, prepare
 from dfray.recipe import load_recipe
 from dfray.run_folder import RunFolder
 from dfray.tracking.provenance import CODE_FILE, code_version
@@ -21,9 +21,9 @@ from tests.helpers.toy import toy_recipe
 REMOTE = ["work_dir=s3://bucket/runs", "corpora.0.root=s3://bucket/clips"]
 
 
-def asked(folder: Path, recipe: Recipe | None, stage: str = "train", *options: str) -> Asked:
+def request(folder: Path, recipe: Recipe | None, stage: str = "train", *options: str) -> JobRequest:
     (folder / "empty").mkdir(exist_ok=True)
-    return Asked(stage, recipe, list(options), folder / "empty", [])
+    return JobRequest(stage, recipe, list(options), folder / "empty", [])
 
 
 def shipped(submission, folder: Path) -> Recipe:
@@ -39,19 +39,19 @@ def test_the_recipe_goes_along_with_what_it_extends_and_the_overrides_in_it(tmp_
     recipe = load_recipe(
         str(tmp_path / "mine.yaml"), ["training.epochs=9", "cluster.address=10.0.0.1:6379"]
     )
-    there = shipped(prepare(asked(tmp_path, recipe), here=True), tmp_path)
-    assert (there.name, there.training.lr, there.training.epochs) == ("mine", 0.5, 9)
-    assert there.model == recipe.model
-    assert there.fingerprint() == recipe.fingerprint()
-    assert there.cluster.address is None, "the job is on its cluster already"
+    sent = shipped(prepare(request(tmp_path, recipe), same_machine=True), tmp_path)
+    assert (sent.name, sent.training.lr, sent.training.epochs) == ("mine", 0.5, 9)
+    assert sent.model == recipe.model
+    assert sent.fingerprint() == recipe.fingerprint()
+    assert sent.cluster.address is None, "the job is on its cluster already"
 
 
 def test_the_job_says_whose_it_is_and_its_id_can_be_read(tmp_path):
     recipe = toy_recipe(tmp_path)
-    submission = prepare(asked(tmp_path, recipe), here=True)
+    submission = prepare(request(tmp_path, recipe), same_machine=True)
     name, stage, *stamp = submission.job_id.split("-")
     assert (name, stage) == ("toy", "train")
-    assert [len(part) for part in stamp] == [4, 6]
+    assert [len(digits) for digits in stamp] == [4, 6]
     assert submission.metadata["dfray.recipe"] == "toy"
     assert submission.metadata["dfray.stage"] == "train"
     assert submission.metadata["dfray.fingerprint"] == recipe.fingerprint()
@@ -60,11 +60,11 @@ def test_the_job_says_whose_it_is_and_its_id_can_be_read(tmp_path):
 
 
 def test_the_dfray_that_submits_goes_along_and_says_its_commit(tmp_path):
-    package = prepare(asked(tmp_path, toy_recipe(tmp_path)), here=True).package
+    package = prepare(request(tmp_path, toy_recipe(tmp_path)), same_machine=True).package
     import dfray
 
-    own = Path(dfray.__file__).parent
-    assert package.files["dfray/session.py"] == own / "session.py"
+    package_folder = Path(dfray.__file__).parent
+    assert package.files["dfray/session.py"] == package_folder / "session.py"
     assert "dfray/evaluation/templates/report.css" in package.files
     assert {"jobs/train.py", "jobs/recipes/demo.yaml"} <= set(package.files)
     assert json.loads(package.files[CODE_FILE]) == code_version()
@@ -83,7 +83,9 @@ def test_code_that_was_submitted_is_told_as_what_it_was(tmp_path, monkeypatch):
 
 def test_elsewhere_the_script_runs_in_the_package(tmp_path):
     recipe = toy_recipe(tmp_path, "toy", *REMOTE, "registry.tracking_uri=http://tracking:5000")
-    submission = prepare(asked(tmp_path, recipe, "promote", "--version", "a b"), here=False)
+    submission = prepare(
+        request(tmp_path, recipe, "promote", "--version", "a b"), same_machine=False
+    )
     command = shlex.split(submission.entrypoint)
     script, file = "jobs/promote.py", RECIPE_FILE
     assert command == ["exec", "python", script, file, "--version", "a b"]
@@ -93,7 +95,7 @@ def test_on_this_machine_the_script_runs_in_the_current_directory(tmp_path, monk
     """So relative paths mean what they mean without a cluster; run here as the cluster's shell runs it."""
     (tmp_path / "with space").mkdir()
     monkeypatch.chdir(tmp_path / "with space")
-    entrypoint = prepare(asked(tmp_path, toy_recipe("runs")), here=True).entrypoint
+    entrypoint = prepare(request(tmp_path, toy_recipe("runs")), same_machine=True).entrypoint
     package = tmp_path / "package"
     (package / "jobs").mkdir(parents=True)
     (package / "jobs" / "train.py").write_text("import os, sys; print(os.getcwd(), *sys.argv[1:])")
@@ -106,26 +108,26 @@ def test_on_this_machine_the_script_runs_in_the_current_directory(tmp_path, monk
 
 def test_a_run_folder_that_the_cluster_does_not_see_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"work_dir runs lies on this machine.*s3://"):
-        prepare(asked(tmp_path, toy_recipe("runs", "toy", REMOTE[1])), here=False)
+        prepare(request(tmp_path, toy_recipe("runs", "toy", REMOTE[1])), same_machine=False)
 
 
 def test_a_corpus_that_the_cluster_does_not_see_is_refused_but_a_list_goes_along(tmp_path):
     recipe = toy_recipe("s3://bucket/runs", "toy", "corpora.0.root=clips")
     with pytest.raises(UserError, match=r"corpora.0.root clips lies on this machine"):
-        prepare(asked(tmp_path, recipe), here=False)
+        prepare(request(tmp_path, recipe), same_machine=False)
     (tmp_path / "empty").mkdir(exist_ok=True)
     (tmp_path / "empty" / "list.csv").write_text("uri,label\ns3://bucket/1.mp4,real\n")
     listed = toy_recipe("s3://bucket/runs", "toy", "corpora.0={reader: csv, root: list.csv}")
-    packed = prepare(asked(tmp_path, listed, "extract"), here=False).package
+    packed = prepare(request(tmp_path, listed, "extract"), same_machine=False).package
     assert "list.csv" in packed.files
 
 
 def test_a_file_to_score_that_the_cluster_does_not_see_is_refused(tmp_path):
     files = ("s3://bucket/1.mp4", "/shared/2.mp4", "3.mp4")
-    scored = Asked("score", None, list(files), tmp_path, [], files)
+    scored = JobRequest("score", None, list(files), tmp_path, [], files)
     with pytest.raises(UserError, match=r"^3.mp4 lies on this machine"):
-        prepare(scored, here=False)
-    entrypoint = prepare(scored, here=True).entrypoint
+        prepare(scored, same_machine=False)
+    entrypoint = prepare(scored, same_machine=True).entrypoint
     assert entrypoint.endswith('"$OLDPWD"/jobs/score.py s3://bucket/1.mp4 /shared/2.mp4 3.mp4')
 
 
@@ -133,11 +135,11 @@ def test_elsewhere_the_tracking_server_must_be_known_before_anything_is_trained(
     tmp_path, monkeypatch
 ):
     recipe = toy_recipe(tmp_path, "toy", *REMOTE)
-    assert prepare(asked(tmp_path, recipe, "extract"), here=False)
+    assert prepare(request(tmp_path, recipe, "extract"), same_machine=False)
     with pytest.raises(UserError, match="registry.tracking_uri is empty"):
-        prepare(asked(tmp_path, recipe, "train"), here=False)
+        prepare(request(tmp_path, recipe, "train"), same_machine=False)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://tracking:5000")
-    assert "MLFLOW_TRACKING_URI" in prepare(asked(tmp_path, recipe), here=False).variables
+    assert "MLFLOW_TRACKING_URI" in prepare(request(tmp_path, recipe), same_machine=False).variables
 
 
 def test_a_name_that_was_used_with_another_recipe_is_refused_at_once(tmp_path):
@@ -147,17 +149,17 @@ def test_a_name_that_was_used_with_another_recipe_is_refused_at_once(tmp_path):
         with pytest.raises(
             UserError, match=r"belongs to another recipe .* training.lr 0.001 -> 0.5"
         ):
-            prepare(asked(tmp_path, other, stage), here=True)
+            prepare(request(tmp_path, other, stage), same_machine=True)
 
 
 def test_a_trained_run_may_be_measured_otherwise(tmp_path):
     RunFolder(toy_recipe(tmp_path)).claim()
     other = toy_recipe(tmp_path, "toy", "evaluation.bootstrap=7")
-    assert prepare(asked(tmp_path, other, "evaluate"), here=True)
+    assert prepare(request(tmp_path, other, "evaluate"), same_machine=True)
     with pytest.raises(UserError, match=r"evaluation.bootstrap"):
-        prepare(asked(tmp_path, other, "train"), here=True)
+        prepare(request(tmp_path, other, "train"), same_machine=True)
 
 
-def test_asking_claims_nothing(tmp_path):
-    prepare(asked(tmp_path, toy_recipe(tmp_path)), here=True)
+def test_preparing_a_job_claims_nothing(tmp_path):
+    prepare(request(tmp_path, toy_recipe(tmp_path)), same_machine=True)
     assert [path.name for path in tmp_path.iterdir()] == ["empty"]

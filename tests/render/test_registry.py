@@ -49,24 +49,24 @@ def lines(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
 
 
 def test_a_refusal_says_who_stays_the_champion_and_why(lines):
-    assert lines(render.decision, REFUSAL) == [
+    assert lines(render.show_decision, REFUSAL) == [
         "faces version 2 is not promoted, version 1 stays the champion:",
         "  - AUC 0.5000 is below the 0.8500 required",
     ]
     first = replace(REFUSAL, champion_before=None)
-    assert lines(render.decision, first)[0].endswith("is not promoted, there is no champion:")
+    assert lines(render.show_decision, first)[0].endswith("is not promoted, there is no champion:")
 
 
 def test_a_dry_run_tells_what_would_become_of_it(lines):
     dry = replace(REFUSAL, sequence=None)
-    assert "version 2 would not be promoted, version 1 stays" in lines(render.decision, dry)[0]
-    (told,) = lines(render.decision, replace(dry, promoted=True))
+    assert "version 2 would not be promoted, version 1 stays" in lines(render.show_decision, dry)[0]
+    (told,) = lines(render.show_decision, replace(dry, promoted=True))
     assert told == "faces version 2 would become the champion (was version 1)."
 
 
 def test_the_history_tells_each_decision_with_its_reasons(lines):
     void = replace(REFUSAL, promoted=True, sequence=3)
-    assert lines(render.decisions, [REFUSAL, void], as_json=False) == [
+    assert lines(render.show_history, [REFUSAL, void], as_json=False) == [
         "2  2026-11-21T12:00:00 UTC  Ada: promote version 2 (champion before: 1): refused",
         "   - AUC 0.5000 is below the 0.8500 required",
         "3  2026-11-21T12:00:00 UTC  Ada: promote version 2 (champion before: 1): void",
@@ -75,13 +75,13 @@ def test_the_history_tells_each_decision_with_its_reasons(lines):
 
 
 def test_the_table_of_versions_fits_and_cuts_no_time_in_two(lines):
-    shown = lines(render.versions, [VERSION], in_full=False, as_json=False)
+    shown = lines(render.show_versions, [VERSION], in_full=False, as_json=False)
     assert "2026-11-21 12:34" in shown[1]
     assert max(len(line) for line in shown) <= 80
 
 
 def test_the_card_of_a_version_is_wrapped_and_not_cut_off(lines):
-    shown = lines(render.versions, [VERSION], in_full=True, as_json=False)
+    shown = lines(render.show_versions, [VERSION], in_full=True, as_json=False)
     told = " ".join(" ".join(line.strip("▌ ") for line in shown).split())
     assert "ff++: FaceForensics++ terms of use (non-commercial research)." in told
     card_lines = shown[[line.startswith("model card") for line in shown].index(True) :]

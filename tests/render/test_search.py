@@ -7,14 +7,14 @@ from dataclasses import replace
 
 import pytest
 
-from dfray.render.search import search
+from dfray.render.search import show_search
 from tests.helpers.searches import ended_search
 
 Capture = pytest.CaptureFixture[str]
 
 
 def printed(capsys: Capture, **changes: object) -> str:
-    search(replace(ended_search(12, failed=1), **changes), "runs/s/search.html", "demo seed=1")
+    show_search(replace(ended_search(12, failed=1), **changes), "runs/s/search.html", "demo seed=1")
     return capsys.readouterr().out
 
 

@@ -13,7 +13,7 @@ from dfray.datasets.manifest import Manifest, write_manifest
 from dfray.errors import ManifestError, UserError
 from dfray.planning import speed
 from dfray.recipe import load_recipe
-from dfray.render.plan import cluster_plan
+from dfray.render.plan import show_cluster_plan
 from dfray.run_context import RunContext
 from dfray.stages.cluster_plan import with_lengths
 from tests.helpers.corpus import write_corpus
@@ -53,21 +53,21 @@ def test_a_recipe_is_planned_from_its_own_videos(
     assert plan.training.steps_per_epoch == 3
     assert not (tmp_path / "runs").exists()
 
-    cluster_plan(plan)
+    show_cluster_plan(plan)
     output = capsys.readouterr().out
     for name in (
         "nodes",
         "extraction",
         "training",
         "in all",
-        "money",
+        "cost",
         "storage",
         "memory",
         "feeding",
     ):
         assert any(line.startswith(name) for line in output.splitlines()), name
     assert "ASSUMED: 15% of the 989 Tflop/s" in output
-    assert "cluster.extract_on keeps them there" in output
+    assert "set cluster.extract_on to ensure it" in output
     assert "8 train" not in output
     assert "4 train, 2 val, 2 test" in output
 
@@ -83,11 +83,11 @@ def test_published_videos_are_planned_from_clips_at_hand(
     ffpp, wild = plan.extraction.datasets
     assert (ffpp.videos, ffpp.frames, ffpp.measured) == (6000, 100_000, "clips")
     assert (wild.videos, wild.frames, wild.measured) == (7314, 7314 * 3, "clips")
-    cluster_plan(plan)
+    show_cluster_plan(plan)
     output = capsys.readouterr().out
     assert "none was opened" in output
     assert "Each video of wilddeepfake is 3.0 s long (the clips')." in output
-    assert "money         not known" in output
+    assert "cost          not known" in output
 
 
 def lengths(*seconds: float | None, dataset: str = "a") -> pa.Table:

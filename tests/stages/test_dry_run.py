@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dfray import render, stages
+from dfray import stages
 from dfray.config import BatchesSection, CorpusSection, Recipe
 from dfray.datasets.manifest import Manifest, write_manifest
 from dfray.errors import RecipeError
 from dfray.recipe import load_recipe
+from dfray.render.training import show_training_plan
 from dfray.run_context import RunContext
 from dfray.run_folder import RunFolder
 from dfray.tables import VIDEOS
@@ -81,7 +82,7 @@ def test_the_schedule_is_printed_even_then(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     training = {"epochs": 7, "lr": 3e-4, "min_lr": 2e-6, "warmup_epochs": 1.5}
-    render.training_plan(stages.plan_training(RunContext.of(recipe(tmp_path, training=training))))
+    show_training_plan(stages.plan_training(RunContext.of(recipe(tmp_path, training=training))))
     (line,) = [x for x in capsys.readouterr().out.splitlines() if x.startswith("schedule")]
     assert line.split(maxsplit=1)[1] == (
         "7 epochs in batches of 4 faces; lr up to 0.0003 over 1.5 epochs, then down to 2e-06 along a "
@@ -147,7 +148,7 @@ def test_the_cpus_of_the_stream_are_counted(tmp_path: Path) -> None:
 
 def test_every_need_has_its_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_corpus(tmp_path / "corpus", 8, splits=SPLITS)
-    render.training_plan(stages.plan_training(RunContext.of(recipe(tmp_path))))
+    show_training_plan(stages.plan_training(RunContext.of(recipe(tmp_path))))
     lines = [line.split("  ")[0].strip() for line in capsys.readouterr().out.splitlines()]
     needs = (
         "model",

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from dfray import render
 from dfray.config import CorpusSection
 from dfray.datasets.manifest import build_manifest
+from dfray.render.data import show_manifest
 from tests.helpers import corpora
 
 
@@ -19,7 +19,7 @@ def test_found_stands_beside_published_with_its_share(
     corpora.fakeavceleb(tmp_path, people=40)
     (tmp_path / "RealVideo-RealAudio/African/men/id00000/00109_real.mp4").unlink()
     corpus = CorpusSection(reader="fakeavceleb", root=str(tmp_path))
-    render.manifest(build_manifest([corpus], opened=0))
+    show_manifest(build_manifest([corpus], opened=0))
     shown = capsys.readouterr().out
     assert re.search(r"dataset +videos +found +published +share +published in", shown)
     assert re.search(r"fakeavceleb +real +39 +498 +8% +arXiv 2508.19730, Table 1", shown)

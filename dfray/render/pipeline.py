@@ -1,0 +1,41 @@
+"""Result of a whole pipeline run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dfray.render.evaluation import show_metrics
+from dfray.render.registry import show_decision
+from dfray.render.scores import show_scores
+from dfray.render.tables import console, print_lines
+
+if TYPE_CHECKING:
+    from dfray.stages import RunResult
+
+
+def show_run(result: RunResult) -> None:
+    """Print metrics, promotion and one score, and where the report, runs and models are."""
+    summaries = result.run.faces.summaries()
+    console.rule("held-out videos", align="left")
+    show_metrics(result.metrics)
+    console.rule("promotion", align="left")
+    show_decision(result.decision)
+    if result.scored:
+        console.rule("one unseen clip, scored by the champion", align="left")
+        show_scores(result.scored)
+    console.rule("results", align="left")
+    faces = sum(summaries["n_faces"].to_pylist())
+    print_lines(
+        [
+            ("data", f"{summaries.num_rows:,} videos, {faces:,} faces"),
+            ("report", result.run.folder.report),
+            ("runs, models", _mlflow_ui(result.run.tracking_uri)),
+            ("score files", f"dfray score FILE... --tracking-uri {result.run.tracking_uri}"),
+        ]
+    )
+
+
+def _mlflow_ui(tracking_uri: str) -> str:
+    """Return a server's own address, or the command that serves a database."""
+    is_server = tracking_uri.startswith("http")
+    return tracking_uri if is_server else f"mlflow ui --backend-store-uri {tracking_uri}"
