@@ -14,12 +14,13 @@ from dfray.errors import DfrayError, UserError
 # Importing a module adds its commands; `--help` lists them in this order.
 # isort: off
 from dfray.cli import pipeline as pipeline
-from dfray.cli import data as data
-from dfray.cli import plan as plan
+from dfray.cli import extraction as extraction
 from dfray.cli import training as training
 from dfray.cli import search as search
 from dfray.cli import registry as registry
+from dfray.cli import plan as plan
 from dfray.cli import jobs as jobs
+from dfray.cli import data as data
 from dfray.cli import recipes as recipes
 from dfray.cli import face_models as face_models
 # isort: on

@@ -1,4 +1,4 @@
-"""Manifest and faces."""
+"""Manifest, readers of corpora, and a contact sheet of self-blended faces."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from dfray.cli.app import INSPECTION, PIPELINE, app
+from dfray.cli.app import INSPECTION, app
 from dfray.cli.command import RecipeCall, command, recipe_command
 
 manifest_app = typer.Typer(
@@ -53,18 +53,6 @@ def manifest_readers() -> None:
     from dfray.render.data import show_readers
 
     show_readers({name: reader(name) for name in READERS})
-
-
-@recipe_command(app, panel=PIPELINE)
-def extract(call: RecipeCall) -> None:
-    """Extract the faces of every video that has none stored. Interrupted, it resumes when run again.
-
-    Example: dfray extract mine.yaml faces.rate_fps=2
-    """
-    from dfray import stages
-    from dfray.render.data import show_coverage
-
-    show_coverage(stages.extract(call.run))
 
 
 @recipe_command(app, "self-blend", panel=INSPECTION)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -114,6 +114,6 @@ class FacesSection(Section):
     )
     attempts: Count = Field(2, description="tries of a video that kills or hangs its worker")
 
-    def shaping(self) -> dict:
+    def shaping(self) -> dict[str, Any]:
         """The settings that shape a face row; shard size, time limit and attempts do not."""
         return self.model_dump(exclude={"shard_mb", "stall_limit_s", "attempts"}, mode="json")

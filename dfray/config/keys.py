@@ -60,7 +60,8 @@ def nested_section(annotation: object) -> tuple[type[Section], str] | None:
     """Return the section inside a field's annotation, and its step in a path: "", N or KEY."""
     if isinstance(annotation, type) and issubclass(annotation, Section):
         return annotation, ""
-    step = {list: _LISTED, dict: _NAMED}.get(get_origin(annotation), "")  # type: ignore[call-overload]
+    origin = get_origin(annotation)
+    step = _LISTED if origin is list else _NAMED if origin is dict else ""
     for inner in get_args(annotation):
         if section := nested_section(inner):
             return section[0], step or section[1]

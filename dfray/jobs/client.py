@@ -117,7 +117,8 @@ class JobClient:
 
     def logs(self, job_id: str) -> str:
         """Return the output of the job so far."""
-        return self._ask(lambda: self._client.get_job_logs(job_id))
+        log: str = self._ask(lambda: self._client.get_job_logs(job_id))
+        return log
 
     def follow(self, job_id: str, write: Callable[[str], object]) -> JobInfo:
         """Pass the output of the job to `write`, from its first line to its last, and return the job.

@@ -1,1 +1,1 @@
-"""What a recipe will take on a cluster: hours, memory, storage and money, from figures measured here."""
+"""Estimates of the hours, memory, storage and cost of a recipe on a cluster, from measurements here."""

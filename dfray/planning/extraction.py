@@ -1,9 +1,9 @@
-"""From the cost of a sample to that of the whole manifest, with intervals from resampling its videos.
+"""Cost of extracting a whole manifest from that of a sample, with bootstrap intervals.
 
-Within a dataset cost goes with the frames to expect, which the manifest tells of every video: so each
-dataset's total is its frames times the sample's cost per frame (the ratio estimator of survey sampling),
-and a video that cannot be read counts for what it cost. The bootstrap draws the sample's videos anew, with
-replacement, within each dataset.
+Within a dataset cost is proportional to the expected frames, which the manifest states for every video: so
+each dataset's total is its frames times the sample's cost per frame (the ratio estimator of survey
+sampling), and a video that cannot be read counts with the time it took. The bootstrap resamples the
+videos of the sample, with replacement, within each dataset.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ CONFIDENCE = 0.9
 
 @dataclass(frozen=True)
 class Interval:
-    """A figure and where it lies with a confidence of CONFIDENCE."""
+    """An estimate and its interval of confidence CONFIDENCE."""
 
     value: float
     low: float
@@ -37,12 +37,12 @@ class Interval:
 
 @dataclass(frozen=True)
 class DatasetTotal:
-    """One dataset as it would be.
+    """Estimate of one dataset.
 
     Attributes:
-        frames: to expect of its videos.
-        measured: name of the sampled dataset whose rates it has: its own, or the clips'.
-        sampled: videos of that which were measured.
+        frames: expected, of all videos.
+        measured: name of the sampled dataset whose rates apply: its own, or the clips'.
+        sampled: number of videos measured of that dataset.
         cpu_per_frame_s, faces_per_frame, bytes_per_face: the rates.
     """
 
@@ -58,13 +58,13 @@ class DatasetTotal:
 
 @dataclass(frozen=True)
 class ExtractionTotal:
-    """All of a manifest.
+    """Estimate of a whole manifest.
 
     Attributes:
-        cpu_s: CPU seconds on cores like this one's.
+        cpu_s: CPU seconds on cores like this machine's.
         faces, stored_bytes: of all datasets.
-        videos: split -> how many.
-        per_epoch: split (train, val) -> faces that an epoch takes of it.
+        videos: split -> number of videos.
+        per_epoch: split (train, val) -> faces that an epoch uses.
     """
 
     datasets: tuple[DatasetTotal, ...]
@@ -82,11 +82,11 @@ def estimate_extraction(
     batches: BatchesSection,
     seed: int = 0,
 ) -> ExtractionTotal:
-    """What extracting `videos` takes, and how many of the faces an epoch trains on.
+    """Return the cost of extracting `videos`, and the faces that an epoch trains on.
 
     Args:
         videos: VIDEOS.
-        cost: has every dataset of `videos`, or one that stands for all others.
+        cost: of every dataset of `videos`, or of one that represents all others.
     """
     rng = np.random.default_rng(seed)
     rates = {name: _rates(dataset, rng) for name, dataset in sorted(cost.datasets.items())}
@@ -95,13 +95,15 @@ def estimate_extraction(
     available = np.zeros(len(frames), np.int64)
     totals, sums = [], np.zeros((3, 1 + RESAMPLES))
     for name in np.unique(name_of).tolist():
-        mine = name_of == name
+        is_member = name_of == name
         measured = name if name in rates else next(iter(rates))
-        one = _dataset_total(name, frames[mine], measured, cost.datasets[measured], rates[measured])
-        totals.append(one)
-        cpu_s, found = rates[measured]
-        sums += one.frames * np.stack([cpu_s, found, found * one.bytes_per_face])
-        available[mine] = np.rint(frames[mine] * one.faces_per_frame)
+        total = _dataset_total(
+            name, frames[is_member], measured, cost.datasets[measured], rates[measured]
+        )
+        totals.append(total)
+        cpu_s, n_faces = rates[measured]
+        sums += total.frames * np.stack([cpu_s, n_faces, n_faces * total.bytes_per_face])
+        available[is_member] = np.rint(frames[is_member] * total.faces_per_frame)
     splits = videos["split"].to_pylist()
     return ExtractionTotal(
         datasets=tuple(totals),
@@ -129,7 +131,7 @@ def _dataset_total(
 
 
 def _rates(dataset: DatasetCost, rng: np.random.Generator) -> np.ndarray:
-    """CPU seconds and faces per frame: float64 (2, 1 + RESAMPLES), the sample's own first."""
+    """Return CPU seconds and faces per frame: float64 (2, 1 + RESAMPLES), the sample itself first."""
     count = len(dataset.videos)
     drawn = np.vstack([np.arange(count), rng.integers(count, size=(RESAMPLES, count))])
     frames, cpu_s, faces = (
@@ -149,13 +151,13 @@ def _interval(values: np.ndarray) -> Interval:
 def _per_epoch(
     videos: pa.Table, dataset: np.ndarray, available: np.ndarray, section: BatchesSection
 ) -> dict[str, int]:
-    """Faces that an epoch takes of train and val, by the rule of `quotas`."""
+    """Return the faces that an epoch uses of train and val, by the rule of `quotas`."""
     split = np.asarray(videos["split"].to_pylist())
     label = videos["label"].to_numpy()
     counts = {}
     for name in ("train", "val"):
         rows = split == name
-        if section.self_blend is not None:  # real faces alone, each with a fake of its own
+        if section.self_blend is not None:  # real faces only, each with its self-blended fake
             counts[name] = 2 * int(available[rows & (label == REAL)].sum())
             continue
         quota = quotas(dataset[rows], label[rows], available[rows], section.sampling)

@@ -1,8 +1,8 @@
-"""What finding faces costs, measured here: the extraction stage itself on some videos of each dataset.
+"""Cost of face extraction, measured here by the extraction stage itself on some videos of each dataset.
 
-Nothing is imitated. The stage's actor runs in this process, with its child that decodes and detects, and
-writes real shards into a temporary folder; between the two stands `_Metered`, which notes what each video
-cost and lets no further one begin when its dataset's share of the time is spent.
+The stage's actor runs in this process, with its child that decodes and detects, and writes real shards
+into a temporary folder. `_Metered` between the two records the cost of each video, and starts no further
+one when its dataset's share of the time is spent.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ from dfray.faces.supervise import RECYCLE_AFTER, SupervisedExtractor
 from dfray.faces.video import Frame, VideoEnd
 
 OnVideo = Callable[[int, str], None]
-AT_LEAST = 2
-"""Videos of each dataset that are begun however little time there is: one tells nothing of the spread."""
+MIN_VIDEOS = 2
+"""Videos of each dataset that are measured at least, as one gives no spread."""
 
 
 @dataclass(frozen=True)
 class VideoCost:
-    """What one video of the sample took.
+    """Cost of one video of the sample.
 
     Attributes:
-        expected: frames to expect of it by the manifest; of a video that was broken off, those sampled.
+        expected: frames by the manifest; those sampled, if the video was broken off.
         frames: sampled.
-        cpu_s: CPU seconds of the stage and its child, their start apart.
-        reason: why nothing came of it, if nothing did.
+        cpu_s: CPU seconds of the stage and its child, without their start.
+        reason: why the video gave no frame, if it gave none.
     """
 
     expected: int
@@ -53,7 +53,7 @@ class VideoCost:
 
 @dataclass(frozen=True)
 class DatasetCost:
-    """What the sampled videos of a dataset took.
+    """Cost of the sampled videos of a dataset.
 
     Attributes:
         bytes_per_face: of its shards, faces, outcomes and summaries together; 0 without a face.
@@ -65,13 +65,12 @@ class DatasetCost:
 
 @dataclass(frozen=True)
 class ExtractionCost:
-    """What extraction takes on one core of this machine.
+    """Cost of extraction on one core of this machine.
 
     Attributes:
         datasets: by name.
         read_per_cpu_s: faces read back from shards per CPU second, as training reads them.
-        memory_bytes: of the child that decodes and detects at its largest, and of what the stage holds
-            beside it.
+        memory_bytes: peak of the child that decodes and detects, and memory that the stage adds.
     """
 
     datasets: dict[str, DatasetCost]
@@ -81,10 +80,10 @@ class ExtractionCost:
     def __post_init__(self) -> None:
         costs = [video for dataset in self.datasets.values() for video in dataset.videos]
         if not any(video.frames for video in costs):
-            why = next((video.reason for video in costs if video.reason), "no frame came of it")
+            reason = next((video.reason for video in costs if video.reason), "it gave no frame")
             raise ManifestError(
-                f"None of the {len(costs)} videos of the sample could be read; the first: {why}.",
-                "Check that this machine reaches them, or measure on others with --clips FOLDER.",
+                f"None of the {len(costs)} videos of the sample could be read; the first: {reason}.",
+                "Check that this machine can read them, or measure on others with --clips FOLDER.",
             )
 
 
@@ -97,22 +96,22 @@ def measure_extraction(
     seed: int = 0,
     on_video: OnVideo = lambda *_: None,
 ) -> ExtractionCost:
-    """Extract videos of every dataset, drawn at random, until `sample` are done or the time is up.
+    """Extract random videos of every dataset until `sample` are done or the time is spent; return the cost.
 
-    Half of the videos, and of the time, go to all datasets alike, and half by their frames.
+    Half of the videos and of the time is divided equally among the datasets, and half by their frames.
 
     Args:
         videos: VIDEOS.
         sample: videos of all datasets together.
-        seconds: for all; a video that is begun is finished unless it takes its dataset's time again.
-        on_video: told the number of videos done, and the dataset.
+        seconds: for all; a started video is finished unless it takes its dataset's time again.
+        on_video: called with the number of videos done, and the dataset.
 
     Raises:
         ManifestError: no video of the sample could be read.
         ModelFileError: the detector's model is missing, not the expected one, or cannot be loaded.
     """
     drawn = draw(videos, settings, sample, seed)
-    own = psutil.Process().memory_info().rss
+    before = psutil.Process().memory_info().rss
     datasets: dict[str, DatasetCost] = {}
     reading = _Reading()
     with (
@@ -124,15 +123,15 @@ def measure_extraction(
             store.claim(settings)
             meter.begin(name, share * seconds)
             datasets[name] = _extract(store, meter, rows, settings)
-            reading.of(store)
-    held = max(0, psutil.Process().memory_info().rss - own)
-    return ExtractionCost(datasets, reading.per_cpu_s, meter.memory_bytes + held)
+            reading.add(store)
+    added = max(0, psutil.Process().memory_info().rss - before)
+    return ExtractionCost(datasets, reading.per_cpu_s, meter.memory_bytes + added)
 
 
 def draw(
     videos: pa.Table, settings: FacesSection, sample: int, seed: int
 ) -> dict[str, tuple[pa.Table, float]]:
-    """By dataset: its videos of the sample in random order, and its share of the time, 0..1."""
+    """Return by dataset its videos of the sample in random order, and its share of the time, 0..1."""
     frames = expected_faces(videos, settings)
     dataset = np.asarray(videos["dataset"].to_pylist())
     rng = np.random.default_rng(seed)
@@ -141,21 +140,21 @@ def draw(
     for name in names.tolist():
         rows = rng.permutation(np.flatnonzero(dataset == name))
         share = (1 / len(names) + float(frames[rows].sum() / frames.sum())) / 2
-        drawn[name] = videos.take(rows[: max(AT_LEAST, round(share * sample))]), share
+        drawn[name] = videos.take(rows[: max(MIN_VIDEOS, round(share * sample))]), share
     return drawn
 
 
 def _extract(
     store: FacesStore, meter: _Metered, rows: pa.Table, settings: FacesSection
 ) -> DatasetCost:
-    """Run the stage over `rows`; what it does besides the videos is shared out among them."""
+    """Run the stage over `rows` and return its cost; work outside the videos is divided among them."""
     stage = ShardExtractor(store, settings, "summaries", build_extractor=lambda _: meter)
     start = time.process_time()
     for _ in stage.extract("sample-0", rows):
         pass
     done = len(meter.costs)
-    besides = time.process_time() - start - meter.accounted_s
-    each = besides / done + meter.start_cpu_s / RECYCLE_AFTER
+    overhead = time.process_time() - start - meter.accounted_s
+    each = overhead / done + meter.start_cpu_s / RECYCLE_AFTER
     expected = expected_faces(rows, settings).tolist()[:done]
     if meter.broken_off:
         expected[-1] = meter.costs[-1].frames
@@ -169,23 +168,23 @@ def _extract(
 
 
 class _Metered(SupervisedExtractor):
-    """The stage's extractor, with an eye on the clock.
+    """Extractor of the stage that records the cost of each video and stops in time.
 
     Attributes:
-        start_cpu_s: CPU seconds that its child takes to start.
-        memory_bytes: resident memory of its child at its largest.
-        costs: of the videos since `begin`; what to expect of them is not known here.
-        accounted_s: CPU seconds of this process that are in `costs`, or spent on the metering.
-        broken_off: whether the last of those videos was.
+        start_cpu_s: CPU seconds that the start of its child takes.
+        memory_bytes: peak resident memory of its child.
+        costs: of the videos since `begin`; their expected frames are filled in later.
+        accounted_s: CPU seconds of this process that are in `costs` or went into metering.
+        broken_off: True if the last of those videos was stopped early.
     """
 
     def __init__(self, settings: FacesSection, on_video: OnVideo) -> None:
         super().__init__(settings)
-        self.start_cpu_s, self.memory_bytes = _of_children()
+        self.start_cpu_s, self.memory_bytes = _children_usage()
         self._on_video, self._done = on_video, 0
 
     def begin(self, dataset: str, seconds: float) -> None:
-        """Give the videos that come now so much time."""
+        """Start the clock of a dataset's videos."""
         self._dataset = dataset
         self._last_start = time.monotonic() + seconds
         self._last_frame = self._last_start + seconds
@@ -195,12 +194,12 @@ class _Metered(SupervisedExtractor):
     def extract(
         self, uri: str, kind: str = "video", stride: int = 1
     ) -> Generator[Frame | VideoEnd, None, None]:
-        is_late = time.monotonic() > self._last_start and len(self.costs) >= AT_LEAST
+        is_late = time.monotonic() > self._last_start and len(self.costs) >= MIN_VIDEOS
         if is_late or self.broken_off:
             yield VideoEnd("unreadable", "not in the sample", 0, 0.0)
             return
         entered = time.process_time()
-        before_s, _ = _of_children()
+        before_s, _ = _children_usage()
         start = time.process_time()
         end: VideoEnd | None = None
         frames = faces = 0
@@ -215,7 +214,7 @@ class _Metered(SupervisedExtractor):
                     self.broken_off = True
                     break
             stage_s = time.process_time() - start
-            child_s, memory = _of_children()
+            child_s, memory = _children_usage()
         end = end or VideoEnd("ok", None, 1, max(0.0, child_s - before_s))
         self.memory_bytes = max(self.memory_bytes, memory)
         self.costs.append(VideoCost(0, frames, faces, stage_s + end.cpu_s, end.reason))
@@ -226,12 +225,12 @@ class _Metered(SupervisedExtractor):
 
 
 class _Reading:
-    """How fast faces are read back, over all stores that it is shown."""
+    """Speed of reading faces back, over all measured stores."""
 
     def __init__(self) -> None:
         self._faces, self._cpu_s = 0, 0.0
 
-    def of(self, store: FacesStore) -> None:
+    def add(self, store: FacesStore) -> None:
         start = time.process_time()
         for uri in storage.list_files(storage.join(store.uri, "faces"), ".parquet"):
             for group in iter_row_groups(uri, ["image", "encoding", "size_px"]):
@@ -240,11 +239,12 @@ class _Reading:
 
     @property
     def per_cpu_s(self) -> float:
+        """Faces read per CPU second; infinite if there was none to read."""
         return self._faces / self._cpu_s if self._faces else float("inf")
 
 
-def _of_children() -> tuple[float, int]:
-    """CPU seconds and bytes of resident memory of this process's children, as they are now."""
+def _children_usage() -> tuple[float, int]:
+    """Return the CPU seconds and the resident memory, in bytes, of this process's children now."""
     cpu_s, memory = 0.0, 0
     for child in psutil.Process().children(recursive=True):
         with suppress(psutil.NoSuchProcess):

@@ -1,4 +1,4 @@
-"""The nodes of a cluster that may not exist yet, as they are told on the command line or in a YAML file.
+"""Nodes of a planned cluster, as given on the command line or in a YAML file.
 
     8x16cpu@0.68,1x96cpu+8h100+1900gib@55    eight nodes with 16 CPUs each, at 0.68 an hour each, and one
                                              with 96 CPUs, eight H100s and 1,900 GiB of memory, at 55
@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import pydantic
 import yaml
 from pydantic import Field
+from pydantic_core import ErrorDetails
 
 from dfray import storage
 from dfray.config.section import Count, NotNegative, Positive, Section
@@ -29,29 +30,29 @@ PEAK_TFLOPS = {
     "l4": 121,
     "l40s": 362,
 }
-"""Dense bf16 matrix products as NVIDIA's data sheets give them, 1e12 operations a second."""
+"""GPU -> dense bf16 throughput of NVIDIA's data sheets, 1e12 operations per second."""
 
 EXAMPLE = "8x16cpu@0.68,1x96cpu+8h100@55"
 _GROUP = re.compile(r"(?P<count>\d+)x(?P<parts>[^@]+)(?:@(?P<price>[\d.]+))?", re.ASCII)
-_PART = re.compile(r"(?P<number>[\d.]+)(?P<what>[a-z][a-z0-9]*)", re.ASCII)
+_PART = re.compile(r"(?P<number>[\d.]+)(?P<unit>[a-z][a-z0-9]*)", re.ASCII)
 
 
 class NodeGroup(Section):
-    """Nodes that are alike."""
+    """Nodes with the same hardware."""
 
     count: Count = 1
-    cpus: Count = Field(description="of one node, as Ray counts them")
-    gpus: Annotated[int, Field(ge=0)] = Field(0, description="of one node")
-    gpu: str | None = Field(None, description="which: a name in PEAK_TFLOPS, if it is told")
-    memory_gib: Positive | None = Field(None, description="of one node")
-    price: NotNegative | None = Field(None, description="of one node for an hour, any currency")
+    cpus: Count = Field(description="CPUs of one node, as Ray counts them")
+    gpus: Annotated[int, Field(ge=0)] = Field(0, description="GPUs of one node")
+    gpu: str | None = Field(None, description="name in PEAK_TFLOPS; null: unknown")
+    memory_gib: Positive | None = Field(None, description="memory of one node, GiB")
+    price: NotNegative | None = Field(None, description="price per node and hour, in any currency")
 
     @pydantic.model_validator(mode="after")
     def _gpu_is_known(self) -> NodeGroup:
         if self.gpu is not None and self.gpu not in PEAK_TFLOPS:
-            known = ", ".join(PEAK_TFLOPS)
+            names = ", ".join(PEAK_TFLOPS)
             raise ValueError(
-                f"{self.gpu!r} is no GPU known here: {known}, or gpu for any other; memory is told in gib"
+                f"{self.gpu!r} is an unknown GPU: use {names}, or gpu for any other; memory is in gib"
             )
         return self
 
@@ -66,43 +67,50 @@ class NodeGroup(Section):
 
 @dataclass(frozen=True)
 class Nodes:
-    """All nodes of a cluster."""
+    """All nodes of a planned cluster."""
 
     groups: tuple[NodeGroup, ...]
 
     @property
     def cpus(self) -> int:
+        """CPUs of all nodes."""
         return sum(group.count * group.cpus for group in self.groups)
 
     @property
     def gpus(self) -> int:
+        """GPUs of all nodes."""
         return sum(group.count * group.gpus for group in self.groups)
 
     @property
     def price(self) -> float | None:
-        """Of all of them for an hour; none if a price is missing."""
+        """Price of all nodes per hour; none if one of them has no price."""
         prices = [None if g.price is None else g.count * g.price for g in self.groups]
         return None if None in prices else sum(price for price in prices if price is not None)
 
     @property
     def extracting(self) -> Nodes:
-        """Those that find faces: the nodes without a GPU, or all if each has one."""
+        """Nodes that extract faces: those without a GPU, or all if each has one."""
         return Nodes(tuple(g for g in self.groups if not g.gpus) or self.groups)
 
     @property
     def training(self) -> Nodes:
-        """Those that train: the nodes with a GPU, or all if none has one."""
+        """Nodes that train: those with a GPU, or all if none has one."""
         return Nodes(tuple(g for g in self.groups if g.gpus) or self.groups)
+
+    @property
+    def has_separate_training(self) -> bool:
+        """True if extraction and training run on different nodes."""
+        return self.extracting.groups != self.training.groups
 
     def __str__(self) -> str:
         return ", ".join(map(str, self.groups))
 
 
 def parse_nodes(spec: str) -> Nodes:
-    """The nodes of `spec`: groups as in the module's docstring, or the URI of a YAML file of them.
+    """Return the nodes of `spec`: groups as in the module's docstring, or the URI of a YAML file of them.
 
     Raises:
-        UserError: a group cannot be read; it is named, with an example.
+        UserError: a group cannot be read; the message quotes it, with an example.
         StorageError: the file cannot be read.
     """
     if spec.endswith((".yaml", ".yml")):
@@ -112,25 +120,25 @@ def parse_nodes(spec: str) -> Nodes:
 
 
 def _fields(text: str) -> dict[str, Any]:
-    found = _GROUP.fullmatch(text.lower())
-    if found is None:
+    """Return the fields of a NodeGroup in COUNTxPART+PART@PRICE, as text."""
+    match = _GROUP.fullmatch(text.lower())
+    if match is None:
         raise _refusal(text, "it is not COUNTxPART+PART@PRICE")
-    fields: dict[str, Any] = {"count": int(found["count"]), "price": found["price"]}
-    for part in found["parts"].split("+"):
-        known = _PART.fullmatch(part)
-        if known is None:
-            raise _refusal(text, f"{part!r} is not a number and what of, such as 16cpu")
-        told = _part(known["number"], known["what"])
-        twice = ", ".join(sorted(told.keys() & fields.keys()))
-        if twice:
-            raise _refusal(text, f"it tells {twice} twice")
-        fields |= told
+    fields: dict[str, Any] = {"count": int(match["count"]), "price": match["price"]}
+    for part in match["parts"].split("+"):
+        quantity = _PART.fullmatch(part)
+        if quantity is None:
+            raise _refusal(text, f"{part!r} is not a number with a unit, such as 16cpu")
+        hardware = _hardware(quantity["number"], quantity["unit"])
+        if repeated := ", ".join(sorted(hardware.keys() & fields.keys())):
+            raise _refusal(text, f"it gives {repeated} twice")
+        fields |= hardware
     return fields
 
 
-def _part(number: str, what: str) -> dict[str, str]:
-    """16, cpus -> cpus: 16; 8, h100 -> gpus: 8, gpu: h100."""
-    name = what if what in PEAK_TFLOPS else what.removesuffix("s")
+def _hardware(number: str, unit: str) -> dict[str, str]:
+    """Return the fields of one part: 16, cpus -> cpus: 16; 8, h100 -> gpus: 8, gpu: h100."""
+    name = unit if unit in PEAK_TFLOPS else unit.removesuffix("s")
     if name in ("cpu", "gpu"):
         return {f"{name}s": number}
     return {"memory_gib": number} if name == "gib" else {"gpus": number, "gpu": name}
@@ -149,22 +157,22 @@ def _from_yaml(uri: str) -> Nodes:
     return Nodes(tuple(_group(fields, f"{uri}: {fields}") for fields in listed))
 
 
-def _group(fields: Any, text: str) -> NodeGroup:
+def _group(fields: object, text: str) -> NodeGroup:
     try:
         return NodeGroup.model_validate(fields)
     except pydantic.ValidationError as error:
-        told = "; ".join(_words(one) for one in error.errors())
-        raise _refusal(text, told) from None
+        raise _refusal(text, "; ".join(map(_line, error.errors()))) from None
 
 
-def _words(error: Any) -> str:
+def _line(error: ErrorDetails) -> str:
+    """Return one of pydantic's errors as a clause of a message."""
     place = ".".join(map(str, error["loc"]))
     if error["type"] == "missing":
-        return f"{place} of a node are not told"
+        return f"{place} of a node are missing"
     message = error["msg"].removeprefix("Value error, ")
-    given = "" if error["type"] == "value_error" else f" (got {error['input']})"
-    return f"{place}: {message}{given}" if place else f"{message}{given}"
+    value = "" if error["type"] == "value_error" else f" (got {error['input']})"
+    return f"{place}: {message}{value}" if place else f"{message}{value}"
 
 
-def _refusal(text: str, why: str) -> UserError:
-    return UserError(f"--nodes: cannot read {text!r}: {why}.", f"An example: {EXAMPLE}")
+def _refusal(text: str, reason: str) -> UserError:
+    return UserError(f"--nodes: cannot read {text!r}: {reason}.", f"An example: {EXAMPLE}")

@@ -1,6 +1,8 @@
-"""A manifest of videos that are not at hand: as many rows as are published of a recipe's corpora."""
+"""Manifest of videos that are not downloaded, with as many rows as are published of a recipe's corpora."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,16 +15,16 @@ from dfray.tables import FAKE, REAL, SPLITS, VIDEOS
 
 
 def published_videos(recipe: Recipe) -> tuple[pa.Table, list[str]]:
-    """VIDEOS without files, and the corpora of which no counts are published.
+    """Return VIDEOS without files, and the names of corpora without published counts.
 
     Their lengths are whole seconds with the published mean, where there is one. Where a corpus publishes the
     videos of its splits and those of its classes, but not both at once, every split has the same share of
     fakes; where it publishes no splits, all of its videos are for testing.
 
     Raises:
-        ManifestError: nothing is published of any of the recipe's corpora.
+        ManifestError: none of the recipe's corpora has published counts.
     """
-    rows: list[dict] = []
+    rows: list[dict[str, Any]] = []
     unknown = []
     for corpus in recipe.corpora:
         published = reader(corpus.reader).published
@@ -38,10 +40,10 @@ def published_videos(recipe: Recipe) -> tuple[pa.Table, list[str]]:
     return VIDEOS.from_rows(rows), unknown
 
 
-def _rows(corpus: CorpusSection, published: Published) -> list[dict]:
+def _rows(corpus: CorpusSection, published: Published) -> list[dict[str, Any]]:
     dataset = corpus.dataset or corpus.reader
-    known = {name: getattr(published, name) for name in SPLITS}
-    splits = known if any(known.values()) else {"test": published.real + published.fake}
+    counts = {name: getattr(published, name) for name in SPLITS}
+    splits = counts if any(counts.values()) else {"test": published.real + published.fake}
     share = published.fake / (published.real + published.fake)
     rows = []
     for split, count in splits.items():

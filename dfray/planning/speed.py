@@ -1,8 +1,8 @@
-"""How many images a second a training worker takes: measured on the device at hand, given, or assumed.
+"""Images per second of a training worker: measured on the local device, given, or assumed.
 
-Measured: the recipe's own learner and step, augmentation, loss and optimizer included, from random weights
-on random pixels. A CPU takes too long over a whole batch of a large network, so two small ones tell what a
-step costs besides its images, and what each image adds.
+A measurement runs the recipe's own learner and step, with augmentation, loss and optimizer, from random
+weights on random pixels. A CPU takes too long for a full batch of a large network, so two small batches
+separate the fixed cost of a step from the cost of each image.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from dfray.training.learner import Learner
 from dfray.training.step import TrainStep
 
 ASSUMED_SHARE = 0.15
-"""Of a GPU's peak, what a step is taken to reach where none can be measured: a guess, on the low side."""
+"""Share of a GPU's peak that a step reaches where none can be measured: a conservative guess."""
 _BUDGET_S = 10.0
-"""Wall time of the measurement, about."""
+"""Approximate wall time of the measurement, seconds."""
 _LANDMARKS = 468
-_AT_LEAST = 2
-"""Steps that a measurement takes, the first apart."""
+_MIN_STEPS = 2
+"""Measured steps at least, after one to warm up."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ class Speed:
     """Images per second of one training worker.
 
     Attributes:
-        source: where the figure is from, in words.
-        is_assumed: it was neither measured nor given.
+        source: origin of the number, for the output.
+        is_assumed: neither measured nor given.
     """
 
     images_per_s: float
@@ -46,20 +46,20 @@ class Speed:
 
 
 def training_speed(
-    recipe: Recipe, classes: LabelScheme, nodes: Nodes, given: float | None
+    recipe: Recipe, classes: LabelScheme, nodes: Nodes, images_per_s: float | None
 ) -> Speed:
-    """The speed of a worker on `nodes`: given, or measured where their kind of device is here, or assumed.
+    """Return the speed of a worker on `nodes`: as given, else measured on a local device, else assumed.
 
     Args:
-        given: images per second of one worker; none: not told.
+        images_per_s: of one worker, as the user gives it.
 
     Raises:
-        ResourceError: the nodes' GPUs are of a kind that is not told, and there is none here; or the
-            batch does not fit into the memory of the one that is.
-        RecipeError: the network cannot be built as asked.
+        ResourceError: --nodes does not name the GPUs, and this machine has none; or a batch does not
+            fit into the memory of the local GPU.
+        RecipeError: the network cannot be built.
     """
-    if given is not None:
-        return Speed(given, "given by --images-per-s")
+    if images_per_s is not None:
+        return Speed(images_per_s, "given by --images-per-s")
     if trains_on_gpus(recipe, nodes):
         if torch.cuda.is_available():
             rate = _measured(recipe, classes, torch.device("cuda"))
@@ -78,31 +78,32 @@ def training_speed(
 
 
 def trains_on_gpus(recipe: Recipe, nodes: Nodes) -> bool:
-    """Whether training on `nodes` uses GPUs, as `training.use_gpu` says."""
-    wanted = recipe.training.use_gpu
-    return nodes.gpus > 0 if wanted is None else wanted
+    """Return whether training on `nodes` uses GPUs, by `training.use_gpu`."""
+    use_gpu = recipe.training.use_gpu
+    return nodes.gpus > 0 if use_gpu is None else use_gpu
 
 
 def _assumed(recipe: Recipe, classes: LabelScheme, nodes: Nodes) -> Speed:
     kinds = {group.gpu for group in nodes.training.groups}
     if None in kinds:
         raise ResourceError(
-            "How fast the nodes' GPUs train is not known: there is none here to measure, and --nodes "
-            "does not tell which they are.",
-            f"Name them ({', '.join(PEAK_TFLOPS)}), such as 8h100, or tell --images-per-s.",
+            "The training speed of the nodes' GPUs is unknown: there is none here to measure, and --nodes "
+            "does not name them.",
+            f"Name them ({', '.join(PEAK_TFLOPS)}), such as 8h100, or give --images-per-s.",
         )
     slowest = min(kinds, key=lambda kind: PEAK_TFLOPS[str(kind)])
     peak = PEAK_TFLOPS[str(slowest)]
     flops = NetworkCost.of(recipe.model, len(classes.class_names)).forward_flops
     rate = ASSUMED_SHARE * peak * 1e12 / (TRAIN_TO_FORWARD * flops)
-    told = f"ASSUMED: {ASSUMED_SHARE:.0%} of the {peak} Tflop/s of a {str(slowest).upper()}"
-    return Speed(
-        rate, f"{told}, as no GPU is here to measure; --images-per-s tells better", is_assumed=True
+    source = (
+        f"ASSUMED: {ASSUMED_SHARE:.0%} of the {peak} Tflop/s of a {str(slowest).upper()}, as this "
+        "machine has no GPU to measure; give --images-per-s if you know it"
     )
+    return Speed(rate, source, is_assumed=True)
 
 
 def _measured(recipe: Recipe, classes: LabelScheme, device: torch.device) -> float:
-    """Images per second at the worker's share of the batch."""
+    """Return images per second at the worker's share of the batch."""
     plain = recipe.model_copy(update={"model": recipe.model.without_weights()})
     learner = Learner(plain, classes, device)
     model = learner.detector
@@ -125,7 +126,7 @@ def _measured(recipe: Recipe, classes: LabelScheme, device: torch.device) -> flo
 def _seconds_of(
     step: TrainStep, recipe: Recipe, classes: LabelScheme, device: torch.device, largest: int
 ) -> float:
-    """Seconds of a step on `largest` faces: taken, or on a slow device followed from two smaller ones."""
+    """Return the seconds of a step on `largest` faces; on a slow device extrapolated from smaller steps."""
     timed: list[tuple[int, float]] = []
     faces = largest if device.type == "cuda" else min(2, largest)
     while True:
@@ -140,15 +141,15 @@ def _seconds_of(
 
 
 def _repeat(step: TrainStep, batch: tuple[Tensor, Tensor, Tensor], device: torch.device) -> float:
-    """Median seconds of a step, after one to warm up: wall time on a GPU, else CPU time.
+    """Return the median seconds of a step, after one to warm up: wall time on a GPU, else CPU time.
 
-    The batch lies on the device, as training copies the next one meanwhile.
+    The batch is on the device already, as training copies the next one during a step.
     """
-    faces, labels, landmarks = (part.to(device) for part in batch)
+    faces, labels, landmarks = (tensor.to(device) for tensor in batch)
     on_gpu = device.type == "cuda"
     clock = time.perf_counter if on_gpu else time.process_time
     spent: list[float] = []
-    while len(spent) < 1 + _AT_LEAST or sum(spent[1:]) < _BUDGET_S / 10:
+    while len(spent) < 1 + _MIN_STEPS or sum(spent[1:]) < _BUDGET_S / 10:
         start = clock()
         step(faces, labels, len(spent), landmarks)
         if on_gpu:
@@ -160,7 +161,7 @@ def _repeat(step: TrainStep, batch: tuple[Tensor, Tensor, Tensor], device: torch
 def _random_batch(
     recipe: Recipe, classes: LabelScheme, faces: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Pixels, labels of all classes by turns, and landmarks of an ellipse for what blends faces."""
+    """Return random pixels, labels that cycle through the classes, and landmarks on an ellipse."""
     side = recipe.faces.size_px
     images = torch.randint(0, 256, (faces, side, side, 3), dtype=torch.uint8)
     angle = torch.linspace(0, 2 * torch.pi, _LANDMARKS + 1)[:-1]

@@ -11,7 +11,7 @@ import pytest
 
 from dfray.config import FacesSection
 from dfray.errors import ManifestError
-from dfray.planning.measure import AT_LEAST, draw, measure_extraction
+from dfray.planning.measure import MIN_VIDEOS, draw, measure_extraction
 from tests.helpers.clips import talking_head, write_clip
 from tests.helpers.rows import video_row, videos_table
 
@@ -106,7 +106,7 @@ def test_small_datasets_are_drawn_from_too() -> None:
     assert {name: rows.num_rows for name, (rows, _) in drawn.items()} == {"large": 74, "small": 20}
     assert sum(share for _, share in drawn.values()) == pytest.approx(1)
     few = draw(table(large=980, small=20), SETTINGS, sample=2, seed=0)
-    assert {rows.num_rows for rows, _ in few.values()} == {AT_LEAST}
+    assert {rows.num_rows for rows, _ in few.values()} == {MIN_VIDEOS}
 
 
 def test_every_video_is_drawn_as_often_as_any_other() -> None:
