@@ -1,8 +1,9 @@
-"""The recipe: everything an experiment depends on, typed and validated, one section per stage.
+"""Recipe of an experiment: typed and validated settings, one section per stage.
 
-Each section is the frozen settings of one component and is handed to it whole; no component sees
-the recipe of another. `dfray.recipe` reads one from YAML; `Recipe.fingerprint()` names its content.
-Sections import nothing but pydantic, so that reading a recipe costs milliseconds.
+A section holds the frozen settings of one component, which receives it whole and no other.
+`dfray.recipe` reads a recipe from YAML; `Recipe.fingerprint()` identifies its content. To add a key, add a
+field with a description and, if it has one, a `Unit` to its section. Sections import only pydantic, so that
+reading a recipe takes milliseconds.
 """
 
 from dfray.config.batches import AffineSection, AugmentSection, BatchesSection, SelfBlendSection

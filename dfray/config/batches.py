@@ -1,4 +1,4 @@
-"""How faces become batches, and how batches are changed in training."""
+"""Batches of faces, self-blending and augmentation."""
 
 from __future__ import annotations
 
@@ -7,100 +7,131 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from dfray.config.section import Count, Fraction, NotNegative, Positive, Quality, Section
+from dfray.config.section import Count, Fraction, NotNegative, Positive, Quality, Section, Unit
 
 _RANDAUGMENT_PART = r"m(\d|10)|mstd\d{1,2}(\.\d+)?|n\d|p(0?\.\d+|[01])|inc1"
 
 
 class SelfBlendSection(Section):
-    """Self-blended images (arXiv 2204.08376 section 3); ranges that the paper does not name are ours."""
+    """Self-blended images (arXiv 2204.08376 section 3); the paper does not state all ranges."""
 
-    rgb: Fraction = Field(0.05, description="largest shift of red, green and blue")
-    hue: Fraction = Field(0.02, description="largest shift of the hue, turns")
+    rgb: Fraction = Field(
+        0.05, description="largest shift of red, green and blue, as a share of their range"
+    )
+    hue: Annotated[Fraction, Unit("turns")] = Field(0.02, description="largest shift of the hue")
     saturation: Fraction = Field(0.08, description="largest shift of the saturation")
     value: Fraction = Field(0.06, description="largest shift of the value")
-    brightness: Fraction = Field(0.1, description="brightness of one view: 1 +- this")
-    contrast: Fraction = Field(0.1, description="contrast of one view: 1 +- this")
-    scale: Annotated[float, Field(ge=0, lt=1)] = Field(
-        0.05, description="width and height of the source: 1 +- this"
+    brightness: Fraction = Field(
+        0.1, description="largest change of one view's brightness: factor 1 +- this"
     )
-    shift: Fraction = Field(
+    contrast: Fraction = Field(
+        0.1, description="largest change of one view's contrast: factor 1 +- this"
+    )
+    scale: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.05, description="largest change of the source's width and height: factor 1 +- this"
+    )
+    shift: Annotated[Fraction, Unit("sides")] = Field(
         0.03, description="largest shift of the source, in sides of the picture"
     )
     deform: Fraction = Field(
-        0.06, description="largest move of 4 x 4 points of the mask, over the face's extent"
+        0.06,
+        description="largest move of 4 x 4 points of the mask, as a share of the face's extent",
     )
-    elastic: Fraction = Field(0.03, description="the same of 8 x 8 points: elastic deformation")
+    elastic: Fraction = Field(
+        0.03, description="largest move of 8 x 8 points of the mask: elastic deformation"
+    )
     ratios: Annotated[tuple[Fraction, ...], Field(min_length=1)] = Field(
-        (0.25, 0.5, 0.75, 1.0, 1.0, 1.0), description="the mask's strength, each as likely"
+        (0.25, 0.5, 0.75, 1.0, 1.0, 1.0),
+        description="strengths of the mask, drawn with equal probability",
     )
 
 
 class BatchesSection(Section):
-    """How faces become batches."""
+    """Batches of faces."""
 
-    batch_size: Count = Field(64, description="faces per optimizer step over all workers together")
+    batch_size: Annotated[Count, Unit("faces")] = Field(
+        64, description="global batch: faces per optimizer step, over all workers together"
+    )
     sampling: Literal["balanced", "all"] = Field(
-        "balanced", description="balanced: arXiv 2508.19730 section 4.1; all: every face"
+        "balanced",
+        description="faces of an epoch; balanced: as arXiv 2508.19730 section 4.1; all: every face",
     )
     labels: Literal["binary", "category", "dataset"] = Field(
         "binary",
-        description="classes to learn: real and fake; real, FS and RE; or real and the fakes of "
-        "each dataset (arXiv 2508.19730 section 3.4)",
+        description="classes to train on (arXiv 2508.19730 section 3.4); binary: real and fake; category: "
+        "real, face swap and re-enactment; dataset: real, and the fakes of each dataset",
     )
     stream_first_epoch: bool = Field(
-        False, description="feed the first epoch from the running extraction"
+        False, description="train the first epoch on faces while they are extracted"
     )
-    shuffle_faces: Count = Field(2048, description="faces in the shuffle buffer of each worker")
+    shuffle_faces: Annotated[Count, Unit("faces")] = Field(
+        2048, description="size of each worker's shuffle buffer"
+    )
     self_blend: SelfBlendSection | None = Field(
         None,
-        description="train on real faces and their self-blended fakes alone, half a batch each; "
-        "needs faces.landmarks",
+        description="train on real faces and their self-blended fakes only, half a batch each; "
+        "needs faces.landmarks; null: off",
     )
 
     @property
     def faces_per_step(self) -> int:
-        """Faces to read for an optimizer step: half a batch if each brings its own fake."""
+        """Faces to read per optimizer step: half a batch if each is blended into a fake too."""
         return self.batch_size // 2 if self.self_blend else self.batch_size
 
 
 class AffineSection(Section):
-    """A random turn, shift and scale (torchvision's RandomAffine)."""
+    """Random rotation, shift and scale (torchvision's RandomAffine)."""
 
-    degrees: Annotated[float, Field(ge=0, le=180)] = Field(10.0, description="turn, either way")
-    shift: Fraction = Field(0.1, description="each way, in fractions of the side")
-    scale: tuple[Positive, Positive] = (0.9, 1.1)
+    degrees: Annotated[float, Field(ge=0, le=180), Unit("degrees")] = Field(
+        10.0, description="largest rotation in either direction"
+    )
+    shift: Annotated[Fraction, Unit("sides")] = Field(
+        0.1, description="largest shift in each direction, in sides of the picture"
+    )
+    scale: tuple[Positive, Positive] = Field(
+        (0.9, 1.1), description="smallest and largest scale factor"
+    )
 
 
 class AugmentSection(Section):
-    """Random changes to training batches, drawn for each image, on the training device.
+    """Random changes of training images, drawn for each image, on the training device.
 
-    In the order of their application; FSFM's and the CLIP paper's settings are in jobs/recipes.
+    Keys are in the order of application; FSFM's and the CLIP paper's settings are in jobs/recipes.
     """
 
     crop_scale: tuple[Positive, Positive] | None = Field(
-        (0.8, 1.0), description="random resized crop: area range; none: no random crop"
+        (0.8, 1.0), description="smallest and largest area of a random resized crop; null: no crop"
     )
     interpolation: Literal["bilinear", "bicubic"] = Field(
-        "bilinear", description="of crops (antialiased) and of affine changes"
+        "bilinear", description="interpolation of crops (antialiased) and of affine changes"
     )
     flip: Fraction = Field(0.5, description="probability of a horizontal flip")
-    affine: AffineSection | None = Field(None, description="turn, shift and scale; none: off")
+    affine: AffineSection | None = Field(
+        None, description="random rotation, shift and scale; null: off"
+    )
     randaugment: str | None = Field(
-        None, description="timm's notation, such as rand-m9-mstd0.5-inc1; none: off"
+        None, description="RandAugment in timm's notation, such as rand-m9-mstd0.5-inc1; null: off"
     )
     blur: Fraction = Field(0.0, description="probability of a Gaussian blur, sigma 0.1 to 2 px")
-    brightness: Fraction = 0.1
-    contrast: Fraction = 0.1
+    brightness: Fraction = Field(
+        0.1, description="largest change of the brightness: factor 1 +- this"
+    )
+    contrast: Fraction = Field(0.1, description="largest change of the contrast: factor 1 +- this")
     jpeg: Fraction = Field(0.0, description="probability of JPEG compression")
-    jpeg_quality: tuple[Quality, Quality] = Field((40, 100), description="range, libjpeg's scale")
+    jpeg_quality: tuple[Quality, Quality] = Field(
+        (40, 100), description="lowest and highest JPEG quality, on libjpeg's scale"
+    )
     erasing: Fraction = Field(0.0, description="probability of random erasing with noise")
-    mixup: NotNegative = Field(0.0, description="alpha of mixup (FSFM's code: 0.8); 0: off")
-    cutmix: NotNegative = Field(0.0, description="alpha of cutmix (FSFM's code: 1.0); 0: off")
+    mixup: NotNegative = Field(
+        0.0, description="alpha of mixup's beta distribution (FSFM's code: 0.8); 0: off"
+    )
+    cutmix: NotNegative = Field(
+        0.0, description="alpha of cutmix's beta distribution (FSFM's code: 1.0); 0: off"
+    )
 
     @property
     def mixes(self) -> bool:
-        """Whether labels become soft."""
+        """True if labels become soft."""
         return self.mixup > 0 or self.cutmix > 0
 
     @field_validator("randaugment")
@@ -109,20 +140,20 @@ class AugmentSection(Section):
         if text is None:
             return None
         head, *parts = text.split("-")
-        known = all(re.fullmatch(_RANDAUGMENT_PART, part) for part in parts)
-        if head != "rand" or not known or "inc1" not in parts:
+        is_valid = all(re.fullmatch(_RANDAUGMENT_PART, part) for part in parts)
+        if head != "rand" or not is_valid or "inc1" not in parts:
             raise ValueError(
                 f"{text!r} is not of the form rand-m9-mstd0.5-inc1: m (magnitude, 0-10), mstd (its "
-                "deviation), n (layers), p (probability of each) and inc1 are understood"
+                "deviation), n (layers), p (probability of each) and inc1 are supported"
             )
         return text
 
     @model_validator(mode="after")
     def _ranges_ascend(self) -> AugmentSection:
         for name in ("crop_scale", "jpeg_quality"):
-            found = getattr(self, name)
-            if found and found[0] > found[1]:
-                raise ValueError(f"{name} {list(found)}: the first is the larger")
+            bounds = getattr(self, name)
+            if bounds and bounds[0] > bounds[1]:
+                raise ValueError(f"{name} {list(bounds)}: the first is the larger")
         if self.crop_scale and self.crop_scale[1] > 1:
             raise ValueError(
                 f"crop_scale {list(self.crop_scale)}: a crop is at most the picture, 1"

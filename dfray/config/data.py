@@ -1,4 +1,4 @@
-"""Where Ray runs, what videos there are, and how faces are taken out of them."""
+"""Ray cluster, corpora, demo clips and face extraction."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from dfray.config.section import Count, Fraction, NotNegative, Positive, Section
+from dfray.config.section import Count, Fraction, NotNegative, Positive, Section, Unit
 
 Split = Literal["train", "val", "test"]
-Identities = Annotated[int, Field(ge=2)]  # a face swap takes two
+Identities = Annotated[int, Field(ge=2), Unit("people")]  # a face swap takes two
 Label = Annotated[
     str,
     Field(pattern=r"^!?(in\(.+\)|[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)$"),
@@ -21,99 +21,122 @@ Labels = Annotated[
 
 
 class ClusterSection(Section):
-    """Where Ray runs. Nothing here changes a result, so it is not part of the fingerprint."""
+    """Ray cluster of a run. No key changes a result, so none is part of the fingerprint."""
 
-    address: str | None = Field(None, description="a running cluster; none starts a local one")
-    num_cpus: Count | None = Field(
-        None, description="logical CPUs that a local cluster declares; default: the machine's cores"
+    address: str | None = Field(
+        None,
+        description="address of a running cluster, host:port of its GCS; null: start a local one",
     )
-    extract_workers: Count | None = Field(
-        None, description="extraction actors; default: the CPUs that the trainers leave, less one"
+    num_cpus: Annotated[Count, Unit("CPUs")] | None = Field(
+        None, description="logical CPUs of a local cluster; null: the machine's cores"
     )
-    object_store_mb: Count | None = Field(None, description="shared memory of a local cluster, MiB")
+    extract_workers: Annotated[Count, Unit("actors")] | None = Field(
+        None,
+        description="number of extraction actors; null: the CPUs that training workers do not use, less one",
+    )
+    object_store_mb: Annotated[Count, Unit("MiB")] | None = Field(
+        None, description="shared memory of a local cluster's object store; null: Ray's default"
+    )
     extract_on: Labels = Field(
-        {}, description="labels of the nodes that extract, such as role: cpu; none: all nodes"
+        {},
+        description="labels of the nodes that extract faces, such as role: cpu; empty: all nodes",
     )
     train_on: Labels = Field(
-        {}, description="labels of the nodes that train, such as role: gpu; none: all nodes"
+        {}, description="labels of the nodes that train, such as role: gpu; empty: all nodes"
     )
-    wait_s: NotNegative = Field(
+    wait_s: Annotated[NotNegative, Unit("s")] = Field(
         0.0,
-        description="where nodes come and go as work asks: how long a stage waits for those it needs, "
-        "seconds; 0: it is refused at once",
+        description="time that a stage waits for nodes of an autoscaling cluster; 0: fail at once",
     )
 
 
 class CorpusSection(Section):
-    """One corpus to read into the manifest."""
+    """One corpus of the manifest."""
 
-    reader: str = Field(description="a name in dfray.datasets.readers, such as ffpp or csv")
-    root: str = Field(description="local path or s3:// of the corpus")
-    dataset: str | None = Field(None, description="name in the manifest; default: the reader's")
+    reader: str = Field(
+        description="reader of the corpus's layout, from `dfray manifest readers`, such as ffpp or csv"
+    )
+    root: str = Field(description="local path or s3:// URI of the corpus")
+    dataset: str | None = Field(
+        None, description="dataset's name in the manifest; null: the reader's"
+    )
     compression: Literal["raw", "c23", "c40"] = Field(
-        "c23", description="ffpp and dfd: which encoding"
+        "c23", description="compression to read, for ffpp and dfd"
     )
     kind: Literal["video", "frames", "faces"] | None = Field(
         None,
-        description="df40: read its videos, its pictures through the detector, or its pictures as "
-        "face crops; default: the reader's",
+        description="form of the corpus to read, for df40: videos, pictures to run the detector on, or "
+        "face crops; null: the reader's default",
     )
     only: Annotated[list[Split], Field(min_length=1)] | None = Field(
-        None, description="take these of the corpus's own splits and leave the others out"
+        None, description="splits of the corpus to read; null: all"
     )
     split: Split | None = Field(
-        None, description="put every video that is taken here, whatever the corpus's lists say"
+        None, description="split to put every video into; null: the corpus's own splits"
     )
-    licence: str | None = Field(None, description="licence or terms, kept with every row")
+    licence: str | None = Field(None, description="licence or terms of use, stored with every row")
 
 
 class DemoSection(Section):
-    """Generated talking heads; see dfray.demo."""
+    """Generated clips of talking heads; see dfray.demo."""
 
-    train_identities: Identities = 20
-    val_identities: Identities = 5
-    test_identities: Identities = 16
-    real_clips: Count = Field(
-        2, description="real clips per identity; as many fakes are made, by turns FS and RE"
+    train_identities: Identities = Field(20, description="people in the training split")
+    val_identities: Identities = Field(5, description="people in the validation split")
+    test_identities: Identities = Field(16, description="people in the test split")
+    real_clips: Annotated[Count, Unit("clips")] = Field(
+        2,
+        description="real clips per person; as many fakes are made, alternately swapped and re-enacted",
     )
     datasets: Count = Field(
-        1, description="datasets that the people are dealt out to: demo, or demo-1, demo-2, ..."
+        1, description="datasets to divide the people among: demo, or demo-1, demo-2, ..."
     )
-    duration_s: Positive = 2.5
-    fps: Count = 12
-    size_px: Annotated[int, Field(ge=64, multiple_of=2)] = Field(
+    duration_s: Annotated[Positive, Unit("s")] = Field(2.5, description="length of a clip")
+    fps: Annotated[Count, Unit("frames/s")] = Field(12, description="frame rate of a clip")
+    size_px: Annotated[int, Field(ge=64, multiple_of=2), Unit("px")] = Field(
         256, description="side of the square picture"
     )
 
 
 class FacesSection(Section):
-    """How frames are sampled and faces found, cut out and kept (arXiv 2508.19730 section 4.1)."""
+    """Sampling of frames, and detection, cropping and storage of faces (arXiv 2508.19730 section 4.1)."""
 
-    rate_fps: Positive = Field(1.0, description="sampled frames per second of video")
+    rate_fps: Annotated[Positive, Unit("frames/s")] = Field(
+        1.0, description="sampled frames per second of video"
+    )
     detector: Literal["full", "short", "cascade"] = Field(
         "full",
-        description="MediaPipe full range, short range, or short and then full if none found",
+        description="MediaPipe's face detector; full or short range, or cascade: short, then full if it "
+        "detects no face",
     )
     detector_model: str | None = Field(
-        None, description="path or URI of the detector's .tflite, instead of the one set up"
+        None,
+        description="path or URI of the detector's .tflite file; null: the one of `dfray models fetch`",
     )
-    min_score: Fraction = Field(0.5, description="detections below this confidence are not faces")
-    margin_ratio: Positive = Field(1.3, description="crop side over the larger side of the box")
-    size_px: Count = Field(224, description="side of the stored crop")
+    min_score: Fraction = Field(
+        0.5, description="lowest confidence of a detection that counts as a face"
+    )
+    margin_ratio: Positive = Field(
+        1.3, description="side of the crop over the larger side of the detected box"
+    )
+    size_px: Annotated[Count, Unit("px")] = Field(224, description="side of the stored crop")
     landmarks: bool = Field(
         False,
-        description="keep MediaPipe's 468 landmarks of each face (batches.self_blend needs them)",
+        description="store MediaPipe's 468 landmarks of each face; batches.self_blend needs them",
     )
     storage: Literal["lz4", "zstd", "jpeg"] = Field(
-        "lz4", description="lossless bytes under lz4 or zstd, or JPEG"
+        "lz4", description="encoding of stored crops: lossless under lz4 or zstd, or JPEG"
     )
-    jpeg_quality: Annotated[int, Field(ge=50, le=100)] = 95
-    shard_mb: Count = Field(256, description="a shard is closed at this size, MiB")
-    stall_limit_s: Positive = Field(
-        60.0, description="a video from which no frame comes for so long has hung, seconds"
+    jpeg_quality: Annotated[int, Field(ge=50, le=100)] = Field(
+        95, description="JPEG quality with storage jpeg, on libjpeg's scale"
     )
-    attempts: Count = Field(2, description="tries of a video that kills or hangs its worker")
+    shard_mb: Annotated[Count, Unit("MiB")] = Field(
+        256, description="size at which a shard is closed"
+    )
+    stall_limit_s: Annotated[Positive, Unit("s")] = Field(
+        60.0, description="time without a frame after which a video counts as hung"
+    )
+    attempts: Count = Field(2, description="attempts at a video that kills or hangs its worker")
 
     def shaping(self) -> dict[str, Any]:
-        """The settings that shape a face row; shard size, time limit and attempts do not."""
+        """Return the settings that a face row depends on: all but shard size, time limit and attempts."""
         return self.model_dump(exclude={"shard_mb", "stall_limit_s", "attempts"}, mode="json")

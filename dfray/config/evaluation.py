@@ -1,4 +1,4 @@
-"""How a detector is measured."""
+"""Evaluation of a detector."""
 
 from __future__ import annotations
 
@@ -6,47 +6,55 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from dfray.config.section import Count, Fraction, Section
+from dfray.config.section import Count, Fraction, Section, Unit
 
 
 class WantedRate(Section):
-    """A threshold that is fitted: at most so many real videos of validation are called fake."""
+    """Threshold fitted so that at most this share of the real validation videos is called fake."""
 
-    fpr: Annotated[float, Field(gt=0, lt=1)] = Field(description="wanted false positive rate")
+    fpr: Annotated[float, Field(gt=0, lt=1)] = Field(
+        description="false positive rate to fit the threshold to"
+    )
 
 
 class EvaluationSection(Section):
-    """Scoring, the decision, and metrics (arXiv 2508.19730 section 4.3)."""
+    """Scoring, decision rule and metrics (arXiv 2508.19730 section 4.3)."""
 
-    split: Literal["test", "val"] = Field("test", description="the split that is measured")
+    split: Literal["test", "val"] = Field("test", description="split to measure")
     threshold: Fraction | WantedRate = Field(
-        0.5, description="fake at or above it; or {fpr: 0.05}, fitted on `fit_split`"
+        0.5,
+        description="score from which a video is called fake; or {fpr: 0.05}, fitted on fit_split",
     )
     calibrate: bool = Field(
-        False, description="fit a temperature on `fit_split`, so that scores are probabilities"
+        False, description="fit a temperature on fit_split, so that scores are probabilities"
     )
     fit_split: Literal["val"] = Field(
-        "val", description="what threshold and temperature are fitted on; never test"
+        "val", description="split to fit threshold and temperature on; never test"
     )
     video_rule: Literal["mean", "max_of_persons"] = Field(
-        "mean", description="mean over all faces, or the highest mean of a person seen in the video"
+        "mean",
+        description="score of a video: mean over all faces, or the highest mean of one person in it",
     )
     post_processing: list[Literal["jpeg", "h264", "resize", "blur", "noise"]] = Field(
-        [], description="measure the loss of AUC under these, at five strengths each"
+        [], description="post-processing to measure the drop of AUC under, at five strengths each"
     )
-    bootstrap: Count = Field(1000, description="resamples of videos for the intervals")
-    confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
-    batch_size: Count = 128
-    num_workers: Count = 1
+    bootstrap: Annotated[Count, Unit("resamples")] = Field(
+        1000, description="bootstrap resamples of videos for the confidence intervals"
+    )
+    confidence: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.95, description="confidence of the intervals"
+    )
+    batch_size: Annotated[Count, Unit("faces")] = Field(128, description="faces per scoring batch")
+    num_workers: Annotated[Count, Unit("actors")] = Field(1, description="number of scoring actors")
 
     @property
     def is_fitted(self) -> bool:
-        """Whether a threshold or a temperature is to be fitted."""
+        """True if a threshold or a temperature is to be fitted."""
         return self.calibrate or isinstance(self.threshold, WantedRate)
 
     @property
     def fixed_threshold(self) -> float:
-        """The threshold as given, or 0.5 until one is fitted."""
+        """The fixed threshold, or 0.5 until one is fitted."""
         return 0.5 if isinstance(self.threshold, WantedRate) else self.threshold
 
     @property
@@ -59,8 +67,8 @@ class EvaluationSection(Section):
     def _test_chooses_nothing(cls, value: Any) -> Any:
         if value == "test":
             raise ValueError(
-                "the test split chooses no checkpoint, threshold or parameter: figures on data that "
-                "made a choice are better than the detector is"
+                "the test split chooses no checkpoint, threshold or parameter: metrics on data that "
+                "made a choice are too optimistic"
             )
         return value
 

@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from dfray.config.recipe import Recipe
-from dfray.config.section import Section
+from dfray.config.section import Section, Unit
 from dfray.errors import UserError, did_you_mean
 
 _LISTED = "N"
@@ -84,12 +84,12 @@ def _keys(section: type[Section], prefix: str) -> Iterator[RecipeKey]:
 
 
 def _key(path: str, field: FieldInfo) -> RecipeKey:
-    extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+    units = [item.name for item in _metadata(field) if isinstance(item, Unit)]
     return RecipeKey(
         path=path,
         type=_type(field.annotation) + _bounds(field),
         default=None if field.default is PydanticUndefined else _value(field.default),
-        unit=str(extra.get("unit", "")),
+        unit=units[0] if units else "",
         description=field.description or "",
     )
 
@@ -97,7 +97,7 @@ def _key(path: str, field: FieldInfo) -> RecipeKey:
 def _value(value: Any) -> str:
     """Return a default as YAML writes it, on one line."""
     if isinstance(value, bool | None):
-        return {True: "true", False: "false", None: "none"}[value]
+        return {True: "true", False: "false", None: "null"}[value]
     if isinstance(value, Section):
         fields = value.model_dump(mode="json", exclude_none=True)
         return _value(fields)
@@ -109,7 +109,7 @@ def _value(value: Any) -> str:
 
 
 _NAMES: dict[object, str] = {
-    type(None): "none",
+    type(None): "null",
     bool: "true/false",
     int: "integer",
     float: "number",
@@ -144,14 +144,20 @@ _SIGNS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<", "multiple_of": "multiple
 
 def _bounds(field: FieldInfo) -> str:
     """Return the numeric bounds of a field, such as ` >= 0 <= 1`."""
-    metadata = [*field.metadata]
-    for argument in (field.annotation, *get_args(field.annotation)):
+    bounds = [
+        f"{sign} {getattr(item, name):g}"
+        for item in _metadata(field)
+        for name, sign in _SIGNS.items()
+        if getattr(item, name, None) is not None
+    ]
+    return f" {' '.join(dict.fromkeys(bounds))}" if bounds else ""
+
+
+def _metadata(field: FieldInfo) -> list[object]:
+    """Return the constraints and the unit of a field, also of an optional one."""
+    metadata = list(field.metadata)
+    for argument in get_args(field.annotation):
         if get_origin(argument) is Annotated:
-            metadata += [getattr(item, "metadata", [item]) for item in argument.__metadata__]
-    bounds = []
-    for item in metadata:
-        for constraint in item if isinstance(item, list) else [item]:
-            for name, sign in _SIGNS.items():
-                if (bound := getattr(constraint, name, None)) is not None:
-                    bounds.append(f"{sign} {bound:g}")
-    return f" {' '.join(bounds)}" if bounds else ""
+            for item in argument.__metadata__:
+                metadata += item.metadata if isinstance(item, FieldInfo) else [item]
+    return metadata

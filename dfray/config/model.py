@@ -1,4 +1,4 @@
-"""The network, and what training minimises."""
+"""Network and training objective."""
 
 from __future__ import annotations
 
@@ -6,46 +6,59 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from dfray.config.section import Count, Fraction, NotNegative, Positive, Section
+from dfray.config.section import Count, Fraction, NotNegative, Positive, Section, Unit
 
 Levels = tuple[Fraction, Fraction, Fraction]  # of RGB; mobilevit and others have a mean of 0
 Deviations = tuple[Positive, Positive, Positive]
 
 
 class ModelSection(Section):
-    """The network: a timm backbone, how it starts, and a linear head on its embedding."""
+    """Network: a timm backbone with its initial weights, and a linear head on its embedding."""
 
-    backbone: str = Field("vit_base_patch16_224", description="any timm model name")
+    backbone: str = Field("vit_base_patch16_224", description="name of a timm model")
     weights: str | None = Field(
         None,
-        description="none: random; timm: those timm publishes; else a file: a local path, s3://, or "
-        "hf://owner/repo[@revision][/path]",
+        description="initial weights; null: random; timm: those that timm publishes; else a file: a local "
+        "path, s3:// or hf://owner/repo[@revision][/path]",
     )
     weights_layout: Literal["timm", "fsfm"] = Field(
-        "timm", description="what the file of `weights` holds; fsfm: arXiv 2412.12032's checkpoints"
+        "timm",
+        description="layout of the file of weights; fsfm: the checkpoints of arXiv 2412.12032",
     )
-    size_px: Count = Field(224, description="side of the input the backbone sees")
+    size_px: Annotated[Count, Unit("px")] = Field(
+        224, description="side of the backbone's input; crops are resized to it"
+    )
     pool: Literal["avg", "token", "map"] | None = Field(
         None,
-        description="how tokens become one vector: mean of the patches, class token, attention; none: "
-        "avg for a plain ViT, what timm has for all others (CLIP's: the class token)",
+        description="pooling of tokens: mean of the patches, class token, or attention; null: avg for a "
+        "plain ViT, timm's default for others (CLIP's: the class token)",
     )
     embedding: Literal["pre_logits", "pooled"] = Field(
-        "pre_logits", description="after fc_norm (timm's forward_head pre_logits), or before it"
+        "pre_logits",
+        description="embedding of the losses: after fc_norm (timm's forward_head pre_logits), or before",
     )
     normalise_embedding: bool = Field(
-        False, description="L2-normalise the embedding, for the head too (arXiv 2503.19683)"
+        False, description="L2-normalise the embedding, also for the head (arXiv 2503.19683)"
     )
     head_init_std: Positive | None = Field(
-        None, description="truncated normal of the head's weight; none: timm's own start"
+        None,
+        description="standard deviation of the head's truncated normal initial weights; null: timm's own",
     )
     tuning: Literal["full", "head", "norm_layers", "last_blocks"] = Field(
-        "full", description="what is trained; the head always is"
+        "full", description="parameters to train; the head always is"
     )
-    tuned_blocks: Count | None = Field(None, description="how many, with tuning last_blocks")
-    mean: Levels | None = Field(None, description="of RGB in 0..1; none: that of the weights")
-    std: Deviations | None = Field(None, description="of RGB in 0..1; none: that of the weights")
-    drop_path: Fraction = 0.0
+    tuned_blocks: Count | None = Field(
+        None, description="number of blocks to train with tuning last_blocks"
+    )
+    mean: Levels | None = Field(
+        None,
+        description="mean of red, green and blue in 0..1 to normalise by; null: the weights' own",
+    )
+    std: Deviations | None = Field(
+        None,
+        description="standard deviation of red, green and blue in 0..1; null: the weights' own",
+    )
+    drop_path: Fraction = Field(0.0, description="largest rate of stochastic depth")
 
     @model_validator(mode="after")
     def _keys_agree(self) -> ModelSection:
@@ -62,7 +75,7 @@ class ModelSection(Section):
         return self
 
     def without_weights(self) -> ModelSection:
-        """The same network from a random start: to count it, or where its weights are at hand."""
+        """Return the same network with random initial weights, for counting or for loading its own."""
         return self.model_copy(update={"weights": None, "weights_layout": "timm"})
 
 
@@ -74,23 +87,23 @@ class TripletSection(Section):
 
     strategy: Literal["batch_all", "batch_hard", "easy_positive"] = Field(
         "batch_all",
-        description="BA: all active triplets; HP-HN: hardest positive and negative of each anchor; "
-        "EP-HN: easiest positive, hardest negative",
+        description="mining; batch_all: all active triplets; batch_hard: hardest positive and negative of "
+        "each anchor; easy_positive: easiest positive, hardest negative",
     )
     weight: float | Literal["balance"] = Field(
         0.0,
-        description="w; 0 leaves the term out; balance: cross-entropy over triplet loss, measured "
-        "over the first steps and then constant",
+        description="weight w of the term; 0: off; balance: ratio of cross-entropy to triplet loss, "
+        "measured over the first steps and then constant",
     )
-    balance_steps: Count = Field(
-        50, description="steps over which balance measures; the first epoch's at most"
+    balance_steps: Annotated[Count, Unit("steps")] = Field(
+        50, description="steps that weight balance measures over, within the first epoch"
     )
-    margin: NotNegative = Field(1.0, description="m, in embedding units")
+    margin: NotNegative = Field(1.0, description="margin m, as a Euclidean distance of embeddings")
 
     @field_validator("weight", mode="before")
     @classmethod
     def _number_or_balance(cls, value: Any) -> Any:
-        """One message for both, where a union would give one for each."""
+        """Return the weight, or raise one message where a union would raise one per type."""
         if value != "balance" and not (isinstance(value, int | float) and value >= 0):
             raise ValueError(f"it is a number of 0 or more, or balance (got {value!r})")
         return value
@@ -100,29 +113,31 @@ class HypersphereSection(Section):
     """Terms on L2-normalised embeddings (arXiv 2503.19683, after arXiv 2005.10242)."""
 
     alignment: NotNegative = Field(
-        0.0, description="weight of the mean squared distance within classes; 0 leaves it out"
+        0.0, description="weight of the mean squared distance within classes; 0: off"
     )
     uniformity: NotNegative = Field(
-        0.0, description="weight of the log mean Gaussian potential of all pairs; 0 leaves it out"
+        0.0, description="weight of the log mean Gaussian potential of all pairs; 0: off"
     )
     slerp: bool = Field(
         False,
-        description="in training replace each embedding by a random point on the arc to another "
-        "of its class",
+        description="replace each embedding in training by a random point on the arc to another of its "
+        "class",
     )
 
 
 class MetricSection(Section):
-    """A loss of pytorch-metric-learning on the embeddings of the global batch."""
+    """Loss of pytorch-metric-learning on the embeddings of the global batch."""
 
-    name: str = Field(description="such as ArcFaceLoss, SupConLoss or ProxyAnchorLoss")
+    name: str = Field(
+        description="class name of the loss, such as ArcFaceLoss, SupConLoss or ProxyAnchorLoss"
+    )
     options: dict[str, Any] = Field(
         {},
-        description="the loss's own keywords; num_classes and embedding_size follow from the model",
+        description="keyword arguments of the loss; num_classes and embedding_size are set from the model",
     )
-    weight: Positive = 1.0
+    weight: Positive = Field(1.0, description="weight of the term")
     lr_scale: Positive = Field(
-        1.0, description="learning rate of the loss's own parameters over training.lr"
+        1.0, description="learning rate of the loss's own parameters, as a multiple of training.lr"
     )
 
 
@@ -130,14 +145,16 @@ class ObjectiveSection(Section):
     """Softmax cross-entropy plus weighted terms on the embeddings."""
 
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(
-        0.0, description="share of the target spread over all classes, in training"
+        0.0, description="share of the training target that is spread over all classes"
     )
     triplet: TripletSection = TripletSection()
     hypersphere: HypersphereSection = HypersphereSection()
-    metric: MetricSection | None = None
+    metric: MetricSection | None = Field(
+        None, description="further loss on the embeddings; null: off"
+    )
 
     @property
     def groups_by_label(self) -> bool:
-        """Whether a term asks which embeddings are of one class."""
+        """True if a term groups embeddings by class."""
         sphere = self.hypersphere
         return bool(self.triplet.weight or sphere.alignment or sphere.slerp or self.metric)

@@ -1,4 +1,4 @@
-"""The whole recipe, and what its sections ask of each other."""
+"""Whole recipe, and the constraints between its sections."""
 
 from __future__ import annotations
 
@@ -19,13 +19,21 @@ from dfray.config.training import TrainingSection
 class Recipe(Section):
     """One experiment, from videos to a promoted detector."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-    description: str = ""
-    seed: Annotated[int, Field(ge=0)] = 0
-    work_dir: str = Field("runs", description="local path or s3:// under which everything is kept")
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = Field(
+        description="name of the run and of its folder in work_dir"
+    )
+    description: str = Field("", description="one line about the experiment")
+    seed: Annotated[int, Field(ge=0)] = Field(0, description="random seed of all stages")
+    work_dir: str = Field(
+        "runs", description="local path or s3:// URI that holds the folders of all runs"
+    )
     cluster: ClusterSection = ClusterSection()
-    demo: DemoSection | None = Field(None, description="generate the demo's clips first")
-    corpora: Annotated[list[CorpusSection], Field(min_length=1)]
+    demo: DemoSection | None = Field(
+        None, description="clips to generate for reader demo; null: none"
+    )
+    corpora: Annotated[list[CorpusSection], Field(min_length=1)] = Field(
+        description="corpora to read into the manifest"
+    )
     faces: FacesSection = FacesSection()
     batches: BatchesSection = BatchesSection()
     augment: AugmentSection = AugmentSection()
@@ -55,11 +63,11 @@ class Recipe(Section):
     def _batch_divides_by(self, workers: int) -> None:
         batch, accumulate = self.batches.batch_size, self.training.accumulate
         if batch % workers:
-            told = f"training.num_workers {workers}"
+            divisor = f"training.num_workers {workers}"
             if workers != self.training.num_workers:
-                told = f"the {workers} workers that training.min_workers allows"
+                divisor = f"the {workers} workers that training.min_workers allows"
             raise ValueError(
-                f"batches.batch_size {batch} is the global batch and must be a multiple of {told}"
+                f"batches.batch_size {batch} is the global batch and must be a multiple of {divisor}"
             )
         if batch // workers % accumulate:
             raise ValueError(
@@ -77,8 +85,8 @@ class Recipe(Section):
     def _soft_labels_are_not_mined(self) -> Recipe:
         if self.augment.mixes and self.objective.groups_by_label:
             raise ValueError(
-                "augment.mixup and cutmix make soft labels, by which embeddings cannot be told alike "
-                "or apart: set both to 0, or take objective.triplet, hypersphere and metric away"
+                "augment.mixup and cutmix make soft labels, which do not group embeddings by class: set "
+                "both to 0, or remove objective.triplet, hypersphere and metric"
             )
         return self
 
@@ -86,7 +94,7 @@ class Recipe(Section):
     def _slerp_has_a_head(self) -> Recipe:
         if self.objective.hypersphere.slerp and self.model.embedding == "pooled":
             raise ValueError(
-                "objective.hypersphere.slerp makes new features for the head, which does not take "
+                "objective.hypersphere.slerp makes new features for the head, which does not read "
                 "model.embedding pooled: use pre_logits"
             )
         return self
@@ -107,7 +115,7 @@ class Recipe(Section):
         if self.batches.labels != "binary":
             raise ValueError(
                 f"batches.self_blend makes fakes of one kind, and batches.labels: "
-                f"{self.batches.labels} tells several apart: use binary"
+                f"{self.batches.labels} needs several: use binary"
             )
         if self.batches.stream_first_epoch:
             raise ValueError(
@@ -116,13 +124,15 @@ class Recipe(Section):
         return self
 
     def content(self) -> dict[str, Any]:
-        """What a run's result depends on; where it lies, runs and is tracked, and what a search of the same
-        recipe would vary, is left out."""
-        left_out = {"cluster", "work_dir", "description", "search"}
-        kept = self.model_dump(mode="json", exclude=left_out)
-        kept["registry"].pop("tracking_uri")
-        kept["training"].pop("min_workers")  # the batches are the same
-        for corpus in kept["corpora"]:
+        """Return the settings that a run's result depends on, as JSON.
+
+        Left out: location, cluster and tracking server, and what a search of the same recipe varies.
+        """
+        excluded = {"cluster", "work_dir", "description", "search"}
+        content = self.model_dump(mode="json", exclude=excluded)
+        content["registry"].pop("tracking_uri")
+        content["training"].pop("min_workers")  # the batches are the same
+        for corpus in content["corpora"]:
             if corpus["reader"] == "demo":  # generated from the recipe itself
                 corpus.pop("root")
-        return kept
+        return content

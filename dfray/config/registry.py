@@ -1,4 +1,4 @@
-"""Where models are kept, and what one must reach to become the champion."""
+"""Tracking server, model registry and promotion gates."""
 
 from __future__ import annotations
 
@@ -6,57 +6,68 @@ from typing import Annotated
 
 from pydantic import Field
 
-from dfray.config.section import Count, Fraction, Positive, Section
+from dfray.config.section import Count, Fraction, Positive, Section, Unit
 
 
 class GatesSection(Section):
-    """What a candidate must reach before the alias `champion` moves to it.
+    """Gates that a candidate must pass before the alias `champion` moves to it.
 
-    The first group stands by itself. The second sets the candidate against the champion on the same
-    videos: overall, in each dataset, and in each column of `protocols`.
+    Those of the first group are absolute. Those of the second compare the candidate with the champion on
+    the same videos: overall, in each dataset, and in each column of `protocols`.
     """
 
-    min_auc: Fraction = 0.5
-    min_balanced_accuracy: Fraction = 0.5
-    min_coverage: Fraction = Field(0.9, description="videos with a score over videos in the split")
-    min_videos: Count = Field(20, description="scored videos, or the figures mean too little")
+    min_auc: Fraction = Field(0.5, description="lowest AUC over all videos")
+    min_balanced_accuracy: Fraction = Field(
+        0.5, description="lowest balanced accuracy over all videos, at the model's threshold"
+    )
+    min_coverage: Fraction = Field(
+        0.9, description="lowest share of the split's videos that have a score"
+    )
+    min_videos: Annotated[Count, Unit("videos")] = Field(
+        20, description="lowest number of scored videos"
+    )
     max_calibration_error: Fraction | None = Field(
-        None, description="expected calibration error of the videos' scores; none: not asked"
+        None, description="highest expected calibration error of the videos' scores; null: no gate"
     )
     max_post_processing_drop: Fraction | None = Field(
         None,
-        description="AUC lost at the worst strength of any kind in evaluation.post_processing; "
-        "none: not asked",
+        description="highest drop of AUC at the worst strength of any kind in evaluation.post_processing; "
+        "null: no gate",
     )
 
     protocols: list[str] = Field(
-        [], description="protocols whose columns are compared, such as paper, or YAML files"
+        [], description="protocols whose columns are compared: names such as paper, or YAML files"
     )
     auc_margin: Fraction = Field(
-        0.02, description="the lower bound of candidate - champion must lie above minus this"
+        0.02,
+        description="AUC that the candidate may lose, by the lower bound of candidate - champion",
     )
-    balanced_accuracy_margin: Fraction = Field(0.05, description="likewise")
-    max_coverage_drop: Fraction = Field(
-        0.02, description="coverage it may lose against the champion"
+    balanced_accuracy_margin: Fraction = Field(
+        0.05, description="balanced accuracy that the candidate may lose, by the lower bound"
     )
+    max_coverage_drop: Fraction = Field(0.02, description="coverage that the candidate may lose")
     max_slowdown: Positive | None = Field(
-        2.0, description="CPU seconds a face over the champion's; none: not asked"
+        2.0, description="highest CPU time per face, as a multiple of the champion's; null: no gate"
     )
-    min_per_class: Count = Field(
-        10, description="real and fake videos that a comparison needs, or it proves nothing"
+    min_per_class: Annotated[Count, Unit("videos")] = Field(
+        10, description="lowest number of real and of fake videos of a comparison"
     )
-    resamples: Count = Field(2000, description="of people (or videos), for the lower bound")
+    resamples: Annotated[Count, Unit("resamples")] = Field(
+        2000, description="bootstrap resamples of people (or videos) for the lower bound"
+    )
     confidence: Annotated[float, Field(gt=0, lt=1)] = Field(
-        0.95, description="of the two-sided interval whose lower bound counts"
+        0.95, description="confidence of the two-sided interval whose lower bound counts"
     )
 
 
 class RegistrySection(Section):
-    """MLflow: where runs and models are kept."""
+    """MLflow tracking server and model registry."""
 
     tracking_uri: str | None = Field(
-        None, description="none: MLFLOW_TRACKING_URI of the environment, or sqlite beside the run"
+        None,
+        description="MLflow's tracking URI; null: MLFLOW_TRACKING_URI of the environment, or sqlite in "
+        "work_dir",
     )
-    experiment: str = "dfray"
-    model_name: str = "deepfake-detector"
+    experiment: str = Field("dfray", description="MLflow experiment of the runs")
+    model_name: str = Field("deepfake-detector", description="name of the registered model")
     gates: GatesSection = GatesSection()

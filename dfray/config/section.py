@@ -1,12 +1,21 @@
-"""What every section of a recipe is, and the kinds of numbers in it."""
+"""Base of a recipe's sections, and the kinds of numbers in them."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Unit of a recipe key, as in `Annotated[Count, Unit("px")]`; `dfray recipes keys` prints it."""
+
+    name: str
+
 
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
@@ -16,15 +25,15 @@ Quality = Annotated[int, Field(ge=1, le=100)]  # of JPEG
 
 
 class Section(BaseModel):
-    """A frozen part of a recipe; unknown keys are refused."""
+    """Frozen settings of one component; unknown keys are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     def content(self) -> dict[str, Any]:
-        """What a result depends on."""
+        """Return the settings that a result depends on, as JSON."""
         return self.model_dump(mode="json")
 
     def fingerprint(self) -> str:
-        """First 16 hex digits of the SHA-256 of the content."""
+        """Return the first 16 hex digits of the SHA-256 of the content."""
         canonical = json.dumps(self.content(), sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]

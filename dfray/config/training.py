@@ -1,4 +1,4 @@
-"""How a detector is trained."""
+"""Training of a detector."""
 
 from __future__ import annotations
 
@@ -6,52 +6,64 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from dfray.config.section import Count, NotNegative, Positive, Section
+from dfray.config.section import Count, NotNegative, Positive, Section, Unit
 
 
 class TrainingSection(Section):
     """Ray Train workers, optimizer and schedule."""
 
-    num_workers: Count = 1
-    min_workers: Count | None = Field(
+    num_workers: Annotated[Count, Unit("workers")] = Field(
+        1, description="data-parallel training workers"
+    )
+    min_workers: Annotated[Count, Unit("workers")] | None = Field(
         None,
-        description="go on with as few while nodes are lost, at the same global batch; none: wait for "
-        "num_workers",
+        description="lowest number of workers to continue with while nodes are lost, at the same global "
+        "batch; null: wait for num_workers",
     )
-    use_gpu: bool | None = Field(None, description="none: use GPUs if the cluster has any")
-    cpus_per_worker: Count = 1
-    epochs: Count = 30
-    lr: Positive = 1e-4
-    min_lr: NotNegative = 1e-6
-    warmup_epochs: NotNegative = 5.0
-    weight_decay: NotNegative = 0.05
+    use_gpu: bool | None = Field(
+        None, description="one GPU per worker; null: if the cluster has any"
+    )
+    cpus_per_worker: Annotated[Count, Unit("CPUs")] = Field(
+        1, description="CPUs that each worker reserves"
+    )
+    epochs: Annotated[Count, Unit("epochs")] = Field(30, description="number of training epochs")
+    lr: Positive = Field(1e-4, description="highest learning rate, reached after the warm-up")
+    min_lr: NotNegative = Field(1e-6, description="learning rate at the end of the cosine schedule")
+    warmup_epochs: Annotated[NotNegative, Unit("epochs")] = Field(
+        5.0, description="length of the linear warm-up"
+    )
+    weight_decay: NotNegative = Field(0.05, description="weight decay of AdamW")
     layer_decay: Annotated[float, Field(gt=0, le=1)] | None = Field(
-        None, description="layer-wise lr decay (0.75 in arXiv 2508.19730 section 4.3)"
+        None,
+        description="decay of the learning rate per layer, from the head down (0.75 in arXiv 2508.19730 "
+        "section 4.3); null: off",
     )
-    clip_norm: Positive | None = Field(None, description="largest norm of all gradients together")
-    accumulate: Count = Field(
+    clip_norm: Positive | None = Field(
+        None, description="highest norm of all gradients together; null: no clipping"
+    )
+    accumulate: Annotated[Count, Unit("steps")] = Field(
         1,
-        description="parts that a worker's share of a batch is taken in; the terms on embeddings see a "
-        "part of every worker, not the whole batch",
+        description="gradient accumulation: chunks of a worker's share of the batch; terms on embeddings "
+        "see one chunk of every worker instead of the whole batch",
     )
     ema: Annotated[float, Field(gt=0, lt=1)] | None = Field(
         None,
-        description="decay of a moving average of the weights, which is then validated and kept",
+        description="decay of a moving average of the weights, which is validated and saved; null: off",
     )
     precision: Literal["auto", "bf16", "float32"] = Field(
-        "auto", description="of the network's arithmetic; auto: bf16 on a GPU that has it"
+        "auto", description="arithmetic of the network; auto: bf16 on a GPU that supports it"
     )
     compile: bool = Field(False, description="compile the network for training (torch.compile)")
     selection: Literal["objective", "cross_entropy"] = Field(
-        "objective", description="validation loss whose lowest epoch is kept"
+        "objective", description="validation loss that selects the epoch to save"
     )
     max_failures: Annotated[int, Field(ge=0)] = Field(
-        2, description="restarts of the worker group after a lost worker"
+        2, description="restarts of the worker group after lost workers"
     )
 
     @property
     def worker_counts(self) -> range:
-        """How many workers a run may have at a time."""
+        """Numbers of workers that a run may have at a time."""
         return range(self.min_workers or self.num_workers, self.num_workers + 1)
 
     @model_validator(mode="after")

@@ -88,7 +88,7 @@ def test_an_empty_or_misspelt_range_is_refused_where_it_stands(
 def test_a_training_loss_is_no_metric_as_it_depends_on_what_trials_differ_in(
     tmp_path: Path, metric: str
 ) -> None:
-    with pytest.raises(RecipeError, match=f"{metric} depends on the very weights") as refused:
+    with pytest.raises(RecipeError, match=f"{metric} depends on the weights") as refused:
         toy_recipe(tmp_path, "toy", f"search.metric={metric}")
     assert "auc or log_loss" in str(refused.value)
 
