@@ -9,7 +9,15 @@ import pytest
 from dfray.config.keys import RecipeKey, recipe_keys
 from dfray.errors import UserError
 
-UNIT_OF = {"_px": "px", "duration_s": "s", "limit_s": "s", "wait_s": "s", "_mb": "MiB", "_fps": "frames/s", "epochs": "epochs"}
+UNIT_OF = {
+    "_px": "px",
+    "duration_s": "s",
+    "limit_s": "s",
+    "wait_s": "s",
+    "_mb": "MiB",
+    "_fps": "frames/s",
+    "epochs": "epochs",
+}
 """End of a key's name -> its unit."""
 
 
