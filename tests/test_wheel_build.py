@@ -14,7 +14,7 @@ def test_the_wheel_carries_recipes_templates_and_the_licence(tmp_path):
     subprocess.run(command, check=True, capture_output=True, cwd=tmp_path)
     (wheel,) = tmp_path.glob("dfray-*.whl")
     names = zipfile.ZipFile(wheel).namelist()
-    assert "dfray/cli/app.py" in names
+    assert {"dfray/cli/app.py", "dfray/py.typed"} <= set(names)
     assert any(name.endswith("data/share/dfray/recipes/demo.yaml") for name in names)
     assert any(name.endswith("data/share/dfray/protocols/paper.yaml") for name in names)
     assert any(name.startswith("dfray/evaluation/templates/") for name in names)

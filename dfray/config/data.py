@@ -88,7 +88,8 @@ class DemoSection(Section):
         description="real clips per person; as many fakes are made, alternately swapped and re-enacted",
     )
     datasets: Count = Field(
-        1, description="datasets to divide the people among: demo, or demo-1, demo-2, ..."
+        1,
+        description="datasets to divide the people among: demo for 1, else demo-1, demo-2 and so on",
     )
     duration_s: Annotated[Positive, Unit("s")] = Field(2.5, description="length of a clip")
     fps: Annotated[Count, Unit("frames/s")] = Field(12, description="frame rate of a clip")

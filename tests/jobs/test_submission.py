@@ -65,7 +65,7 @@ def test_the_dfray_that_submits_goes_along_and_says_its_commit(tmp_path):
 
     package_folder = Path(dfray.__file__).parent
     assert package.files["dfray/session.py"] == package_folder / "session.py"
-    assert "dfray/evaluation/templates/report.css" in package.files
+    assert "dfray/pages/templates/page.css" in package.files
     assert {"jobs/train.py", "jobs/recipes/demo.yaml"} <= set(package.files)
     assert json.loads(package.files[CODE_FILE]) == code_version()
     assert package.size_bytes < 5 * 2**20

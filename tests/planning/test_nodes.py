@@ -61,7 +61,7 @@ def test_a_yaml_file_tells_the_same(tmp_path: Path) -> None:
         ("8x8h100", "cpus of a node are missing"),
         ("8x16cpu+8h1000", "'h1000' is an unknown GPU: use a10g, a100"),
         ("8x16vcpu", "cpus of a node are missing"),
-        ("8x16cpu+64gb", "'gb' is no GPU .* memory is told in gib"),
+        ("8x16cpu+64gb", "'gb' is an unknown GPU.* memory is in gib"),
         ("8x16cpu+16cpu", "cpus twice"),
         ("1x8cpu+1h100+1l4", "gpus twice"),
         ("8x1.5cpu", "cpus: Input should be a valid integer"),
