@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from dfray.config.section import Count, Fraction, Section, Unit
+from dfray.errors import did_you_mean
+from dfray.post_processing import POST_PROCESSINGS
 
 
 class WantedRate(Section):
@@ -15,6 +17,20 @@ class WantedRate(Section):
     fpr: Annotated[float, Field(gt=0, lt=1)] = Field(
         description="false positive rate to fit the threshold to"
     )
+
+
+def _known_post_processing(name: str) -> str:
+    """Return the name of a post-processing.
+
+    Raises:
+        ValueError: there is none of this name.
+    """
+    if name not in POST_PROCESSINGS:
+        raise ValueError(
+            f"no post-processing is called {name!r}; there are {', '.join(POST_PROCESSINGS)}. "
+            + did_you_mean(name, POST_PROCESSINGS)
+        )
+    return name
 
 
 class EvaluationSection(Section):
@@ -35,8 +51,10 @@ class EvaluationSection(Section):
         "mean",
         description="score of a video: mean over all faces, or the highest mean of one person in it",
     )
-    post_processing: list[Literal["jpeg", "h264", "resize", "blur", "noise"]] = Field(
-        [], description="post-processing to measure the drop of AUC under, at five strengths each"
+    post_processing: list[Annotated[str, AfterValidator(_known_post_processing)]] = Field(
+        [],
+        description="post-processing to measure the drop of AUC under, at five strengths each: "
+        + ", ".join(POST_PROCESSINGS),
     )
     bootstrap: Annotated[Count, Unit("resamples")] = Field(
         1000, description="bootstrap resamples of videos for the confidence intervals"

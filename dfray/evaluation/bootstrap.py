@@ -1,7 +1,7 @@
 """Bootstrap of ranking metrics: videos are resampled within their class, all resamples at once.
 
-Frames of one video are alike, so the video is what is drawn anew and its frames come with it
-(cluster bootstrap); real and fake are drawn apart, so no resample lacks a class. The scores are
+Frames of one video are alike, so videos are resampled with all their frames (cluster bootstrap); real and
+fake videos are drawn separately, so no resample lacks a class. The scores are
 sorted once; a resample only changes how often each counts, so every metric is a few cumulative sums
 over a (resamples, scores) matrix, in chunks that stay in cache.
 """
@@ -12,7 +12,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-METRICS = ("auc", "balanced_accuracy", "eer", "average_precision")
+from dfray.evaluation.ranking_metrics import METRICS, RocCurves
+
 CHUNK = 2_000_000
 """Elements of one (resamples, scores) matrix."""
 
@@ -26,7 +27,7 @@ def resample_metrics(
     resamples: int,
     rng: np.random.Generator,
 ) -> dict[str, np.ndarray]:
-    """Every metric of METRICS on `resamples` resamples of the videos.
+    """Return every metric of METRICS on `resamples` resamples of the videos.
 
     Args:
         scores: float (M,), one per item (a video or a frame).
@@ -38,15 +39,15 @@ def resample_metrics(
         name -> float64 (resamples,).
     """
     ranked = Ranked(scores, labels[video_of] == 1, threshold)
-    parts = [
+    chunks = [
         ranked.metrics(counts[:, video_of])
         for counts in draw(labels, resamples, max(1, CHUNK // len(scores)), rng)
     ]
-    return {name: np.concatenate([part[name] for part in parts]) for name in METRICS}
+    return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in METRICS}
 
 
 class Ranked:
-    """Scores sorted once, for the metrics of any number of resamples of them.
+    """Scores, sorted once for the metrics of any number of resamples of them.
 
     Args:
         scores: float (M,).
@@ -62,7 +63,7 @@ class Ranked:
         self._is_fake = is_fake[self._order]
 
     def metrics(self, counts: np.ndarray) -> dict[str, np.ndarray]:
-        """Every metric of METRICS, float64 (R,), of R resamples.
+        """Return every metric of METRICS, float64 (R,), of R resamples.
 
         Args:
             counts: int (R, M), how often each item was drawn; some of either class in every row.
@@ -76,7 +77,7 @@ class Ranked:
 def draw(
     strata: np.ndarray, resamples: int, rows: int, rng: np.random.Generator
 ) -> Iterator[np.ndarray]:
-    """How often each unit is drawn: int64 (<= rows, U), as many of every stratum as there are.
+    """Yield counts of each unit, int64 (<= rows, U): as many draws of every stratum as it has units.
 
     Args:
         strata: int (U,), the stratum of each unit: for a video its label, so that no class gets lost.
@@ -86,41 +87,27 @@ def draw(
         counts = np.zeros((size, len(strata)), np.int64)
         for stratum in np.unique(strata):
             units = np.flatnonzero(strata == stratum)
-            drawn = rng.integers(0, len(units), (size, len(units)))
-            drawn += np.arange(size)[:, None] * len(units)
-            flat = np.bincount(drawn.ravel(), minlength=size * len(units))
+            picks = rng.integers(0, len(units), (size, len(units)))
+            picks += np.arange(size)[:, None] * len(units)
+            flat = np.bincount(picks.ravel(), minlength=size * len(units))
             counts[:, units] = flat.reshape(size, len(units))
         yield counts
 
 
+def percentile_interval(values: np.ndarray, confidence: float) -> tuple[float, float]:
+    """Return the two-sided percentile interval (low, high) of bootstrap values, float (R,)."""
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(values, [tail, 1 - tail])
+    return float(low), float(high)
+
+
 def _metrics(fakes: np.ndarray, reals: np.ndarray, n_called_fake: int) -> dict[str, np.ndarray]:
-    """Metrics of each row; `fakes` and `reals` (R, T) count the items at or above threshold t."""
+    """Return each metric, float (R,); `fakes` and `reals` (R, T) count the items at or above threshold t."""
     before = np.zeros((len(fakes), 1))
-    tpr = np.hstack([before, fakes / fakes[:, -1:]])
-    fpr = np.hstack([before, reals / reals[:, -1:]])
-    precision = fakes / np.maximum(fakes + reals, 1)
-    return {
-        "auc": np.sum(np.diff(fpr) * (tpr[:, 1:] + tpr[:, :-1]), axis=1) / 2,
-        "balanced_accuracy": (tpr[:, n_called_fake] + 1 - fpr[:, n_called_fake]) / 2,
-        "eer": equal_error_rate(fpr, tpr),
-        "average_precision": np.sum(np.diff(tpr) * precision, axis=1),
-    }
-
-
-def equal_error_rate(fpr: np.ndarray, tpr: np.ndarray) -> np.ndarray:
-    """Where the false positive rate equals the miss rate on each ROC curve.
-
-    Between two points of the curve the rates are interpolated linearly.
-
-    Args:
-        fpr, tpr: float (R, T), from (0, 0) to (1, 1) as the threshold falls.
-
-    Returns:
-        float (R,).
-    """
-    gap = fpr + tpr - 1  # rises from -1 to 1; zero where fpr = 1 - tpr
-    after = np.argmax(gap >= 0, axis=1)
-    rows = np.arange(len(gap))
-    low, high = gap[rows, after - 1], gap[rows, after]
-    share = -low / (high - low)
-    return fpr[rows, after - 1] + share * (fpr[rows, after] - fpr[rows, after - 1])
+    curves = RocCurves(
+        tpr=np.hstack([before, fakes / fakes[:, -1:]]),
+        fpr=np.hstack([before, reals / reals[:, -1:]]),
+        precision=fakes / np.maximum(fakes + reals, 1),
+        n_called_fake=n_called_fake,
+    )
+    return {name: metric.resampled(curves) for name, metric in METRICS.items()}

@@ -1,8 +1,8 @@
-"""The figures: AUC, balanced accuracy, EER and average precision, each with its interval.
+"""Metrics of an evaluation: AUC, balanced accuracy, EER and average precision, with intervals.
 
 All are computed once over all scores of a group (never averaged over batches), at video level and
 at frame level, overall, per dataset, and per fake method against all real videos of its dataset.
-Figures that the data cannot give are null and say why.
+Metrics that the data do not define are null, with a reason.
 """
 
 from __future__ import annotations
@@ -17,26 +17,27 @@ from pydantic import BaseModel, ConfigDict
 
 from dfray.config import EvaluationSection
 from dfray.evaluation.aggregate import VIDEO_SCORES, check_scores, frame_scores, is_scored
-from dfray.evaluation.bootstrap import METRICS, equal_error_rate, resample_metrics
+from dfray.evaluation.bootstrap import percentile_interval, resample_metrics
+from dfray.evaluation.ranking_metrics import METRICS
 from dfray.tables import FAKE, REAL
 
 
-class _Figures(BaseModel):
+class _Stored(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Estimate(_Figures):
-    """A figure and its percentile bootstrap interval."""
+class Estimate(_Stored):
+    """A metric's value and its percentile bootstrap interval."""
 
     value: float
     low: float
     high: float
 
 
-class Level(_Figures):
-    """Figures over one kind of item: a video, or a frame with at least one face.
+class Level(_Stored):
+    """Metrics over one kind of item: a video, or a frame with at least one face.
 
-    Null figures have a `reason`. `n_real` and `n_fake` count the scored items.
+    Null metrics have a `reason`. `n_real` and `n_fake` count the scored items.
     """
 
     n_real: int
@@ -48,8 +49,8 @@ class Level(_Figures):
     reason: str | None = None
 
 
-class Counts(_Figures):
-    """How many videos there are, and what became of those without a score."""
+class Counts(_Stored):
+    """Counts of videos: all, scored, and those without a score by status."""
 
     videos: int
     scored: int
@@ -61,7 +62,7 @@ class Counts(_Figures):
     """scored / videos; null without videos."""
 
 
-class Group(_Figures):
+class Group(_Stored):
     """One row of the tables. For a method, `counts` are of its own videos, without the real ones.
 
     A group of people (`identity_group`) has its own real and fake videos, of all datasets.
@@ -75,8 +76,8 @@ class Group(_Figures):
     frame: Level
 
 
-class Metrics(_Figures):
-    """All figures of one evaluation, with the settings they depend on."""
+class Metrics(_Stored):
+    """All metrics of one evaluation, with the settings they depend on."""
 
     split: Literal["test", "val"]
     threshold: float
@@ -97,9 +98,9 @@ class _Items:
         self.score, self.video = score, video
 
     def of(self, videos: np.ndarray) -> _Items:
-        """Those whose video is True in the mask `videos`."""
-        kept = videos[self.video]
-        return _Items(self.score[kept], self.video[kept])
+        """Return the items whose video is True in the mask `videos`."""
+        mask = videos[self.video]
+        return _Items(self.score[mask], self.video[mask])
 
 
 def compute_metrics(
@@ -112,15 +113,15 @@ def compute_metrics(
     video_rule: Literal["mean", "max_of_persons"] | None = None,
     identity_groups: dict[str, str] | None = None,
 ) -> Metrics:
-    """Figures of one scored split.
+    """Return the metrics of one scored split.
 
     Args:
         video_scores: VIDEO_SCORES, from `aggregate.video_scores`.
         face_scores: the SCORES they were made of; a frame's score is the mean of its faces.
         seed: of the bootstrap; each group draws from a generator of its own.
         threshold: the model's own; by default the one that the section fixes.
-        video_rule: what `video_scores` were made by; by default the section's.
-        identity_groups: video_id -> group of the person seen, of the videos that tell it.
+        video_rule: the rule of `video_scores`; by default the section's.
+        identity_groups: video_id -> group of the person in it, where the corpus states it.
 
     Raises:
         EvaluationError: a score is no number in 0..1.
@@ -134,10 +135,10 @@ def compute_metrics(
     frames = _frame_items(table, check_scores(face_scores))
     statuses = np.asarray(table.column("status").to_pylist())
 
-    def group(kept: np.ndarray, counted: np.ndarray, *name: str) -> Group:
+    def group(mask: np.ndarray, counted: np.ndarray, *name: str) -> Group:
         def level(items: _Items) -> Level:
             rng = np.random.default_rng([seed, zlib.crc32("/".join(name).encode())])
-            return _level(items.of(kept), label, section, threshold, rng)
+            return _level(items.of(mask), label, section, threshold, rng)
 
         return Group(
             dataset=name[0] if name else None,
@@ -150,12 +151,12 @@ def compute_metrics(
     everything = np.ones(len(label), bool)
     by_dataset, by_method = [], []
     for name in np.unique(dataset):
-        here = dataset == name
-        by_dataset.append(group(here, here, str(name)))
-        for fake in np.unique(method[here & (label == FAKE)]):
-            made_so = here & (label == FAKE) & (method == fake)
-            against = made_so | (here & (label == REAL))
-            by_method.append(group(against, made_so, str(name), str(fake)))
+        mask = dataset == name
+        by_dataset.append(group(mask, mask, str(name)))
+        for fake in np.unique(method[mask & (label == FAKE)]):
+            of_method = mask & (label == FAKE) & (method == fake)
+            with_real = of_method | (mask & (label == REAL))
+            by_method.append(group(with_real, of_method, str(name), str(fake)))
     return Metrics(
         split=section.split,
         threshold=threshold,
@@ -171,27 +172,22 @@ def compute_metrics(
 
 
 def _of_people(table: pa.Table, people: dict[str, str], group: Callable[..., Group]) -> list[Group]:
-    """A group of figures for each group of people that is seen in the videos of `table`."""
-    seen = np.asarray([people.get(video, "") for video in table.column("video_id").to_pylist()])
-    found = []
-    for name in sorted(set(people.values()) & set(seen.tolist())):
-        of_group = group(seen == name, seen == name, "", "", name)
+    """Return the metrics of each group of people in the videos of `table`."""
+    group_of_row = np.asarray(
+        [people.get(video, "") for video in table.column("video_id").to_pylist()]
+    )
+    groups = []
+    for name in sorted(set(people.values()) & set(group_of_row.tolist())):
+        mask = group_of_row == name
+        of_group = group(mask, mask, "", "", name)
         names = {"dataset": None, "method": None, "identity_group": name}
-        found.append(of_group.model_copy(update=names))
-    return found
+        groups.append(of_group.model_copy(update=names))
+    return groups
 
 
 def point_metrics(labels: np.ndarray, scores: np.ndarray, threshold: float) -> dict[str, float]:
-    """The metrics of `bootstrap.METRICS` by scikit-learn; labels int (M,), scores float (M,)."""
-    from sklearn import metrics
-
-    fpr, tpr, _ = metrics.roc_curve(labels, scores, drop_intermediate=False)
-    return {
-        "auc": float(metrics.roc_auc_score(labels, scores)),
-        "balanced_accuracy": float(metrics.balanced_accuracy_score(labels, scores >= threshold)),
-        "eer": float(equal_error_rate(fpr[None], tpr[None])[0]),
-        "average_precision": float(metrics.average_precision_score(labels, scores)),
-    }
+    """Return every metric of METRICS by scikit-learn; labels int (M,), scores float (M,)."""
+    return {name: metric.point(labels, scores, threshold) for name, metric in METRICS.items()}
 
 
 def _level(
@@ -217,11 +213,10 @@ def _level(
         resamples=section.bootstrap,
         rng=rng,
     )
-    tail = (1 - section.confidence) / 2
     estimates = {}
     for name in METRICS:
-        low, high = np.quantile(resampled[name], [tail, 1 - tail])
-        estimates[name] = Estimate(value=points[name], low=float(low), high=float(high))
+        low, high = percentile_interval(resampled[name], section.confidence)
+        estimates[name] = Estimate(value=points[name], low=low, high=high)
     return Level.model_validate({"n_real": n_real, "n_fake": n_fake} | estimates)
 
 
@@ -252,7 +247,7 @@ BINS = 10
 
 
 def calibration_error(labels: np.ndarray, scores: np.ndarray) -> float:
-    """The expected calibration error over BINS bins of equal width (arXiv 1706.04599 section 2).
+    """Return the expected calibration error over BINS bins of equal width (arXiv 1706.04599 section 2).
 
     The mean distance between a bin's mean score and its share of fakes, each bin counted as often as it
     has videos. With few videos it is above zero for a calibrated model too.

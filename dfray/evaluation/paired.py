@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from dfray.errors import EvaluationError
 from dfray.evaluation.aggregate import VIDEO_SCORES, is_scored
-from dfray.evaluation.bootstrap import CHUNK, Ranked, draw
+from dfray.evaluation.bootstrap import CHUNK, Ranked, draw, percentile_interval
 from dfray.evaluation.protocol import Protocol, ProtocolColumn
 from dfray.tables import FAKE, REAL, Column, TableSpec
 
@@ -124,17 +124,16 @@ def paired_differences(
         for scores, threshold in zip(both.scores, both.thresholds, strict=True)
     ]
     gaps = _gaps(models, labels, person_of, resamples, seed)
-    tail = (1 - confidence) / 2
     points = [_figures(parts, np.ones((1, len(labels)), np.int64)) for parts in models]
     found = {}
     for name in COMPARED:
-        low, high = np.quantile(gaps[name], [tail, 1 - tail])
+        low, high = percentile_interval(gaps[name], confidence)
         candidate, champion = (float(point[name][0]) for point in points)
         found[name] = Difference(
             candidate,
             champion,
-            float(low),
-            float(high),
+            low,
+            high,
             n_real=int(np.sum(labels == REAL)),
             n_fake=int(np.sum(labels == FAKE)),
             n_persons=len(names),

@@ -15,11 +15,12 @@ import pyarrow as pa
 import yaml
 
 from dfray import storage
-from dfray.evaluation import report_charts as figures
+from dfray.evaluation import report_charts as charts
 from dfray.evaluation.aggregate import VIDEO_SCORES, is_scored
 from dfray.evaluation.coverage import Coverage, Reason, count_coverage
 from dfray.evaluation.metrics import Estimate, Metrics
 from dfray.evaluation.mistakes import Mistake
+from dfray.evaluation.ranking_metrics import METRICS
 from dfray.evaluation.robustness import PostProcessingDrop
 from dfray.nested import flatten
 from dfray.pages.page import Plot, assets, plot, template_environment
@@ -67,7 +68,7 @@ def write_report(
     worst: Sequence[Mistake],
     history: list[dict],
     provenance: dict,
-    losses: Sequence[PostProcessingDrop] = (),
+    drops: Sequence[PostProcessingDrop] = (),
 ) -> None:
     """Write the HTML report to `path_uri`, atomically.
 
@@ -80,7 +81,7 @@ def write_report(
         worst: from `worst_mistakes`.
         history: per epoch {epoch, lr, selection_loss, *_loss and its terms, ...}, as training records it;
             may be empty.
-        losses: of AUC under post-processing, from `measure_drops`; none: not measured.
+        drops: of AUC under post-processing, from `measure_drops`; none: not measured.
         provenance: what made the model and the scores (fingerprints, versions); may be nested.
 
     Raises:
@@ -92,14 +93,15 @@ def write_report(
     html = page.render(
         title=title,
         metrics=metrics,
+        columns=METRICS,
         axis_from=_axis_from(metrics),
         n_faces=faces.num_rows,
         cards=headline_cards(metrics),
         curves=_curves(videos, faces, metrics),
         training=_training(history),
         rule=RULES[metrics.video_rule],
-        losses=losses,
-        loss_plot=_losses(losses),
+        drops=drops,
+        drops_chart=_drops_chart(drops),
         recipe=yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True),
         provenance=[(key, str(value)) for key, value in flatten(provenance)],
         **_mistakes(worst, videos, metrics.threshold),
@@ -113,30 +115,16 @@ def headline_cards(metrics: Metrics) -> list[Card]:
     """The video-level figures, and coverage, as cards."""
     level, counts = metrics.overall.video, metrics.overall.counts
     fakes_share = level.n_fake / max(1, level.n_real + level.n_fake)
-    measured = (
-        (
-            "AUC",
-            level.auc,
-            "In {:.0f} of 100 pairs of a fake and a real video, the fake has the higher score.",
-        ),
-        (
-            "Balanced accuracy",
-            level.balanced_accuracy,
-            f"At the threshold {metrics.threshold:g}, {{:.0f}} of 100 videos are called right, "
-            "each class counting half.",
-        ),
-        (
-            "Equal error rate",
-            level.eer,
-            "At the threshold where both classes fare alike, {:.0f} of 100 videos are called wrong.",
-        ),
-        (
-            "Average precision",
-            level.average_precision,
-            f"Precision averaged over recall; a ranking by chance would get {fakes_share:.2f}.",
-        ),
-    )
-    cards = [_card(name, figure, text, level.reason) for name, figure, text in measured]
+    cards = []
+    for name, metric in METRICS.items():
+        estimate: Estimate | None = getattr(level, name)
+        if estimate is None:
+            sentence = f"There is {level.reason}."
+        else:
+            sentence = metric.sentence.format(
+                percent=100 * estimate.value, threshold=metrics.threshold, fakes_share=fakes_share
+            )
+        cards.append(_card(metric.title, estimate, sentence))
     lost = ", ".join(
         f"{number} {NAMES[name]}" for name in STATUSES[1:] if (number := getattr(counts, name))
     )
@@ -146,11 +134,11 @@ def headline_cards(metrics: Metrics) -> list[Card]:
     return [*cards, Card("Coverage", share, of, told)]
 
 
-def _card(name: str, figure: Estimate | None, sentence: str, reason: str | None) -> Card:
-    if figure is None:
-        return Card(name, "–", "not defined", f"There is {reason}.")
-    interval = f"{figure.low:.3f} – {figure.high:.3f}"
-    return Card(name, f"{figure.value:.3f}", interval, sentence.format(100 * figure.value))
+def _card(title: str, estimate: Estimate | None, sentence: str) -> Card:
+    if estimate is None:
+        return Card(title, "–", "not defined", sentence)
+    interval = f"{estimate.low:.3f} – {estimate.high:.3f}"
+    return Card(title, f"{estimate.value:.3f}", interval, sentence)
 
 
 def _axis_from(metrics: Metrics) -> float:
@@ -169,23 +157,23 @@ def _curves(videos: pa.Table, faces: pa.Table, metrics: Metrics) -> list[Plot]:
             plot(
                 "ROC at video level",
                 "AUC beside each name. Methods against the real videos of their dataset.",
-                figures.roc_chart(videos),
+                charts.roc_chart(videos),
             )
         )
-    if faces.num_rows >= figures.MIN_POINTS:
+    if faces.num_rows >= charts.MIN_POINTS:
         plots.append(
             plot(
                 "Faces in the embedding space",
-                f"Up to {figures.MAX_POINTS:,} faces, drawn at random, on the two principal "
+                f"Up to {charts.MAX_POINTS:,} faces, drawn at random, on the two principal "
                 "components of the model's embedding.",
-                figures.projection_chart(faces, metrics.seed),
+                charts.projection_chart(faces, metrics.seed),
             )
         )
     for item, table in (("videos", scored), ("faces", faces)):
         if table.num_rows:
             scores, labels = (table.column(c).to_numpy() for c in ("fake_probability", "label"))
             caption = f"Each bar is a share of its class; {item} right of the line are called fake."
-            figure = figures.histogram_chart(scores, labels, metrics.threshold, item)
+            figure = charts.histogram_chart(scores, labels, metrics.threshold, item)
             plots.append(plot(f"Scores of {item}", caption, figure))
     return plots
 
@@ -194,14 +182,14 @@ def _training(history: list[dict]) -> list[Plot]:
     if not history:
         return []
     caption = "Per epoch; the dashed line marks the epoch whose weights were kept."
-    return [plot(title, caption, figure) for title, figure in figures.training_charts(history)]
+    return [plot(title, caption, figure) for title, figure in charts.training_charts(history)]
 
 
-def _losses(losses: Sequence[PostProcessingDrop]) -> Plot | None:
-    if not losses:
+def _drops_chart(drops: Sequence[PostProcessingDrop]) -> Plot | None:
+    if not drops:
         return None
     caption = "Every video's score is the mean over its faces, each changed and scored again."
-    return plot("AUC under post-processing", caption, figures.drops_chart(losses))
+    return plot("AUC under post-processing", caption, charts.drops_chart(drops))
 
 
 def _mistakes(worst: Sequence[Mistake], videos: pa.Table, threshold: float) -> dict:

@@ -121,25 +121,25 @@ def property_chart(values: dict[str, np.ndarray], name: str) -> go.Figure:
     return styled(figure, height=320)
 
 
-def drops_chart(losses: Sequence[PostProcessingDrop]) -> go.Figure:
+def drops_chart(drops: Sequence[PostProcessingDrop]) -> go.Figure:
     """AUC over the five strengths of each kind of post-processing, from none at the left."""
     figure = go.Figure()
-    for number, loss in enumerate(losses):
+    for number, drop in enumerate(drops):
         figure.add_scatter(
-            x=list(range(len(loss.aucs) + 1)),
-            y=[loss.clean, *loss.aucs],
-            customdata=["none", *(f"{loss.unit}: {strength:g}" for strength in loss.strengths)],
+            x=list(range(len(drop.aucs) + 1)),
+            y=[drop.clean, *drop.aucs],
+            customdata=["none", *(f"{drop.unit}: {strength:g}" for strength in drop.strengths)],
             mode="lines+markers",
-            name=loss.kind,
+            name=drop.kind,
             line={"color": LINES[number % len(LINES)], "width": 2},
             marker={"size": 7, "symbol": number},
             hovertemplate="%{customdata}<br>AUC %{y:.3f}<extra>%{fullData.name}</extra>",
         )
-    steps = list(range(max(len(loss.aucs) for loss in losses) + 1))
+    steps = list(range(max(len(drop.aucs) for drop in drops) + 1))
     figure.update_xaxes(
         title="strength", tickvals=steps, ticktext=["none", "mildest", "2", "3", "4", "harshest"]
     )
-    lowest = min(auc for loss in losses for auc in (loss.clean, *loss.aucs))
+    lowest = min(auc for drop in drops for auc in (drop.clean, *drop.aucs))
     figure.update_yaxes(title="AUC at video level", range=[min(0.45, lowest - 0.02), 1.01])
     return styled(figure, height=360)
 

@@ -1,7 +1,7 @@
-"""How much AUC is lost under post-processing: the split's faces, scored again at every strength.
+"""Drops of AUC under post-processing: the faces of the split, scored again at every strength.
 
-Each actor reads its rows once, and changes and scores them at every strength; only sums of scores leave
-it, so the plan costs what it costs the network and nothing in memory.
+Each actor reads its rows once, and changes and scores them at every strength. Only sums of scores leave it,
+so the cost is that of the network, and memory does not grow.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dfray.evaluation.aggregate import is_scored
-from dfray.evaluation.post_processing import STRENGTHS, UNITS, post_process
 from dfray.evaluation.score import FaceScorer, collect, on_actors
 from dfray.faces.shards import decode_images
+from dfray.post_processing import POST_PROCESSINGS, post_process
 from dfray.tables import FAKE, REAL
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class PostProcessingDrop:
     """Video-level AUC under one kind of post-processing.
 
     Attributes:
-        unit: what the strengths are values of.
+        unit: description of the strengths' values.
         clean: AUC without it.
         aucs: AUC at each of the strengths, from mild to harsh.
     """
@@ -60,12 +60,12 @@ class PostProcessingDrop:
 def measure_drops(
     faces_uri: str, bundle_uri: str, videos: pa.Table, section: EvaluationSection
 ) -> list[PostProcessingDrop]:
-    """The loss of AUC for every kind in `section.post_processing`, on the connected Ray cluster.
+    """Return the drop of AUC for every kind in `section.post_processing`, on the connected Ray cluster.
 
-    A video's score is the mean over all its faces here, whatever the video rule.
+    A video's score is the mean over all its faces here, for either video rule.
 
     Args:
-        videos: VIDEO_SCORES of `section.split`, which tells the labels; the clean AUC is measured anew.
+        videos: VIDEO_SCORES of `section.split`, for the labels; the clean AUC is measured again.
 
     Raises:
         UserError, EvaluationError: as `score_faces` and `collect_scores`.
@@ -78,7 +78,7 @@ def measure_drops(
 
 
 def auc_drops(sums: pa.Table, videos: pa.Table, kinds: Sequence[str]) -> list[PostProcessingDrop]:
-    """The AUC of every strength from SUMS, each video's parts added up; [] if a class is missing."""
+    """Return the drops from SUMS, added up for each video; [] if a class is missing."""
     scored = videos.filter(is_scored(videos))
     label_of = dict(zip(scored["video_id"].to_pylist(), scored["label"].to_pylist(), strict=True))
     if set(label_of.values()) != {REAL, FAKE}:
@@ -99,14 +99,18 @@ def auc_drops(sums: pa.Table, videos: pa.Table, kinds: Sequence[str]) -> list[Po
     clean = auc("", 0.0)
     return [
         PostProcessingDrop(
-            kind, UNITS[kind], clean, STRENGTHS[kind], tuple(auc(kind, s) for s in STRENGTHS[kind])
+            kind,
+            POST_PROCESSINGS[kind].unit,
+            clean,
+            POST_PROCESSINGS[kind].strengths,
+            tuple(auc(kind, strength) for strength in POST_PROCESSINGS[kind].strengths),
         )
         for kind in kinds
     ]
 
 
 class PostProcessedScorer(FaceScorer):
-    """The actor: SUMS of the faces of one task, clean and at every strength of `kinds`."""
+    """Ray actor that yields SUMS of the faces of one task, clean and at every strength of `kinds`."""
 
     def __init__(self, bundle_uri: str, batch_size: int, kinds: Sequence[str]) -> None:
         super().__init__(bundle_uri, batch_size)
@@ -119,7 +123,7 @@ class PostProcessedScorer(FaceScorer):
 
 
 def sums_of(bundle: Bundle, faces: pa.Table, kinds: Sequence[str], batch_size: int) -> pa.Table:
-    """SUMS of rows of FACES, clean (kind "", strength 0) and at every strength of `kinds`.
+    """Return SUMS of rows of FACES, clean (kind "", strength 0) and at every strength of `kinds`.
 
     Raises:
         SchemaError: a crop is not what its row says.
@@ -130,7 +134,10 @@ def sums_of(bundle: Bundle, faces: pa.Table, kinds: Sequence[str], batch_size: i
     names, of_video = np.unique(videos, return_inverse=True)
     counts = np.bincount(of_video)
     tables = []
-    for kind, strength in [("", 0.0), *((k, s) for k in kinds for s in STRENGTHS[k])]:
+    for kind, strength in [
+        ("", 0.0),
+        *((k, s) for k in kinds for s in POST_PROCESSINGS[k].strengths),
+    ]:
         changed = post_process(kind, strength, images, videos, device) if kind else images
         probabilities, _ = bundle.predict(changed, batch_size=batch_size)
         tables.append(

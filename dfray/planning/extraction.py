@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from dfray.batches.sample import quotas
 from dfray.config import BatchesSection, FacesSection
+from dfray.evaluation.bootstrap import percentile_interval
 from dfray.faces.shard_plan import expected_faces
 from dfray.planning.measure import DatasetCost, ExtractionCost
 from dfray.tables import REAL, SPLITS
@@ -143,9 +144,7 @@ def _rates(dataset: DatasetCost, rng: np.random.Generator) -> np.ndarray:
 
 
 def _interval(values: np.ndarray) -> Interval:
-    tail = 100 * (1 - CONFIDENCE) / 2
-    low, high = np.percentile(values[1:], [tail, 100 - tail]).tolist()
-    return Interval(float(values[0]), low, high)
+    return Interval(float(values[0]), *percentile_interval(values[1:], CONFIDENCE))
 
 
 def _per_epoch(

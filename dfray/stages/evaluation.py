@@ -72,7 +72,7 @@ def _write_report(run: RunContext, result: EvaluationResult) -> None:
         summaries=run.faces.summaries(),
         outcomes=run.faces.outcomes(),
         worst=worst,
-        losses=result.drops,
+        drops=result.drops,
         history=run.folder.state().history or [],
         provenance=_provenance(run, result),
     )

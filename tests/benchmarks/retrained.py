@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from dfray.evaluation.aggregate import is_scored
-from dfray.evaluation.bootstrap import resample_metrics
+from dfray.evaluation.bootstrap import percentile_interval, resample_metrics
 
 RESAMPLES = 4000
 
@@ -81,5 +81,4 @@ def difference(a: Retrained, b: Retrained) -> Difference:
     apart = a.resampled - b.resampled  # (seeds, RESAMPLES)
     seeds = np.random.default_rng(1).integers(0, len(apart), apart.shape)
     drawn = np.take_along_axis(apart, seeds, axis=0).mean(axis=0)
-    low, high = np.quantile(drawn, (0.025, 0.975))
-    return Difference(a.mean - b.mean, float(low), float(high))
+    return Difference(a.mean - b.mean, *percentile_interval(drawn, 0.95))

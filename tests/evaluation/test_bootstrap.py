@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from dfray.evaluation import bootstrap
-from dfray.evaluation.bootstrap import METRICS, equal_error_rate, resample_metrics
-from dfray.evaluation.metrics import point_metrics
+from dfray.evaluation.bootstrap import percentile_interval, resample_metrics
+from dfray.evaluation.metrics import Level, point_metrics
+from dfray.evaluation.ranking_metrics import METRICS, equal_error_rate
 
 
 def drawn(n_videos, seed, items_per_video=1, ties=False):
@@ -112,3 +113,11 @@ def test_equal_error_rate_takes_many_curves_at_once():
     fpr = np.array([[0, 0.2, 1], [0, 0.5, 1]])
     tpr = np.array([[0, 0.8, 1], [0, 0.5, 1]])
     np.testing.assert_allclose(equal_error_rate(fpr, tpr), [0.2, 0.5])
+
+
+def test_every_metric_has_its_field_in_the_stored_level_and_every_field_its_metric():
+    assert METRICS.keys() == Level.model_fields.keys() - {"n_real", "n_fake", "reason"}
+
+
+def test_the_percentile_interval_leaves_half_of_the_rest_on_either_side():
+    assert percentile_interval(np.arange(101), 0.9) == pytest.approx((5, 95))

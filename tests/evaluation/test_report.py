@@ -12,9 +12,9 @@ from dfray.config import EvaluationSection
 from dfray.errors import StorageError
 from dfray.evaluation.metrics import compute_metrics
 from dfray.evaluation.mistakes import Mistake
-from dfray.evaluation.post_processing import STRENGTHS, UNITS
 from dfray.evaluation.report import headline_cards, write_report
 from dfray.evaluation.robustness import PostProcessingDrop
+from dfray.post_processing import POST_PROCESSINGS
 
 EVIL = "</script><script>alert('x')</script>"
 JPEG = b"\xff\xd8\xff\xe0 not looked at"
@@ -259,11 +259,15 @@ def test_a_report_that_cannot_be_written_says_where(tmp_path, scored, render):
         render(scored)
 
 
-def test_losses_under_post_processing_are_a_table_and_a_plot(scored, render):
-    loss = PostProcessingDrop(
-        "blur", UNITS["blur"], 0.9, STRENGTHS["blur"], (0.9, 0.88, 0.8, 0.7, 0.55)
+def test_drops_under_post_processing_are_a_table_and_a_plot(scored, render):
+    drop = PostProcessingDrop(
+        "blur",
+        POST_PROCESSINGS["blur"].unit,
+        0.9,
+        POST_PROCESSINGS["blur"].strengths,
+        (0.9, 0.88, 0.8, 0.7, 0.55),
     )
-    page = render(scored, losses=[loss])
+    page = render(scored, drops=[drop])
     assert "Gaussian blur, sigma in px\n0.900\n0.000\nat 0.5\n0.020\nat 1\n0.100\nat 2" in page.text
     (figure,) = [f for f in page.figures if f["layout"]["xaxis"]["title"]["text"] == "strength"]
     assert figure["data"][0]["y"] == [0.9, 0.9, 0.88, 0.8, 0.7, 0.55]
@@ -276,7 +280,7 @@ def test_maps_stand_below_their_faces_and_are_explained(scored, render):
     alts = [image["alt"] for image in page.of("img")]
     name = plain.video_id
     faces = [f"face {n} of {name}" for n in (1, 2)]
-    assert alts == [*faces, *(f"evidence in {face}" for face in faces), *faces]
+    assert alts == [*faces, *(f"saliency map of {face}" for face in faces), *faces]
     assert "A map tells what moved the score, not what is fake." in page.text
     assert "A map tells" not in render(scored, worst=[plain]).text
 
@@ -285,7 +289,7 @@ def test_why_there_are_no_maps_is_said_once(scored, render):
     plain = mistake(scored, 0, score=0.9, label=0)
     lacking = replace(plain, unexplained="The late features of <b>Xcit</b> are no map.")
     text = render(scored, worst=[lacking, lacking]).text
-    assert text.count("No maps of the evidence: The late features of <b>Xcit</b> are no map.") == 1
+    assert text.count("No saliency maps: The late features of <b>Xcit</b> are no map.") == 1
     assert "No maps" not in render(scored, worst=[plain]).text
 
 

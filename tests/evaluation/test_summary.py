@@ -4,9 +4,9 @@ import pytest
 
 from dfray.config import EvaluationSection
 from dfray.evaluation.metrics import Metrics, compute_metrics
-from dfray.evaluation.post_processing import STRENGTHS, UNITS
 from dfray.evaluation.robustness import PostProcessingDrop
 from dfray.evaluation.summary import to_markdown, write_summary
+from dfray.post_processing import POST_PROCESSINGS
 
 
 def test_the_summary_holds_every_group_and_reads_back(make_scored, tmp_path):
@@ -31,13 +31,17 @@ def test_a_figure_that_is_not_defined_is_a_dash(make_scored):
     assert "| overall | 3 | 0 | – | – | – | – | 3/3 |" in to_markdown(metrics)
 
 
-def test_losses_under_post_processing_stand_with_their_strengths(make_scored, tmp_path):
+def test_drops_under_post_processing_stand_with_their_strengths(make_scored, tmp_path):
     scored = make_scored(5)
     metrics = compute_metrics(scored.videos, scored.faces, EvaluationSection(bootstrap=20), 0)
-    loss = PostProcessingDrop(
-        "blur", UNITS["blur"], 0.9, STRENGTHS["blur"], (0.9, 0.88, 0.8, 0.7, 0.55)
+    drop = PostProcessingDrop(
+        "blur",
+        POST_PROCESSINGS["blur"].unit,
+        0.9,
+        POST_PROCESSINGS["blur"].strengths,
+        (0.9, 0.88, 0.8, 0.7, 0.55),
     )
-    write_summary(str(tmp_path), metrics, [loss])
+    write_summary(str(tmp_path), metrics, [drop])
     text = (tmp_path / "metrics.md").read_text()
     assert (
         "| Gaussian blur, sigma in px | 0.900 | 0.000 (0.5) | 0.020 (1) | 0.100 (2) "

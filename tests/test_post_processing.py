@@ -11,11 +11,11 @@ from PIL import Image
 from dfray import tables
 from dfray.config import EvaluationSection, FacesSection, ModelSection, Recipe
 from dfray.evaluation.aggregate import VIDEO_SCORES
-from dfray.evaluation.post_processing import STRENGTHS, UNITS, post_process
 from dfray.evaluation.robustness import auc_drops, measure_drops, sums_of
 from dfray.models.backbone import build_detector
 from dfray.models.bundle import Bundle
 from dfray.models.preprocess import Preprocess
+from dfray.post_processing import POST_PROCESSINGS, post_process, post_processing
 from tests.helpers.heads import background, draw_head, paste
 from tests.helpers.rows import fake_row, video_row, write_store
 
@@ -36,12 +36,12 @@ def difference(one: np.ndarray, other: np.ndarray) -> float:
     return float(np.abs(one.astype(int) - other.astype(int)).mean())
 
 
-@pytest.mark.parametrize("kind", STRENGTHS)
+@pytest.mark.parametrize("kind", POST_PROCESSINGS)
 def test_there_are_five_strengths_each_harsher_than_the_one_before(kind):
     faces = crops(4)
     before = faces.copy()
     changes = []
-    for strength in STRENGTHS[kind]:
+    for strength in POST_PROCESSINGS[kind].strengths:
         changed = post_process(kind, strength, faces, ["a"] * 4)
         assert (changed.shape, changed.dtype) == (faces.shape, np.uint8)
         changes.append(difference(changed, faces))
@@ -49,16 +49,18 @@ def test_there_are_five_strengths_each_harsher_than_the_one_before(kind):
     assert changes == sorted(changes)
     assert 0 < changes[0] < changes[-1]
     np.testing.assert_array_equal(faces, before)
-    assert kind in UNITS
+    assert POST_PROCESSINGS[kind].unit
 
 
-@pytest.mark.parametrize("kind", STRENGTHS)
+@pytest.mark.parametrize("kind", POST_PROCESSINGS)
 def test_a_face_keeps_its_place_whatever_stands_before_it(kind):
     faces = np.concatenate([crops(3), crops(5)[3:], np.full((2, 64, 64, 3), 200, np.uint8)])
     videos = ["a", "a", "a", "b", "b", "c", "c"]
-    whole = post_process(kind, STRENGTHS[kind][1], faces, videos)
+    whole = post_process(kind, POST_PROCESSINGS[kind].strengths[1], faces, videos)
     for start, end in ((0, 3), (3, 5), (5, 7)):
-        alone = post_process(kind, STRENGTHS[kind][1], faces[start:end], videos[start:end])
+        alone = post_process(
+            kind, POST_PROCESSINGS[kind].strengths[1], faces[start:end], videos[start:end]
+        )
         assert difference(alone, whole[start:end]) < 0.01
         assert difference(whole[start:end], faces[start:end]) < 25
 
@@ -170,9 +172,9 @@ def test_losses_add_up_a_video_that_two_tasks_shared():
 
     rows = []
     for video, clean, harsh in (("r", 0.2, 0.6), ("f", 0.9, 0.5)):
-        for kind, strengths in (("", (0.0,)), ("blur", STRENGTHS["blur"])):
+        for kind, strengths in (("", (0.0,)), ("blur", POST_PROCESSINGS["blur"].strengths)):
             for strength in strengths:
-                mean = harsh if strength == STRENGTHS["blur"][-1] else clean
+                mean = harsh if strength == POST_PROCESSINGS["blur"].strengths[-1] else clean
                 rows += [
                     part(video, kind, strength, mean, 1),
                     part(video, kind, strength, 3 * mean, 3),
@@ -199,3 +201,14 @@ def test_actors_measure_what_a_plain_loop_measures(bundle, store, tmp_path, ray_
     faces = tables.FACES.read(store.shards("test")[0])
     sums = sums_of(bundle, faces, ["noise", "jpeg"], batch_size=128)
     assert found == auc_drops(sums, labelled(store), ["noise", "jpeg"])
+
+
+def test_the_recipe_refuses_a_name_that_no_function_is_registered_under():
+    with pytest.raises(ValueError, match="no post-processing is called 'jpg'.*Did you mean jpeg"):
+        EvaluationSection(post_processing=["jpg"])
+    assert EvaluationSection(post_processing=list(POST_PROCESSINGS)).post_processing
+
+
+def test_a_name_is_registered_once():
+    with pytest.raises(ValueError, match="'noise' needs a new name"):
+        post_processing("noise", unit="px", strengths=(1, 2, 3, 4, 5))
