@@ -8,7 +8,18 @@ from functools import cached_property
 
 from dfray import storage
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
+IMAGE_SUFFIXES = (
+    ".png",
+    ".apng",
+    ".jpg",
+    ".jpeg",
+    ".jfif",
+    ".bmp",
+    ".webp",
+    ".tif",
+    ".tiff",
+)
+"""Suffixes of picture files, in manifests, extraction and scoring alike."""
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg")
 _TELL_EVERY = 1000
 

@@ -18,8 +18,8 @@ import av
 import av.video.reformatter
 import numpy as np
 
-from dfray.errors import DfrayError
 from dfray.faces.sampling import Timeline, sample_ticks, timeline
+from dfray.faces.sources import UnreadableSourceError, require_size
 
 EXACT_SKIPPING = frozenset({"h264", "mpeg1video", "mpeg2video", "mpeg4"})
 """Codecs in which a picture marked as no reference is needed by no other picture at all."""
@@ -27,10 +27,6 @@ EXACT_SKIPPING = frozenset({"h264", "mpeg1video", "mpeg2video", "mpeg4"})
 
 _BEFORE_ALL = -(2**60)
 """A timestamp before any other, in ticks."""
-
-
-class UnreadableVideoError(DfrayError):
-    """A video that yields no picture at all; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +60,7 @@ def sampled_pictures(
         on_packet: called for every packet read, as a sign of life.
 
     Raises:
-        UnreadableVideoError: nothing in the file can be decoded as video.
+        UnreadableSourceError: nothing in the file can be decoded as video.
     """
     with contextlib.ExitStack() as stack:
         container, stream = stack.enter_context(_open(path))
@@ -99,7 +95,7 @@ def _open(path: str) -> Iterator[tuple[av.container.InputContainer, av.video.str
         # A playlist under a video's name must not reach for the network.
         container = av.open(path, options={"protocol_whitelist": "file"})
     except (av.FFmpegError, OSError) as error:
-        raise UnreadableVideoError(f"cannot be opened: {_words(error)}") from error
+        raise UnreadableSourceError(f"cannot be opened: {_words(error)}") from error
     with container:
         yield container, _best_stream(container)
 
@@ -108,11 +104,12 @@ def _best_stream(container: av.container.InputContainer) -> av.video.stream.Vide
     cover = av.stream.Disposition.attached_pic
     videos = [stream for stream in container.streams.video if not stream.disposition & cover]
     if not videos:
-        raise UnreadableVideoError("has no video stream")
+        raise UnreadableSourceError("has no video stream")
     best = container.streams.best("video")
     stream = best if best in videos else videos[0]
     if stream.codec_context is None:
-        raise UnreadableVideoError("is in a codec for which there is no decoder here")
+        raise UnreadableSourceError("is in a codec for which there is no decoder here")
+    require_size(stream.codec_context.width, stream.codec_context.height)
     return stream
 
 
@@ -164,7 +161,7 @@ def _read_timeline(
     except av.FFmpegError as error:
         broken_off = f"the file breaks off: {_words(error)}"
     if not timestamps:
-        raise UnreadableVideoError(broken_off or "has no pictures")
+        raise UnreadableSourceError(broken_off or "has no pictures")
     return timeline(timestamps, stream.time_base, stream.average_rate), broken_off
 
 

@@ -24,7 +24,7 @@ from dfray.config import FacesSection
 from dfray.errors import ModelFileError
 from dfray.faces.model_file import Kind, detector_model_path
 
-Beside = Literal["skip", "hint", "search"]
+SmallFaces = Literal["skip", "hint", "search"]
 
 SURE_RATIO = 0.1
 """A face this large against the longer side of the picture is surely seen at first sight."""
@@ -72,27 +72,27 @@ class FaceFinder:
             self._first = _Model("short", settings)
         self._model = _Model("short" if settings.detector == "short" else "full", settings)
 
-    def find(self, picture: np.ndarray, beside: Beside = "skip") -> list[Detection]:
+    def find(self, picture: np.ndarray, small_faces: SmallFaces = "skip") -> list[Detection]:
         """The faces in `picture`, uint8 (height, width, 3) RGB, the largest first.
 
         Args:
-            beside: where only large faces are found: skip the search for small ones, search if a few
+            small_faces: where only large faces are found: skip the search for small ones, search if a few
                 coarse looks hint at one, or search.
         """
         faces = self._first.look(picture) if self._first else []
         if not faces:
-            faces = self._search(picture, beside)
+            faces = self._search(picture, small_faces)
         return sorted(faces, key=lambda face: face.box[2] * face.box[3], reverse=True)
 
     def close(self) -> None:
         for model in filter(None, (self._first, self._model)):
             model.close()
 
-    def _search(self, picture: np.ndarray, beside: Beside) -> list[Detection]:
+    def _search(self, picture: np.ndarray, small_faces: SmallFaces) -> list[Detection]:
         faces = _distinct(self._model.look(picture))
         if faces and not any_small(faces, picture):
-            hinted = beside == "hint" and self._hints_at_more(picture, faces)
-            if not (hinted or beside == "search"):
+            hinted = small_faces == "hint" and self._hints_at_more(picture, faces)
+            if not (hinted or small_faces == "search"):
                 return faces
         for side in _tile_sides(max(picture.shape[:2])):
             for x, y in _tiles(picture, side):
@@ -100,7 +100,7 @@ class FaceFinder:
         return _distinct(faces)
 
     def _hints_at_more(self, picture: np.ndarray, faces: list[Detection]) -> bool:
-        """Whether large tiles show anything like a face beside those found; many such are false."""
+        """Return True if large tiles show anything like a face beside `faces`; many such are false."""
         if LARGEST_TILE_RATIO * max(picture.shape[:2]) <= HINT_TILE_PX:
             return False
         for x, y in _tiles(picture, HINT_TILE_PX):

@@ -1,4 +1,4 @@
-"""Extraction that survives its videos: a child process does the work, under a time limit.
+"""Extraction that survives broken videos: a child process does the work, under a time limit.
 
 Native decoders crash and hang on some files, and Ray would restart an actor on such a file for ever. So
 a video that ends its child, or from whose child nothing is heard for `stall_limit_s`, is tried again in
@@ -16,25 +16,26 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
 from dfray.config import FacesSection
 from dfray.errors import ExtractionError, StorageError
-from dfray.faces.images import Images, local_video
+from dfray.faces.messages import Answer, Failed, FrameFound, Ready, SourceDone, Task
+from dfray.faces.sources import Source, local_source
 from dfray.faces.video import Frame, Status, VideoEnd
 
 RECYCLE_AFTER = 300
-"""Videos after which a child makes room for a fresh one, as MediaPipe leaks a little."""
+"""Videos after which a child is replaced by a fresh one, as MediaPipe leaks a little memory."""
 START_LIMIT_S = 300.0
 _COMMAND = (sys.executable, "-P", "-m", "dfray.faces.child")
 _REMARK = re.compile(r"(INFO|WARNING|[IW]\d{4} [\d:.]+ )")
-"""How MediaPipe and TFLite begin what they say in good health, at any time and from any thread."""
+"""Start of the lines that MediaPipe and TFLite log in normal work, at any time and from any thread."""
 
 
 class SupervisedExtractor:
-    """As `VideoExtractor`, but no video can end or stop it; close it after use.
+    """Extractor that no video can end or stop: it runs a `VideoExtractor` in a child. Close it after use.
 
     Args:
         settings: the recipe's faces section.
@@ -52,70 +53,71 @@ class SupervisedExtractor:
     def extract(
         self, uri: str, kind: str = "video", stride: int = 1
     ) -> Generator[Frame | VideoEnd, None, None]:
-        """The sampled frames of the video in order, none twice, and last a VideoEnd.
+        """Yield the sampled frames of the video at `uri` in order, none twice, and last a VideoEnd.
 
         Args:
             kind, stride: as in VIDEOS.
         """
         try:
-            with local_video(uri, kind, stride) as video:
-                yield from self._extract(video)
+            with local_source(uri, kind, stride) as source:
+                yield from self.extract_source(source)
         except StorageError as error:
             yield VideoEnd("unreadable", str(error), 1, 0.0)
+
+    def extract_source(self, source: Source) -> Generator[Frame | VideoEnd, None, None]:
+        """Yield the sampled frames of `source` in order, none twice, and last a VideoEnd."""
+        outcome = _Outcome()
+        for _ in range(self._settings.attempts):
+            failure = yield from self._attempt(source, outcome)
+            if failure is None:
+                break
+        yield outcome.end(failure)
 
     def close(self) -> None:
         if self._child is not None:
             self._child.close()
             self._child = None
 
-    def _extract(self, video: str | Images) -> Iterator[Frame | VideoEnd]:
-        so_far = _SoFar()
-        for _ in range(self._settings.attempts):
-            failure = yield from self._attempt(video, so_far)
-            if failure is None:
-                break
-        yield so_far.end(failure)
-
     def _attempt(
-        self, video: str | Images, so_far: _SoFar
+        self, source: Source, outcome: _Outcome
     ) -> Generator[Frame, None, _ChildFailure | None]:
-        """Let a child work on the rest of the video; returns how that failed, if it did."""
-        child = self._fresh_enough()
-        so_far.attempts += 1
-        cpu_before = so_far.cpu_s
+        """Yield the rest of the frames from one child; return how the child failed, if it did."""
+        child = self._fresh_child()
+        outcome.attempts += 1
+        cpu_before_s = outcome.cpu_s
         is_done = False
         try:
-            child.ask(video, so_far.next_frame)
+            child.send(Task(source, outcome.next_frame))
             while not is_done:
-                kind, cpu_s, payload = child.answer(self._settings.stall_limit_s)
-                so_far.cpu_s = cpu_before + cpu_s
-                if kind == "frame":
-                    so_far.add(payload)
-                    yield payload
-                elif kind == "end":
-                    so_far.unreadable = payload
+                answer = child.receive(self._settings.stall_limit_s)
+                outcome.cpu_s = cpu_before_s + answer.cpu_s
+                if isinstance(answer, FrameFound):
+                    outcome.add(answer.frame)
+                    yield answer.frame
+                elif isinstance(answer, SourceDone):
+                    outcome.unreadable = answer.reason
                     is_done = True
         except _ChildFailure as failure:
-            last = so_far.next_frame - 1
+            last = outcome.next_frame - 1
             failure.reason += f" after frame {last}" if last >= 0 else " before the first frame"
-            failure.reason += child.last_words()
+            failure.reason += child.last_complaint()
             return failure
         finally:
-            if not is_done:  # also when nobody wants the rest
+            if not is_done:  # also when the caller leaves the rest
                 child.kill()
         return None
 
-    def _fresh_enough(self) -> _Child:
+    def _fresh_child(self) -> _Child:
         child = self._child
-        if child is not None and (child.asked >= RECYCLE_AFTER or not child.is_alive()):
+        if child is not None and (child.n_tasks >= RECYCLE_AFTER or not child.is_alive()):
             child.close()
             child = None
         self._child = child or _Child(self._settings, self._command)
         return self._child
 
 
-class _SoFar:
-    """What is known of a video while it is extracted."""
+class _Outcome:
+    """The outcome of a video while it is extracted, over all attempts."""
 
     def __init__(self) -> None:
         self.attempts = 0
@@ -142,7 +144,9 @@ class _SoFar:
         return VideoEnd(status, reason, self.attempts, self.cpu_s)
 
 
-class _ChildFailure(Exception):  # noqa: N818 - it is told, not raised to users
+class _ChildFailure(Exception):  # noqa: N818 - it becomes a VideoEnd, and never reaches users
+    """A child that died or stalled."""
+
     def __init__(self, status: Status, reason: str) -> None:
         super().__init__(reason)
         self.status: Status = status
@@ -153,54 +157,63 @@ class _Child:
     """A running child process and the socket to it."""
 
     def __init__(self, settings: FacesSection, command: Sequence[str]) -> None:
-        ours, theirs = socket.socketpair()
+        own_end, child_end = socket.socketpair()
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed in kill
-        with theirs:
+        with child_end:
             self._process = subprocess.Popen(
-                [*command, str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
+                [*command, str(child_end.fileno())],
+                pass_fds=[child_end.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=self._log,
                 stderr=self._log,
                 env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             )
-        self._connection = Connection(ours.detach())
-        self.asked = 0
+        self._connection = Connection(own_end.detach())
+        self.n_tasks = 0
         self._start(settings)
 
     def _start(self, settings: FacesSection) -> None:
         try:
             self._connection.send(settings)
-            kind, _, payload = self.answer(START_LIMIT_S)
+            answer: Ready | Failed = self._next(START_LIMIT_S)
         except (_ChildFailure, ConnectionError) as error:
-            words = self.last_words()
+            complaint = self.last_complaint()
             self.kill()
             raise ExtractionError(
-                f"The process that extracts faces did not start: {error}{words}.",
+                f"The process that extracts faces did not start: {error}{complaint}.",
                 "Check that `python -c 'import av, cv2, mediapipe'` works on this machine.",
             ) from error
-        if kind == "failed":
+        if isinstance(answer, Failed):
             self.kill()
-            raise payload
+            raise answer.error
 
     def is_alive(self) -> bool:
         return self._process.poll() is None
 
-    def ask(self, video: str | Images, first_frame: int) -> None:
-        self.asked += 1
+    def send(self, task: Task) -> None:
+        """Hand a task to the child.
+
+        Raises:
+            _ChildFailure: the child has died.
+        """
+        self.n_tasks += 1
         self._log.seek(0)
         self._log.truncate()
         try:
-            self._connection.send((video, first_frame))
+            self._connection.send(task)
         except ConnectionError:
             raise self._death() from None
 
-    def answer(self, limit_s: float) -> tuple[str, float, Any]:
-        """The next (kind, cpu_s, payload).
+    def receive(self, limit_s: float) -> Answer:
+        """Return the next answer to the task.
 
         Raises:
-            _ChildFailure: the child has died, or says nothing for `limit_s`.
+            _ChildFailure: the child has died, or sends nothing for `limit_s`.
         """
+        answer: Answer = self._next(limit_s)
+        return answer
+
+    def _next(self, limit_s: float) -> Any:
         try:
             if self._connection.poll(limit_s):
                 return self._connection.recv()
@@ -208,8 +221,8 @@ class _Child:
             raise self._death() from None
         raise _ChildFailure("timed_out", f"nothing came from the decoder for {limit_s:g} s")
 
-    def last_words(self) -> str:
-        """The last complaint that the child wrote, if any, to be put behind a reason."""
+    def last_complaint(self) -> str:
+        """Return the last error line that the child wrote, if any, to be put behind a reason."""
         self._log.seek(0)
         lines = self._log.read().decode(errors="replace").strip().splitlines()
         complaints = [line for line in lines if not _REMARK.match(line)]

@@ -1,4 +1,4 @@
-"""The faces of one video: sampled pictures, through the detector, to crops.
+"""Faces of one video: sampled pictures, through the detector, to crops.
 
 `VideoExtractor` works in this process; `dfray.faces.supervise` runs it in a child that may die.
 """
@@ -13,11 +13,11 @@ import numpy as np
 
 from dfray.config import FacesSection
 from dfray.faces.crop import crop_square, cut
+from dfray.faces.sources import PictureFile, PictureFolder, PixelArray, Source, VideoFile
 
 if TYPE_CHECKING:
     from dfray.faces.decode import Picture
-    from dfray.faces.detect import Beside, Detection
-    from dfray.faces.images import Images
+    from dfray.faces.detect import Detection, SmallFaces
 
 HINT_EVERY = 20
 """Pictures of a video from one look for hints of small faces to the next."""
@@ -51,7 +51,7 @@ class Face:
 
 @dataclass(frozen=True)
 class Frame:
-    """What became of one sampled frame.
+    """The outcome of one sampled frame.
 
     Attributes:
         frame_index: k of the sample, due at t0 + k / rate_fps.
@@ -73,7 +73,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class VideoEnd:
-    """What became of a whole video.
+    """The outcome of a whole video.
 
     Attributes:
         status: ok (a face was found), no_face, unreadable (no frame could be decoded), crashed or
@@ -90,7 +90,7 @@ class VideoEnd:
 
 
 class VideoExtractor:
-    """Extracts in this process, one video after the other; close it after use.
+    """Extracts in this process, one source after the other; close it after use.
 
     Raises:
         ModelFileError: a model file is missing, not the expected one, or cannot be loaded.
@@ -106,59 +106,49 @@ class VideoExtractor:
 
     def extract(
         self,
-        video: str | Images,
+        source: Source,
         first_frame: int = 0,
-        on_packet: Callable[[], None] = lambda: None,
+        on_picture: Callable[[], None] = lambda: None,
     ) -> Iterator[Frame]:
-        """The sampled frames from `first_frame` on, in order, as they are found.
+        """Yield the sampled frames of `source` from `first_frame` on, in order, as they are found.
 
         Args:
-            video: a local path, s3://, or a video given as pictures.
-            on_packet: called for every packet or picture read, as a sign of life.
+            on_picture: called for every packet or picture read, as a sign of life.
 
         Raises:
-            UnreadableVideoError: nothing in the file can be decoded as video.
-            StorageError: an s3:// object cannot be read.
+            UnreadableSourceError: nothing in it can be decoded, or its pictures are too large.
         """
-        from dfray import storage
-        from dfray.faces.decode import sampled_pictures
-        from dfray.faces.images import pictures_of
-
-        if not isinstance(video, str):
-            look = self._whole if video.are_faces else self._looks()
-            yield from _frames(pictures_of(video, first_frame, on_packet), look)
-            return
-        with storage.local_copy(video) as path:
-            rate = self._settings.rate_fps
-            yield from _frames(sampled_pictures(path, rate, first_frame, on_packet), self._looks())
+        pictures = _sampled(source, self._settings.rate_fps, first_frame, on_picture)
+        are_faces = isinstance(source, PictureFolder) and source.are_faces
+        yield from _frames(pictures, self._uncut_face if are_faces else self._searches())
 
     def close(self) -> None:
         self._finder.close()
 
-    def _looks(self) -> Callable[[np.ndarray], Frame]:
-        """What looks at one picture of a video after the other.
+    def _searches(self) -> Callable[[np.ndarray], Frame]:
+        """Return a function that searches one picture of a video after the other.
 
-        A search for small faces takes many times as long as a glance, and most videos show one large
-        face: so every picture is searched while the last look for hints has found small ones, no other.
+        A search for small faces takes many times as long as one look, and most videos show one large
+        face: so all pictures are searched while the last look for hints has found small faces, else none.
         """
         from dfray.faces.detect import any_small
 
-        seen, has_small = 0, False
+        n_searched, has_small = 0, False
 
-        def look(image: np.ndarray) -> Frame:
-            nonlocal seen, has_small
-            is_due = seen % HINT_EVERY == 0
-            beside: Beside = "search" if has_small else "hint" if is_due else "skip"
-            found = self._finder.find(image, beside)
+        def search(image: np.ndarray) -> Frame:
+            nonlocal n_searched, has_small
+            is_due = n_searched % HINT_EVERY == 0
+            small: SmallFaces = "search" if has_small else "hint" if is_due else "skip"
+            detections = self._finder.find(image, small)
             if is_due:
-                has_small = any_small(found, image)
-            seen += 1
-            return self._frame(image, found)
+                has_small = any_small(detections, image)
+            n_searched += 1
+            return self._frame(image, detections)
 
-        return look
+        return search
 
-    def _whole(self, image: np.ndarray) -> Frame:
-        """A ready-made crop: the face is the largest square in the middle of the picture."""
+    def _uncut_face(self, image: np.ndarray) -> Frame:
+        """Return the frame of a ready-made crop: its face is the largest square in the middle."""
         height, width = image.shape[:2]
         box = (0.0, 0.0, float(width), float(height))
         square = crop_square(box, width, height, margin_ratio=1.0)
@@ -168,21 +158,40 @@ class VideoExtractor:
 
     def _frame(self, image: np.ndarray, detections: list[Detection]) -> Frame:
         height, width = image.shape[:2]
-        faces = []
-        for rank, found in enumerate(detections):
-            square = crop_square(found.box, width, height, self._settings.margin_ratio)
-            crop = cut(image, square, self._settings.size_px)
-            points = self._landmarks.find(image, found) if self._landmarks else None
-            if points is not None:
-                points = (points - square[:2]) * (self._settings.size_px / square[2])
-            face = Face(rank, found.score, found.box, found.keypoints, square, crop, points)
-            faces.append(face)
+        faces = [self._face(image, rank, detection) for rank, detection in enumerate(detections)]
         outcome: Literal["faces", "no_face"] = "faces" if faces else "no_face"
         return Frame(-1, None, outcome, None, width, height, faces)
 
+    def _face(self, image: np.ndarray, rank: int, detection: Detection) -> Face:
+        height, width = image.shape[:2]
+        square = crop_square(detection.box, width, height, self._settings.margin_ratio)
+        crop = cut(image, square, self._settings.size_px)
+        points = self._landmarks.find(image, detection) if self._landmarks else None
+        if points is not None:
+            points = (points - square[:2]) * (self._settings.size_px / square[2])
+        return Face(rank, detection.score, detection.box, detection.keypoints, square, crop, points)
 
-def _frames(pictures: Iterator[Picture], look: Callable[[np.ndarray], Frame]) -> Iterator[Frame]:
-    """What `look` makes of each picture; a still picture, which comes again, is looked at once."""
+
+def _sampled(
+    source: Source, rate_fps: float, first_frame: int, on_picture: Callable[[], None]
+) -> Iterator[Picture]:
+    """Return the sampled pictures of `source`."""
+    from dfray.faces.decode import sampled_pictures
+    from dfray.faces.pictures import array_pictures, file_pictures, folder_pictures
+
+    match source:
+        case VideoFile(path):
+            return sampled_pictures(path, rate_fps, first_frame, on_picture)
+        case PictureFile(file):
+            return file_pictures(file, rate_fps, first_frame, on_picture)
+        case PixelArray(pixels):
+            return array_pictures(pixels, first_frame)
+        case PictureFolder(paths):
+            return folder_pictures(paths, first_frame, on_picture)
+
+
+def _frames(pictures: Iterator[Picture], search: Callable[[np.ndarray], Frame]) -> Iterator[Frame]:
+    """Yield the frame of each picture; a still picture, which comes again, is searched once."""
     last = Frame(-1, None, "no_face")
     last_image = None
     for picture in pictures:
@@ -191,5 +200,5 @@ def _frames(pictures: Iterator[Picture], look: Callable[[np.ndarray], Frame]) ->
             yield Frame(k, time_s, "decode_error", picture.reason)
             continue
         if picture.image is not last_image:
-            last, last_image = look(picture.image), picture.image
+            last, last_image = search(picture.image), picture.image
         yield replace(last, frame_index=k, time_s=time_s)

@@ -20,9 +20,9 @@ class RegisteredDetector(mlflow.pyfunc.PythonModel):
     def load_context(self, context: mlflow.pyfunc.PythonModelContext) -> None:
         if importlib.util.find_spec("dfray") is None:
             sys.path.append(context.artifacts["wheel"])
-        from dfray.serving.scorer import PictureScorer
+        from dfray.serving.scorer import MediaScorer
 
-        self.scorer = PictureScorer(context.artifacts["bundle"], context.artifacts["face_detector"])
+        self.scorer = MediaScorer(context.artifacts["bundle"], context.artifacts["face_detector"])
 
     # MLflow checks what comes in against this hint; only a DataFrame's is left to the model.
     def predict(

@@ -1,13 +1,13 @@
-"""What a registered model does: pictures or videos in, one row of scores for each out.
+"""Inference of a registered model: pictures or videos in, one row of scores for each out.
 
-Videos are decoded in a child process, as in extraction, so that a broken file costs its row and not the
-server. A picture or video without a face has no score: it is told, never guessed.
+All inputs go through the extractor that found the faces of the training data, in a child process: so a file
+gives the same crops as in training, and a broken one costs its row and not the server. A picture or video
+without a face has no score and a reason, never a guess.
 """
 
 from __future__ import annotations
 
 import base64
-import io
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
@@ -16,23 +16,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dfray import storage
 from dfray.config import FacesSection
 from dfray.datasets.probe import probe
-from dfray.errors import StorageError, UserError
+from dfray.errors import UserError
 from dfray.evaluation.aggregate import highest_person
 from dfray.evaluation.tracks import track_faces
-from dfray.faces.crop import crop_square, cut
-from dfray.faces.detect import FaceFinder
 from dfray.faces.model_file import FILE_NAMES, Kind
+from dfray.faces.sources import PictureFile, PixelArray, is_picture
 from dfray.faces.supervise import SupervisedExtractor
-from dfray.faces.video import Frame
+from dfray.faces.video import Frame, VideoEnd
 from dfray.models.bundle import Bundle
 
 if TYPE_CHECKING:
     import pandas as pd
 
-PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 COLUMNS = {
     "input": ("string", False),
     "outcome": ("string", False),
@@ -44,17 +41,26 @@ COLUMNS = {
     "video_s": ("double", True),
     "work_s": ("double", False),
 }
-"""What `predict` returns: column -> MLflow type, and whether a value may be missing."""
+"""Columns that `predict` returns: name -> MLflow type, and whether a value may be missing."""
 
-_Place = tuple[int, tuple[float, float, float, float]]
-"""The index of a face's frame in its video, and its box, x, y, w, h in px."""
+BATCH_FACES = 64
+"""Crops scored together; more are not kept in memory."""
 
-_BATCH = 64  # crops scored together; more are not kept in memory
+Input = str | bytes | np.ndarray
+"""The path or URI of a file, the bytes of a picture file, or a picture as uint8 (height, width, 3) RGB."""
+
+
+@dataclass(frozen=True)
+class FacePosition:
+    """The index of a face's frame in its video, and its box: x, y, w, h in px."""
+
+    frame_index: int
+    box: tuple[float, float, float, float]
 
 
 @dataclass
-class _Row:
-    """One row of what `predict` returns, while it is being filled."""
+class ScoreRow:
+    """One row of the result of `predict`, while it is being filled."""
 
     input: str
     outcome: str = "unreadable"
@@ -67,7 +73,7 @@ class _Row:
     work_s: float = 0.0
 
 
-class PictureScorer:
+class MediaScorer:
     """A bundle with the face detector that its faces were found with; close it after use."""
 
     def __init__(self, bundle_dir: str, detector_dir: str) -> None:
@@ -76,7 +82,6 @@ class PictureScorer:
         self.settings = settings.model_copy(
             update={"detector_model": _carried_model(settings, detector_dir), "landmarks": False}
         )
-        self._finder: FaceFinder | None = None
         self._extractor: SupervisedExtractor | None = None
 
     def predict(self, model_input: Any) -> pd.DataFrame:
@@ -97,93 +102,85 @@ class PictureScorer:
         """
         import pandas as pd
 
-        rows = [self._score(item, number) for number, item in enumerate(_items(model_input))]
+        inputs = [_checked(item) for item in _items(model_input)]
+        rows = [self._score(item, number) for number, item in enumerate(inputs)]
         types = {"fake_probability": float, "video_s": float}
         return pd.DataFrame([asdict(row) for row in rows], columns=list(COLUMNS)).astype(types)
 
     def close(self) -> None:
-        """End the child process and MediaPipe, which does not end well by itself."""
-        for part in (self._finder, self._extractor):
-            if part is not None:
-                part.close()
-        self._finder = self._extractor = None
+        """End the child process."""
+        if self._extractor is not None:
+            self._extractor.close()
+        self._extractor = None
 
-    def _score(self, item: Any, number: int) -> _Row:
-        row = _Row(str(item) if isinstance(item, str | Path) else f"image {number}")
-        places: list[_Place] = []
-        if isinstance(item, str | Path) and not row.input.lower().endswith(PICTURE_SUFFIXES):
-            # The child is started before the clock is.
-            self._extractor = self._extractor or SupervisedExtractor(self.settings)
-            crops = self._from_video(row, self._extractor, places)
-        else:
-            self._finder = self._finder or FaceFinder(self.settings)
-            crops = self._from_picture(item, row, self._finder, places)
+    def _score(self, item: Input, number: int) -> ScoreRow:
+        row = ScoreRow(item if isinstance(item, str) else f"image {number}")
+        # The child is started before the clock is.
+        self._extractor = self._extractor or SupervisedExtractor(self.settings)
         started = time.perf_counter()
-        predictions = list(self._predictions(crops))
-        if predictions:
-            scores, looks = (np.concatenate(part) for part in zip(*predictions, strict=True))
+        positions: list[FacePosition] = []
+        batches = list(self._predictions(_crops(item, self._extractor, row, positions)))
+        if batches:
+            scores, embeddings = (np.concatenate(arrays) for arrays in zip(*batches, strict=True))
             row.n_faces = len(scores)
-            row.fake_probability = self._of_video(scores, looks, places)
+            row.fake_probability = self._aggregate(scores, embeddings, positions)
             row.label = "fake" if row.fake_probability >= self.bundle.threshold else "real"
         row.work_s = time.perf_counter() - started
         return row
 
-    def _of_video(self, scores: np.ndarray, looks: np.ndarray, places: list[_Place]) -> float:
-        """One score by the video rule that the model's threshold was chosen under."""
+    def _aggregate(
+        self, scores: np.ndarray, embeddings: np.ndarray, positions: list[FacePosition]
+    ) -> float:
+        """Return one score by the video rule that the model's threshold was chosen under."""
         if self.bundle.decision_rule.video_rule == "mean":
             return float(scores.mean())
-        frames, boxes = (np.asarray(part) for part in zip(*places, strict=True))
-        return highest_person(scores, track_faces(frames, boxes, looks, self.settings.rate_fps))
-
-    def _from_picture(
-        self, item: Any, row: _Row, finder: FaceFinder, places: list[_Place]
-    ) -> Iterator[np.ndarray]:
-        try:
-            named = isinstance(item, str | Path)
-            picture = _picture(storage.read_bytes(str(item)) if named else item)
-        except (StorageError, OSError) as error:
-            row.outcome, row.reason = "unreadable", str(error)
-            return
-        row.n_frames = 1
-        height, width = picture.shape[:2]
-        faces = finder.find(picture)
-        row.outcome, row.reason = ("ok", None) if faces else ("no_face", "no face in the picture")
-        for face in faces:
-            places.append((0, face.box))
-            square = crop_square(face.box, width, height, self.settings.margin_ratio)
-            yield cut(picture, square, self.settings.size_px)
-
-    def _from_video(
-        self, row: _Row, extractor: SupervisedExtractor, places: list[_Place]
-    ) -> Iterator[np.ndarray]:
-        for item in extractor.extract(row.input):
-            if isinstance(item, Frame):
-                row.n_frames += 1
-                for face in item.faces:
-                    places.append((item.frame_index, face.box))
-                    yield face.image
-                continue
-            row.outcome, row.reason = item.status, item.reason
-            if item.status in ("ok", "no_face"):  # else the header is not to be trusted
-                row.video_s = probe(row.input).duration_s
+        frames = np.array([position.frame_index for position in positions])
+        boxes = np.array([position.box for position in positions])
+        tracks = track_faces(frames, boxes, embeddings, self.settings.rate_fps)
+        return highest_person(scores, tracks)
 
     def _predictions(self, crops: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """(fake probabilities, embeddings) of the crops, a batch at a time."""
-        waiting: list[np.ndarray] = []
+        """Yield (fake probabilities, embeddings) of the crops, a batch at a time."""
+        batch: list[np.ndarray] = []
         for crop in crops:
-            waiting.append(crop)
-            if len(waiting) == _BATCH:
-                yield self.bundle.predict(np.stack(waiting))
-                waiting = []
-        if waiting:
-            yield self.bundle.predict(np.stack(waiting))
+            batch.append(crop)
+            if len(batch) == BATCH_FACES:
+                yield self.bundle.predict(np.stack(batch))
+                batch = []
+        if batch:
+            yield self.bundle.predict(np.stack(batch))
+
+
+def _crops(
+    item: Input, extractor: SupervisedExtractor, row: ScoreRow, positions: list[FacePosition]
+) -> Iterator[np.ndarray]:
+    """Yield the face crops of one input; fill `row` with its outcome, and `positions`."""
+    for result in _extract(item, extractor):
+        if isinstance(result, Frame):
+            row.n_frames += 1
+            for face in result.faces:
+                positions.append(FacePosition(result.frame_index, face.box))
+                yield face.image
+            continue
+        row.outcome, row.reason = result.status, result.reason
+        is_sound = result.status in ("ok", "no_face")  # else the header is not to be trusted
+        if is_sound and isinstance(item, str) and not is_picture(item):
+            row.video_s = probe(item).duration_s
+
+
+def _extract(item: Input, extractor: SupervisedExtractor) -> Iterator[Frame | VideoEnd]:
+    if isinstance(item, str):
+        return extractor.extract(item)
+    return extractor.extract_source(
+        PictureFile(item) if isinstance(item, bytes) else PixelArray(item)
+    )
 
 
 def _items(model_input: Any) -> list[Any]:
-    """One item for each row of the answer."""
+    """Return one item for each row of the answer."""
     if hasattr(model_input, "columns"):
         return [_cell(row) for row in model_input.to_dict("records")]
-    if isinstance(model_input, str | Path | bytes | bytearray) or _is_picture(model_input):
+    if isinstance(model_input, str | Path | bytes | bytearray) or _is_pixels(model_input):
         return [model_input]
     if isinstance(model_input, Iterable):
         return list(model_input)
@@ -191,7 +188,7 @@ def _items(model_input: Any) -> list[Any]:
 
 
 def _cell(row: dict[Any, Any]) -> Any:
-    """The path, or the picture's bytes, in a row of a DataFrame."""
+    """Return the path, or the picture's bytes, in a row of a DataFrame."""
     if isinstance(row.get("video"), str):
         return row["video"]
     image = row.get("image")
@@ -205,39 +202,39 @@ def _cell(row: dict[Any, Any]) -> Any:
     return image
 
 
-def _picture(item: Any) -> np.ndarray:
-    """uint8 (height, width, 3) RGB, upright; an OSError if bytes are no picture."""
+def _checked(item: Any) -> Input:
+    """Return the input in the type that the extractor is given.
+
+    Raises:
+        UserError: it has another type, or is an array of other values than uint8 has.
+    """
+    if isinstance(item, str | Path):
+        return str(item)
     if isinstance(item, bytes | bytearray):
-        from PIL import Image, ImageOps
-
-        try:
-            with Image.open(io.BytesIO(item)) as image:
-                return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
-        except (Image.DecompressionBombError, SyntaxError, ValueError) as error:
-            raise OSError(f"{type(error).__name__}: {error}") from error
-    picture = np.asarray(item)
-    if not _is_picture(picture) or picture.dtype.kind not in "iu":
+        return bytes(item)
+    pixels = np.asarray(item)
+    if not _is_pixels(pixels) or pixels.dtype.kind not in "iu":
         raise _wrong_input(item)
-    if picture.min() < 0 or picture.max() > 255:
+    if pixels.min() < 0 or pixels.max() > 255:
         raise _wrong_input(item)
-    return picture.astype(np.uint8)
+    return pixels.astype(np.uint8, copy=False)
 
 
-def _is_picture(value: Any) -> bool:
+def _is_pixels(value: Any) -> bool:
     shape: tuple[int, ...] = getattr(value, "shape", ())
     return len(shape) == 3 and shape[2] == 3 and min(shape) > 0
 
 
 def _wrong_input(value: Any) -> UserError:
-    told = f"{getattr(value, 'dtype', '')} {getattr(value, 'shape', '')}".strip()
+    form = f"{getattr(value, 'dtype', '')} {getattr(value, 'shape', '')}".strip()
     return UserError(
-        f"The model takes no {type(value).__name__} {told}".rstrip() + ".",
+        f"The model takes no {type(value).__name__} {form}".rstrip() + ".",
         "Give paths, bytes of picture files, or pictures as uint8 (height, width, 3) RGB.",
     )
 
 
 def _carried_model(settings: FacesSection, detector_dir: str) -> str:
-    """The carried face detector, in the form of `faces.detector_model`: its hash is checked again.
+    """Return the carried face detector, in the form of `faces.detector_model`: its hash is checked again.
 
     A detector of the user's own goes with the hash that the recipe states for it.
     """

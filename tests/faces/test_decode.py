@@ -11,7 +11,8 @@ import av
 import numpy as np
 import pytest
 
-from dfray.faces.decode import Picture, UnreadableVideoError, sampled_pictures
+from dfray.faces.decode import Picture, sampled_pictures
+from dfray.faces.sources import UnreadableSourceError
 from tests.helpers.clips import decode_all, moving_noise, write_clip
 
 N = 100
@@ -140,7 +141,7 @@ def test_a_cover_picture_is_no_video(tmp_path: Path) -> None:
         out.mux(sound.encode(None))
     with av.open(str(path)) as container:
         assert len(container.streams.video) == 1
-    with pytest.raises(UnreadableVideoError, match="no video stream"):
+    with pytest.raises(UnreadableSourceError, match="no video stream"):
         pictures(path)
 
 
@@ -204,7 +205,7 @@ def test_a_playlist_under_a_videos_name_opens_nothing_else(
 ) -> None:
     path = tmp_path / "clip.mp4"
     path.write_text("#EXTM3U\n#EXTINF:4,\nhttp://127.0.0.1:9/clip.ts\n#EXT-X-ENDLIST\n")
-    with pytest.raises(UnreadableVideoError, match="cannot be opened"):
+    with pytest.raises(UnreadableSourceError, match="cannot be opened"):
         pictures(path)
 
 

@@ -9,9 +9,9 @@ import pytest
 
 from dfray.config import FacesSection
 from dfray.faces.detect import (
-    Beside,
     Detection,
     FaceFinder,
+    SmallFaces,
     _distinct,
     _is_whole,
     _starts,
@@ -75,17 +75,17 @@ def test_one_large_face_costs_one_look(finder: FaceFinder, monkeypatch: pytest.M
     assert np.allclose(nose, (705, 375), atol=40)
 
 
-@pytest.mark.parametrize("beside", ["hint", "search"])
+@pytest.mark.parametrize("small_faces", ["hint", "search"])
 @pytest.mark.parametrize("seed", range(3))
 def test_small_faces_beside_a_large_one_are_found_if_asked_for(
-    finder: FaceFinder, beside: Beside, seed: int
+    finder: FaceFinder, small_faces: SmallFaces, seed: int
 ) -> None:
     picture = background(1280, 720)
     paste(picture, draw_head(1, 400), 100, 150)
     small = [(700, 100), (900, 400), (1100, 600)]
     for number, (x, y) in enumerate(small):
         paste(picture, draw_head(3 * seed + number + 2, 80), x, y)
-    assert matched(finder.find(picture, beside), small, 80) == 3
+    assert matched(finder.find(picture, small_faces), small, 80) == 3
 
 
 def test_a_single_small_face_beside_a_large_one_gives_a_hint(finder: FaceFinder) -> None:

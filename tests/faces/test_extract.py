@@ -12,6 +12,7 @@ import pytest
 from dfray.config import FacesSection
 from dfray.faces.extract import Allowance, ShardExtractor, extract_faces
 from dfray.faces.shards import FacesStore, decode_images
+from dfray.faces.sources import VideoFile
 from dfray.faces.video import VideoExtractor
 from dfray.tables import FACES, SUMMARIES
 from tests.helpers.clips import moving_noise, write_clip
@@ -113,7 +114,9 @@ class TestTheStore:
         shard = FACES.read(store.shard_uri(row["shard"]))
         kept = decode_images(shard.slice(row["first_row"], row["n_faces"]))
         alone = VideoExtractor(SETTINGS)
-        found = [face.image for frame in alone.extract(video["uri"]) for face in frame.faces]
+        found = [
+            face.image for frame in alone.extract(VideoFile(video["uri"])) for face in frame.faces
+        ]
         alone.close()
         np.testing.assert_array_equal(kept, np.stack(found))
 

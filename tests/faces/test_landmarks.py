@@ -20,6 +20,7 @@ from dfray.faces.detect import Detection, FaceFinder
 from dfray.faces.extract import ShardExtractor
 from dfray.faces.landmarks import LandmarkFinder, decode_landmarks
 from dfray.faces.shards import FacesStore
+from dfray.faces.sources import VideoFile
 from dfray.faces.video import VideoExtractor
 from dfray.tables import FACES, VIDEOS
 from tests.helpers.clips import moving_noise, talking_head, write_clip
@@ -118,7 +119,7 @@ def test_a_video_gives_landmarks_in_pixels_of_the_crop_if_asked(tmp_path: Path) 
     found = {}
     for size in (112, 224):
         extractor = VideoExtractor(FacesSection(size_px=size, landmarks=True))
-        (face,) = next(extractor.extract(str(path))).faces
+        (face,) = next(extractor.extract(VideoFile(str(path)))).faces
         extractor.close()
         scale = size / face.crop[2]
         keypoints = (np.reshape(face.keypoints, (6, 2)) - face.crop[:2]) * scale
@@ -127,7 +128,7 @@ def test_a_video_gives_landmarks_in_pixels_of_the_crop_if_asked(tmp_path: Path) 
         found[size] = face.landmarks
     np.testing.assert_allclose(2 * found[112], found[224], rtol=1e-5)
     extractor = VideoExtractor(FacesSection())
-    (face,) = next(extractor.extract(str(path))).faces
+    (face,) = next(extractor.extract(VideoFile(str(path)))).faces
     extractor.close()
     assert face.landmarks is None
 
@@ -168,7 +169,7 @@ def test_a_store_made_before_there_were_landmarks_is_still_its_own(tmp_path: Pat
 def test_a_video_without_a_face_costs_no_look(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "noise.mp4", moving_noise(10))
     extractor = VideoExtractor(FacesSection(landmarks=True))
-    assert all(frame.outcome == "no_face" for frame in extractor.extract(str(path)))
+    assert all(frame.outcome == "no_face" for frame in extractor.extract(VideoFile(str(path))))
     extractor.close()
 
 
@@ -205,7 +206,7 @@ def test_points_lie_on_the_faces_of_real_clips() -> None:
     extractor = VideoExtractor(FacesSection(landmarks=True))
     faces, off = [], []
     for name in names:
-        for frame in extractor.extract(str(CORPUS / name)):
+        for frame in extractor.extract(VideoFile(str(CORPUS / name))):
             if frame.outcome == "faces":  # the largest; others may be a few pixels in a crowd
                 faces.append(frame.faces[0])
             if frame.frame_index == 2:

@@ -16,6 +16,7 @@ import pytest
 from dfray.config import FacesSection
 from dfray.errors import ExtractionError, ModelFileError
 from dfray.faces import supervise
+from dfray.faces.sources import VideoFile
 from dfray.faces.supervise import SupervisedExtractor
 from dfray.faces.video import Frame, VideoEnd, VideoExtractor
 from tests.helpers.clips import talking_head, write_clip
@@ -59,7 +60,7 @@ def test_it_gives_what_the_unsupervised_extractor_gives(
 ) -> None:
     frames, end = run(fragile, clip)
     plain = VideoExtractor(IMPATIENT)
-    for ours, expected in zip(frames, plain.extract(str(clip)), strict=True):
+    for ours, expected in zip(frames, plain.extract(VideoFile(str(clip))), strict=True):
         assert ours.faces[0].box == expected.faces[0].box
         assert np.array_equal(ours.faces[0].image, expected.faces[0].image)
     plain.close()

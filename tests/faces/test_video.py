@@ -11,7 +11,8 @@ import pytest
 from dfray import storage
 from dfray.config import FacesSection
 from dfray.faces.crop import crop_square
-from dfray.faces.detect import Beside, Detection
+from dfray.faces.detect import Detection, SmallFaces
+from dfray.faces.sources import VideoFile, local_source
 from dfray.faces.video import VideoExtractor
 from tests.helpers.clips import moving_noise, talking_head, write_clip
 from tests.helpers.heads import background, draw_head, paste
@@ -28,7 +29,7 @@ def test_every_sampled_frame_of_a_portrait_yields_its_face(
     extractor: VideoExtractor, tmp_path: Path
 ) -> None:
     path = write_clip(tmp_path / "head.mp4", talking_head(60))
-    frames = list(extractor.extract(str(path)))
+    frames = list(extractor.extract(VideoFile(str(path))))
     assert [(f.frame_index, f.time_s, f.outcome) for f in frames] == [
         (0, 0.0, "faces"),
         (1, 1.0, "faces"),
@@ -51,7 +52,8 @@ def test_a_video_in_a_bucket_gives_the_same(
     path = write_clip(tmp_path / "head.mp4", talking_head(30))
     uri = f"{bucket}/clips/head 1.mp4"
     storage.put(path, uri)
-    local, remote = (list(extractor.extract(place)) for place in (str(path), uri))
+    with local_source(str(path)) as here, local_source(uri) as copied:
+        local, remote = (list(extractor.extract(source)) for source in (here, copied))
     assert len(local) == len(remote) == 2
     for a, b in zip(local, remote, strict=True):
         assert np.array_equal(a.faces[0].image, b.faces[0].image)
@@ -59,7 +61,7 @@ def test_a_video_in_a_bucket_gives_the_same(
 
 def test_frames_without_a_face_are_told(extractor: VideoExtractor, tmp_path: Path) -> None:
     path = write_clip(tmp_path / "noise.mp4", moving_noise(30, 320, 240))
-    assert [f.outcome for f in extractor.extract(str(path))] == ["no_face", "no_face"]
+    assert [f.outcome for f in extractor.extract(VideoFile(str(path)))] == ["no_face", "no_face"]
 
 
 def test_a_still_picture_is_looked_at_once(
@@ -68,13 +70,13 @@ def test_a_still_picture_is_looked_at_once(
     looks: list[int] = []
     find = extractor._finder.find
 
-    def counted(image: np.ndarray, beside: Beside) -> list[Detection]:
+    def counted(image: np.ndarray, small_faces: SmallFaces) -> list[Detection]:
         looks.append(1)
-        return find(image, beside)
+        return find(image, small_faces)
 
     monkeypatch.setattr(extractor._finder, "find", counted)
     path = write_clip(tmp_path / "still.mp4", talking_head(3), times_s=[0, 0.1, 5.1])
-    frames = list(extractor.extract(str(path)))
+    frames = list(extractor.extract(VideoFile(str(path))))
     assert [(f.frame_index, f.time_s) for f in frames] == [(0, 0.0)] + [
         (k, 0.1) for k in range(1, 6)
     ]
@@ -85,7 +87,7 @@ def test_a_still_picture_is_looked_at_once(
 def test_size_and_margin_are_as_set(tmp_path: Path) -> None:
     extractor = VideoExtractor(FacesSection(size_px=64, margin_ratio=1.0, rate_fps=2.0))
     path = write_clip(tmp_path / "head.mp4", talking_head(30))
-    frames = list(extractor.extract(str(path)))
+    frames = list(extractor.extract(VideoFile(str(path))))
     extractor.close()
     assert len(frames) == 3
     (face,) = frames[0].faces
@@ -93,7 +95,7 @@ def test_size_and_margin_are_as_set(tmp_path: Path) -> None:
     assert face.crop[2] == round(max(face.box[2:]))
 
 
-def test_small_faces_beside_a_large_one_are_found_in_every_frame(
+def test_small_faces_small_faces_a_large_one_are_found_in_every_frame(
     extractor: VideoExtractor, tmp_path: Path
 ) -> None:
     picture = background(1280, 720)
@@ -101,22 +103,22 @@ def test_small_faces_beside_a_large_one_are_found_in_every_frame(
     for seed, x in ((2, 700), (3, 900), (4, 1100)):
         paste(picture, draw_head(seed, 80), x, 300)
     path = write_clip(tmp_path / "crowd.mp4", [picture] * 3, fps=1)
-    frames = list(extractor.extract(str(path)))
+    frames = list(extractor.extract(VideoFile(str(path))))
     assert [len(frame.faces) for frame in frames] == [4, 4, 4]
 
 
 def test_hints_of_small_faces_are_looked_for_once_in_twenty_frames(
     extractor: VideoExtractor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[Beside] = []
+    asked: list[SmallFaces] = []
     find = extractor._finder.find
 
-    def noted(image: np.ndarray, beside: Beside) -> list[Detection]:
-        asked.append(beside)
-        return find(image, beside)
+    def noted(image: np.ndarray, small_faces: SmallFaces) -> list[Detection]:
+        asked.append(small_faces)
+        return find(image, small_faces)
 
     monkeypatch.setattr(extractor._finder, "find", noted)
     path = write_clip(tmp_path / "head.mp4", talking_head(22), fps=1)
-    assert len(list(extractor.extract(str(path)))) == 22
-    assert [k for k, beside in enumerate(asked) if beside == "hint"] == [0, 20]
+    assert len(list(extractor.extract(VideoFile(str(path))))) == 22
+    assert [k for k, small_faces in enumerate(asked) if small_faces == "hint"] == [0, 20]
     assert asked.count("skip") == 20

@@ -198,14 +198,14 @@ def test_any_name_will_do(extractor: SupervisedExtractor, name: str, tmp_path: P
 AS_ORDINARY_USER = """
 import os, sys
 from dfray.config import FacesSection
-from dfray.faces.decode import UnreadableVideoError
+from dfray.faces.sources import UnreadableSourceError, VideoFile
 from dfray.faces.video import VideoExtractor
 extractor = VideoExtractor(FacesSection())
 if os.geteuid() == 0:
     os.setuid(65534)
 try:
-    list(extractor.extract(sys.argv[1]))
-except UnreadableVideoError as error:
+    list(extractor.extract(VideoFile(sys.argv[1])))
+except UnreadableSourceError as error:
     print(error)
 extractor.close()
 """

@@ -14,25 +14,29 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from dfray.faces.child import main
+from dfray.faces.sources import Source, VideoFile
 from dfray.faces.video import Frame, VideoExtractor
 
 
 class FragileExtractor(VideoExtractor):
     def extract(
-        self, uri: str, first_frame: int = 0, on_packet: Callable[[], None] = lambda: None
+        self, source: Source, first_frame: int = 0, on_picture: Callable[[], None] = lambda: None
     ) -> Iterator[Frame]:
+        assert isinstance(source, VideoFile)
+        path = source.path
+
         def slowly() -> None:
             time.sleep(0.1)
-            on_packet()
+            on_picture()
 
-        sign = slowly if Path(f"{uri}.slow").exists() else on_packet
-        for frame in super().extract(uri, first_frame, sign):
-            if _is_due(f"{uri}.abort", frame.frame_index):
+        sign = slowly if Path(f"{path}.slow").exists() else on_picture
+        for frame in super().extract(source, first_frame, sign):
+            if _is_due(f"{path}.abort", frame.frame_index):
                 print("free(): invalid pointer", file=sys.stderr, flush=True)
                 os.abort()
-            if _is_due(f"{uri}.hang", frame.frame_index):
+            if _is_due(f"{path}.hang", frame.frame_index):
                 time.sleep(3600)
-            if _is_due(f"{uri}.exit", frame.frame_index):
+            if _is_due(f"{path}.exit", frame.frame_index):
                 os._exit(3)
             yield frame
 

@@ -18,6 +18,7 @@ import pytest
 from dfray.config import EvaluationSection, FacesSection
 from dfray.errors import ModelFileError, UserError
 from dfray.faces.model_file import FILE_NAMES, SHA256, detector_model_path
+from dfray.faces.sources import VideoFile
 from dfray.faces.video import VideoExtractor
 from dfray.models.bundle import Bundle, DecisionRule, write_decision_rule
 from dfray.registry.checksums import faults_of
@@ -26,7 +27,7 @@ from dfray.registry.versions import Versions
 from dfray.registry.views import show_version
 from dfray.serving.package import downloaded_bundle, register
 from dfray.serving.score_files import score_files
-from dfray.serving.scorer import PictureScorer
+from dfray.serving.scorer import MediaScorer
 from dfray.tracking.client import connect, talking
 from dfray.tracking.run import start_run
 from tests.helpers.heads import background
@@ -123,7 +124,9 @@ def test_one_row_for_each_input_whatever_its_form(model, clip: Path, tmp_path: P
 
 def test_the_score_is_the_bundles_own_mean_over_the_faces(model, bundle_dir: Path, clip: Path):
     extractor = VideoExtractor(RECIPE.faces)
-    crops = [face.image for frame in extractor.extract(str(clip)) for face in frame.faces]
+    crops = [
+        face.image for frame in extractor.extract(VideoFile(str(clip))) for face in frame.faces
+    ]
     extractor.close()
     probabilities, _ = Bundle.load(bundle_dir).predict(np.stack(crops))
     row = model.predict(str(clip)).iloc[0]
@@ -226,12 +229,12 @@ def test_a_detector_of_ones_own_is_carried_with_its_hash(tmp_path: Path):
     carried = tmp_path / "detector"
     carried.mkdir()
     shutil.copyfile(detector_model_path("short"), carried / FILE_NAMES["full"])
-    scorer = PictureScorer(str(bundle), str(carried))
+    scorer = MediaScorer(str(bundle), str(carried))
     assert scorer.predict(portrait())["outcome"].tolist() == ["ok"]
     scorer.close()
     shutil.copyfile(detector_model_path("full"), carried / FILE_NAMES["full"])
     with pytest.raises(ModelFileError, match="expected"):
-        PictureScorer(str(bundle), str(carried)).predict(portrait())
+        MediaScorer(str(bundle), str(carried)).predict(portrait())
 
 
 def test_a_model_trained_with_landmarks_scores_without_their_model(
@@ -243,7 +246,7 @@ def test_a_model_trained_with_landmarks_scores_without_their_model(
     carried.mkdir()
     shutil.copyfile(detector_model_path("full"), carried / FILE_NAMES["full"])
     monkeypatch.setenv("DFRAY_CACHE", str(tmp_path / "empty"))
-    scorer = PictureScorer(str(bundle), str(carried))
+    scorer = MediaScorer(str(bundle), str(carried))
     assert scorer.predict(str(clip))["outcome"].tolist() == ["ok"]
     scorer.close()
 
@@ -323,7 +326,7 @@ def test_a_video_is_scored_by_the_rule_its_threshold_was_chosen_under(tmp_path: 
     detector = tmp_path / "detector"
     detector.mkdir()
     shutil.copyfile(detector_model_path("full"), detector / FILE_NAMES["full"])
-    scorer = PictureScorer(str(bundle), str(detector))
+    scorer = MediaScorer(str(bundle), str(detector))
     scores = np.array([0.1, 0.9] * 4, np.float32)
     looks = np.tile(np.eye(2, dtype=np.float32), (4, 1))
     places = [(k, (300.0 * who, 0.0, 80.0, 80.0)) for k in range(4) for who in (0, 1)]

@@ -1,4 +1,4 @@
-"""Videos that come as pictures: every kind of file as RGB, in order, each picture a frame."""
+"""Picture files as upright RGB, animations as videos of their frames, folders with each file a frame."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dfray import storage
 from dfray.config import CorpusSection, FacesSection
 from dfray.datasets.manifest import build_manifest
-from dfray.faces.decode import UnreadableVideoError
+from dfray.faces.decode import Picture
 from dfray.faces.extract import ShardExtractor
-from dfray.faces.images import Images, local_video, pictures_of, read_image
+from dfray.faces.pictures import file_pictures, folder_pictures, read_picture
 from dfray.faces.shard_plan import plan_shards
 from dfray.faces.shards import FacesStore, decode_images
+from dfray.faces.sources import PictureFolder, UnreadableSourceError, local_source
 from dfray.faces.supervise import SupervisedExtractor
 from dfray.faces.video import Frame, VideoEnd
 from dfray.tables import FACES
 from tests.helpers.clips import talking_head
+from tests.helpers.pictures import numbered
 
 COLOURS = np.array([[200, 60, 30], [20, 120, 240], [0, 0, 0], [255, 255, 255]], np.uint8)
 PATCHES = np.repeat(np.repeat(COLOURS[None], 16, axis=0), 16, axis=1)
@@ -34,7 +35,7 @@ def centres(image: np.ndarray) -> np.ndarray:
 
 def test_plain_rgb_comes_as_it_is(tmp_path: Path) -> None:
     Image.fromarray(PATCHES).save(tmp_path / "a.png")
-    image = read_image(str(tmp_path / "a.png"))
+    image = read_picture(str(tmp_path / "a.png"))
     assert (image.dtype, image.shape) == (np.uint8, (16, 64, 3))
     assert np.array_equal(image, PATCHES)
 
@@ -45,21 +46,21 @@ def test_grey_is_repeated_at_its_full_range(bits: int, tmp_path: Path) -> None:
     grey = np.tile(ramp, (16, 1))
     picture = Image.fromarray(grey.astype(bool) if bits == 1 else grey)
     picture.save(tmp_path / "a.png")
-    image = read_image(str(tmp_path / "a.png"))
+    image = read_picture(str(tmp_path / "a.png"))
     expected = np.round(grey / (2**bits - 1) * 255)
     assert np.array_equal(image, np.repeat(expected[..., None], 3, axis=2))
 
 
 def test_sixteen_bits_a_channel_become_eight(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "a.png"), PATCHES[..., ::-1].astype(np.uint16) * 257)
-    image = read_image(str(tmp_path / "a.png"))
+    image = read_picture(str(tmp_path / "a.png"))
     assert np.abs(image.astype(int) - PATCHES).max() <= 1
 
 
 def test_cmyk_is_converted_as_another_decoder_does(tmp_path: Path) -> None:
     path = str(tmp_path / "a.jpg")
     Image.fromarray(PATCHES).convert("CMYK").save(path, quality=95)
-    image, other = read_image(path), cv2.imread(path)
+    image, other = read_picture(path), cv2.imread(path)
     assert other is not None
     assert np.abs(centres(image) - COLOURS).max() <= 4
     assert np.abs(centres(image) - centres(other[..., ::-1])).max() <= 4
@@ -71,7 +72,7 @@ def test_what_is_transparent_is_black(mode: str, tmp_path: Path) -> None:
     rgba[:, 48:, 3] = 0
     picture = Image.fromarray(rgba)
     (picture.quantize(8) if mode == "P" else picture.convert(mode)).save(tmp_path / "a.png")
-    image = read_image(str(tmp_path / "a.png"))
+    image = read_picture(str(tmp_path / "a.png"))
     assert image.shape == (16, 64, 3)
     assert centres(image)[3].tolist() == [0, 0, 0]
     if mode != "LA":
@@ -80,77 +81,108 @@ def test_what_is_transparent_is_black(mode: str, tmp_path: Path) -> None:
 
 def test_a_palette_is_looked_up(tmp_path: Path) -> None:
     Image.fromarray(PATCHES).quantize(4).save(tmp_path / "a.png")
-    assert np.abs(centres(read_image(str(tmp_path / "a.png"))) - COLOURS).max() <= 2
+    assert np.abs(centres(read_picture(str(tmp_path / "a.png"))) - COLOURS).max() <= 2
 
 
 def test_the_exif_tag_turns_the_picture_upright(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # shown a quarter turn to the right
     Image.fromarray(np.rot90(PATCHES)).save(tmp_path / "a.png", exif=exif)
-    assert np.array_equal(read_image(str(tmp_path / "a.png")), PATCHES)
+    assert np.array_equal(read_picture(str(tmp_path / "a.png")), PATCHES)
 
 
 def test_pixels_without_a_range_are_refused(tmp_path: Path) -> None:
     Image.fromarray(np.ones((4, 4), np.float32)).save(tmp_path / "a.tiff")
     with pytest.raises(ValueError, match="floating point"):
-        read_image(str(tmp_path / "a.tiff"))
+        read_picture(str(tmp_path / "a.tiff"))
     Image.fromarray(np.full((4, 4), 70_000, np.int32)).save(tmp_path / "b.tiff")
     with pytest.raises(ValueError, match=r"70000\.\.70000, not of 16 bits"):
-        read_image(str(tmp_path / "b.tiff"))
+        read_picture(str(tmp_path / "b.tiff"))
 
 
-def numbered(folder: Path, count: int) -> Path:
-    """Pictures 0.png to count - 1, each of the grey of its number, and a file that is no picture."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for k in range(count):
-        Image.fromarray(np.full((8, 8, 3), k, np.uint8)).save(folder / f"{k}.png")
-    (folder / "notes.txt").write_text("none")
-    return folder
+GREYS = [10, 60, 110, 160, 210]
+"""Of the five frames of an animation."""
 
 
-@pytest.fixture(params=["local", "s3"])
-def sequence(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    folder = numbered(tmp_path / "sequence", 21)
-    if request.param == "local":
-        return str(folder)
-    uri = storage.join(request.getfixturevalue("bucket"), "sequence")
-    for path in folder.iterdir():
-        storage.put(path, storage.join(uri, path.name))
-    return uri
+def animation(path: Path, durations_ms: list[int], **options: object) -> Path:
+    first, *rest = [Image.new("RGB", (16, 16), (grey,) * 3) for grey in GREYS]
+    first.save(path, save_all=True, append_images=rest, duration=durations_ms, **options)
+    return path
 
 
-def test_every_tenth_picture_is_taken_in_the_order_of_their_numbers(sequence: str) -> None:
-    with local_video(sequence, "faces", 10) as video:
-        assert isinstance(video, Images)
-        assert video.are_faces
-        found = list(pictures_of(video))
-    assert [int(picture.image[0, 0, 0]) for picture in found if picture.image is not None] == [
-        0,
-        10,
-        20,
+def greys(pictures: Iterator[Picture]) -> list[tuple[int, float | None, int]]:
+    """(frame_index, time_s, grey to the nearest ten) of each picture."""
+    return [
+        (picture.frame_index, picture.time_s, round(float(picture.image.mean()), -1))
+        for picture in pictures
+        if picture.image is not None
     ]
-    assert [(picture.frame_index, picture.time_s) for picture in found] == [
-        (0, None),
-        (1, None),
-        (2, None),
-    ]
+
+
+@pytest.mark.parametrize("suffix", ["png", "webp"])
+def test_an_animation_is_sampled_by_its_own_frame_times(suffix: str, tmp_path: Path) -> None:
+    path = animation(tmp_path / f"a.{suffix}", [500, 1500, 250, 250, 500])  # 0, 0.5, 2, 2.25, 2.5 s
+    expected = [(0, 0.0, 10), (1, 0.5, 60), (2, 2.0, 110)]
+    assert greys(file_pictures(str(path), 1.0)) == expected
+    assert greys(file_pictures(path.read_bytes(), 1.0, first_frame=2)) == expected[2:]
+    assert len(greys(file_pictures(str(path), 4.0))) == 11
+
+
+def test_an_animation_without_times_is_sampled_by_its_frame_numbers(tmp_path: Path) -> None:
+    path = animation(tmp_path / "a.png", [0] * 5)
+    assert greys(file_pictures(str(path), 12.5)) == [(0, 0.0, 10), (1, 0.08, 110), (2, 0.16, 210)]
+
+
+def test_a_picture_for_viewers_that_do_not_animate_is_no_frame(tmp_path: Path) -> None:
+    path = animation(tmp_path / "a.png", [1000] * 4, default_image=True)
+    assert [grey for *_, grey in greys(file_pictures(str(path), 1.0))] == GREYS[1:]
+
+
+def test_an_animation_that_breaks_off_keeps_its_frames_and_tells_why(tmp_path: Path) -> None:
+    whole = animation(tmp_path / "a.png", [1000] * 5).read_bytes()
+    broken = whole[: whole.rindex(b"fdAT") + 6]
+    *pictures, last = file_pictures(broken, 1.0)
+    assert [grey for *_, grey in greys(iter(pictures))] == GREYS[:4]
+    assert (last.frame_index, last.image) == (4, None)
+    assert str(last.reason).startswith("the file breaks off")
+
+
+def test_pages_and_further_pictures_without_times_are_no_frames(tmp_path: Path) -> None:
+    first, *rest = [Image.new("RGB", (16, 16), (grey,) * 3) for grey in GREYS]
+    for name, form in (("a.tif", "TIFF"), ("a.jpg", "MPO")):
+        first.save(tmp_path / name, form, save_all=True, append_images=rest)
+        assert greys(file_pictures(str(tmp_path / name), 25.0)) == [(0, 0.0, 10)]
+
+
+def test_in_a_folder_an_animation_is_one_frame(tmp_path: Path) -> None:
+    paths = [str(animation(tmp_path / f"{k}.png", [1000] * 5)) for k in range(2)]
+    assert greys(folder_pictures(paths)) == [(0, None, 10), (1, None, 10)]
+
+
+def test_a_picture_above_the_limit_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
+    path = str(tmp_path / "a.png")
+    Image.new("1", (9_460, 9_460)).save(path)
+    Path(path).write_bytes(Path(path).read_bytes()[:400])  # nothing to decode
+    for refused in (lambda: read_picture(path), lambda: list(file_pictures(path, 1.0))):
+        with pytest.raises(UnreadableSourceError, match="more than 89,478,485 pixels"):
+            refused()
+    (picture,) = folder_pictures([path])
+    assert picture.reason == "a.png cannot be decoded: more than 89,478,485 pixels"
 
 
 def test_a_broken_picture_costs_itself_only(tmp_path: Path) -> None:
     folder = numbered(tmp_path, 3)
     (folder / "1.png").write_bytes((folder / "0.png").read_bytes()[:40])
-    with local_video(str(folder), "frames", 1) as video:
-        assert isinstance(video, Images)
-        found = list(pictures_of(video, first_frame=1))
+    with local_source(str(folder), "frames", 1) as source:
+        assert isinstance(source, PictureFolder)
+        found = list(folder_pictures(source.paths, first_frame=1))
     assert [picture.image is None for picture in found] == [True, False]
     assert str(found[0].reason).startswith("1.png cannot be decoded")
 
 
-def test_an_empty_folder_is_an_unreadable_video(tmp_path: Path) -> None:
-    with local_video(str(tmp_path), "frames", 1) as video:
-        assert isinstance(video, Images)
-        with pytest.raises(UnreadableVideoError, match="no picture"):
-            list(pictures_of(video))
+def test_an_empty_folder_is_an_unreadable_source() -> None:
+    with pytest.raises(UnreadableSourceError, match="no picture"):
+        list(folder_pictures([]))
 
 
 @pytest.fixture(scope="module")
@@ -207,7 +239,7 @@ def test_a_sequence_of_broken_pictures_is_unreadable_with_its_reason(
     frames, end = run(extractor, tmp_path, "faces")
     assert [frame.outcome for frame in frames] == ["decode_error"] * 2
     assert end.status == "unreadable"
-    assert str(end.reason).startswith("0.png cannot be decoded: cannot identify image file")
+    assert str(end.reason).startswith("0.png cannot be decoded: no picture in a known format")
 
 
 def test_a_corpus_of_face_sequences_goes_the_whole_way_to_the_store(tmp_path: Path) -> None:

@@ -1,0 +1,72 @@
+"""Messages between `dfray.faces.supervise` and its child process `dfray.faces.child`.
+
+The child first receives the FacesSection, and answers Ready or Failed. Then it receives one Task after the
+other, and answers each with FrameFound and Alive messages and, at the end, one SourceDone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dfray.errors import DfrayError
+from dfray.faces.sources import Source
+from dfray.faces.video import Frame
+
+
+@dataclass(frozen=True)
+class Ready:
+    """The detector is loaded."""
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The detector cannot be loaded."""
+
+    error: DfrayError
+
+
+@dataclass(frozen=True)
+class Task:
+    """A source to extract, from one of its sampled frames on."""
+
+    source: Source
+    first_frame: int
+
+
+@dataclass(frozen=True)
+class FrameFound:
+    """A sampled frame of the task.
+
+    Attributes:
+        cpu_s: CPU seconds of the child on the task so far.
+    """
+
+    frame: Frame
+    cpu_s: float
+
+
+@dataclass(frozen=True)
+class Alive:
+    """A sign that packets or pictures are being read; sent at most once a second.
+
+    Attributes:
+        cpu_s: CPU seconds of the child on the task so far.
+    """
+
+    cpu_s: float
+
+
+@dataclass(frozen=True)
+class SourceDone:
+    """The end of a task.
+
+    Attributes:
+        reason: why the source could not be read, if it could not.
+        cpu_s: CPU seconds of the child on the task.
+    """
+
+    reason: str | None
+    cpu_s: float
+
+
+Answer = FrameFound | Alive | SourceDone

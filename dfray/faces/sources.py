@@ -1,0 +1,114 @@
+"""Sources of sampled frames: a video file, a picture file, a picture in memory, a folder of pictures.
+
+A file is a picture if its name ends in one of IMAGE_SUFFIXES, and a video otherwise. The extraction of a
+corpus and a registered model both read their inputs as one of these sources, so both get the same frames.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from dfray import storage
+from dfray.datasets.files import IMAGE_SUFFIXES
+from dfray.errors import DfrayError
+
+MAX_PICTURE_PX = 89_478_485
+"""Width times height of the largest picture that is decoded (256 MiB of RGB): Pillow's own limit."""
+
+
+class UnreadableSourceError(DfrayError):
+    """A source that yields no picture at all; the message says why."""
+
+
+@dataclass(frozen=True)
+class VideoFile:
+    """A local file that FFmpeg decodes, sampled at `faces.rate_fps`."""
+
+    path: str
+
+
+@dataclass(frozen=True)
+class PictureFile:
+    """A picture file given by itself: a video of one frame, or of all its frames if it is animated.
+
+    Attributes:
+        file: the local path, or the bytes of the file.
+    """
+
+    file: str | bytes = field(repr=False)
+
+
+@dataclass(frozen=True, eq=False)
+class PixelArray:
+    """A decoded picture: a video of one frame.
+
+    Attributes:
+        pixels: uint8 (height, width, 3) RGB.
+    """
+
+    pixels: np.ndarray = field(repr=False)
+
+
+@dataclass(frozen=True)
+class PictureFolder:
+    """A video whose frames are picture files, or ready-made face crops. It has no clock.
+
+    Each file is one sampled frame, an animated picture too: its first one.
+
+    Attributes:
+        paths: of the local files, in the order of the numbers in their names (2.png before 10.png).
+        are_faces: each file is a face that was cut out already: no detector is run.
+    """
+
+    paths: tuple[str, ...]
+    are_faces: bool
+
+
+Source = VideoFile | PictureFile | PixelArray | PictureFolder
+
+
+@contextlib.contextmanager
+def local_source(uri: str, kind: str = "video", stride: int = 1) -> Iterator[Source]:
+    """Yield the video at `uri` as a source on this machine; remote files are copied for that time.
+
+    Args:
+        kind: as in VIDEOS: video (a file), frames or faces (a folder of pictures).
+        stride: of a folder every so many-th picture is sampled, and only those are copied.
+
+    Raises:
+        StorageError: `uri` cannot be read.
+    """
+    if kind == "video":
+        with storage.local_copy(uri) as path:
+            yield file_source(path)
+        return
+    pictures = [path for path in storage.list_files(uri) if is_picture(path)]
+    with storage.local_copies(sorted(pictures, key=_natural_order)[::stride]) as paths:
+        yield PictureFolder(tuple(paths), are_faces=kind == "faces")
+
+
+def file_source(path: str) -> VideoFile | PictureFile:
+    """Return the local file at `path` as a picture or a video, by its suffix."""
+    return PictureFile(path) if is_picture(path) else VideoFile(path)
+
+
+def require_size(width: int, height: int) -> None:
+    """Raise an UnreadableSourceError if a picture of this size, in px, is too large to be decoded."""
+    if width * height > MAX_PICTURE_PX:
+        raise UnreadableSourceError(f"more than {MAX_PICTURE_PX:,} pixels")
+
+
+def is_picture(uri: str) -> bool:
+    """Return True if the file's name has a suffix of a picture."""
+    return uri.lower().endswith(IMAGE_SUFFIXES)
+
+
+def _natural_order(uri: str) -> list[tuple[int, str]]:
+    """Return a sort key that puts names in the order of the numbers in them."""
+    pieces = re.split(r"(\d+)", uri.rpartition("/")[2])
+    return [(int(piece), "") if piece.isdecimal() else (0, piece) for piece in pieces]
