@@ -14,7 +14,7 @@ from dfray.config import CorpusSection, FacesSection
 from dfray.datasets.manifest import build_manifest
 from dfray.faces.decode import Picture
 from dfray.faces.extract import ShardExtractor
-from dfray.faces.pictures import file_pictures, folder_pictures, read_picture
+from dfray.faces.pictures import array_pictures, file_pictures, folder_pictures, read_picture
 from dfray.faces.shard_plan import plan_shards
 from dfray.faces.shards import FacesStore, decode_images
 from dfray.faces.sources import PictureFolder, UnreadableSourceError, local_source
@@ -166,6 +166,9 @@ def test_a_picture_above_the_limit_is_refused_before_it_is_decoded(tmp_path: Pat
     for refused in (lambda: read_picture(path), lambda: list(file_pictures(path, 1.0))):
         with pytest.raises(UnreadableSourceError, match="more than 89,478,485 pixels"):
             refused()
+    pixels = np.broadcast_to(np.uint8(0), (9_460, 9_460, 3))
+    with pytest.raises(UnreadableSourceError, match="more than 89,478,485 pixels"):
+        list(array_pictures(pixels))
     (picture,) = folder_pictures([path])
     assert picture.reason == "a.png cannot be decoded: more than 89,478,485 pixels"
 
