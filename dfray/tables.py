@@ -24,6 +24,9 @@ import pyarrow.parquet as pq
 from dfray import storage
 from dfray.errors import SchemaError, UserError
 
+Row = dict[str, Any]
+"""A row of a table: column -> value, as Arrow's `to_pylist` gives and `from_rows` takes it."""
+
 REAL, FAKE = 0, 1
 CATEGORIES = ("real", "FS", "RE", "fake")
 """Face swap, face reenactment, and a fake whose kind is not known."""

@@ -21,8 +21,9 @@ from dfray import storage
 from dfray.batches.sample import Sample, require_batch
 from dfray.config import BatchesSection
 from dfray.errors import ManifestError
-from dfray.faces.landmarks import POINTS, decode_landmarks
-from dfray.faces.shards import ROW_GROUP, FacesStore, decode_images, open_shard
+from dfray.faces.crop_codec import decode_images, decode_landmarks
+from dfray.faces.landmarks import POINTS
+from dfray.faces.shards import ROW_GROUP, FacesStore, open_shard
 
 _COLUMNS = ["image", "encoding", "size_px"]
 

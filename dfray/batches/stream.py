@@ -21,8 +21,8 @@ from dfray.batches.labels import BINARY, LabelScheme
 from dfray.batches.reader import Batch
 from dfray.batches.sample import quotas
 from dfray.config import BatchesSection, FacesSection
+from dfray.faces.crop_codec import decode_images
 from dfray.faces.shard_plan import expected_faces
-from dfray.faces.shards import decode_images
 
 if TYPE_CHECKING:
     import ray.data

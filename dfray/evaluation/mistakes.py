@@ -18,7 +18,8 @@ from dfray import storage
 from dfray.errors import EvaluationError
 from dfray.evaluation.aggregate import VIDEO_SCORES, is_scored
 from dfray.evaluation.saliency import overlay
-from dfray.faces.shards import ROW_GROUP, FacesStore, decode_images, open_shard
+from dfray.faces.crop_codec import decode_images
+from dfray.faces.shards import ROW_GROUP, FacesStore, open_shard
 from dfray.tables import FAKE, REAL
 
 FACES_SHOWN = 6

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from dfray.evaluation.aggregate import is_scored
 from dfray.evaluation.score import FaceScorer, collect, on_actors
-from dfray.faces.shards import decode_images
+from dfray.faces.crop_codec import decode_images
 from dfray.post_processing import POST_PROCESSINGS, post_process
 from dfray.tables import FAKE, REAL
 

@@ -19,7 +19,8 @@ import pyarrow as pa
 from dfray import storage
 from dfray.config import EvaluationSection
 from dfray.errors import EvaluationError, UserError, explain
-from dfray.faces.shards import ROW_GROUP, FacesStore, decode_images, open_shard
+from dfray.faces.crop_codec import decode_images
+from dfray.faces.shards import ROW_GROUP, FacesStore, open_shard
 from dfray.tables import SCORES
 
 if TYPE_CHECKING:

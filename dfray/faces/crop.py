@@ -1,4 +1,4 @@
-"""The square cut out around a face: shifted and shortened to lie inside the picture, never stretched."""
+"""Square crops around faces: shifted and shortened to lie inside the picture, never stretched."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 def crop_square(
     box: tuple[float, float, float, float], width: int, height: int, margin_ratio: float
 ) -> tuple[int, int, int]:
-    """The square of side `margin_ratio * max(w, h)` about the centre of `box` (x, y, w, h; px).
+    """Return the square of side `margin_ratio * max(w, h)` about the centre of `box` (x, y, w, h; px).
 
     Returns:
         (x, y, side), whole pixels, inside the picture of `width` x `height`. The side is shortened
@@ -22,7 +22,7 @@ def crop_square(
 
 
 def cut(picture: np.ndarray, square: tuple[int, int, int], size_px: int) -> np.ndarray:
-    """The square of `picture` at `size_px`: uint8 (size_px, size_px, 3), contiguous.
+    """Return the square of `picture` at `size_px`: uint8 (size_px, size_px, 3), contiguous.
 
     Shrunk by the mean of the area (cv2.INTER_AREA), enlarged by cubic convolution (cv2.INTER_CUBIC).
     """

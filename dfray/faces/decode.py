@@ -1,4 +1,4 @@
-"""Exact decoding of the sampled pictures, and of as little else as that allows.
+"""Exact decoding of the sampled pictures of a video file, and of as little else as possible.
 
 A file is read twice: once without decoding, for the timestamps, which say what is sampled; then to
 decode. Pictures that no other picture needs are skipped unless they are due (`skip_frame`), which
@@ -31,7 +31,7 @@ _BEFORE_ALL = -(2**60)
 
 @dataclass(frozen=True)
 class Picture:
-    """A sampled picture, or why there is none.
+    """A sampled picture, or the reason why there is none.
 
     Attributes:
         frame_index: k of the sample, due at t0 + k / rate.
@@ -53,7 +53,7 @@ def sampled_pictures(
     first_frame: int = 0,
     on_packet: Callable[[], None] = lambda: None,
 ) -> Iterator[Picture]:
-    """The pictures on screen at t0 + k / rate_fps, for k >= `first_frame`, in order.
+    """Yield the pictures on screen at t0 + k / rate_fps, for k >= `first_frame`, in order.
 
     Args:
         path: a local file; its best video stream is taken, cover pictures are no video.
@@ -64,11 +64,11 @@ def sampled_pictures(
     """
     with contextlib.ExitStack() as stack:
         container, stream = stack.enter_context(_open(path))
-        shown, broken_off = _read_timeline(container, stream, on_packet)
-        ticks = sample_ticks(shown, rate_fps)
+        times, broken_off = _read_timeline(container, stream, on_packet)
+        ticks = sample_ticks(times, rate_fps)
         if not _is_rewound(container, stream):
             container, stream = stack.enter_context(_open(path))
-        decoded = _Decoded(container, stream, shown, set(ticks[first_frame:].tolist()))
+        decoded = _Decoded(container, stream, times, set(ticks[first_frame:].tolist()))
         frames = decoded.frames(on_packet)
         frame = next(frames, None)
         image: np.ndarray | None = None
@@ -78,24 +78,24 @@ def sampled_pictures(
             while frame is not None and frame[0] < tick:
                 frame = next(frames, None)
             if frame is None or frame[0] > tick:
-                yield Picture(k, shown.seconds(tick), None, decoded.why_missing(tick))
+                yield Picture(k, times.seconds(tick), None, decoded.why_missing(tick))
                 continue
             if tick != previous:
                 image, previous = decoded.image(tick, frame[1]), tick
             reason = decoded.why_missing(tick) if image is None else None
-            yield Picture(k, shown.seconds(tick), image, reason)
+            yield Picture(k, times.seconds(tick), image, reason)
     if broken_off and first_frame <= len(ticks):
         yield Picture(len(ticks), None, None, broken_off)
 
 
 @contextlib.contextmanager
 def _open(path: str) -> Iterator[tuple[av.container.InputContainer, av.video.stream.VideoStream]]:
-    """The container and its video stream."""
+    """Yield the container and its best video stream."""
     try:
         # A playlist under a video's name must not reach for the network.
         container = av.open(path, options={"protocol_whitelist": "file"})
     except (av.FFmpegError, OSError) as error:
-        raise UnreadableSourceError(f"cannot be opened: {_words(error)}") from error
+        raise UnreadableSourceError(f"cannot be opened: {_message(error)}") from error
     with container:
         yield container, _best_stream(container)
 
@@ -118,7 +118,7 @@ def _packets(
     stream: av.video.stream.VideoStream,
     on_packet: Callable[[], None],
 ) -> Iterator[av.Packet]:
-    """The packets of shown pictures and of those the decoder needs for them."""
+    """Yield the packets of shown pictures and of those that the decoder needs for them."""
     for packet in container.demux(stream):
         on_packet()
         if packet.size:
@@ -126,7 +126,7 @@ def _packets(
 
 
 def _is_shown(packet: av.Packet, codec: str) -> bool:
-    """Whether the packet's picture is for showing: not cut away by an edit list, not hidden."""
+    """Return True if the packet's picture is shown: not cut away by an edit list, not hidden."""
     is_hidden = codec == "vp8" and not memoryview(packet)[0] & 0x10  # RFC 6386, section 9.1
     return not packet.is_discard and not is_hidden
 
@@ -146,7 +146,7 @@ def _read_timeline(
     stream: av.video.stream.VideoStream,
     on_packet: Callable[[], None],
 ) -> tuple[Timeline, str | None]:
-    """The timeline, and why the file ends before its end, if it does."""
+    """Return the timeline, and why the file ends early, if it does."""
     timestamps: list[int | None] = []
     codec = stream.codec.name
     broken_off = "the file is cut off" if _lacks_its_end(container, stream) else None
@@ -159,7 +159,7 @@ def _read_timeline(
             if _is_shown(packet, codec)
         )
     except av.FFmpegError as error:
-        broken_off = f"the file breaks off: {_words(error)}"
+        broken_off = f"the file breaks off: {_message(error)}"
     if not timestamps:
         raise UnreadableSourceError(broken_off or "has no pictures")
     return timeline(timestamps, stream.time_base, stream.average_rate), broken_off
@@ -168,37 +168,38 @@ def _read_timeline(
 def _lacks_its_end(
     container: av.container.InputContainer, stream: av.video.stream.VideoStream
 ) -> bool:
-    """Whether the container's index, where it has one, lists data beyond the end of the file."""
+    """Return True if the container has an index that lists data beyond the end of the file."""
     index = stream.index_entries
     return bool(len(index)) and index[-1].pos + index[-1].size > container.size
 
 
 class _Decoded:
-    """The frames of one video, decoded in full where they are wanted."""
+    """The frames of one video, decoded in full where they are sampled."""
 
     def __init__(
         self,
         container: av.container.InputContainer,
         stream: av.video.stream.VideoStream,
-        shown: Timeline,
-        wanted: set[int],
+        times: Timeline,
+        sampled: set[int],
     ) -> None:
-        self._container, self._stream, self._shown, self._wanted = container, stream, shown, wanted
-        self._skips = stream.codec.name in EXACT_SKIPPING and not shown.is_counted
+        self._container, self._stream = container, stream
+        self._times, self._sampled = times, sampled
+        self._skips = stream.codec.name in EXACT_SKIPPING and not times.is_counted
         self._faults: dict[int | None, str] = {}
         self._reformatter = av.video.reformatter.VideoReformatter()
         self._axes: dict[int, tuple[int, int, int, int]] = {}
 
     def frames(self, on_packet: Callable[[], None]) -> Iterator[tuple[int, av.VideoFrame]]:
-        """(tick, frame) in presentation order; some that are not wanted are left out."""
+        """Yield (tick, frame) in presentation order; some that are not sampled are left out."""
         self._stream.codec_context.thread_count = 1
         for number, frame in enumerate(self._frames(on_packet)):
-            tick = number if self._shown.is_counted else frame.pts
+            tick = number if self._times.is_counted else frame.pts
             if tick is not None:
                 yield tick, frame
 
     def image(self, tick: int, frame: av.VideoFrame) -> np.ndarray | None:
-        """The upright picture in RGB; none if the decoder had to guess at parts of it."""
+        """Return the upright picture in RGB; none if the decoder had to guess parts of it."""
         if frame.is_corrupt:
             self._faults[tick] = "the picture is damaged"
             return None
@@ -216,22 +217,23 @@ class _Decoded:
         with contextlib.suppress(av.FFmpegError):  # the end that _read_timeline has seen
             for packet in _packets(self._container, self._stream, on_packet):
                 if self._skips:
-                    is_due = packet.pts in self._wanted
+                    is_due = packet.pts in self._sampled
                     context.skip_frame = "DEFAULT" if is_due else "NONREF"
                 yield from self._decode(packet)
         yield from self._decode(None)
 
     def _decode(self, packet: av.Packet | None) -> list[av.VideoFrame]:
+        frames: list[av.VideoFrame] = []
         try:
-            return self._stream.codec_context.decode(packet)
+            frames = self._stream.codec_context.decode(packet)
         except av.FFmpegError as error:
             if packet is not None:
-                self._faults[packet.pts] = f"cannot be decoded: {_words(error)}"
-            return []
+                self._faults[packet.pts] = f"cannot be decoded: {_message(error)}"
+        return frames
 
 
 def _axes(frame: av.VideoFrame) -> tuple[int, int, int, int]:
-    """(a, b, c, d) of the display matrix: where the picture's x and y axes point on the screen."""
+    """Return (a, b, c, d) of the display matrix: where the picture's x and y axes point on the screen."""
     side_data = frame.side_data.get("DISPLAYMATRIX")
     if side_data is None:
         return 1, 0, 0, 1
@@ -240,7 +242,7 @@ def _axes(frame: av.VideoFrame) -> tuple[int, int, int, int]:
 
 
 def _upright(image: np.ndarray, axes: tuple[int, int, int, int]) -> np.ndarray:
-    """`image` turned and mirrored as the display matrix asks, in steps of 90 degrees."""
+    """Return `image` turned and mirrored as the display matrix says, in steps of 90 degrees."""
     x_sign, b, c, y_sign = axes
     if abs(b) > abs(x_sign):
         image = image.transpose(1, 0, 2)
@@ -249,5 +251,5 @@ def _upright(image: np.ndarray, axes: tuple[int, int, int, int]) -> np.ndarray:
     return np.ascontiguousarray(image)
 
 
-def _words(error: Exception) -> str:
+def _message(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)

@@ -1,4 +1,4 @@
-"""Finding every face in a picture with MediaPipe, at a cost of one look for most plain portraits.
+"""Search for every face in a picture with MediaPipe; most plain portraits cost one run of the model.
 
 The model sees 192 x 192 pixels and surely finds only faces larger than about a tenth of what it looks
 at. So the whole picture comes first. Where nothing or something small is found, overlapping tiles are
@@ -60,7 +60,7 @@ class Detection:
 
 
 class FaceFinder:
-    """Holds the detector; close it, MediaPipe does not end well by itself.
+    """The face detector and its search; close it, as MediaPipe does not end well by itself.
 
     Raises:
         ModelFileError: the model is missing, not the expected one, or cannot be loaded.
@@ -73,7 +73,7 @@ class FaceFinder:
         self._model = _Model("short" if settings.detector == "short" else "full", settings)
 
     def find(self, picture: np.ndarray, small_faces: SmallFaces = "skip") -> list[Detection]:
-        """The faces in `picture`, uint8 (height, width, 3) RGB, the largest first.
+        """Return the faces in `picture`, uint8 (height, width, 3) RGB, the largest first.
 
         Args:
             small_faces: where only large faces are found: skip the search for small ones, search if a few
@@ -105,8 +105,8 @@ class FaceFinder:
             return False
         for x, y in _tiles(picture, HINT_TILE_PX):
             tile = picture[y : y + HINT_TILE_PX, x : x + HINT_TILE_PX]
-            found = [face.moved(x, y) for face in self._model.look(tile)]
-            if len(_distinct(faces + found)) > len(faces):
+            in_tile = [face.moved(x, y) for face in self._model.look(tile)]
+            if len(_distinct(faces + in_tile)) > len(faces):
                 return True
         return False
 
@@ -121,13 +121,13 @@ class FaceFinder:
 
 
 def any_small(faces: list[Detection], picture: np.ndarray) -> bool:
-    """Whether one of the faces is too small to be surely seen at first sight."""
+    """Return True if one of the faces is too small to be surely found in one look at the whole picture."""
     longer = max(picture.shape[:2])
     return any(max(face.box[2:]) < SURE_RATIO * longer for face in faces)
 
 
 def _tile_sides(longer: int) -> list[int]:
-    """Sides of the tiles of a picture, each twice the one before; none for a small picture."""
+    """Return the sides of the tiles of a picture, each twice the one before; none for a small picture."""
     sides = []
     side = TILE_PX
     while side < LARGEST_TILE_RATIO * longer:
@@ -137,7 +137,7 @@ def _tile_sides(longer: int) -> list[int]:
 
 
 def _tiles(picture: np.ndarray, side: int) -> Iterator[tuple[int, int]]:
-    """Upper left corners of tiles that cover the picture and overlap by a quarter or more."""
+    """Return the upper left corners of tiles that cover the picture and overlap by a quarter or more."""
     rows, columns = (_starts(length, side) for length in picture.shape[:2])
     return ((x, y) for y in rows for x in columns)
 
@@ -147,33 +147,33 @@ def _starts(length: int, side: int) -> list[int]:
         return [0]
     overlap = side * OVERLAP_RATIO
     count = math.ceil((length - overlap) / (side - overlap))
-    return np.linspace(0, length - side, count).round().astype(int).tolist()
+    return [int(start) for start in np.linspace(0, length - side, count).round()]
 
 
 def _is_whole(
     face: Detection, corner: tuple[int, int], tile: tuple[int, ...], picture: tuple[int, ...]
 ) -> bool:
-    """Whether no inner edge of the tile cuts the face, found in the tile: a neighbour sees it whole."""
-    for axis, length, whole in ((0, tile[1], picture[1]), (1, tile[0], picture[0])):
+    """Return True if no inner edge of the tile cuts the face; else a neighbouring tile shows all of it."""
+    for axis, length, full_length in ((0, tile[1], picture[1]), (1, tile[0], picture[0])):
         start, extent = face.box[axis], face.box[axis + 2]
         if start < 0 < corner[axis]:
             return False
-        if start + extent > length and corner[axis] + length < whole:
+        if start + extent > length and corner[axis] + length < full_length:
             return False
     return True
 
 
-def _distinct(found: list[Detection]) -> list[Detection]:
-    """Each face once: of two boxes of one face, the surer is kept (non-maximum suppression)."""
-    kept: list[Detection] = []
-    for face in sorted(found, key=lambda face: face.score, reverse=True):
-        if all(_shared(face.box, other.box) < SAME_FACE_RATIO for other in kept):
-            kept.append(face)
-    return kept
+def _distinct(detections: list[Detection]) -> list[Detection]:
+    """Return each face once: of two boxes of one face, the one of higher score (non-maximum suppression)."""
+    distinct: list[Detection] = []
+    for face in sorted(detections, key=lambda face: face.score, reverse=True):
+        if all(_shared(face.box, better.box) < SAME_FACE_RATIO for better in distinct):
+            distinct.append(face)
+    return distinct
 
 
 def _shared(a: tuple[float, ...], b: tuple[float, ...]) -> float:
-    """Area common to two boxes over the area of the smaller."""
+    """Return the area common to two boxes over the area of the smaller."""
     width = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
     height = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
     smaller = min(a[2] * a[3], b[2] * b[3])
@@ -202,18 +202,18 @@ class _Model:
         self.look(np.zeros((192, 192, 3), np.uint8))
 
     def look(self, picture: np.ndarray) -> list[Detection]:
-        """The faces in `picture`, uint8 (height, width, 3)."""
+        """Return the faces in `picture`, uint8 (height, width, 3)."""
         import mediapipe
 
         height, width = picture.shape[:2]
         image = mediapipe.Image(mediapipe.ImageFormat.SRGB, np.ascontiguousarray(picture))
         faces = []
-        for found in self._detector.detect(image).detections:
-            box = found.bounding_box
-            points = [(p.x * width, p.y * height) for p in found.keypoints]
+        for detection in self._detector.detect(image).detections:
+            box = detection.bounding_box
+            points = [(p.x * width, p.y * height) for p in detection.keypoints]
             faces.append(
                 Detection(
-                    float(found.categories[0].score),
+                    float(detection.categories[0].score),
                     (float(box.origin_x), float(box.origin_y), float(box.width), float(box.height)),
                     tuple(float(value) for point in points for value in point),
                 )

@@ -1,4 +1,4 @@
-"""The Ray Data stage: a manifest in, faces out, on a pool of CPU actors.
+"""Face extraction as a Ray Data stage: a manifest in, faces out, on a pool of CPU actors.
 
 One function serves both uses. `emit="summaries"` writes shards and hands on one row a video;
 `emit="faces"` writes the same shards and hands the crops on as they are found, so that trainers start
@@ -26,17 +26,13 @@ import pyarrow.compute as pc
 
 from dfray.config import FacesSection
 from dfray.errors import DfrayError, ExtractionError, explain, first_line
+from dfray.faces.rows import face_rows, lost_row, outcome_row, summary_row
 from dfray.faces.shard_plan import ShardPlan, expected_faces, plan_shards
-from dfray.faces.shards import (
-    ROW_GROUP,
-    FacesStore,
-    ShardWriter,
-    encode_image,
-    iter_row_groups,
-)
+from dfray.faces.shard_writer import ShardWriter
+from dfray.faces.shards import ROW_GROUP, FacesStore, iter_row_groups
 from dfray.faces.supervise import SupervisedExtractor
-from dfray.faces.video import Frame
-from dfray.tables import FACES, SUMMARIES, TableSpec
+from dfray.faces.video import VideoEnd
+from dfray.tables import FACES, SUMMARIES, Row, TableSpec
 
 if TYPE_CHECKING:
     import ray.data
@@ -48,7 +44,6 @@ BuildExtractor = Callable[[FacesSection], SupervisedExtractor]
 BLOCK_BYTES = 16 * 2**20
 """Size of the blocks handed on. Ray Data's 128 MiB would reach a trainer late, and fill the object store
 with a few of them for every actor."""
-_CARRIED = [c.name for c in SUMMARIES.columns[:9]]
 
 
 def extract_faces(
@@ -66,12 +61,12 @@ def extract_faces(
     """Extract the faces of `videos` into the store at `out`; lazy, as all of Ray Data.
 
     Args:
-        videos: VIDEOS; with `emit="faces"` a `quota` column (int32) says how many faces of each
+        videos: VIDEOS; with `emit="faces"` a `quota` column (int32) states how many faces of each
             video are handed on, spread evenly in time (all of them are written).
         out: URI of the faces store. What is committed there is not extracted again.
         workers: actors, one CPU each.
         seed: of the random order of the videos.
-        progress: an actor with `add(counts: dict)`, told after every video.
+        progress: an actor with `add(counts: dict)`, called after every video.
         on: labels of the nodes that extract; default: all nodes.
         build_extractor: makes what finds the faces, in each actor.
 
@@ -105,7 +100,7 @@ def extract_faces(
 
 
 def write_faces(videos: pa.Table, out: str, settings: FacesSection, **options: Any) -> None:
-    """Run `extract_faces` to its end, for what it writes alone.
+    """Run `extract_faces` to its end, for the shards that it writes.
 
     Args:
         options: of `extract_faces`.
@@ -113,7 +108,7 @@ def write_faces(videos: pa.Table, out: str, settings: FacesSection, **options: A
     Raises:
         UserError: the store was made with other settings.
         StorageError: the store cannot be written; finished shards are kept.
-        ExtractionError: the extraction as a whole failed; its cause is told.
+        ExtractionError: the extraction as a whole failed; the message has the cause.
     """
     dataset = extract_faces(videos, out, settings, **options)
     try:
@@ -131,8 +126,10 @@ def _handed_on(emit: Emit) -> TableSpec:
 
 
 def _packed(plan: ShardPlan) -> dict[str, Any]:
-    """One row of what Ray Data hands to an actor. Tables as such it would first send to workers, which load
-    all of it and pandas to count their rows."""
+    """Return a plan as the row that Ray Data hands to an actor.
+
+    Ray Data would first send tables to workers, which load all of it and pandas to count their rows.
+    """
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, plan.videos.schema) as stream:
         stream.write_table(plan.videos)
@@ -140,7 +137,7 @@ def _packed(plan: ShardPlan) -> dict[str, Any]:
 
 
 class ShardExtractor:
-    """The actor: extracts the videos of one shard after the other."""
+    """Ray actor that extracts the videos of one shard after the other."""
 
     def __init__(
         self,
@@ -155,12 +152,12 @@ class ShardExtractor:
         self._extractor: SupervisedExtractor | None = None
 
     def __call__(self, tasks: pa.Table) -> Iterator[pa.Table]:
-        """What `extract` yields for each task, as `_packed` made it."""
+        """Yield the tables of `extract` for each task, a row that `_packed` made."""
         for task in tasks.to_pylist():
             yield from self.extract(task["shard"], pa.ipc.open_stream(task["videos"]).read_all())
 
     def extract(self, shard: str, videos: pa.Table) -> Iterator[pa.Table]:
-        """FACES or SUMMARIES of one shard's videos, in tables of ROW_GROUP rows.
+        """Yield FACES or SUMMARIES of one shard's videos, in tables of ROW_GROUP rows.
 
         Args:
             videos: VIDEOS, with a `quota` column if faces are handed on.
@@ -174,25 +171,25 @@ class ShardExtractor:
             self._extractor.close()
             self._extractor = None
 
-    def _shard(self, shard: str, videos: pa.Table) -> Iterator[dict]:
+    def _shard(self, shard: str, videos: pa.Table) -> Iterator[Row]:
         """Read back the committed parts of the shard, and extract the rest into new ones."""
-        part = 0
-        while self.store.is_committed(f"{shard}.{part}"):
-            summaries = self.store.shard_summaries(f"{shard}.{part}")
-            known = pc.is_in(videos["video_id"], summaries["video_id"])
-            yield from self._read_back(f"{shard}.{part}", summaries, videos.filter(known))
-            videos = videos.filter(pc.invert(known))
-            part += 1
+        number = 0
+        while self.store.is_committed(f"{shard}.{number}"):
+            summaries = self.store.shard_summaries(f"{shard}.{number}")
+            is_done = pc.is_in(videos["video_id"], summaries["video_id"])
+            yield from self._read_back(f"{shard}.{number}", summaries, videos.filter(is_done))
+            videos = videos.filter(pc.invert(is_done))
+            number += 1
         pending = _with_expected(videos, self.settings)
         for first in pending:
-            with ShardWriter(self.store, f"{shard}.{part}", self.settings) as writer:
+            with ShardWriter(self.store, f"{shard}.{number}", self.settings) as writer:
                 yield from self._fill(writer, itertools.chain([first], pending))
                 summaries = writer.commit()
             if self.emit == "summaries":
                 yield from summaries.to_pylist()
-            part += 1
+            number += 1
 
-    def _fill(self, writer: ShardWriter, videos: Iterator[tuple[dict, int]]) -> Iterator[dict]:
+    def _fill(self, writer: ShardWriter, videos: Iterator[tuple[Row, int]]) -> Iterator[Row]:
         """Extract one video after the other, until the part is full or none is left."""
         for video, expected in videos:
             try:
@@ -202,71 +199,44 @@ class ShardExtractor:
             if writer.size_bytes >= 2 * self.settings.shard_mb * 2**20:
                 return
 
-    def _video(self, video: dict, expected: int, writer: ShardWriter) -> Iterator[dict]:
+    def _video(self, video: Row, expected: int, writer: ShardWriter) -> Iterator[Row]:
         """Write everything about one video; yield the face rows to hand on."""
         self._extractor = self._extractor or self._build_extractor(self.settings)
         first_row, counts = writer.rows, Counter[str]()
         allowance = Allowance(video["quota"] if self.emit == "faces" else 0, expected)
-        items = self._extractor.extract(video["uri"], video["kind"], video["stride"])
-        for item in items:
-            if isinstance(item, Frame):
-                counts["frames"] += 1
-                counts[item.outcome] += 1
-                writer.add_outcome(_outcome_row(video, item))
-                for row in self._face_rows(video, item):
-                    writer.add_face(row)
-                    counts["landmarks"] += row["landmarks"] is not None
-                    if allowance.take(item.frame_index):
-                        yield row
+        for item in self._extractor.extract(video["uri"], video["kind"], video["stride"]):
+            if isinstance(item, VideoEnd):
+                self._finish(video, item, counts, writer, first_row)
                 continue
-            if item.status in ("crashed", "timed_out"):
-                writer.add_outcome(_lost_row(video, counts["frames"], item.reason))
-                counts["frames"] += 1
-                counts["decode_error"] += 1
-            n_faces = writer.rows - first_row
-            n_landmarks = counts["landmarks"] if self.settings.landmarks else None
-            writer.add_summary(
-                {name: video[name] for name in _CARRIED}
-                | {
-                    "status": item.status,
-                    "reason": item.reason,
-                    "attempts": item.attempts,
-                    "n_frames": counts["frames"],
-                    "n_frames_with_face": counts["faces"],
-                    "n_decode_errors": counts["decode_error"],
-                    "n_faces": n_faces,
-                    "n_landmarks": n_landmarks,
-                    "cpu_s": item.cpu_s,
-                    "shard": writer.shard,
-                    "first_row": first_row,
-                }
-            )
-            self._tell({"videos": 1, "frames": counts["frames"], "faces": n_faces, item.status: 1})
+            counts["frames"] += 1
+            counts[item.outcome] += 1
+            writer.add_outcome(outcome_row(video, item))
+            for row in face_rows(video, item, self.settings):
+                writer.add_face(row)
+                counts["rows"] += 1
+                counts["landmarks"] += row["landmarks"] is not None
+                if allowance.take(item.frame_index):
+                    yield row
 
-    def _face_rows(self, video: dict, frame: Frame) -> Iterator[dict]:
-        for face in frame.faces:
-            encoding, image = encode_image(face.image, self.settings)
-            yield {name: video[name] for name in FACES.names[:6]} | {
-                "frame_index": frame.frame_index,
-                "time_s": frame.time_s or 0.0,
-                "face_index": face.face_index,
-                "score": face.score,
-                "box": face.box,
-                "crop": face.crop,
-                "keypoints": face.keypoints,
-                "landmarks": None if face.landmarks is None else face.landmarks.ravel(),
-                "frame_width": frame.width,
-                "frame_height": frame.height,
-                "size_px": self.settings.size_px,
-                "encoding": encoding,
-                "image": image,
-            }
+    def _finish(
+        self, video: Row, end: VideoEnd, counts: Counter[str], writer: ShardWriter, first_row: int
+    ) -> None:
+        """Write the summary of a video, after the outcome of the frame that it was lost on."""
+        if end.status in ("crashed", "timed_out"):
+            writer.add_outcome(lost_row(video, counts["frames"], end.reason))
+            counts["frames"] += 1
+            counts["decode_error"] += 1
+        summary = summary_row(video, end, counts, self.settings.landmarks)
+        writer.add_summary(summary | {"shard": writer.shard, "first_row": first_row})
+        self._report(
+            {"videos": 1, "frames": counts["frames"], "faces": counts["rows"], end.status: 1}
+        )
 
-    def _read_back(self, shard: str, summaries: pa.Table, videos: pa.Table) -> Iterator[dict]:
-        """Hand on what a committed shard holds of `videos`, under the same quotas."""
+    def _read_back(self, shard: str, summaries: pa.Table, videos: pa.Table) -> Iterator[Row]:
+        """Hand on the rows of `videos` in a committed shard, under the same quotas."""
         summaries = summaries.filter(pc.is_in(summaries["video_id"], videos["video_id"]))
         n_faces = pc.sum(summaries["n_faces"]).as_py() or 0
-        self._tell({"videos": videos.num_rows, "faces": n_faces})
+        self._report({"videos": videos.num_rows, "faces": n_faces})
         if self.emit == "summaries":
             yield from summaries.to_pylist()
             return
@@ -278,22 +248,22 @@ class ShardExtractor:
             return
         for group in iter_row_groups(self.store.shard_uri(shard)):
             keys = zip(group["video_id"].to_pylist(), group["frame_index"].to_pylist(), strict=True)
-            kept = [video in allowances and allowances[video].take(k) for video, k in keys]
-            yield from group.filter(pa.array(kept)).to_pylist()
+            is_passed = [video in allowances and allowances[video].take(k) for video, k in keys]
+            yield from group.filter(pa.array(is_passed)).to_pylist()
 
-    def _tell(self, counts: dict) -> None:
+    def _report(self, counts: dict[str, int]) -> None:
         if self.progress is not None:
             self.progress.add.remote(counts)
 
 
-def _with_expected(videos: pa.Table, settings: FacesSection) -> Iterator[tuple[dict, int]]:
-    """The rows of VIDEOS, each with the faces to expect of it."""
+def _with_expected(videos: pa.Table, settings: FacesSection) -> Iterator[tuple[Row, int]]:
+    """Return the rows of VIDEOS, each with the faces to expect of it."""
     expected = expected_faces(videos, settings).tolist()
     return iter(list(zip(videos.to_pylist(), expected, strict=True)))
 
 
 class Allowance:
-    """Lets `quota` faces of a video pass, spread evenly over the frames expected of it.
+    """Quota that lets `quota` faces of a video pass, spread evenly over the frames expected of it.
 
     After frame k as many have passed as the share of k + 1 in the frames allows, so frames without a
     face are made up for later and no more than `quota` ever pass.
@@ -310,32 +280,9 @@ class Allowance:
         return True
 
 
-def _in_video(video: dict, error: Exception) -> DfrayError:
-    """What ends the extraction on a video, by no fault of its own; one of its own costs it alone."""
+def _in_video(video: Row, error: Exception) -> DfrayError:
+    """Return the error that ends the extraction, with the video it was on; broken videos raise none."""
     place = f"{video['video_id']}, on {platform.node()}"
     if isinstance(error, DfrayError):
         return error.at(place)
     return ExtractionError(f"{place}: {first_line(error)}.")
-
-
-def _outcome_row(video: dict, frame: Frame) -> dict:
-    return {
-        "video_id": video["video_id"],
-        "frame_index": frame.frame_index,
-        "time_s": frame.time_s,
-        "outcome": frame.outcome,
-        "n_faces": len(frame.faces),
-        "reason": frame.reason,
-    }
-
-
-def _lost_row(video: dict, frame_index: int, reason: str | None) -> dict:
-    """The outcome of the frame that crashed or hung the decoder on every attempt."""
-    return {
-        "video_id": video["video_id"],
-        "frame_index": frame_index,
-        "time_s": None,
-        "outcome": "decode_error",
-        "n_faces": 0,
-        "reason": reason,
-    }

@@ -1,4 +1,4 @@
-"""The 468 points of MediaPipe's face mesh, for a face that the detector has found.
+"""Landmarks of a detected face: the 468 points of MediaPipe's face mesh.
 
 The region is the one that MediaPipe's graph takes from a detection: the square of 1.5 times the box,
 turned so that the eyes lie level. MediaPipe's own face landmarker wants a newer model (478 points) that
@@ -10,22 +10,21 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import pyarrow as pa
 
-from dfray.errors import ModelFileError, SchemaError
+from dfray.errors import ModelFileError
 from dfray.faces.detect import Detection
 from dfray.faces.model_file import landmark_model_path
 
 POINTS = 468
 REGION_RATIO = 1.5
 MIN_LOGIT = 0.0
-"""Of the model's own belief that it sees a face: a probability of 0.5, as in MediaPipe's graph."""
+"""Lowest logit of the model that the input is a face: a probability of 0.5, as in MediaPipe's graph."""
 _INPUT_PX = 192
 _POINTS, _PRESENCE = "conv2d_21", "conv2d_31"  # the model's outputs
 
 
 class LandmarkFinder:
-    """Holds the landmark model.
+    """The landmark model.
 
     Raises:
         ModelFileError: the model is missing, not the expected one, or cannot be loaded.
@@ -44,7 +43,7 @@ class LandmarkFinder:
             ) from error
 
     def find(self, picture: np.ndarray, face: Detection) -> np.ndarray | None:
-        """The landmarks of `face`; none if the model doubts that a face is there.
+        """Return the landmarks of `face`; none if the model gives no face a higher probability.
 
         Args:
             picture: uint8 (height, width, 3) RGB.
@@ -57,41 +56,24 @@ class LandmarkFinder:
         turn, centre = _region(face)
         half_px = np.array((0.5, 0.5))  # OpenCV counts from the middle of the first pixel
         shift = centre - half_px - turn @ (_INPUT_PX / 2 - half_px)
-        seen = cv2.warpAffine(
+        region = cv2.warpAffine(
             picture,
             np.column_stack((turn, shift)),
             (_INPUT_PX, _INPUT_PX),
             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
             borderMode=cv2.BORDER_REPLICATE,
         )
-        self._net.setInput(cv2.dnn.blobFromImage(seen, 1 / 255))
+        self._net.setInput(cv2.dnn.blobFromImage(region, 1 / 255))
         points, logit = self._net.forward((_POINTS, _PRESENCE))
         if logit.item() < MIN_LOGIT:
             return None
         offsets = points.reshape(POINTS, 3)[:, :2] - _INPUT_PX / 2
-        return (offsets @ turn.T + centre).astype(np.float32)
-
-
-def decode_landmarks(table: pa.Table) -> np.ndarray:
-    """The landmarks of FACES rows (columns landmarks, size_px): float32 (N, 468, 2), in sides of the crop.
-
-    NaN for a face that has none.
-
-    Raises:
-        SchemaError: a face has another number of them.
-    """
-    column = table.column("landmarks").combine_chunks()
-    known = column.is_valid().to_numpy(zero_copy_only=False)
-    values = column.drop_null().flatten().to_numpy(zero_copy_only=False)
-    if len(values) != np.count_nonzero(known) * POINTS * 2:
-        raise SchemaError(f"The landmarks of a face are {POINTS} x 2 numbers, or none at all.")
-    landmarks = np.full((len(known), POINTS, 2), np.nan, np.float32)
-    landmarks[known] = values.reshape(-1, POINTS, 2)
-    return landmarks / table.column("size_px").to_numpy().astype(np.float32)[:, None, None]
+        landmarks: np.ndarray = (offsets @ turn.T + centre).astype(np.float32)
+        return landmarks
 
 
 def _region(face: Detection) -> tuple[np.ndarray, np.ndarray]:
-    """What the model shall see: px of its input to px of the picture (2, 2), and the centre (2,)."""
+    """Return the map from px of the model's input to px of the picture (2, 2), and the centre (2,)."""
     x, y, width, height = face.box
     right_eye, left_eye = np.reshape(face.keypoints, (6, 2))[:2]
     across, down = left_eye - right_eye

@@ -1,4 +1,4 @@
-"""The model files of detector and landmarks: fetched once at set-up, known by SHA-256, cached per user.
+"""Model files of detector and landmarks: fetched once at set-up, known by SHA-256, cached per user.
 
 MediaPipe no longer ships its models, but its 0.10.21 wheel does, so they come from whatever package
 index pip is set to, an air-gapped mirror included. At run time nothing is downloaded unless the recipe
@@ -41,7 +41,7 @@ _HINT = "Run `dfray models fetch` once, with the package index in reach."
 
 
 def models_folder() -> Path:
-    """`models` under DFRAY_CACHE, or else under the user's cache folder."""
+    """Return the folder `models` under DFRAY_CACHE, or else under the user's cache folder."""
     import platformdirs
 
     return Path(os.environ.get("DFRAY_CACHE") or platformdirs.user_cache_dir("dfray")) / "models"
@@ -69,7 +69,7 @@ def fetch_models() -> list[Path]:
 
 
 def detector_model_path(kind: Kind, override: str | None = None) -> str:
-    """A verified local path of the detector model.
+    """Return a verified local path of the detector model.
 
     Args:
         kind: full or short range.
@@ -100,7 +100,7 @@ def detector_model_path(kind: Kind, override: str | None = None) -> str:
 
 
 def landmark_model_path() -> str:
-    """The verified local path of the landmark model.
+    """Return the verified local path of the landmark model.
 
     Raises:
         ModelFileError: the file is missing or has another hash than the expected one.
@@ -127,19 +127,19 @@ def _download_wheel(folder: Path) -> Path:
     return wheels[0]
 
 
-def _verify(path: Path, expected: str, what: str, hint: str = "") -> None:
-    found = _sha256(path)
-    if found is None:
-        raise ModelFileError(f"The face model {what} is missing.", hint)
-    if found != expected:
+def _verify(path: Path, expected: str, name: str, hint: str = "") -> None:
+    digest = _sha256(path)
+    if digest is None:
+        raise ModelFileError(f"The face model {name} is missing.", hint)
+    if digest != expected:
         raise ModelFileError(
-            f"{what} is not the expected face model: its SHA-256 is {found}, expected {expected}.",
+            f"{name} is not the expected face model: its SHA-256 is {digest}, expected {expected}.",
             hint or "If another model is meant, name it as `<path>#sha256=<hash>`.",
         )
 
 
 def _sha256(path: Path) -> str | None:
-    """The file's hash; none if there is no file."""
+    """Return the file's hash; none if there is no file."""
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except FileNotFoundError:

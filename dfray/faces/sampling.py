@@ -1,4 +1,4 @@
-"""Which pictures of a video are sampled, decided from its timestamps before anything is decoded.
+"""Sampling of a video's pictures, decided from its timestamps before anything is decoded.
 
 Sample k is the picture on screen at t0 + k / rate: the last one whose timestamp is not later; t0 is the
 first timestamp in presentation order. The last sample is the last that is due no later than the last
@@ -22,7 +22,7 @@ MAX_REORDER = 16
 
 @dataclass(frozen=True)
 class Timeline:
-    """When the pictures of a video are shown.
+    """The times at which the pictures of a video are times.
 
     Attributes:
         ticks: int64 (N,), timestamps in presentation order; N >= 1.
@@ -36,21 +36,21 @@ class Timeline:
     is_counted: bool
 
     def seconds(self, tick: int) -> float:
-        """Time of a tick from t0, in seconds."""
+        """Return the time of a tick from t0, in seconds."""
         return float((tick - int(self.ticks[0])) * self.time_base)
 
 
 def timeline(
     timestamps: Sequence[int | None], time_base: Fraction, average_rate: Fraction | None
 ) -> Timeline:
-    """The timeline of pictures with these timestamps, given in decoding order; at least one.
+    """Return the timeline of pictures with these timestamps, in decoding order; at least one.
 
     Timestamps that are missing, start anew, or jump by more than an hour are replaced by picture
-    numbers at the average rate (25 a second where the container does not tell it).
+    numbers at the average rate (25 a second where the container does not state it).
     """
-    known = [tick for tick in timestamps if tick is not None]
-    if len(known) == len(timestamps):
-        decoded = np.array(known, np.int64)
+    stated = [tick for tick in timestamps if tick is not None]
+    if len(stated) == len(timestamps):
+        decoded = np.array(stated, np.int64)
         order = np.argsort(decoded, kind="stable")
         ticks = decoded[order]
         reorder = np.abs(order - np.arange(len(order))).max()
@@ -60,11 +60,11 @@ def timeline(
     return Timeline(np.arange(len(timestamps), dtype=np.int64), 1 / rate, is_counted=True)
 
 
-def sample_ticks(shown: Timeline, rate_fps: float) -> np.ndarray:
-    """The tick of the picture of each sample: int64 (K,), K >= 1; a still picture may repeat."""
+def sample_ticks(times: Timeline, rate_fps: float) -> np.ndarray:
+    """Return the tick of each sample's picture: int64 (K,), K >= 1; a still picture may repeat."""
     rate = max(Fraction(rate_fps).limit_denominator(1_000_000), Fraction(1, 1_000_000))
-    step = 1 / (rate * shown.time_base)
-    first, last = int(shown.ticks[0]), int(shown.ticks[-1])
+    step = 1 / (rate * times.time_base)
+    first, last = int(times.ticks[0]), int(times.ticks[-1])
     count = int((last - first) / step) + 1
-    due = [first + k * step.numerator // step.denominator for k in range(count)]
-    return shown.ticks[np.searchsorted(shown.ticks, due, side="right") - 1]
+    due_ticks = [first + k * step.numerator // step.denominator for k in range(count)]
+    return times.ticks[np.searchsorted(times.ticks, due_ticks, side="right") - 1]

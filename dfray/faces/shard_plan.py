@@ -1,4 +1,4 @@
-"""Which videos go into which shard, decided before anything runs.
+"""Assignment of videos to shards, made before anything runs.
 
 A shard is the unit of work, of commit and of retry: one task extracts it, one commit shows it (more
 than one where the estimate of its size was far too low: its parts are `<shard>.0`, `<shard>.1`, ...).
@@ -31,19 +31,23 @@ class ShardPlan:
 
 
 def expected_faces(videos: pa.Table, settings: FacesSection) -> np.ndarray:
-    """Faces to expect of each video, one a sampled frame: int64 (N,), at least 1.
+    """Return the faces to expect of each video, one a sampled frame: int64 (N,), at least 1.
 
     A video whose length is not known is taken to be as long as its dataset's are on average.
     """
     duration = pc.fill_null(videos.column("duration_s"), np.nan).to_numpy().copy()
     dataset = np.asarray(videos.column("dataset").to_pylist())
     for name in np.unique(dataset[np.isnan(duration)]):
-        known = duration[(dataset == name) & ~np.isnan(duration)]
-        unknown = (dataset == name) & np.isnan(duration)
-        duration[unknown] = known.mean() if len(known) else UNKNOWN_DURATION_S
-    due = np.ceil(duration * settings.rate_fps - 1e-9)  # k / rate_fps before the end, k = 0, 1, ...
+        in_dataset, is_unknown = dataset == name, np.isnan(duration)
+        lengths = duration[in_dataset & ~is_unknown]
+        duration[in_dataset & is_unknown] = lengths.mean() if len(lengths) else UNKNOWN_DURATION_S
+    samples = np.ceil(
+        duration * settings.rate_fps - 1e-9
+    )  # k / rate_fps before the end, k = 0, 1, ...
     images = videos.column("n_images").to_numpy()
-    return np.maximum(1, np.where(images > 0, images, due).astype(np.int64))
+    frames: np.ndarray = np.where(images > 0, images, samples).astype(np.int64)
+    at_least_one: np.ndarray = np.maximum(frames, 1)
+    return at_least_one
 
 
 def plan_shards(
@@ -72,8 +76,8 @@ def plan_shards(
         of_split = pc.equal(videos.column("split"), split).to_numpy(zero_copy_only=False)
         rows = rng.permutation(np.flatnonzero(of_split & ~is_done))
         pending += [
-            _new_shard(split, videos.take(part), settings)
-            for part in _cut(rows, expected_faces(videos, settings), settings, workers)
+            _new_shard(split, videos.take(of_shard), settings)
+            for of_shard in _cut(rows, expected_faces(videos, settings), settings, workers)
         ]
     groups: dict[str, list[int]] = {}
     for row in np.flatnonzero(is_done):
@@ -86,19 +90,19 @@ def plan_shards(
 def _cut(
     rows: np.ndarray, faces: np.ndarray, settings: FacesSection, workers: int
 ) -> list[np.ndarray]:
-    """`rows` in consecutive parts of about `shard_mb` each, and at least four a worker."""
+    """Return `rows` in consecutive parts of about `shard_mb` each, and at least four a worker."""
     if len(rows) == 0:
         return []
     bytes_per_face = settings.size_px**2 * 3 * (0.1 if settings.storage == "jpeg" else 0.75)
     size = faces[rows] * bytes_per_face
     limit = min(settings.shard_mb * 2**20, float(size.sum()) / min(4 * workers, len(rows)))
-    part = np.floor((np.cumsum(size) - size / 2) / math.ceil(limit)).astype(int)
-    return np.split(rows, np.flatnonzero(np.diff(part)) + 1)
+    number = np.floor((np.cumsum(size) - size / 2) / math.ceil(limit)).astype(int)
+    return np.split(rows, np.flatnonzero(np.diff(number)) + 1)
 
 
 def _new_shard(split: str, videos: pa.Table, settings: FacesSection) -> ShardPlan:
-    named = "\n".join([str(settings.shaping()), *videos.column("video_id").to_pylist()])
-    return ShardPlan(f"{split}-{hashlib.sha256(named.encode()).hexdigest()[:12]}", videos)
+    content = "\n".join([str(settings.shaping()), *videos.column("video_id").to_pylist()])
+    return ShardPlan(f"{split}-{hashlib.sha256(content.encode()).hexdigest()[:12]}", videos)
 
 
 def _shuffled(plans: list[ShardPlan], rng: np.random.Generator) -> list[ShardPlan]:

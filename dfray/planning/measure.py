@@ -22,9 +22,10 @@ import pyarrow as pa
 from dfray import storage
 from dfray.config import FacesSection
 from dfray.errors import ManifestError
+from dfray.faces.crop_codec import decode_images
 from dfray.faces.extract import ShardExtractor
 from dfray.faces.shard_plan import expected_faces
-from dfray.faces.shards import FacesStore, decode_images, iter_row_groups
+from dfray.faces.shards import FacesStore, iter_row_groups
 from dfray.faces.supervise import RECYCLE_AFTER, SupervisedExtractor
 from dfray.faces.video import Frame, VideoEnd
 

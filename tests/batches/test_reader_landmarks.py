@@ -7,7 +7,7 @@ from dfray.batches.reader import FacesReader
 from dfray.batches.sample import require_batch, sample_faces
 from dfray.config import BatchesSection, FacesSection, SelfBlendSection
 from dfray.errors import ManifestError, SchemaError
-from dfray.faces.landmarks import decode_landmarks
+from dfray.faces.crop_codec import decode_landmarks
 from dfray.tables import FACES
 from tests.batches.test_reader import number_of, numbered
 from tests.helpers.rows import face_row, fake_row, video_row, write_store

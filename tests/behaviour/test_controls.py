@@ -20,7 +20,8 @@ from dfray.batches.augment import Augment
 from dfray.batches.reader import FacesReader
 from dfray.batches.sample import sample_faces
 from dfray.config import Recipe
-from dfray.faces.shards import FacesStore, decode_images, iter_row_groups
+from dfray.faces.crop_codec import decode_images
+from dfray.faces.shards import FacesStore, iter_row_groups
 from dfray.losses.objective import Objective
 from dfray.models.backbone import Detector, build_detector
 from dfray.models.bundle import fake_probability

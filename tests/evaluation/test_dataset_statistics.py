@@ -5,7 +5,8 @@ import pytest
 
 from dfray.config import FacesSection
 from dfray.evaluation.dataset_statistics import MEASURES, describe_datasets, measure_videos
-from dfray.faces.shards import FacesStore, ShardWriter, read_boxes
+from dfray.faces.shard_writer import ShardWriter
+from dfray.faces.shards import FacesStore, read_boxes
 from tests.helpers.rows import face_row, fake_row, video_row
 
 FACES = FacesSection(size_px=8, rate_fps=2)

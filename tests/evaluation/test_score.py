@@ -12,7 +12,9 @@ from dfray.evaluation import score
 from dfray.evaluation.aggregate import check_scores, video_scores
 from dfray.evaluation.metrics import compute_metrics
 from dfray.evaluation.score import FaceScorer, collect_scores, plan_tasks, score_faces, score_table
-from dfray.faces.shards import ROW_GROUP, FacesStore, ShardWriter, decode_images
+from dfray.faces.crop_codec import decode_images
+from dfray.faces.shard_writer import ShardWriter
+from dfray.faces.shards import ROW_GROUP, FacesStore
 from dfray.models.backbone import build_detector
 from dfray.models.bundle import Bundle
 from dfray.models.preprocess import Preprocess

@@ -10,8 +10,9 @@ import pyarrow as pa
 import pytest
 
 from dfray.config import FacesSection
+from dfray.faces.crop_codec import decode_images
 from dfray.faces.extract import Allowance, ShardExtractor, extract_faces
-from dfray.faces.shards import FacesStore, decode_images
+from dfray.faces.shards import FacesStore
 from dfray.faces.sources import VideoFile
 from dfray.faces.video import VideoExtractor
 from dfray.tables import FACES, SUMMARIES

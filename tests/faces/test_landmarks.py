@@ -16,9 +16,10 @@ import pytest
 from dfray.config import FacesSection
 from dfray.errors import ModelFileError, UserError
 from dfray.faces import model_file
+from dfray.faces.crop_codec import decode_landmarks
 from dfray.faces.detect import Detection, FaceFinder
 from dfray.faces.extract import ShardExtractor
-from dfray.faces.landmarks import LandmarkFinder, decode_landmarks
+from dfray.faces.landmarks import LandmarkFinder
 from dfray.faces.shards import FacesStore
 from dfray.faces.sources import VideoFile
 from dfray.faces.video import VideoExtractor

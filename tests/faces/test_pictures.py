@@ -12,11 +12,12 @@ from PIL import Image
 
 from dfray.config import CorpusSection, FacesSection
 from dfray.datasets.manifest import build_manifest
+from dfray.faces.crop_codec import decode_images
 from dfray.faces.decode import Picture
 from dfray.faces.extract import ShardExtractor
 from dfray.faces.pictures import array_pictures, file_pictures, folder_pictures, read_picture
 from dfray.faces.shard_plan import plan_shards
-from dfray.faces.shards import FacesStore, decode_images
+from dfray.faces.shards import FacesStore
 from dfray.faces.sources import PictureFolder, UnreadableSourceError, local_source
 from dfray.faces.supervise import SupervisedExtractor
 from dfray.faces.video import Frame, VideoEnd

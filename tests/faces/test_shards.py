@@ -6,14 +6,9 @@ import pytest
 from dfray import storage
 from dfray.config import FacesSection
 from dfray.errors import SchemaError, StorageError, UserError
-from dfray.faces.shards import (
-    ROW_GROUP,
-    FacesStore,
-    ShardWriter,
-    decode_images,
-    iter_row_groups,
-    open_shard,
-)
+from dfray.faces.crop_codec import decode_images
+from dfray.faces.shard_writer import ShardWriter
+from dfray.faces.shards import ROW_GROUP, FacesStore, iter_row_groups, open_shard
 from tests.helpers.rows import face_row, video_row, write_store
 
 RNG = np.random.default_rng(0)

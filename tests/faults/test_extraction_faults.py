@@ -201,7 +201,8 @@ import numpy as np
 from dfray.config import FacesSection
 from dfray.datasets.manifest import read_manifest
 from dfray.errors import StorageError
-from dfray.faces.shards import FacesStore, ShardWriter
+from dfray.faces.shards import FacesStore
+from dfray.faces.shard_writer import ShardWriter
 from tests.helpers.rows import face_row, video_row
 
 settings = FacesSection(size_px=64)

@@ -9,7 +9,9 @@ import numpy as np
 import pyarrow as pa
 
 from dfray.config import FacesSection
-from dfray.faces.shards import FacesStore, ShardWriter, encode_image
+from dfray.faces.crop_codec import encode_image
+from dfray.faces.shard_writer import ShardWriter
+from dfray.faces.shards import FacesStore
 from dfray.tables import VIDEOS
 
 

@@ -15,9 +15,10 @@ from PIL import Image
 
 from dfray.config import CorpusSection
 from dfray.datasets.manifest import build_manifest
+from dfray.faces.crop_codec import decode_images
 from dfray.faces.extract import ShardExtractor
 from dfray.faces.model_file import FILE_NAMES, detector_model_path
-from dfray.faces.shards import FacesStore, decode_images
+from dfray.faces.shards import FacesStore
 from dfray.serving.scorer import MediaScorer
 from dfray.tables import FACES
 from tests.helpers.heads import background, draw_head, paste
