@@ -1,4 +1,4 @@
-"""The model card of a version: what it is for, on what it was made, how good it is, and under which terms.
+"""Model card of a version: its use, data, metrics and terms.
 
 Markdown, as MODEL_CARD.md in the package and as the version's description on MLflow's page. What must not be
 overlooked comes first: MLflow cuts a description off at 5,000 characters.
@@ -37,7 +37,7 @@ name and for no others. Its threshold was chosen for one balance of errors; choo
 
 @dataclass(frozen=True)
 class Corpus:
-    """What one dataset gave: its licence (None: not stated), and videos by split."""
+    """One dataset of the manifest: its licence (None: not stated), and its videos by split."""
 
     dataset: str
     licence: str | None
@@ -45,90 +45,82 @@ class Corpus:
 
 
 @dataclass(frozen=True)
-class Told:
-    """What a card tells beside what the bundle and the MLflow run know.
+class CardContext:
+    """Contents of a card that neither the bundle nor the MLflow run has.
 
     Attributes:
         corpora: that it was trained, validated and tested on.
-        figures: Markdown: the tables of the evaluation, those of protocols after them.
+        evaluation: Markdown: the tables of the evaluation, those of protocols after them.
     """
 
     corpora: Sequence[Corpus] = ()
-    figures: str = ""
+    evaluation: str = ""
 
     @classmethod
-    def of(cls, videos: pa.Table, figures: str) -> Self:
-        """From VIDEOS of the manifest."""
+    def of(cls, videos: pa.Table, evaluation: str) -> Self:
+        """Return the context of a model that was made from VIDEOS of a manifest."""
         columns = (videos.column(name).to_pylist() for name in ("dataset", "licence", "split"))
-        counts = Counter(zip(*columns, strict=True))
-        found = sorted({(dataset, licence or "") for dataset, licence, _ in counts})
+        counts: dict[tuple[str, str], Counter[str]] = {}
+        for dataset, licence, split in zip(*columns, strict=True):
+            counts.setdefault((dataset, licence or ""), Counter())[split] += 1
         corpora = [
-            Corpus(
-                dataset,
-                licence or None,
-                {
-                    split: n
-                    for (d, own, split), n in counts.items()
-                    if (d, own or "") == (dataset, licence)
-                },
-            )
-            for dataset, licence in found
+            Corpus(dataset, licence or None, dict(of_corpus))
+            for (dataset, licence), of_corpus in sorted(counts.items())
         ]
-        return cls(corpora, figures)
+        return cls(corpora, evaluation)
 
 
 def write_card(
     model_name: str,
     description: Mapping[str, Any],
     run_tags: Mapping[str, str],
-    figures: HeadlineMetrics,
-    told: Told,
+    metrics: HeadlineMetrics,
+    context: CardContext,
 ) -> str:
-    """The card.
+    """Return the card as Markdown.
 
     Args:
         description: of the bundle.
         run_tags: of the MLflow run that made it: fingerprints and the code's commit.
-        figures: the headline.
+        metrics: the headline.
     """
     recipe = description["recipe"]
     licence = _weights_licence(recipe)
-    parts = [
+    paragraphs = [
         f"# {model_name}: {recipe['name']}",
         recipe.get("description", ""),
-        *_warning(licence, told.corpora),
+        *_warning(licence, context.corpora),
         "## Intended use and limits",
         _USE,
-        "## How good it is",
-        _headline(figures),
-        "## Made of",
-        _made_of(description, run_tags, licence),
+        "## Metrics",
+        _headline(metrics),
+        "## Composition",
+        _composition(description, run_tags, licence),
         "## Data",
-        _data(told.corpora),
-        *(["## Figures", told.figures] if told.figures else []),
+        _data(context.corpora),
+        *(["## Evaluation", context.evaluation] if context.evaluation else []),
     ]
-    return "\n\n".join(part.strip() for part in parts if part.strip()) + "\n"
+    return "\n\n".join(text.strip() for text in paragraphs if text.strip()) + "\n"
 
 
 def as_description(card: str) -> str:
-    """The card as far as MLflow's page takes it."""
+    """Return the card, cut to the length that MLflow stores."""
     if len(card) <= DESCRIPTION_LIMIT:
         return card
     return card[: DESCRIPTION_LIMIT - len(_CUT)] + _CUT
 
 
-def protocol_table(protocol: Protocol, figures: Sequence[ColumnMetrics]) -> str:
-    """A Markdown table of the protocol's columns that were measured; the others are counted."""
+def protocol_table(protocol: Protocol, metrics: Sequence[ColumnMetrics]) -> str:
+    """Return a Markdown table of the protocol's columns that were measured; the others are counted."""
     head = f"| {protocol.title} | AUC | balanced accuracy | real | fake | note |"
     lines = [head, "|---|---:|---:|---:|---:|---|"]
-    named = list(zip(protocol.headings, figures, strict=True))
-    for (scenario, column), one in named:
-        if one.auc is not None:
-            cells = (_figure(one.auc), _figure(one.balanced_accuracy), one.n_real, one.n_fake)
-            shown = " | ".join(map(str, cells))
-            lines.append(f"| {scenario} / {column} | {shown} | {one.note or ''} |")
-    absent = sum(one.auc is None for _, one in named)
-    return "\n".join([*lines, "", f"{absent} of {len(named)} columns were not measured."])
+    for (scenario, column), result in zip(protocol.headings, metrics, strict=True):
+        if result.auc is not None:
+            values = (_number(result.auc), _number(result.balanced_accuracy))
+            cells = " | ".join(map(str, (*values, result.n_real, result.n_fake)))
+            lines.append(f"| {scenario} / {column} | {cells} | {result.note or ''} |")
+    n_absent = sum(result.auc is None for result in metrics)
+    return "\n".join([*lines, "", f"{n_absent} of {len(metrics)} columns were not measured."])
 
 
 def _weights_licence(recipe: Mapping[str, Any]) -> str | None:
@@ -138,13 +130,15 @@ def _weights_licence(recipe: Mapping[str, Any]) -> str | None:
 
 
 def _warning(weights: str | None, corpora: Sequence[Corpus]) -> list[str]:
-    """The terms that forbid the most, loudly; nothing if every licence is stated and free of them."""
-    terms = [("the weights it began with", weights)]
+    """Return warnings of non-commercial and of unknown terms; none if every licence is stated and free."""
+    terms = [("the pretrained weights", weights)]
     terms += [(corpus.dataset, corpus.licence) for corpus in corpora]
     forbidding = [
-        f"{what}: {terms}" for what, terms in terms if _NON_COMMERCIAL.search(terms or "")
+        f"{material}: {licence}"
+        for material, licence in terms
+        if _NON_COMMERCIAL.search(licence or "")
     ]
-    unknown = [what for what, terms in terms if terms is None]
+    unknown = [material for material, licence in terms if licence is None]
     lines = []
     if forbidding:
         lines.append(
@@ -160,28 +154,30 @@ def _warning(weights: str | None, corpora: Sequence[Corpus]) -> list[str]:
     return lines
 
 
-def _headline(figures: HeadlineMetrics) -> str:
-    shown = [
-        ("AUC, video level", _figure(figures.auc)),
-        (f"balanced accuracy at {figures.threshold:.4g}", _figure(figures.balanced_accuracy)),
-        ("expected calibration error", _figure(figures.calibration_error)),
-        ("videos with a score", f"{figures.n_videos} ({figures.coverage:.1%})"),
-        ("evaluation set", f"`{figures.evaluation_set}`"),
+def _headline(metrics: HeadlineMetrics) -> str:
+    lines = [
+        ("AUC, video level", _number(metrics.auc)),
+        (f"balanced accuracy at {metrics.threshold:.4g}", _number(metrics.balanced_accuracy)),
+        ("expected calibration error", _number(metrics.calibration_error)),
+        ("videos with a score", f"{metrics.n_videos} ({metrics.coverage:.1%})"),
+        ("evaluation set", f"`{metrics.evaluation_set}`"),
     ]
-    if figures.worst_drop is not None:
-        drop = f"{figures.worst_drop:.3f} ({figures.worst_kind})"
-        shown.insert(3, ("worst drop of AUC under post-processing", drop))
-    return "\n".join(f"- {name}: {value}" for name, value in shown)
+    if metrics.worst_drop is not None:
+        drop = f"{metrics.worst_drop:.3f} ({metrics.worst_kind})"
+        lines.insert(3, ("worst drop of AUC under post-processing", drop))
+    return "\n".join(f"- {name}: {value}" for name, value in lines)
 
 
-def _made_of(description: Mapping[str, Any], tags: Mapping[str, str], licence: str | None) -> str:
+def _composition(
+    description: Mapping[str, Any], tags: Mapping[str, str], licence: str | None
+) -> str:
     recipe, model = description["recipe"], description["recipe"]["model"]
     licence = licence or _UNKNOWN
-    first = f"{model['weights']} (licence: {licence})" if model["weights"] else licence
+    weights = f"{model['weights']} (licence: {licence})" if model["weights"] else licence
     lines = [
         ("network", f"{model['backbone']}, {model['size_px']} px; classes "
                     f"{', '.join(description['class_names'])}"),
-        ("first weights", first),
+        ("pretrained weights", weights),
         ("recipe", f"{recipe['name']}, fingerprint `{tags.get('dfray.recipe_fingerprint', '?')}`"),
         ("manifest", f"fingerprint `{tags.get('dfray.manifest_fingerprint', '?')}`"),
         ("faces", f"fingerprint `{tags.get('dfray.faces_fingerprint', '?')}`"),
@@ -194,7 +190,7 @@ def _made_of(description: Mapping[str, Any], tags: Mapping[str, str], licence: s
 
 def _data(corpora: Sequence[Corpus]) -> str:
     if not corpora:
-        return "Not told."
+        return "Not stated."
     lines = ["| dataset | train | val | test | licence |", "|---|---:|---:|---:|---|"]
     for corpus in corpora:
         counts = " | ".join(
@@ -207,5 +203,5 @@ def _data(corpora: Sequence[Corpus]) -> str:
     return "\n".join(lines)
 
 
-def _figure(value: float | None) -> str:
+def _number(value: float | None) -> str:
     return "not measured" if value is None else f"{value:.4f}"

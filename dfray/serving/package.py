@@ -1,14 +1,14 @@
-"""A detector as a version of a registered model: all it takes to score a video, and nothing pickled.
+"""Package of a detector as a version of a registered model: all that scoring needs, and nothing pickled.
 
     python_model   mlflow_model.py, as source
     bundle         weights (safetensors), recipe, preprocessing, threshold, class names
     face_detector  the MediaPipe model file(s) that the bundle's faces were found with
     wheel          dfray itself, for machines that do not have it
     requirements   what scoring imports, pinned
-    MODEL_CARD.md  what it is for, how good it is, and under which terms
+    MODEL_CARD.md  its use, data, metrics and terms
     SHA256SUMS     of all these files
 
-Pictures and paths do not share one MLflow input schema, so the signature tells the output only.
+Pictures and paths do not share one MLflow input schema, so the signature states the output only.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from dfray.registry.measurement_store import metric_tags, save_scores
 from dfray.registry.measurements import HeadlineMetrics
 from dfray.registry.versions import CANDIDATE, Versions
 from dfray.serving.model_card import FILE as CARD
-from dfray.serving.model_card import Told, as_description, write_card
+from dfray.serving.model_card import CardContext, as_description, write_card
 from dfray.serving.requirements import inference_requirements
 from dfray.serving.wheel import build_wheel
 from dfray.tracking.client import connect, error_code, talking
@@ -50,35 +50,37 @@ def register(
     section: RegistrySection,
     tracking_uri: str,
     run_id: str,
-    figures: HeadlineMetrics,
+    metrics: HeadlineMetrics,
     scores: pa.Table | None = None,
-    told: Told | None = None,
+    context: CardContext | None = None,
 ) -> str:
     """Package the bundle, register it as the next version, and point the alias `candidate` at it.
 
     Args:
-        bundle_dir: what `Bundle.save` wrote.
+        bundle_dir: a folder that `Bundle.save` wrote.
         run_id: the MLflow run that trained it.
-        figures: how it did on the evaluation set; kept with the version.
-        scores: STORED_SCORES that the figures are of; without them a promotion scores the set again.
-        told: what the model card tells of data and figures.
+        metrics: of the model on the evaluation set; stored with the version.
+        scores: STORED_SCORES that the metrics are of; without them a promotion scores the set again.
+        context: data and evaluation for the model card.
 
     Returns:
         The version's number.
 
     Raises:
-        ModelFileError: the bundle or the face detector's model is not there or not whole.
+        ModelFileError: the bundle or the face detector's model is missing or damaged.
         RegistryError: MLflow failed.
     """
     client = connect(tracking_uri)
     description = _description(Path(bundle_dir))
     with talking(f"read run {run_id}"):
         run = client.get_run(run_id)
-    card = write_card(section.model_name, description, run.data.tags, figures, told or Told())
+    card = write_card(
+        section.model_name, description, run.data.tags, metrics, context or CardContext()
+    )
     with tempfile.TemporaryDirectory(prefix="dfray-") as folder:
-        parts = _gather(Path(bundle_dir), description, Path(folder))
+        artifacts = _gather(Path(bundle_dir), description, Path(folder))
         with talking(f"register {bundle_dir}"):
-            logged, digest = _log(client, run, parts, Path(folder) / "model", description, card)
+            logged, digest = _log(client, run, artifacts, Path(folder) / "model", description, card)
             _ensure_model(client, section.model_name)
             version = client.create_model_version(
                 section.model_name,
@@ -86,26 +88,26 @@ def register(
                 source=logged.artifact_location,
                 run_id=run_id,
                 model_id=logged.model_id,
-                tags=metric_tags(figures) | _tags(description) | {checksums.TAG: digest},
+                tags=metric_tags(metrics) | _tags(description) | {checksums.TAG: digest},
                 description=as_description(card),
             )
     number = str(version.version)
     versions = Versions(section.model_name, tracking_uri)
     if scores is not None:
-        save_scores(versions, number, figures.evaluation_set, scores)
+        save_scores(versions, number, metrics.evaluation_set, scores)
     versions.point(CANDIDATE, number)
     return number
 
 
 @contextmanager
 def downloaded_bundle(name: str, version: str, tracking_uri: str) -> Iterator[str]:
-    """The local folder of the bundle inside a registered version, for as long as the block lasts."""
+    """Yield the local folder of the bundle inside a registered version, for as long as the block lasts."""
     with Versions(name, tracking_uri).downloaded(version) as model:
         yield str(model / "artifacts" / "bundle")
 
 
 def _gather(bundle: Path, description: dict[str, Any], folder: Path) -> dict[str, str]:
-    """The model's artifacts: name -> local path."""
+    """Return the model's artifacts: name -> local path."""
     faces = FacesSection.model_validate(description["faces"])
     detectors = folder / "face_detector"
     detectors.mkdir()
@@ -113,11 +115,11 @@ def _gather(bundle: Path, description: dict[str, Any], folder: Path) -> dict[str
         ("short", "full") if faces.detector == "cascade" else (faces.detector,)
     )
     for kind in kinds:
-        found = detector_model_path(kind, faces.detector_model)
-        shutil.copyfile(found, detectors / FILE_NAMES[kind])
-    whole = shutil.copytree(bundle, folder / "bundle")
+        model = detector_model_path(kind, faces.detector_model)
+        shutil.copyfile(model, detectors / FILE_NAMES[kind])
+    bundle_copy = shutil.copytree(bundle, folder / "bundle")
     return {
-        "bundle": str(whole),
+        "bundle": str(bundle_copy),
         "face_detector": str(detectors),
         "wheel": str(build_wheel(folder)),
     }
@@ -126,9 +128,9 @@ def _gather(bundle: Path, description: dict[str, Any], folder: Path) -> dict[str
 def _log(
     client: MlflowClient,
     run: Run,
-    parts: dict[str, str],
+    artifacts: dict[str, str],
     path: Path,
-    description: dict,
+    description: dict[str, Any],
     card: str,
 ) -> tuple[LoggedModel, str]:
     """Save the model to `path` and log it as an output of the run; with the checksums' own SHA-256."""
@@ -144,7 +146,7 @@ def _log(
         params=run.data.params,
     )
     meta = Model(artifact_path=logged.artifact_location, run_id=run_id, model_id=logged.model_id)
-    _save(path, parts, meta)
+    _save(path, artifacts, meta)
     (path / CARD).write_text(card)
     digest = checksums.write_checksums(path)
     client.log_model_artifacts(logged.model_id, str(path))
@@ -152,7 +154,7 @@ def _log(
     return client.finalize_logged_model(logged.model_id, "READY"), digest
 
 
-def _save(path: Path, parts: dict[str, str], meta: Model) -> None:
+def _save(path: Path, artifacts: dict[str, str], meta: Model) -> None:
     import mlflow.pyfunc
     import pandas as pd
 
@@ -162,7 +164,7 @@ def _save(path: Path, parts: dict[str, str], meta: Model) -> None:
         mlflow.pyfunc.save_model(
             path=str(path),
             python_model=str(code),
-            artifacts=parts,
+            artifacts=artifacts,
             pip_requirements=list(inference_requirements()),
             signature=_signature(),
             input_example=pd.DataFrame({"video": ["clip.mp4"]}),
@@ -182,12 +184,13 @@ def _signature() -> ModelSignature:
 
 def _description(bundle: Path) -> dict[str, Any]:
     try:
-        return json.loads((bundle / DESCRIPTION).read_text())
+        description: dict[str, Any] = json.loads((bundle / DESCRIPTION).read_text())
     except (OSError, ValueError) as error:
         raise ModelFileError(
             f"{bundle} holds no readable {DESCRIPTION}: {error}.",
             "Name the folder that training wrote.",
         ) from error
+    return description
 
 
 def _tags(description: dict[str, Any]) -> dict[str, str]:

@@ -9,7 +9,7 @@ from dfray.evaluation.measure import EvaluationResult
 from dfray.evaluation.protocol import apply_protocol, load_protocol
 from dfray.registry.measurements import Measurement
 from dfray.run_context import RunContext
-from dfray.serving.model_card import Told, protocol_table
+from dfray.serving.model_card import CardContext, protocol_table
 from dfray.serving.package import register
 
 
@@ -36,9 +36,9 @@ def register_model(
             section=run.recipe.registry,
             tracking_uri=run.tracking_uri,
             run_id=run_id,
-            figures=measured.metrics,
+            metrics=measured.metrics,
             scores=measured.scores,
-            told=Told.of(run.manifest, "\n\n".join(tables)),
+            context=CardContext.of(run.manifest, "\n\n".join(tables)),
         )
 
 

@@ -1,4 +1,4 @@
-"""What a served model must have installed, read off the source that it runs.
+"""Requirements of a served model, read off the source that it runs.
 
 From the model's entry module every `import` in dfray is followed, also those inside functions; what is not
 ours and not Python's own is a requirement, pinned to the version installed here. Training's libraries
@@ -25,13 +25,13 @@ _BY_NAME_ONLY = {
 
 @cache
 def inference_requirements() -> tuple[str, ...]:
-    """Pinned requirements ("torch==2.15.0") of a served model, in order of name."""
-    found = {"mlflow", "pandas"}  # the model itself, and what it returns
-    found |= {name for name in imported_packages(ENTRY) if name not in sys.stdlib_module_names}
-    for name in tuple(found):
-        found.update(_BY_NAME_ONLY.get(name, ()))
+    """Return the pinned requirements ("torch==2.15.0") of a served model, in order of name."""
+    packages = {"mlflow", "pandas"}  # the model itself, and its result
+    packages |= {name for name in imported_packages(ENTRY) if name not in sys.stdlib_module_names}
+    for name in tuple(packages):
+        packages.update(_BY_NAME_ONLY.get(name, ()))
     providers = importlib.metadata.packages_distributions()
-    distributions = {provider for name in found for provider in providers[name]}
+    distributions = {provider for name in packages for provider in providers[name]}
     return tuple(
         f"{name}=={Version(importlib.metadata.version(name)).public}"
         for name in sorted(distributions)
@@ -39,22 +39,22 @@ def inference_requirements() -> tuple[str, ...]:
 
 
 def imported_packages(entry: str) -> set[str]:
-    """Top-level packages that are imported from `entry` on, through all modules of dfray."""
+    """Return the top-level packages that are imported from `entry` on, through all modules of dfray."""
     outside: set[str] = set()
-    waiting, seen = [entry], {entry}
+    waiting, visited = [entry], {entry}
     while waiting:
         for name in _imported_by(waiting.pop()):
             top = name.partition(".")[0]
             if top != "dfray":
                 outside.add(top)
-            elif name not in seen and _source(name) is not None:
-                seen.add(name)
+            elif name not in visited and _source(name) is not None:
+                visited.add(name)
                 waiting.append(name)
     return outside
 
 
 def _imported_by(module: str) -> Iterator[str]:
-    """Names of the modules that `module` may import when it runs, its parent packages too."""
+    """Yield the names of the modules that `module` may import when it runs, its parent packages too."""
     yield from (module[:end] for end, sign in enumerate(module) if sign == ".")
     waiting: list[ast.AST] = [ast.parse(_source(module) or "")]
     while waiting:
@@ -71,7 +71,7 @@ def _imported_by(module: str) -> Iterator[str]:
 
 
 def _source(module: str) -> str | None:
-    """Source of a module of dfray; None if there is no such module (a class, say)."""
+    """Return the source of a module of dfray; None if there is no such module (a class, say)."""
     file = importlib.resources.files("dfray").joinpath(*module.split(".")[1:])
     if file.is_dir():
         return file.joinpath("__init__.py").read_text()

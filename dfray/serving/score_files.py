@@ -1,4 +1,4 @@
-"""Score files with a registered model, the champion by default, and tell what it costs."""
+"""Scores of files by a registered model, the champion by default, with their cost in time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FileScore:
-    """What the model says of one picture or video.
+    """The model's score of one picture or video.
 
     Attributes:
         file: as it was named.
@@ -27,7 +27,7 @@ class FileScore:
             person), 0..1; None without a face.
         label: real or fake, by the model's threshold; None without a face.
         n_frames, n_faces: sampled frames, and faces found in them.
-        video_s: length of the video, seconds; None of a picture, or if nothing could be decoded.
+        video_s: length of the video, seconds; None for a picture file, or if nothing could be decoded.
         work_s: wall time of decoding, finding and scoring, seconds; loading the model is not in it.
         faces_per_s: faces over seconds of work.
         work_per_video_s: seconds of work for a second of video; below 1 is faster than real time.
@@ -47,7 +47,7 @@ class FileScore:
 
     @classmethod
     def from_row(cls, row: dict[str, Any]) -> Self:
-        """From a row of what the registered model returns."""
+        """Return the score in a row of the registered model's result."""
         row = {name: None if value != value else value for name, value in row.items()}  # NaN
         work, video = row["work_s"], row["video_s"]
         return cls(
@@ -69,8 +69,8 @@ def score_files(
 
     Raises:
         UserError: there is no such model, alias or version. A file that cannot be read raises nothing:
-            it has its row, with the reason.
-        RegistryError: the model cannot be had from MLflow.
+            its row has the reason.
+        RegistryError: MLflow cannot give the model.
     """
     versions, version = find_version(model_uri, tracking_uri)
     with versions.downloaded(version) as folder, _loaded(folder) as model:

@@ -1,4 +1,4 @@
-"""A wheel of the dfray that runs here, made without a build backend, so that a model carries its own code.
+"""Wheel of the installed dfray, made without a build backend, so that a model carries its own code.
 
 It is the same for a checkout and for an installed wheel: the package's files as they are imported, and the
 metadata that the installer left. All time stamps are fixed, so equal code gives equal bytes.
@@ -22,18 +22,24 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can hold
 _METADATA = ("METADATA", "entry_points.txt")
 
 
-class _FixedWheel(WheelFile):
+class _FixedWheel(WheelFile):  # type: ignore[misc] # has no type hints
     """A WheelFile whose members, RECORD included, all carry the same time and mode."""
 
-    def writestr(self, zinfo_or_arcname, data, compress_type=None):
-        info = ZipInfo(getattr(zinfo_or_arcname, "filename", zinfo_or_arcname), _EPOCH)
+    def writestr(
+        self,
+        zinfo_or_arcname: str | ZipInfo,
+        data: bytes | str,
+        compress_type: int | None = None,
+    ) -> None:
+        member = zinfo_or_arcname
+        info = ZipInfo(member.filename if isinstance(member, ZipInfo) else member, _EPOCH)
         info.compress_type = ZIP_DEFLATED
         info.external_attr = 0o100644 << 16
         super().writestr(info, data, compress_type)
 
 
 def build_wheel(folder: str | Path) -> Path:
-    """Write the wheel of the running dfray into `folder`; its path.
+    """Write the wheel of the running dfray into `folder`, and return its path.
 
     Raises:
         RegistryError: dfray is imported from somewhere but not installed, so it has no metadata.
@@ -60,7 +66,7 @@ def build_wheel(folder: str | Path) -> Path:
 
 
 def _files(folder: Traversable, name: str) -> Iterator[tuple[str, Traversable]]:
-    """Every file of the package but compiled ones, in order of name."""
+    """Yield every file of the package but compiled ones, in order of name."""
     for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
         inner = f"{name}/{entry.name}"
         if entry.is_dir():

@@ -63,7 +63,7 @@ def add(run: Run, section: RegistrySection, bundle: Path) -> Callable[[], str]:
         section=section,
         tracking_uri=run.tracking_uri,
         run_id=run.run_id,
-        figures=found.metrics,
+        metrics=found.metrics,
         scores=found.scores,
     )
 

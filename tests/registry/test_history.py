@@ -181,7 +181,7 @@ def test_of_two_processes_that_promote_at_once_one_wins_and_the_other_is_told(
                 section=section,
                 tracking_uri=shared,
                 run_id=run.run_id,
-                figures=FIGURES,
+                metrics=FIGURES,
             )
     processes = {
         version: subprocess.Popen(

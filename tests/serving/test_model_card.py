@@ -7,8 +7,8 @@ from dfray.evaluation.protocol import ColumnMetrics
 from dfray.models.sources import FSFM, weights_licence
 from dfray.serving.model_card import (
     DESCRIPTION_LIMIT,
+    CardContext,
     Corpus,
-    Told,
     as_description,
     protocol_table,
     write_card,
@@ -38,8 +38,10 @@ def description(**model) -> dict:
     }
 
 
-def card(*corpora: Corpus, figures: str = "", **model) -> str:
-    return write_card("faces", description(**model), TAGS, FIGURES, Told(corpora, figures))
+def card(*corpora: Corpus, evaluation: str = "", **model) -> str:
+    return write_card(
+        "faces", description(**model), TAGS, FIGURES, CardContext(corpora, evaluation)
+    )
 
 
 def test_non_commercial_terms_stand_before_everything_else():
@@ -64,7 +66,7 @@ def test_free_terms_raise_no_alarm():
 
 def test_terms_that_nobody_states_are_told_as_unknown():
     text = card(Corpus("odd", None, {"train": 5}), weights="s3://mine/vit.pth")
-    assert "TERMS NOT KNOWN** of the weights it began with, odd" in text
+    assert "TERMS NOT KNOWN** of the pretrained weights, odd" in text
     assert "| odd | 5 | 0 | 0 | not stated |" in text
 
 
@@ -74,7 +76,7 @@ def test_weights_bring_their_own_licence():
         "weights": "hf://Wolowolo/fsfm-3c",
         "weights_layout": "fsfm",
     }
-    assert f"the weights it began with: {FSFM}" in card(FREE, **fsfm)
+    assert f"the pretrained weights: {FSFM}" in card(FREE, **fsfm)
     timm = RECIPE.model.model_copy(
         update={"backbone": "vit_base_patch16_224.augreg_in21k", "weights": "timm"}
     )
@@ -84,7 +86,7 @@ def test_weights_bring_their_own_licence():
 
 
 def test_it_tells_origin_figures_and_limits():
-    text = card(FREE, figures="| AUC by dataset |")
+    text = card(FREE, evaluation="| AUC by dataset |")
     for told in (
         *("1111aaaa", "2222bbbb", "3333cccc", "c0ffee", "abcd", "resnet10t"),
         "AUC, video level: 0.9100",
@@ -102,7 +104,7 @@ def test_the_corpora_come_from_the_manifest_with_their_licences():
         fake_row("c", dataset="other"),
     ]
     manifest = Manifest(videos_table(rows), [], {})
-    assert Told.of(manifest.videos, "").corpora == [
+    assert CardContext.of(manifest.videos, "").corpora == [
         Corpus("other", None, {"train": 1}),
         Corpus("toy", "CC0", {"train": 1, "test": 1}),
     ]
@@ -118,7 +120,7 @@ def test_a_protocols_table_has_what_was_measured_and_counts_the_rest():
 
 
 def test_mlflows_description_is_cut_off_with_a_word_and_keeps_the_warning():
-    long = card(CLOSED, figures="| figures |\n" * 1000)
+    long = card(CLOSED, evaluation="| figures |\n" * 1000)
     short = as_description(long)
     assert len(short) == DESCRIPTION_LIMIT
     assert "NON-COMMERCIAL" in short

@@ -42,7 +42,7 @@ def version(tracking_uri: str, bundle_dir: Path) -> str:
             section=SECTION,
             tracking_uri=tracking_uri,
             run_id=run.run_id,
-            figures=FIGURES,
+            metrics=FIGURES,
         )
 
 
@@ -214,7 +214,7 @@ def test_a_cascade_carries_both_detectors(tracking_uri: str, tmp_path: Path):
             section=section,
             tracking_uri=tracking_uri,
             run_id=run.run_id,
-            figures=FIGURES,
+            metrics=FIGURES,
         )
     with Versions("cascade", tracking_uri).downloaded(version) as folder:
         carried = {file.name for file in (folder / "artifacts" / "face_detector").iterdir()}
