@@ -1,4 +1,4 @@
-"""What lies under a corpus's root, from one listing in pages: no file is asked for by itself."""
+"""Files under a corpus's root, from one listing in pages: no file is looked up by itself."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ IMAGE_SUFFIXES = (
 )
 """Suffixes of picture files, in manifests, extraction and scoring alike."""
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg")
-_TELL_EVERY = 1000
+_REPORT_EVERY = 1000
 
 
 class Files:
-    """The files of a corpus, listed when first asked for; of images only how many a folder holds.
+    """The files of a corpus, listed on first use; of images only the count in each folder.
 
     Args:
         root: folder of the corpus, or the file that lists it.
-        progress: told the number of files listed so far.
+        progress: called with the number of files listed so far.
     """
 
     def __init__(self, root: str, progress: Callable[[int], None] = lambda _: None) -> None:
@@ -40,29 +40,29 @@ class Files:
         return storage.join(self.root, *parts)
 
     def videos(self, folder: str = "") -> Iterator[str]:
-        """Paths of the videos below `folder`, relative to the root; in order."""
+        """Yield the paths of the videos below `folder`, relative to the root; in order."""
         start = f"{folder}/" if folder else ""
         for path in self._listing[0]:
             if path.startswith(start) and path.lower().endswith(VIDEO_SUFFIXES):
                 yield path
 
     def image_folders(self, folder: str = "") -> Iterator[str]:
-        """Paths of the folders below `folder` that hold images, relative to the root; in order."""
+        """Yield the paths of the folders below `folder` that hold images, relative to the root; in order."""
         start = f"{folder}/" if folder else ""
         return (path for path in self._listing[1] if path.startswith(start))
 
     def named(self, *names: str) -> Iterator[str]:
-        """Paths of the files with one of these names, relative to the root; in order."""
+        """Yield the paths of the files with one of these names, relative to the root; in order."""
         return (path for path in self._listing[0] if path.rpartition("/")[2] in names)
 
     def image_count(self, uri: str) -> int:
-        """Images directly in the folder `uri`."""
+        """Return the number of images directly in the folder `uri`."""
         if uri.startswith(f"{self.root}/"):
             return self._listing[1][uri[len(self.root) + 1 :]]
         return sum(uri.lower().endswith(IMAGE_SUFFIXES) for uri in storage.list_files(uri))
 
     def has(self, uri: str) -> bool:
-        """Whether there is a file `uri`; outside the root each folder is listed once."""
+        """Return True if there is a file `uri`; outside the root each folder is listed once."""
         if uri.startswith(f"{self.root}/"):
             return uri[len(self.root) + 1 :] in self._listing[0]
         folder = uri.rpartition("/")[0]
@@ -72,7 +72,7 @@ class Files:
 
     @cached_property
     def _listing(self) -> tuple[dict[str, None], Counter[str]]:
-        """(paths of files that are no images, images in each folder)."""
+        """(Paths of files that are no images, number of images in each folder)."""
         files: dict[str, None] = {}
         images: Counter[str] = Counter()
         count = 0
@@ -82,7 +82,7 @@ class Files:
                 images[path.rpartition("/")[0]] += 1
             else:
                 files[path] = None
-            if count % _TELL_EVERY == 0:
+            if count % _REPORT_EVERY == 0:
                 self._progress(count)
         self._progress(count)
         return dict.fromkeys(sorted(files)), Counter(dict(sorted(images.items())))

@@ -1,4 +1,4 @@
-"""What a fault of a disk or an object store means, and how it is mended."""
+"""Faults of disks and object stores as errors with a hint at the fix."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ _FULL_STORE = ("Quota", "StorageFull", "InsufficientStorage", "EntityTooLarge")
 
 
 def explain(error: Exception, uri: str, verb: str) -> StorageError:
-    """`error` as a StorageError that names the place and a hint at the fix."""
-    what = f"Cannot {verb} {uri}: {type(error).__name__}: {str(error).strip().rstrip('.')}."
+    """Return `error` as a StorageError that names the place and a hint at the fix."""
+    message = f"Cannot {verb} {uri}: {type(error).__name__}: {str(error).strip().rstrip('.')}."
     code, status = _answer(error)
     if getattr(error, "errno", None) in _FULL_DISK:
         hint = (
@@ -39,16 +39,16 @@ def explain(error: Exception, uri: str, verb: str) -> StorageError:
         )
     else:
         hint = "Check the path or URI and the credentials."
-    return StorageError(what, hint)
+    return StorageError(message, hint)
 
 
 def _answer(error: Exception) -> tuple[str, int]:
-    """The S3 code and the HTTP status that the object store answered with, or ("", 0).
+    """Return the S3 code and the HTTP status of the object store's answer, or ("", 0).
 
     s3fs translates botocore's errors, and keeps them as the cause.
     """
-    told = getattr(error, "response", None) or getattr(error.__cause__, "response", None)
-    answer: dict[str, Any] = told or {}
+    response = getattr(error, "response", None) or getattr(error.__cause__, "response", None)
+    answer: dict[str, Any] = response or {}
     code = answer.get("Error", {}).get("Code", "")
     return str(code), int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
@@ -56,5 +56,5 @@ def _answer(error: Exception) -> tuple[str, int]:
 def _is_of_the_network(error: Exception) -> bool:
     if isinstance(error, ConnectionError | TimeoutError):
         return True
-    # By name: botocore is s3fs's own affair, and not there for who reads local files alone.
+    # By name: botocore comes with s3fs, and is not imported where only local files are read.
     return "HTTPClientError" in [kind.__name__ for kind in type(error).__mro__]

@@ -11,7 +11,7 @@ import pytest
 
 from dfray import storage
 from dfray.errors import StorageError
-from dfray.storage import s3_session as storage_requests
+from dfray.storage import s3_session
 from tests.helpers.proxy import FULL, Fault, FaultProxy, Request
 
 UNAVAILABLE = Fault(503, "ServiceUnavailable")
@@ -136,8 +136,8 @@ def test_an_upload_to_a_store_that_stands_still_is_made_again(
     store: str, s3_faults: FaultProxy, monkeypatch: pytest.MonkeyPatch, size: int
 ):
     """It takes the connection and then neither reads nor answers; no read timeout has begun yet."""
-    monkeypatch.setattr(storage_requests, "PATIENCE_S", 2.0)
-    monkeypatch.setattr(storage_requests, "SLOWEST_BYTES_PER_S", 1e7)
+    monkeypatch.setattr(s3_session, "PATIENCE_S", 2.0)
+    monkeypatch.setattr(s3_session, "SLOWEST_BYTES_PER_S", 1e7)
     counter = itertools.count()
     s3_faults.fault = lambda request: Fault(delay_s=60.0) if next(counter) == 0 else None
     storage.write_bytes(bytes(size), storage.join(store, "new"))

@@ -6,6 +6,7 @@ import pytest
 
 from dfray import storage
 from dfray.errors import StorageError
+from dfray.storage import copies
 
 
 @pytest.fixture(params=["local", "s3"])
@@ -37,8 +38,8 @@ def test_a_folders_last_file_is_put_last(place, tmp_path, monkeypatch):
     for name in ("a.json", "b.bin"):
         (tmp_path / "folder" / name).parent.mkdir(exist_ok=True)
         (tmp_path / "folder" / name).write_bytes(b"x")
-    put, order = storage.put, []
-    monkeypatch.setattr(storage, "put", lambda path, uri: (order.append(path.name), put(path, uri)))
+    put, order = copies.put, []
+    monkeypatch.setattr(copies, "put", lambda path, uri: (order.append(path.name), put(path, uri)))
     storage.put_folder(tmp_path / "folder", storage.join(place, "there"), last="a.json")
     assert order == ["b.bin", "a.json"]
     assert len(storage.list_files(storage.join(place, "there"))) == 2

@@ -1,0 +1,118 @@
+"""Copies of files to and from storage. Writes are atomic: a reader sees the whole file or none."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+from dfray.storage.filesystems import absolute, attempt, filesystem, is_remote, join
+from dfray.storage.listing import list_files
+
+
+def read_bytes(uri: str) -> bytes:
+    """Return the content of the file at `uri`."""
+    fs, path = filesystem(uri)
+    content: bytes = attempt(lambda: fs.cat_file(path), uri, "read")
+    return content
+
+
+def write_bytes(data: bytes, uri: str) -> None:
+    """Write `data` to `uri` atomically.
+
+    Raises:
+        StorageError: `uri` or the local temporary folder is full or may not be written.
+    """
+    with tempfile.TemporaryDirectory(prefix="dfray-") as folder:
+        local = Path(folder, "bytes")
+        attempt(lambda: local.write_bytes(data), folder, "write")
+        put(local, uri)
+
+
+def put(local: str | Path, uri: str) -> None:
+    """Copy the local file to `uri` atomically; an object store's multipart upload, or a rename.
+
+    Raises:
+        StorageError: the place does not exist, is full or may not be written.
+    """
+    fs, path = filesystem(uri)
+    if is_remote(uri):
+        attempt(lambda: fs.put_file(str(local), path), uri, "write")
+        return
+
+    def copy_and_rename() -> None:
+        folder = os.path.dirname(path)
+        os.makedirs(folder, exist_ok=True)
+        partial = os.path.join(folder, f".{os.path.basename(path)}.{uuid.uuid4().hex[:8]}.part")
+        try:
+            shutil.copyfile(local, partial)
+            os.replace(partial, path)
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(partial)
+
+    attempt(copy_and_rename, uri, "write")
+
+
+def put_folder(local: str | Path, uri: str, last: str) -> None:
+    """`put` every file directly in the local folder under `uri`, the file `last` at the end.
+
+    So a folder that has that file is complete.
+    """
+    for path in sorted(Path(local).iterdir(), key=lambda path: (path.name == last, path.name)):
+        put(path, join(uri, path.name))
+
+
+def put_tree(local: str | Path, uri: str) -> None:
+    """`put` every file under the local folder, however deep, under `uri`."""
+    for path in sorted(Path(local).rglob("*")):
+        if path.is_file():
+            put(path, join(uri, *path.relative_to(local).parts))
+
+
+@contextlib.contextmanager
+def local_folder(uri: str) -> Iterator[str]:
+    """Yield a local folder with the files directly under `uri`: itself, or a temporary download."""
+    if not is_remote(uri):
+        yield absolute(uri)
+        return
+    with tempfile.TemporaryDirectory(prefix="dfray-") as folder:
+        for file in list_files(uri):
+            _download(file, os.path.join(folder, file.rsplit("/", 1)[-1]))
+        yield folder
+
+
+@contextlib.contextmanager
+def local_copy(uri: str) -> Iterator[str]:
+    """Yield a local path with the content of `uri`: the file itself, or a temporary download."""
+    if not is_remote(uri):
+        yield absolute(uri)
+        return
+    with tempfile.TemporaryDirectory(prefix="dfray-") as folder:
+        local = os.path.join(folder, uri.rsplit("/", 1)[-1])
+        _download(uri, local)
+        yield local
+
+
+@contextlib.contextmanager
+def local_copies(uris: list[str]) -> Iterator[list[str]]:
+    """Yield local paths with the contents of `uris`, in order; remote ones are fetched together."""
+    if not any(is_remote(uri) for uri in uris):
+        yield [absolute(uri) for uri in uris]
+        return
+    with tempfile.TemporaryDirectory(prefix="dfray-") as folder:
+        names = [f"{place:06d}-{uri.rsplit('/', 1)[-1]}" for place, uri in enumerate(uris)]
+        copies = [os.path.join(folder, name) for name in names]
+        fs, _ = filesystem(uris[0])
+        paths = [filesystem(uri)[1] for uri in uris]
+        attempt(lambda: fs.get(paths, copies), uris[0], "read")
+        yield copies
+
+
+def _download(uri: str, local: str) -> None:
+    fs, path = filesystem(uri)
+    attempt(lambda: fs.get_file(path, local), uri, "read")
