@@ -63,8 +63,9 @@ KINDS = {
         "import ray.data",
     ),
     "its child": Kind(
-        "import dfray.faces.child, dfray.faces.decode, dfray.faces.detect, mediapipe, cv2",
-        "import av, cv2, mediapipe; from pydantic import BaseModel",
+        "import dfray.faces.child, dfray.faces.pictures, dfray.faces.detect, dfray.faces.landmarks; "
+        "import mediapipe, cv2",
+        "import av, cv2, mediapipe, PIL.Image; from pydantic import BaseModel",
     ),
 }
 

@@ -27,7 +27,7 @@ from dfray.registry.versions import Versions
 from dfray.registry.views import show_version
 from dfray.serving.package import downloaded_bundle, register
 from dfray.serving.score_files import score_files
-from dfray.serving.scorer import MediaScorer
+from dfray.serving.scorer import FacePosition, MediaScorer
 from dfray.tracking.client import connect, talking
 from dfray.tracking.run import start_run
 from tests.helpers.heads import background
@@ -328,10 +328,12 @@ def test_a_video_is_scored_by_the_rule_its_threshold_was_chosen_under(tmp_path: 
     shutil.copyfile(detector_model_path("full"), detector / FILE_NAMES["full"])
     scorer = MediaScorer(str(bundle), str(detector))
     scores = np.array([0.1, 0.9] * 4, np.float32)
-    looks = np.tile(np.eye(2, dtype=np.float32), (4, 1))
-    places = [(k, (300.0 * who, 0.0, 80.0, 80.0)) for k in range(4) for who in (0, 1)]
+    embeddings = np.tile(np.eye(2, dtype=np.float32), (4, 1))
+    positions = [
+        FacePosition(k, (300.0 * who, 0.0, 80.0, 80.0)) for k in range(4) for who in (0, 1)
+    ]
     expected = {"mean": 0.5, "max_of_persons": 0.9}[rule]
-    assert scorer._of_video(scores, looks, places) == pytest.approx(expected)
+    assert scorer._aggregate(scores, embeddings, positions) == pytest.approx(expected)
     row = scorer.predict(portrait()).iloc[0]
     assert (row.outcome, row.n_faces) == ("ok", 1)
     scorer.close()
