@@ -14,7 +14,7 @@ import mlflow
 import pandas as pd
 
 
-class RegisteredDetector(mlflow.pyfunc.PythonModel):  # type: ignore[misc] # has no type hints
+class RegisteredDetector(mlflow.pyfunc.PythonModel):
     """Pictures or videos in, one row of scores for each out; see `dfray.serving.scorer`."""
 
     def load_context(self, context: mlflow.pyfunc.PythonModelContext) -> None:

@@ -22,7 +22,7 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can hold
 _METADATA = ("METADATA", "entry_points.txt")
 
 
-class _FixedWheel(WheelFile):  # type: ignore[misc] # has no type hints
+class _FixedWheel(WheelFile):
     """A WheelFile whose members, RECORD included, all carry the same time and mode."""
 
     def writestr(

@@ -23,7 +23,7 @@ SLOWEST_BYTES_PER_S = 250e3
 _LENGTHS = ("Content-Length", "X-Amz-Decoded-Content-Length")  # the latter of a body sent in chunks
 
 
-class BoundedSession(AIOHTTPSession):  # type: ignore[misc] # has no type hints
+class BoundedSession(AIOHTTPSession):
     """HTTP session with a limit per request; part of the client's settings, so it crosses Ray's processes."""
 
     async def send(self, request: AWSPreparedRequest) -> AioAWSResponse:
