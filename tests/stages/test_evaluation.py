@@ -8,40 +8,26 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 import yaml
 
 from dfray import stages, storage
 from dfray.config import Recipe
-from dfray.datasets.manifest import Manifest, write_manifest
 from dfray.errors import UserError
-from dfray.evaluation.measure import fit_decision_rule
 from dfray.evaluation.metrics import Metrics
-from dfray.models.backbone import build_detector
-from dfray.models.bundle import Bundle, DecisionRule, read_decision_rule, write_decision_rule
-from dfray.models.preprocess import Preprocess
+from dfray.models.bundle import read_decision_rule, write_decision_rule
 from dfray.registry.measurement_store import load_measurement
 from dfray.registry.versions import Versions
 from dfray.run_context import RunContext
 from dfray.run_folder import RunFolder
 from dfray.serving.package import downloaded_bundle
 from dfray.stages.promotion import measure_version
-from tests.helpers.rows import fake_row, video_row, videos_table, write_store
-from tests.helpers.toy import toy_recipe
+from tests.helpers.evaluated import fit, save_model, untrained_run, with_evaluation
 
 pytestmark = [
     pytest.mark.ray,
     pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated"),
 ]
 
-WISHES = (
-    "evaluation.threshold={fpr: 0.2}",
-    "evaluation.calibrate=true",
-    "evaluation.video_rule=max_of_persons",
-    "evaluation.post_processing=[noise]",
-    "evaluation.bootstrap=20",
-    "model.backbone=test_resnet",
-)
 PROTOCOL = {
     "name": "toys",
     "title": "Toys",
@@ -57,35 +43,10 @@ PROTOCOL = {
 }
 
 
-def save_model(recipe: Recipe, folder: Path, seed: int) -> None:
-    torch.manual_seed(seed)
-    Bundle(
-        detector=build_detector(recipe.model, 2),
-        preprocess=Preprocess(recipe.model),
-        recipe=recipe.model_dump(mode="json"),
-        class_names=("real", "fake"),
-        threshold=recipe.evaluation.fixed_threshold,
-        faces=recipe.faces.model_dump(mode="json"),
-    ).save(folder)
-
-
 @pytest.fixture(scope="module")
 def recipe(tmp_path_factory, ray_session) -> Recipe:
     """A run with faces of every split and a model that was never trained."""
-    recipe = toy_recipe(tmp_path_factory.mktemp("runs"), "toy", *WISHES)
-    folder, rng = RunFolder(recipe), np.random.default_rng(0)
-    folder.claim()
-    rows = []
-    for number in range(48):
-        make = fake_row if number % 2 else video_row
-        video = make(f"{number:03d}", split=("train", "val", "test")[number % 3])
-        level = rng.normal(140 if number % 2 else 110, 25)
-        crops = rng.normal(level, 30, (4, 32, 32, 3)).clip(0, 255).astype(np.uint8)
-        rows.append((video, list(crops)))
-    write_store(folder.faces, rows, recipe.faces)
-    write_manifest(Manifest(videos_table([video for video, _ in rows]), [], {}), folder.manifest)
-    save_model(recipe, Path(folder.model), seed=0)
-    return recipe
+    return untrained_run(tmp_path_factory.mktemp("runs"))
 
 
 @pytest.fixture(scope="module")
@@ -109,75 +70,12 @@ def test_the_decision_is_fitted_on_validation_and_kept_with_the_model(recipe, me
 
 def test_a_decision_that_stands_is_not_fitted_again(recipe, metrics):
     before = storage.read_bytes(f"{RunFolder(recipe).model}/bundle.json")
-    assert decide(recipe, RunFolder(recipe).model) == read_decision_rule(RunFolder(recipe).model)
+    assert fit(recipe, RunFolder(recipe).model) == read_decision_rule(RunFolder(recipe).model)
     assert storage.read_bytes(f"{RunFolder(recipe).model}/bundle.json") == before
 
 
-def test_a_fixed_decision_leaves_the_model_alone(recipe, metrics, tmp_path):
-    plain = toy_recipe(tmp_path, "plain", "model.backbone=test_resnet", "evaluation.threshold=0.3")
-    save_model(plain, tmp_path / "model", seed=0)
-    before = storage.read_bytes(f"{tmp_path}/model/bundle.json")
-    decision = decide(plain, str(tmp_path / "model"))
-    assert decision == DecisionRule(0.3, 1.0, None, plain.evaluation.decision_criteria)
-    assert storage.read_bytes(f"{tmp_path}/model/bundle.json") == before
-
-
-def decide(recipe: Recipe, bundle_uri: str) -> DecisionRule:
-    return fit_decision_rule(RunContext.of(recipe).evaluation_set, bundle_uri)
-
-
-# What is wanted at evaluation is honoured, whatever the model was trained or evaluated with before.
-
-
-def wanting(recipe: Recipe, **evaluation) -> Recipe:
-    """The recipe with another evaluation section; what is not named is the default."""
-    values = recipe.model_dump(mode="json") | {"evaluation": {"bootstrap": 20} | evaluation}
-    return Recipe.model_validate(values)
-
-
-@pytest.fixture
-def fixed_model(recipe, tmp_path) -> str:
-    """A bundle that was trained and decided with the threshold 0.3, beside the run."""
-    plain = wanting(recipe, threshold=0.3)
-    save_model(plain, tmp_path / "model", seed=0)
-    decide(plain, str(tmp_path / "model"))
-    return str(tmp_path / "model")
-
-
-def test_another_fixed_threshold_replaces_the_one_before(recipe, fixed_model):
-    decision = decide(wanting(recipe, threshold=0.7), fixed_model)
-    assert (decision.threshold, decision.fitted_on) == (0.7, None)
-    assert read_decision_rule(fixed_model) == decision
-    assert Bundle.load(fixed_model).threshold == 0.7
-
-
-def test_a_wanted_rate_replaces_a_fixed_threshold_and_another_rate_replaces_it(recipe, fixed_model):
-    strict = decide(wanting(recipe, threshold={"fpr": 0.2}), fixed_model)
-    assert strict.fitted_on.startswith("val-")
-    assert strict.threshold != 0.3
-    lax = decide(wanting(recipe, threshold={"fpr": 0.9}), fixed_model)
-    assert lax.fitted_on == strict.fitted_on
-    assert lax.threshold < strict.threshold
-    assert read_decision_rule(fixed_model) == lax
-    again = decide(wanting(recipe, threshold=0.3), fixed_model)
-    assert (again.threshold, again.fitted_on) == (0.3, None)
-
-
-def test_calibration_is_done_when_it_is_wanted_and_undone_when_not(recipe, fixed_model):
-    warm = decide(wanting(recipe, threshold=0.3, calibrate=True), fixed_model)
-    assert warm.temperature != 1.0
-    assert warm.threshold == 0.3
-    assert decide(wanting(recipe, threshold=0.3), fixed_model).temperature == 1.0
-
-
-def test_another_video_rule_is_kept_with_the_model(recipe, fixed_model):
-    assert read_decision_rule(fixed_model).video_rule == "mean"
-    decide(wanting(recipe, threshold=0.3, video_rule="max_of_persons"), fixed_model)
-    assert Bundle.load(fixed_model).decision_rule.video_rule == "max_of_persons"
-
-
 def test_evaluation_may_differ_from_the_runs_recipe_and_nothing_else_may(recipe, metrics):
-    folder = RunFolder(wanting(recipe, threshold=0.7))
+    folder = RunFolder(with_evaluation(recipe, threshold=0.7))
     assert folder.claim_to_measure() == recipe
     other_recipe = recipe.model_copy(update={"seed": 7})
     for stage in (stages.evaluate, stages.register, stages.compare_models):
@@ -188,14 +86,14 @@ def test_evaluation_may_differ_from_the_runs_recipe_and_nothing_else_may(recipe,
 
 
 def test_a_model_is_not_registered_for_decision_criteria_it_was_not_evaluated_for(recipe, metrics):
-    changed = wanting(recipe, threshold=0.7)
+    changed = with_evaluation(recipe, threshold=0.7)
     with pytest.raises(
         UserError, match=r"not yet evaluated for .*'threshold': 0.7.*dfray evaluate"
     ):
         stages.register(RunContext.of(changed))
     model = RunFolder(recipe).model
     before = read_decision_rule(model)
-    decide(changed, model)  # as a comparison does: the figures are still those of before
+    fit(changed, model)  # as a comparison does: the figures are still those of before
     with pytest.raises(UserError, match="not yet evaluated"):
         stages.register(RunContext.of(changed))
     write_decision_rule(model, before)
@@ -217,7 +115,7 @@ def registered(recipe, tmp_path_factory) -> str:
     from dfray.serving.package import register
     from dfray.tracking.run import start_run
 
-    other_recipe = wanting(recipe, threshold=0.35)
+    other_recipe = with_evaluation(recipe, threshold=0.35)
     other_recipe = other_recipe.model_copy(
         update={"name": "other", "model": other_recipe.model.model_copy(update={"size_px": 64})}
     )
@@ -300,7 +198,7 @@ def test_a_model_evaluated_anew_is_registered_anew_with_its_own_figures(recipe, 
     """Last: it changes the run."""
     first = stages.register(RunContext.of(recipe))
     assert stages.register(RunContext.of(recipe)) == first
-    changed = wanting(recipe, threshold=0.7)
+    changed = with_evaluation(recipe, threshold=0.7)
     assert stages.evaluate(RunContext.of(changed)).threshold == 0.7
     second = stages.register(RunContext.of(changed))
     assert second != first

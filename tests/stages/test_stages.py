@@ -99,7 +99,7 @@ def test_the_runs_mlflow_run_has_its_curve_and_its_origin(road):
 
 
 def test_the_bucket_policy_allows_what_the_road_asked_for(road, s3_proxy):
-    policy = json.loads((Path(__file__).parents[1] / "infra" / "bucket-policy.json").read_text())
+    policy = json.loads((Path(__file__).parents[2] / "infra" / "bucket-policy.json").read_text())
     allowed = {action for statement in policy["Statement"] for action in statement["Action"]}
     requests_of_run = [r for r in s3_proxy.requests if r.target.startswith("/dfray-road")]
     creation, *requests = requests_of_run

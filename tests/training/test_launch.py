@@ -19,7 +19,6 @@ from dfray.errors import (
     ModelFileError,
     ResourceError,
     TrainingError,
-    UserError,
 )
 from dfray.models.backbone import build_detector
 from dfray.models.bundle import Bundle
@@ -167,13 +166,6 @@ def test_a_balanced_weight_is_one_figure_of_every_epoch(attributed):
 def test_a_finished_run_started_again_trains_nothing_and_is_restored_whole(attributed):
     recipe, history = attributed
     assert train(recipe) == history
-
-
-def test_a_name_that_belongs_to_another_recipe_is_refused(tmp_path):
-    RunFolder(toy_recipe(tmp_path)).claim()
-    RunFolder(toy_recipe(tmp_path, "toy", "cluster.num_cpus=2")).claim()
-    with pytest.raises(UserError, match=r"training.lr 0.001 -> 0.1"):
-        RunFolder(toy_recipe(tmp_path, "toy", "training.lr=0.1")).claim()
 
 
 def test_too_few_cpus_are_said_before_anything_starts(ray_session, tmp_path):

@@ -1,0 +1,84 @@
+"""Decision rule of a model: fitted on validation as the recipe asks, whatever the bundle had before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dfray import storage
+from dfray.config import Recipe
+from dfray.models.bundle import Bundle, DecisionRule, read_decision_rule
+from dfray.run_context import RunContext
+from tests.helpers.evaluated import fit, save_model, untrained_run, with_evaluation
+from tests.helpers.toy import toy_recipe
+
+pytestmark = pytest.mark.ray
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory: pytest.TempPathFactory, ray_session: None) -> Recipe:
+    return untrained_run(tmp_path_factory.mktemp("runs"))
+
+
+def test_a_fixed_decision_leaves_the_model_alone(ray_session: None, tmp_path: Path) -> None:
+    plain = toy_recipe(tmp_path, "plain", "model.backbone=test_resnet", "evaluation.threshold=0.3")
+    save_model(plain, tmp_path / "model", seed=0)
+    before = storage.read_bytes(f"{tmp_path}/model/bundle.json")
+    rule = fit(plain, str(tmp_path / "model"))
+    assert rule == DecisionRule(0.3, 1.0, None, plain.evaluation.decision_criteria)
+    assert storage.read_bytes(f"{tmp_path}/model/bundle.json") == before
+
+
+@pytest.fixture
+def fixed_model(recipe: Recipe, tmp_path: Path) -> str:
+    """URI of a bundle outside the run whose rule has the threshold 0.3."""
+    plain = with_evaluation(recipe, threshold=0.3)
+    save_model(plain, tmp_path / "model", seed=0)
+    fit(plain, str(tmp_path / "model"))
+    return str(tmp_path / "model")
+
+
+def test_another_fixed_threshold_replaces_the_one_before(recipe: Recipe, fixed_model: str) -> None:
+    rule = fit(with_evaluation(recipe, threshold=0.7), fixed_model)
+    assert (rule.threshold, rule.fitted_on) == (0.7, None)
+    assert read_decision_rule(fixed_model) == rule
+    assert Bundle.load(fixed_model).threshold == 0.7
+
+
+def test_a_false_positive_rate_replaces_a_fixed_threshold_and_another_rate_replaces_it(
+    recipe: Recipe, fixed_model: str
+) -> None:
+    strict = fit(with_evaluation(recipe, threshold={"fpr": 0.2}), fixed_model)
+    assert strict.fitted_on.startswith("val-")
+    assert strict.threshold != 0.3
+    lax = fit(with_evaluation(recipe, threshold={"fpr": 0.9}), fixed_model)
+    assert lax.fitted_on == strict.fitted_on
+    assert lax.threshold < strict.threshold
+    assert read_decision_rule(fixed_model) == lax
+    again = fit(with_evaluation(recipe, threshold=0.3), fixed_model)
+    assert (again.threshold, again.fitted_on) == (0.3, None)
+
+
+def test_calibration_is_done_when_the_recipe_asks_for_it_and_undone_when_not(
+    recipe: Recipe, fixed_model: str
+) -> None:
+    warm = fit(with_evaluation(recipe, threshold=0.3, calibrate=True), fixed_model)
+    assert warm.temperature != 1.0
+    assert warm.threshold == 0.3
+    assert fit(with_evaluation(recipe, threshold=0.3), fixed_model).temperature == 1.0
+
+
+def test_another_video_rule_is_stored_with_the_model(recipe: Recipe, fixed_model: str) -> None:
+    assert read_decision_rule(fixed_model).video_rule == "mean"
+    fit(with_evaluation(recipe, threshold=0.3, video_rule="max_of_persons"), fixed_model)
+    assert Bundle.load(fixed_model).decision_rule.video_rule == "max_of_persons"
+
+
+def test_metrics_compare_within_one_split_of_faces_and_one_video_rule(recipe: Recipe) -> None:
+    evaluation_set = RunContext.of(recipe).evaluation_set
+    name = evaluation_set.name("mean")
+    assert name == f"test-{evaluation_set.faces.fingerprint('test')}-mean"
+    assert evaluation_set.name("max_of_persons") != name
+    on_validation = RunContext.of(with_evaluation(recipe, split="val")).evaluation_set
+    assert on_validation.name("mean").startswith("val-")

@@ -1,0 +1,80 @@
+"""Run context: everything that the stages of one run share, read when it is first used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dfray import storage
+from dfray.errors import UserError
+from dfray.run_context import ExtractedVideos, RunContext
+from tests.helpers.rows import video_row, videos_table
+from tests.helpers.toy import toy_recipe, write_toy_faces
+
+
+def test_making_one_touches_nothing(tmp_path: Path) -> None:
+    run = RunContext.of(toy_recipe(tmp_path))
+    assert run.faces.uri == run.folder.faces == str(tmp_path / "toy" / "faces")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_trial_reads_the_faces_of_its_search(tmp_path: Path) -> None:
+    run = RunContext.of(toy_recipe(tmp_path), faces_uri=str(tmp_path / "shared"))
+    assert run.faces.uri == run.folder.faces == str(tmp_path / "shared")
+
+
+def test_a_manifest_that_is_not_built_is_refused_with_the_command_that_builds_it(
+    tmp_path: Path,
+) -> None:
+    run = RunContext.of(toy_recipe(tmp_path))
+    assert not run.has_manifest
+    with pytest.raises(UserError, match=r"no manifest.parquet yet.*dfray manifest build"):
+        _ = run.manifest
+
+
+def test_the_manifest_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = toy_recipe(tmp_path)
+    write_toy_faces(recipe, videos=4, faces=1)
+    run = RunContext.of(recipe)
+    first = run.manifest
+    monkeypatch.setattr(storage, "exists", lambda uri: pytest.fail(f"looked for {uri}"))
+    assert run.manifest is first
+
+
+def test_extracted_videos_are_counted_among_the_manifests_or_others(tmp_path: Path) -> None:
+    recipe = toy_recipe(tmp_path)
+    write_toy_faces(recipe, videos=4, faces=1)
+    run = RunContext.of(recipe)
+    assert run.extracted() == ExtractedVideos(4, 4)
+    extracted = run.extracted(videos_table([video_row("elsewhere")]))
+    assert (extracted.done, extracted.missing) == (0, 1)
+    assert ExtractedVideos(1000, 2000).note.startswith("1,000 of 2,000 videos are done")
+
+
+def test_the_tracking_server_is_resolved_when_it_is_used() -> None:
+    """Extraction to a bucket needs no tracking server."""
+    run = RunContext.of(toy_recipe("s3://bucket/runs"))
+    assert run.folder.faces == "s3://bucket/runs/toy/faces"
+    with pytest.raises(UserError, match=r"registry.tracking_uri is empty"):
+        _ = run.tracking_uri
+
+
+def test_identity_groups_of_the_evaluation_set_come_from_the_manifest(tmp_path: Path) -> None:
+    from dfray.datasets.manifest import Manifest, write_manifest
+
+    run = RunContext.of(toy_recipe(tmp_path))
+    assert run.evaluation_set.identity_groups == {}
+    rows = [video_row("a", identity_group="asian"), video_row("b")]
+    write_manifest(Manifest(videos_table(rows), [], {}), run.folder.manifest)
+    groups = RunContext.of(run.recipe).evaluation_set.identity_groups
+    assert list(groups.values()) == ["asian"]
+
+
+def test_a_registered_bundle_is_shared_with_every_node_in_the_runs_folder(tmp_path: Path) -> None:
+    bundle = tmp_path / "bundle"
+    bundle.mkdir()
+    (bundle / "bundle.json").write_text("{}")
+    uri = RunContext.of(toy_recipe(tmp_path / "runs")).folder.share_version("model", "3", bundle)
+    assert uri.endswith("runs/toy/versions/model/3")
+    assert Path(uri, "bundle.json").read_text() == "{}"
