@@ -36,12 +36,15 @@ class Counts:
         self._latest: dict[str, Any] = {}
 
     def add(self, counts: dict[str, float]) -> None:
+        """Add to the sums."""
         self._sums.update(counts)
 
     def note(self, values: dict[str, Any]) -> None:
+        """Replace the latest values."""
         self._latest.update(values)
 
     def get(self) -> dict[str, Any]:
+        """Return the sums and the latest values."""
         return dict(self._sums) | self._latest
 
 
@@ -99,6 +102,7 @@ class StageLine:
         self._logged = time.monotonic()
 
     def update(self, done: float | None = None, total: int | None = None, detail: str = "") -> None:
+        """Redraw the line; what is not given stays."""
         self.total = total or self.total
         fields: dict[str, Any] = {"detail": detail} if detail else {}
         self._progress.update(self._task, completed=done, total=total, **fields)

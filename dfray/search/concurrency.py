@@ -71,7 +71,7 @@ def trial_capacity(recipe: Recipe, nodes: Sequence[Mapping[str, float]]) -> Tria
             "logical CPUs on a local cluster (cluster.num_cpus).",
         )
     concurrent = min(room, section.max_concurrent or room, section.trials)
-    arithmetic = f"{concurrent} beside each other: {sums}"
+    arithmetic = f"{concurrent} at once: {sums}"
     return TrialCapacity(workers, in_process, cpus, gpus, concurrent, arithmetic)
 
 

@@ -44,6 +44,7 @@ class TrialFolder:
         self._end = storage.join(uri, "end.json")
 
     def exists(self) -> bool:
+        """Return whether the trial has been started."""
         return storage.exists(self._trial)
 
     def begin(
@@ -61,6 +62,7 @@ class TrialFolder:
         _write(self._curve, curve)
 
     def end(self, state: State, error: str | None = None) -> None:
+        """Write the trial's final state."""
         _write(self._end, {"state": state, "error": error})
 
     def read(self, metric_key: str, mode: Literal["max", "min"]) -> Trial:
@@ -135,6 +137,7 @@ class SearchFolder:
         return str(_read(self._state)["id"])
 
     def trial(self, name: str) -> TrialFolder:
+        """Return the folder of one trial."""
         return TrialFolder(storage.join(self.trials, name))
 
     def finalists(self) -> list[str] | None:

@@ -20,8 +20,8 @@ _SHARED = {
     "training.epochs": "the scheduler ends trials; all may go as far as training.epochs",
     "training.num_workers": "it is search.trial_workers for every trial",
     "training.min_workers": "it is search.trial_workers for every trial",
-    "training.cpus_per_worker": "trials that run beside each other need the same",
-    "training.use_gpu": "trials that run beside each other need the same",
+    "training.cpus_per_worker": "concurrent trials need the same",
+    "training.use_gpu": "concurrent trials need the same",
 }
 
 

@@ -53,9 +53,11 @@ class TrialSettings:
     use_gpu: bool = False
 
     def folder(self, name: str) -> TrialFolder:
+        """Return the folder of one trial."""
         return TrialFolder(storage.join(self.trials, name))
 
     def read(self, name: str) -> Trial:
+        """Return one trial with the epochs that it has reported."""
         section = self.recipe.search
         return self.folder(name).read(section.metric_key, section.mode)
 

@@ -90,7 +90,7 @@ def train(run: RunContext) -> History:
         The metrics of every epoch.
 
     Raises:
-        RegistryError: MLflow does not answer at the end. The model is kept: train again once it does.
+        RegistryError: MLflow does not answer at the end. The model is stored: train again once it does.
     """
     if is_trained(run):
         run.folder.claim()

@@ -208,7 +208,7 @@ class SearchLine:
         if has_room:
             self._draw()
         else:
-            self._line.update(detail="waiting for nodes: no trial fits on those there are")
+            self._line.update(detail="waiting for nodes: no trial fits on the nodes that are alive")
 
     def summary(self) -> str:
         """Return the best value so far, and the counts of stopped and failed trials."""

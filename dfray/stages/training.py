@@ -72,7 +72,7 @@ def log_training(run: RunContext) -> History:
     """Log what MLflow lacks of the trained epochs, and return their metrics.
 
     Raises:
-        RegistryError: MLflow does not answer. The model is kept: train again once it does.
+        RegistryError: MLflow does not answer. The model is stored: train again once it does.
     """
     state = run.folder.state()
     assert state.run_id is not None, "the training has ended"

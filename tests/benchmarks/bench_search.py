@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.bench_search [--work FOLDER] [KEY=VALUE]...
 
-On the demo's clips, one worker a trial, two trials beside each other, some 150 epochs of 19 steps in all:
+On the demo's clips, one worker a trial, two trials at once, some 150 epochs of 19 steps in all:
 
 1. `dfray search` of 12 trials over w (log-uniform) and m, by ASHA on the validation's AUC;
 2. the trials that ASHA stopped continue from their checkpoints to the end: this shows the loss by early

@@ -1,4 +1,4 @@
-"""Trials beside each other: never more than the cluster holds, all that a trial needs counted."""
+"""Concurrent trials: never more than the cluster holds, all needs of a trial counted."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_one_worker_trains_in_the_trial_itself(tmp_path: Path) -> None:
     assert capacity.concurrent == 8
     assert capacity.trial_resources == {"CPU": 1, "GPU": 0}
     assert capacity.arithmetic == (
-        "8 beside each other: a trial needs 1 train worker x 1 CPU + 0 data workers: the faces are "
+        "8 at once: a trial needs 1 train worker x 1 CPU + 0 data workers: the faces are "
         "written; the cluster has 8 CPUs: room for 8"
     )
 

@@ -51,7 +51,7 @@ def test_every_chart_is_valid_json_with_something_drawn() -> None:
 
 def test_the_page_says_why_there_is_no_importance() -> None:
     html = to_html(ended_search(1), SPACE)
-    assert "cannot be told: it takes 6 trials with a value, and there are 1." in html
+    assert "is not computed: it takes 6 trials with a value, and there are 1." in html
 
 
 def test_the_winner_is_the_mean_over_its_seeds_with_the_spread() -> None:

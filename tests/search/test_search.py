@@ -27,9 +27,7 @@ def test_a_search_lives_on_an_object_store_as_on_a_disk(
         f"registry.tracking_uri=sqlite:///{tmp_path}/mlflow.db",
     )
     result = stages.search(RunContext.of(searched_recipe(bucket, *overrides)))
-    arithmetic = (
-        "Trials: 2 beside each other: a trial needs 1 train worker x 1 CPU + 0 data workers"
-    )
+    arithmetic = "Trials: 2 at once: a trial needs 1 train worker x 1 CPU + 0 data workers"
     printed = capsys.readouterr()
     assert arithmetic in printed.err
     assert not printed.out  # Ray Tune's own chatter would stand among the results
