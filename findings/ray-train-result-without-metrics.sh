@@ -19,7 +19,7 @@ import tempfile
 
 import ray
 from ray import train
-from ray.train.data_parallel_trainer import DataParallelTrainer
+from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
 
 def three_epochs(config):

@@ -93,7 +93,7 @@ def list_jobs(address: Address = None, as_json: AsJson = False) -> None:
     """List the jobs of the cluster, newest first."""
     from dfray.render import jobs as render
 
-    render.show_jobs(_client(address).list(), as_json=as_json)
+    render.show_jobs(_client(address).list_jobs(), as_json=as_json)
 
 
 @command(app, panel=CLUSTER)

@@ -87,7 +87,7 @@ class JobClient:
 
     def _require_idle(self, folder: str | None) -> None:
         """Check that no running job uses the folder: two would overwrite each other's files."""
-        for job in self.list() if folder else []:
+        for job in self.list_jobs() if folder else []:
             if job.folder == folder and not job.is_over:
                 raise UserError(
                     f"Job {job.id} of {job.user} already uses {folder}.",
@@ -95,7 +95,7 @@ class JobClient:
                     "or give this run a name of its own (name=...).",
                 )
 
-    def list(self) -> list[JobInfo]:
+    def list_jobs(self) -> list[JobInfo]:
         """Return every submitted job, newest first."""
         listed = self._ask(self._client.list_jobs)
         jobs = [JobInfo.of(details) for details in listed if details.submission_id]
@@ -107,7 +107,7 @@ class JobClient:
         Raises:
             UserError: there is no such job; the nearest id is suggested.
         """
-        jobs = {job.id: job for job in self.list()}
+        jobs = {job.id: job for job in self.list_jobs()}
         if job_id not in jobs:
             raise UserError(
                 f"The cluster at {self.address} has no job {job_id!r}.",
