@@ -57,10 +57,10 @@ def video_scores(
             the summaries count.
     """
     scores = check_scores(scores)
-    found = _mean_of_faces(scores) if persons is None else _highest_person(scores, persons)
+    means = _mean_of_faces(scores) if persons is None else _highest_person(scores, persons)
     scored = {
         video: (score, n_faces)
-        for video, score, n_faces in zip(*(found[c].to_pylist() for c in _FOUND), strict=True)
+        for video, score, n_faces in zip(*(means[c].to_pylist() for c in _FOUND), strict=True)
     }
     rows = []
     for row in SUMMARIES.conform(summaries, "summaries").sort_by("video_id").to_pylist():

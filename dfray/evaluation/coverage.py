@@ -1,4 +1,4 @@
-"""What became of every video and every sampled frame, counted per split with each reason."""
+"""Outcomes of all videos and sampled frames, counted per split with their reasons."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dfray.tables import OUTCOMES, SPLITS, SUMMARIES
 
 @dataclass(frozen=True)
 class Reason:
-    """How often one reason was given; `kind` is the video's status or the frame's outcome."""
+    """Count of one reason; `kind` is the video's status or the frame's outcome."""
 
     kind: str
     reason: str

@@ -1,4 +1,4 @@
-"""What a collection of videos is like, real against fake (arXiv 2508.19730 figure 3).
+"""Statistics of a dataset's videos, real against fake (arXiv 2508.19730 figure 3).
 
 A detector may learn what the two labels differ in besides the forgery: length, resolution, the size or the
 number of faces. So an in-the-wild test set is described before its figures are read.
@@ -56,11 +56,11 @@ def describe_datasets(
         boxes: from `read_boxes` on the split.
     """
     measured = measure_videos(summaries, outcomes, boxes)
-    there = np.asarray(measured["dataset"].to_pylist(), str)
+    datasets_of_rows = np.asarray(measured["dataset"].to_pylist(), str)
     return [
-        _describe(name, measured.filter(pa.array(there == name)))
+        _describe(name, measured.filter(pa.array(datasets_of_rows == name)))
         for name in dict.fromkeys(datasets)
-        if (there == name).any()
+        if (datasets_of_rows == name).any()
     ]
 
 
@@ -85,7 +85,7 @@ def measure_videos(summaries: pa.Table, outcomes: pa.Table, boxes: pa.Table) -> 
             "face_px": _larger_sides(boxes),
         }
     ).group_by("video_id")
-    found = (
+    joined = (
         videos.join(lengths.aggregate([("time_s", "max")]), "video_id")
         .join(
             sides.aggregate([("resolution_px", "max"), ("face_px", "approximate_median")]),
@@ -94,16 +94,16 @@ def measure_videos(summaries: pa.Table, outcomes: pa.Table, boxes: pa.Table) -> 
         .sort_by("video_id")
     )
     with_face = pc.if_else(
-        pc.greater(found["n_frames_with_face"], 0), found["n_frames_with_face"], None
+        pc.greater(joined["n_frames_with_face"], 0), joined["n_frames_with_face"], None
     )
     return pa.table(
         {
-            "dataset": found["dataset"],
-            "label": found["label"],
-            "faces_per_frame": pc.divide(pc.cast(found["n_faces"], pa.float64()), with_face),
-            "length_s": found["time_s_max"],
-            "resolution_px": pc.cast(found["resolution_px_max"], pa.float64()),
-            "face_px": found["face_px_approximate_median"],
+            "dataset": joined["dataset"],
+            "label": joined["label"],
+            "faces_per_frame": pc.divide(pc.cast(joined["n_faces"], pa.float64()), with_face),
+            "length_s": joined["time_s_max"],
+            "resolution_px": pc.cast(joined["resolution_px_max"], pa.float64()),
+            "face_px": joined["face_px_approximate_median"],
         }
     )
 
@@ -125,16 +125,16 @@ def _describe(dataset: str, videos: pa.Table) -> DatasetStatistics:
     rows, plots = [], []
     for measure, name in MEASURES.items():
         values = videos[measure].to_numpy(zero_copy_only=False).astype(np.float64)
-        known = {
+        by_label = {
             LABELS[kind]: values[(label == kind) & np.isfinite(values)] for kind in (REAL, FAKE)
         }
-        for kind, of_kind in known.items():
+        for kind, of_kind in by_label.items():
             if len(of_kind):
                 spread = tuple(float(q) for q in np.quantile(of_kind, [0, 0.25, 0.5, 0.75, 1]))
                 rows.append(Spread(name, kind, len(of_kind), spread))
         caption = f"Each bar is a share of the label's videos in {dataset}."
-        if any(len(of_kind) for of_kind in known.values()):
+        if any(len(of_kind) for of_kind in by_label.values()):
             title = name.partition(":")[0].partition(",")[0]
-            plots.append(plot(title.capitalize(), caption, property_chart(known, name)))
+            plots.append(plot(title.capitalize(), caption, property_chart(by_label, name)))
     n_fake = int(np.sum(label == FAKE))
     return DatasetStatistics(dataset, len(label) - n_fake, n_fake, rows, plots)

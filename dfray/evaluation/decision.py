@@ -82,12 +82,12 @@ def fit_threshold(videos: pa.Table, fpr: float) -> float:
     return float((beyond + above.min()) / 2) if len(above) else float(np.nextafter(beyond, 2))
 
 
-def _require_both(labels: np.ndarray, what: str) -> None:
+def _require_both(labels: np.ndarray, quantity: str) -> None:
     missing = [
         name for name, label in (("real", REAL), ("fake", FAKE)) if not (labels == label).any()
     ]
     if missing:
         raise UserError(
-            f"{what} cannot be fitted: validation has no scored {' and no scored '.join(missing)} face.",
+            f"{quantity} cannot be fitted: validation has no scored {' and no scored '.join(missing)} face.",
             "Look at the extraction's counts of the val split.",
         )

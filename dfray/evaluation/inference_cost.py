@@ -1,4 +1,4 @@
-"""What a model's network costs, against another's, on the spot.
+"""Inference cost of a model's network over another's, timed side by side.
 
 CPU seconds of one thread a face, preprocessing included, decoding and face detection not: those are the
 same for both. The models take turns on the same faces and the medians are compared, so a busy machine slows

@@ -84,11 +84,11 @@ def worst_mistakes(
     false_alarms = [i for i in descending if is_real[i] and called_fake[i]][:n]
     missed = [i for i in descending[::-1] if not is_real[i] and not called_fake[i]][:n]
     rows = scored.take(pa.array([*false_alarms, *missed], pa.int64())).to_pylist()
-    wanted = {row["video_id"] for row in rows}
+    video_ids = {row["video_id"] for row in rows}
     summaries = {
         row["video_id"]: row
         for row in store.summaries([split]).select(["video_id", "shard", "first_row"]).to_pylist()
-        if row["video_id"] in wanted
+        if row["video_id"] in video_ids
     }
     explained = {row["video_id"] for label in (REAL, FAKE) for row in _first(rows, label)}
     worst = []
@@ -123,9 +123,9 @@ def _first(rows: list[dict], label: int) -> list[dict]:
 
 def _faces(store: FacesStore, summary: dict, n_faces: int) -> list[np.ndarray]:
     """Up to FACES_SHOWN faces of one video, spread evenly over its rows: uint8 (H, H, 3) each."""
-    shown = np.unique(np.linspace(0, n_faces - 1, min(n_faces, FACES_SHOWN)).round().astype(int))
+    offsets = np.unique(np.linspace(0, n_faces - 1, min(n_faces, FACES_SHOWN)).round().astype(int))
     uri = store.shard_uri(summary["shard"])
-    rows = summary["first_row"] + shown
+    rows = summary["first_row"] + offsets
     columns = ["video_id", "size_px", "encoding", "image"]
     file = open_shard(uri)
     groups = {

@@ -98,38 +98,38 @@ def pair_scores(
             + (f", such as {odd[0]}." if odd else "."),
             "Evaluate both on the same split.",
         )
-    both = is_scored(tables[0]) & is_scored(tables[1])
-    kept = [table.filter(pa.array(both)) for table in tables]
-    first, second = (table.column("fake_probability").to_numpy() for table in kept)
-    return Pair(kept[0], (first, second), (candidate_threshold, champion_threshold))
+    scored = is_scored(tables[0]) & is_scored(tables[1])
+    rows = [table.filter(pa.array(scored)) for table in tables]
+    first, second = (table.column("fake_probability").to_numpy() for table in rows)
+    return Pair(rows[0], (first, second), (candidate_threshold, champion_threshold))
 
 
 def paired_differences(
-    both: Pair, scope: Scope, *, resamples: int, confidence: float, seed: int
+    pair: Pair, scope: Scope, *, resamples: int, confidence: float, seed: int
 ) -> dict[str, Difference]:
     """The difference of each metric in COMPARED over `scope`.
 
     Raises:
         EvaluationError: too many resamples leave a part of the scope without a class.
     """
-    here = scope.videos
-    labels = both.labels[here]
-    persons = np.asarray(both.videos.column("person").to_pylist())[here]
+    in_scope = scope.videos
+    labels = pair.labels[in_scope]
+    persons = np.asarray(pair.videos.column("person").to_pylist())[in_scope]
     names, person_of = np.unique(persons, return_inverse=True)
     models = [
         [
-            (weight, mask[here], Ranked(scores[mask], both.labels[mask] == FAKE, threshold))
+            (weight, mask[in_scope], Ranked(scores[mask], pair.labels[mask] == FAKE, threshold))
             for weight, mask in scope.parts
         ]
-        for scores, threshold in zip(both.scores, both.thresholds, strict=True)
+        for scores, threshold in zip(pair.scores, pair.thresholds, strict=True)
     ]
     gaps = _gaps(models, labels, person_of, resamples, seed)
     points = [_figures(parts, np.ones((1, len(labels)), np.int64)) for parts in models]
-    found = {}
+    differences = {}
     for name in COMPARED:
         low, high = percentile_interval(gaps[name], confidence)
         candidate, champion = (float(point[name][0]) for point in points)
-        found[name] = Difference(
+        differences[name] = Difference(
             candidate,
             champion,
             low,
@@ -138,7 +138,7 @@ def paired_differences(
             n_fake=int(np.sum(labels == FAKE)),
             n_persons=len(names),
         )
-    return found
+    return differences
 
 
 _Parts = list[tuple[float, np.ndarray, Ranked]]
@@ -151,13 +151,13 @@ def _gaps(
     has = [np.bincount(person_of, weights=labels == label) > 0 for label in (REAL, FAKE)]
     strata = has[0] + 2 * has[1]
     rows = max(1, CHUNK // len(labels))
-    parts: list[dict[str, np.ndarray]] = []
+    chunks: list[dict[str, np.ndarray]] = []
     for drawn in draw(strata, resamples, rows, np.random.default_rng(seed)):
         counts = drawn[:, person_of]
         counts = counts[_whole(counts, models[0], labels)]
         candidate, champion = (_figures(model, counts) for model in models)
-        parts.append({name: candidate[name] - champion[name] for name in COMPARED})
-    gaps = {name: np.concatenate([part[name] for part in parts]) for name in COMPARED}
+        chunks.append({name: candidate[name] - champion[name] for name in COMPARED})
+    gaps = {name: np.concatenate([chunk[name] for chunk in chunks]) for name in COMPARED}
     if len(gaps[COMPARED[0]]) < _LEAST * resamples:
         raise EvaluationError("too few people for an interval: resamples lack a class")
     return gaps
@@ -165,18 +165,18 @@ def _gaps(
 
 def _whole(counts: np.ndarray, parts: _Parts, labels: np.ndarray) -> np.ndarray:
     """bool (R,): the resamples in which every part has both classes."""
-    whole = np.ones(len(counts), bool)
+    complete = np.ones(len(counts), bool)
     for _, mask, _ in parts:
         for label in (REAL, FAKE):
-            whole &= counts[:, mask & (labels == label)].sum(axis=1) > 0
-    return whole
+            complete &= counts[:, mask & (labels == label)].sum(axis=1) > 0
+    return complete
 
 
 def _figures(parts: _Parts, counts: np.ndarray) -> dict[str, np.ndarray]:
     """The scope's figures, float64 (R,): the weighted sum over its parts."""
-    measured = [(weight, ranked.metrics(counts[:, mask])) for weight, mask, ranked in parts]
+    values = [(weight, ranked.metrics(counts[:, mask])) for weight, mask, ranked in parts]
     return {
-        name: np.sum([weight * found[name] for weight, found in measured], axis=0)
+        name: np.sum([weight * metrics[name] for weight, metrics in values], axis=0)
         for name in COMPARED
     }
 
@@ -218,14 +218,14 @@ def comparison_scopes(videos: pa.Table, protocols: Sequence[Protocol] = ()) -> l
         protocols: a column whose dataset is not there is left out, and so is a mean over such columns.
     """
     corpus = _Corpus(videos)
-    found = [Scope("all videos", ((1.0, np.ones(len(corpus.label), bool)),))]
+    scopes = [Scope("all videos", ((1.0, np.ones(len(corpus.label), bool)),))]
     for protocol in protocols:
-        found += _of_protocol(protocol, corpus)
-    found += [
+        scopes += _of_protocol(protocol, corpus)
+    scopes += [
         Scope(str(name), ((1.0, corpus.dataset == name),), required=False)
         for name in np.unique(corpus.dataset)
     ]
-    return list(_distinct(found))
+    return list(_distinct(scopes))
 
 
 def absent_columns(videos: pa.Table, protocol: Protocol) -> list[str]:
@@ -251,13 +251,13 @@ class _Corpus:
 
     def masks(self, column: ProtocolColumn) -> list[np.ndarray]:
         """bool (V,) of the column's dataset, or of each of its fake methods with all its real videos."""
-        here = self.dataset == column.dataset
+        mask = self.dataset == column.dataset
         if column.over == "videos":
-            return [here] if here.any() else []
-        fakes = here & (self.label == FAKE)
+            return [mask] if mask.any() else []
+        fakes = mask & (self.label == FAKE)
         if column.category:
             fakes &= self.category == column.category
-        real = here & (self.label == REAL)
+        real = mask & (self.label == REAL)
         return [real | (fakes & (self.method == name)) for name in np.unique(self.method[fakes])]
 
 
@@ -278,9 +278,9 @@ def _of_protocol(protocol: Protocol, corpus: _Corpus) -> Iterable[Scope]:
 
 
 def _distinct(scopes: Iterable[Scope]) -> Iterable[Scope]:
-    seen = set()
+    keys = set()
     for scope in scopes:
         key = tuple((weight, mask.tobytes()) for weight, mask in scope.parts)
-        if key not in seen:
-            seen.add(key)
+        if key not in keys:
+            keys.add(key)
             yield scope

@@ -49,7 +49,7 @@ class Scenario(_Part):
 
 
 class PublishedRow(_Part):
-    """What a paper prints, in percent, in the order of `Protocol.headings`."""
+    """Published metrics of one method, in percent, in the order of `Protocol.headings`."""
 
     name: str
     auc: list[float]
@@ -121,11 +121,11 @@ def load_protocol(name_or_path: str) -> Protocol:
     except yaml.YAMLError as error:
         raise UserError(f"{path} is not valid YAML: {error}.") from error
     except ValidationError as error:
-        told = "; ".join(
+        faults = "; ".join(
             f"{'.'.join(map(str, e['loc'])) or 'protocol'}: {e['msg']}" for e in error.errors()
         )
         raise UserError(
-            f"{path} is no protocol: {told}.", "See jobs/protocols/paper.yaml."
+            f"{path} is no protocol: {faults}.", "See jobs/protocols/paper.yaml."
         ) from None
 
 
@@ -180,31 +180,31 @@ class _Videos:
 
     def methods(self, dataset: str, category: str | None = None) -> list[str]:
         """The fake methods of a dataset, of one category or of all."""
-        kept = (self.dataset == dataset) & (self.label == FAKE)
+        mask = (self.dataset == dataset) & (self.label == FAKE)
         if category:
-            kept &= self.category == category
-        return np.unique(self.method[kept]).tolist()
+            mask &= self.category == category
+        return np.unique(self.method[mask]).tolist()
 
     def n_real(self, dataset: str) -> int:
         return int(np.sum((self.dataset == dataset) & (self.label == REAL)))
 
     def n_unscored(self, dataset: str, methods: list[str]) -> int:
         """Videos without a score among the real ones of a dataset and the fakes of `methods`."""
-        kept = (self.dataset == dataset) & ((self.label == REAL) | np.isin(self.method, methods))
-        return int(np.sum(kept & ~self.scored))
+        mask = (self.dataset == dataset) & ((self.label == REAL) | np.isin(self.method, methods))
+        return int(np.sum(mask & ~self.scored))
 
     def figure(self, dataset: str, method: str | None = None) -> ColumnMetrics:
         """Over all videos of a dataset, or of its real ones and the fakes of one method."""
         from sklearn.metrics import roc_auc_score
 
-        here = self.dataset == dataset
-        if not here.any():
+        mask = self.dataset == dataset
+        if not mask.any():
             return ColumnMetrics(None, None, note=f"no video of {dataset}")
         if method is not None:
-            here &= (self.label == REAL) | (self.method == method)
-        label, score = self.label[here & self.scored], self.score[here & self.scored]
+            mask &= (self.label == REAL) | (self.method == method)
+        label, score = self.label[mask & self.scored], self.score[mask & self.scored]
         fake = label == FAKE
-        counts = (int(np.sum(~fake)), int(np.sum(fake)), int(np.sum(here & ~self.scored)))
+        counts = (int(np.sum(~fake)), int(np.sum(fake)), int(np.sum(mask & ~self.scored)))
         if not (counts[0] and counts[1]):
             kind = "fake" if counts[0] else "real"
             return ColumnMetrics(None, None, *counts, note=f"{dataset} has no scored {kind} video")
@@ -235,17 +235,17 @@ def _column(column: ProtocolColumn, videos: _Videos) -> ColumnMetrics:
 
 def _mean(parts: list[ColumnMetrics], expected: int, of: str) -> ColumnMetrics:
     """The mean over those that are defined; marked if they are not as many as expected, or marked."""
-    known = [(p, p.auc, p.balanced_accuracy) for p in parts if p.auc is not None]
-    if not known:
+    defined = [(p, p.auc, p.balanced_accuracy) for p in parts if p.auc is not None]
+    if not defined:
         return ColumnMetrics(None, None, note=f"none of {expected} {of}")
-    lacking = [] if len(known) == expected else [f"{len(known)} of {expected} {of}"]
-    if any(part.note for part, *_ in known):
+    lacking = [] if len(defined) == expected else [f"{len(defined)} of {expected} {of}"]
+    if any(part.note for part, *_ in defined):
         lacking.append("over incomplete figures")
     return ColumnMetrics(
-        auc=float(np.mean([auc for _, auc, _ in known])),
-        balanced_accuracy=float(np.mean([accuracy for *_, accuracy in known])),
-        n_real=sum(part.n_real for part, *_ in known),
-        n_fake=sum(part.n_fake for part, *_ in known),
-        n_unscored=sum(part.n_unscored for part, *_ in known),
+        auc=float(np.mean([auc for _, auc, _ in defined])),
+        balanced_accuracy=float(np.mean([accuracy for *_, accuracy in defined])),
+        n_real=sum(part.n_real for part, *_ in defined),
+        n_fake=sum(part.n_fake for part, *_ in defined),
+        n_unscored=sum(part.n_unscored for part, *_ in defined),
         note="; ".join(lacking) or None,
     )

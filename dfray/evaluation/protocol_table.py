@@ -84,7 +84,7 @@ def rows_of(protocol: Protocol, models: Sequence[ProtocolResult], metric: str) -
 
 
 def notes_of(protocol: Protocol, models: Sequence[ProtocolResult]) -> list[str]:
-    """What the marked and the absent figures of the models lack, each thing said once."""
+    """Return the notes on marked and absent metrics of the models, without repetitions."""
     notes: dict[str, None] = {}
     for model in models:
         for (scenario, column), figure in zip(protocol.headings, model.figures, strict=True):
@@ -159,11 +159,11 @@ def _by_method(
     models: Sequence[ProtocolResult],
 ) -> dict[tuple[str, str], list[ColumnMetrics | None]]:
     """(column, method) -> the figure of each model."""
-    found: dict[tuple[str, str], list[ColumnMetrics | None]] = {}
+    rows: dict[tuple[str, str], list[ColumnMetrics | None]] = {}
     for place, model in enumerate(models):
         for column, method, figure in model.methods:
-            found.setdefault((column, method), [None] * len(models))[place] = figure
-    return found
+            rows.setdefault((column, method), [None] * len(models))[place] = figure
+    return rows
 
 
 def _small_print(protocol: Protocol, models: Sequence[ProtocolResult]) -> list[str]:
@@ -180,7 +180,7 @@ def _small_print(protocol: Protocol, models: Sequence[ProtocolResult]) -> list[s
 
 
 def _first_columns(protocol: Protocol) -> set[int]:
-    """Where in the table a scenario begins."""
+    """Return the indices of the first column of each scenario."""
     firsts, place = set(), 0
     for scenario in protocol.scenarios:
         firsts.add(place)

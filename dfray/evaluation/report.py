@@ -130,8 +130,8 @@ def headline_cards(metrics: Metrics) -> list[Card]:
     )
     share = "–" if counts.coverage is None else f"{100 * counts.coverage:.1f} %"
     of = f"{counts.scored:,} of {counts.videos:,} videos"
-    told = f"The others have no score: {lost}." if lost else "Every video has a score."
-    return [*cards, Card("Coverage", share, of, told)]
+    sentence_on_rest = f"The others have no score: {lost}." if lost else "Every video has a score."
+    return [*cards, Card("Coverage", share, of, sentence_on_rest)]
 
 
 def _card(title: str, estimate: Estimate | None, sentence: str) -> Card:
@@ -142,7 +142,7 @@ def _card(title: str, estimate: Estimate | None, sentence: str) -> Card:
 
 
 def _axis_from(metrics: Metrics) -> float:
-    """Where the axis of the AUC whiskers begins: at 0.4, or at the tenth below the lowest end."""
+    """Return the start of the axis of AUC whiskers: 0.4, or the tenth below the lowest end."""
     groups = [metrics.overall, *metrics.datasets, *metrics.methods, *metrics.identity_groups]
     levels = [level for group in groups for level in (group.video, group.frame)]
     lowest = min((level.auc.low for level in levels if level.auc), default=1.0)

@@ -49,10 +49,10 @@ def roc_chart(videos: pa.Table) -> go.Figure:
     _add_curve(figure, label, score, "overall", {"color": "#6b7280", "width": 3.5})
     fakes = sorted(set(zip(dataset[label == FAKE], method[label == FAKE], strict=True)))
     for number, (corpus, fake) in enumerate(fakes):
-        kept = (dataset == corpus) & ((label == REAL) | (method == fake))
+        mask = (dataset == corpus) & ((label == REAL) | (method == fake))
         line = {"color": LINES[number % len(LINES)], "width": 2, "dash": _dash(number)}
         name = fake if len(set(dataset)) == 1 else f"{corpus} / {fake}"
-        _add_curve(figure, label[kept], score[kept], escape(name), line)
+        _add_curve(figure, label[mask], score[mask], escape(name), line)
     figure.update_xaxes(title="real videos called fake (false positive rate)", range=[-0.01, 1])
     figure.update_yaxes(title="fakes found (true positive rate)", range=[0, 1.02])
     styled(figure, height=430)
@@ -64,7 +64,7 @@ def roc_chart(videos: pa.Table) -> go.Figure:
 def histogram_chart(
     scores: np.ndarray, labels: np.ndarray, threshold: float, item: str
 ) -> go.Figure:
-    """How the scores of real and fake items lie, each as a share of its class.
+    """Return the histogram of scores of real and fake items, as shares of each class.
 
     Args:
         scores: float (M,); labels: int (M,).
@@ -94,7 +94,7 @@ def histogram_chart(
 
 
 def property_chart(values: dict[str, np.ndarray], name: str) -> go.Figure:
-    """How one property of videos is spread for each label, on common bins.
+    """Return the histogram of one property of videos for each label, on common bins.
 
     Args:
         values: "real" and "fake" -> float (M,), a value for each video; not both empty.
@@ -154,8 +154,8 @@ def projection_chart(scores: pa.Table, seed: int) -> go.Figure:
     from sklearn.decomposition import PCA
 
     rng = np.random.default_rng(seed)
-    chosen = np.sort(rng.permutation(scores.num_rows)[:MAX_POINTS])
-    rows = scores.take(chosen)
+    drawn = np.sort(rng.permutation(scores.num_rows)[:MAX_POINTS])
+    rows = scores.take(drawn)
     embeddings = np.asarray(rows.column("embedding").to_pylist(), np.float64)
     pca = PCA(min(2, *embeddings.shape), svd_solver="full")
     with np.errstate(invalid="ignore"):  # faces all alike have no variance to share out
@@ -189,7 +189,7 @@ def training_charts(history: list[dict]) -> list[tuple[str, go.Figure]]:
     """
     names = list(dict.fromkeys(name for row in history for name in row))
     losses = _distinct(history, [name for name in names if _is_loss(name)])
-    chosen = [row for row in history if row.get("selection_loss") is not None]
+    rows = [row for row in history if row.get("selection_loss") is not None]
     charts = (
         ("Loss", "loss", losses),
         ("Validation AUC", "AUC", [name for name in names if name == "val_auc"]),
@@ -200,36 +200,36 @@ def training_charts(history: list[dict]) -> list[tuple[str, go.Figure]]:
         if columns:
             figure = _lines(history, columns)
             figure.update_yaxes(title=unit, rangemode="tozero", exponentformat="power")
-            if chosen:
-                best = min(chosen, key=lambda row: row["selection_loss"])
+            if rows:
+                best = min(rows, key=lambda row: row["selection_loss"])
                 add_mark(figure, best["epoch"], "kept")
             figures.append((title, styled(figure, height=320)))
     return figures
 
 
 def _is_loss(name: str) -> bool:
-    """Whether it is a loss or a term of one: the share of active triplets and the AUC are none."""
+    """Return True for a loss or a term of one; the share of active triplets and the AUC are none."""
     return name.startswith(("train_", "val_")) and not name.endswith(("_active_triplets", "_auc"))
 
 
 def _distinct(history: list[dict], names: list[str]) -> list[str]:
     """`names` without those that are 0 in every epoch or equal an earlier one: terms left out."""
-    kept: dict[tuple, str] = {}
+    names_by_values: dict[tuple, str] = {}
     for name in names:
         values = tuple(row.get(name) for row in history)
         if any(values):
-            kept.setdefault(values, name)
-    return list(kept.values())
+            names_by_values.setdefault(values, name)
+    return list(names_by_values.values())
 
 
 def _lines(history: list[dict], columns: list[str]) -> go.Figure:
     """A line over epochs for each of `columns`."""
     figure = go.Figure()
     for number, name in enumerate(columns):
-        known = [row for row in history if row.get(name) is not None]
+        rows = [row for row in history if row.get(name) is not None]
         figure.add_scatter(
-            x=[row["epoch"] for row in known],
-            y=[row[name] for row in known],
+            x=[row["epoch"] for row in rows],
+            y=[row[name] for row in rows],
             mode="lines+markers",
             name=escape(name.replace("_", " ")),
             line={"color": LINES[-1 - number % len(LINES)], "width": 2, "dash": _dash(number)},
@@ -268,11 +268,11 @@ def _add_curve(
     if len(np.unique(label)) < 2:
         return
     fpr, tpr, thresholds = roc_curve(label, score)
-    shown = np.linspace(0, len(fpr) - 1, min(len(fpr), MAX_CURVE_POINTS)).round().astype(int)
+    points = np.linspace(0, len(fpr) - 1, min(len(fpr), MAX_CURVE_POINTS)).round().astype(int)
     figure.add_scatter(
-        x=fpr[shown],
-        y=tpr[shown],
-        customdata=np.minimum(thresholds[shown], 1),
+        x=fpr[points],
+        y=tpr[points],
+        customdata=np.minimum(thresholds[points], 1),
         mode="lines",
         line=line,
         name=f"{name} · {roc_auc_score(label, score):.3f}",

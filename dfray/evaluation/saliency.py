@@ -1,4 +1,4 @@
-"""Where in a face the evidence for a call lies: HiResCAM (arXiv 2011.08891) on a late feature map.
+"""Saliency maps of faces: HiResCAM (arXiv 2011.08891) on a late feature map.
 
 The gradient of the called class's log-odds is multiplied with the features, element by element, and summed
 over channels. On the last map of a convolutional net with one linear head that is exactly each place's
@@ -24,7 +24,7 @@ _STOPS = np.array([[40, 10, 90], [190, 40, 110], [250, 130, 40], [255, 240, 120]
 
 
 def saliency_maps(bundle: Bundle, faces: np.ndarray, *, toward_fake: bool) -> np.ndarray:
-    """How much each place of a face speaks for it being called fake (or real).
+    """Return the saliency of each place of a face for the call fake (or real).
 
     Args:
         faces: uint8 (N, H, H, 3), RGB.
@@ -36,30 +36,30 @@ def saliency_maps(bundle: Bundle, faces: np.ndarray, *, toward_fake: bool) -> np
         EvaluationError: the backbone's late features cannot be had, or are no map of the picture.
     """
     backbone: Any = bundle.detector.backbone
-    seen: list[Tensor] = []
+    outputs: list[Tensor] = []
     layer = _late_layer(backbone)
-    handle = layer.register_forward_hook(lambda *call: seen.append(call[-1]))
+    handle = layer.register_forward_hook(lambda *call: outputs.append(call[-1]))
     images = bundle.preprocess(torch.as_tensor(faces).to(bundle.preprocess.mean.device))
     try:
         with torch.enable_grad():
             logits, _ = bundle.detector.eval()(images.requires_grad_())
     finally:
         handle.remove()
-    features = seen[-1] if seen else None
+    features = outputs[-1] if outputs else None
     if not isinstance(features, Tensor):
         raise EvaluationError(f"The late features of {type(backbone).__name__} cannot be had.")
     odds = fake_log_odds(logits).sum() * (1 if toward_fake else -1)
     try:
         (gradient,) = torch.autograd.grad(odds, features)
     except RuntimeError as error:  # such as features that are changed in place afterwards
-        told = str(error).partition("\n")[0]
+        cause = str(error).partition("\n")[0]
         raise EvaluationError(
-            f"{type(backbone).__name__} gives its late features no gradient: {told}"
+            f"{type(backbone).__name__} gives its late features no gradient: {cause}"
         ) from error
     parts = _as_map(gradient * features.detach(), backbone).relu()
-    whole = F.interpolate(parts, size=faces.shape[1:3], mode="bilinear")[:, 0]
-    highest = whole.amax(dim=(1, 2), keepdim=True)
-    return (whole / highest.clamp(min=torch.finfo(whole.dtype).tiny)).cpu().numpy()
+    resized = F.interpolate(parts, size=faces.shape[1:3], mode="bilinear")[:, 0]
+    highest = resized.amax(dim=(1, 2), keepdim=True)
+    return (resized / highest.clamp(min=torch.finfo(resized.dtype).tiny)).cpu().numpy()
 
 
 def overlay(face: np.ndarray, evidence: np.ndarray) -> np.ndarray:

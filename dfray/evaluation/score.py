@@ -65,7 +65,7 @@ def on_actors(
     section: EvaluationSection,
     **options: Any,
 ) -> ray.data.Dataset:
-    """What `scorer` yields for the tasks of `split`; lazy. `options` go to its constructor."""
+    """Return the lazy rows that `scorer` yields for the tasks of `split`; it is made with `options`."""
     import ray.data
     from ray.util.annotations import RayDeprecationWarning
 

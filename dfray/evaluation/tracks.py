@@ -1,4 +1,4 @@
-"""Who is who in a video: faces linked over its sampled frames, so that each person has a score.
+"""Tracks of people in a video: faces linked over sampled frames, so that each person has a score.
 
 Frames are a second or so apart, people move and leave, and two may cross. So a face goes to the person whose
 last box it overlaps and whose faces it resembles, all faces of a frame at once (the assignment of highest
@@ -29,7 +29,7 @@ _KEYS = ("video_id", "frame_index", "face_index")
 
 
 def track_persons(scores: pa.Table, boxes: pa.Table, rate_fps: float) -> np.ndarray:
-    """Who is seen in each face of SCORES, in the order of video, frame and face.
+    """Return the person in each face of SCORES, in the order of video, frame and face.
 
     Args:
         scores: SCORES of a split; their embeddings tell how alike faces are.
@@ -50,12 +50,12 @@ def track_persons(scores: pa.Table, boxes: pa.Table, rate_fps: float) -> np.ndar
         )
     videos = np.asarray(scores["video_id"].to_pylist(), str)
     places = boxes["box"].combine_chunks().flatten().to_numpy(zero_copy_only=False).reshape(-1, 4)
-    looks = scores["embedding"].combine_chunks()
+    embeddings = scores["embedding"].combine_chunks()
     frames = boxes["frame_index"].to_numpy()
     starts = np.flatnonzero(np.append(videos[:1] != "", videos[1:] != videos[:-1]))
     persons = np.zeros(len(videos), np.int32)
     for start, end in zip(starts, [*starts[1:], len(videos)], strict=True):
-        of_video = looks.slice(start, end - start)
+        of_video = embeddings.slice(start, end - start)
         values = of_video.flatten().to_numpy(zero_copy_only=False)
         persons[start:end] = track_faces(
             frames[start:end], places[start:end], values.reshape(end - start, -1), rate_fps
@@ -66,7 +66,7 @@ def track_persons(scores: pa.Table, boxes: pa.Table, rate_fps: float) -> np.ndar
 def track_faces(
     frames: np.ndarray, boxes: np.ndarray, embeddings: np.ndarray, rate_fps: float
 ) -> np.ndarray:
-    """Who is seen in each face of one video.
+    """Return the person in each face of one video.
 
     Frames are told apart by their index: pictures in a folder have no time, and a still repeats one.
 
@@ -83,28 +83,28 @@ def track_faces(
 
     directions = embeddings / np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), 1e-12)
     persons = np.full(len(frames), -1, np.int32)
-    known: list[_Person] = []
+    people: list[_Person] = []
     for frame in np.unique(frames):
         faces = np.flatnonzero(frames == frame)
         time = frame / rate_fps
-        near = [p for p in range(len(known)) if time - known[p].seen_s <= MAX_GAP_S]
+        near = [p for p in range(len(people)) if time - people[p].seen_s <= MAX_GAP_S]
         affinity = np.array(
-            [[known[p].affinity(boxes[f], directions[f]) for p in near] for f in faces]
+            [[people[p].affinity(boxes[f], directions[f]) for p in near] for f in faces]
         ).reshape(len(faces), len(near))
         for row, column in zip(*linear_sum_assignment(affinity, maximize=True), strict=True):
             if affinity[row, column] > 0:
                 persons[faces[row]] = near[column]
         for face in faces:
             if persons[face] < 0:
-                persons[face] = len(known)
-                known.append(_Person(boxes[face], time, np.zeros_like(directions[face])))
-            known[persons[face]].meet(boxes[face], time, directions[face])
+                persons[face] = len(people)
+                people.append(_Person(boxes[face], time, np.zeros_like(directions[face])))
+            people[persons[face]].meet(boxes[face], time, directions[face])
     return persons
 
 
 @dataclass
 class _Person:
-    """Where and when a person was seen last, and the sum of the directions of their embeddings."""
+    """Last box and time of a person, and the sum of the directions of their embeddings."""
 
     box: np.ndarray
     seen_s: float
@@ -121,16 +121,16 @@ class _Person:
         return overlap + max(0.0, likeness) if overlap >= MIN_OVERLAP or by_looks else 0.0
 
 
-def _overlap(one: np.ndarray, other: np.ndarray) -> float:
+def _overlap(first: np.ndarray, second: np.ndarray) -> float:
     """Intersection over union of two boxes x, y, w, h."""
-    corner = np.minimum(one[:2] + one[2:], other[:2] + other[2:])
-    width, height = np.maximum(corner - np.maximum(one[:2], other[:2]), 0)
+    corner = np.minimum(first[:2] + first[2:], second[:2] + second[2:])
+    width, height = np.maximum(corner - np.maximum(first[:2], second[:2]), 0)
     common = width * height
-    return float(common / max(one[2] * one[3] + other[2] * other[3] - common, 1e-12))
+    return float(common / max(first[2] * first[3] + second[2] * second[3] - common, 1e-12))
 
 
-def _is_near(one: np.ndarray, other: np.ndarray) -> bool:
-    """Whether two boxes are about as large, and within a few sides of each other."""
-    sides = max(one[2:]), max(other[2:])
-    apart = np.linalg.norm((one[:2] + one[2:] / 2) - (other[:2] + other[2:] / 2))
+def _is_near(first: np.ndarray, second: np.ndarray) -> bool:
+    """Return True if two boxes are about as large, and within a few sides of each other."""
+    sides = max(first[2:]), max(second[2:])
+    apart = np.linalg.norm((first[:2] + first[2:] / 2) - (second[:2] + second[2:] / 2))
     return bool(max(sides) <= MAX_SCALE * min(sides) and apart <= MAX_STEPS * max(sides))

@@ -1,4 +1,4 @@
-"""What every chart of the pages shares: colours, axes, a mark.
+"""Style that all charts share: colours, axes, a mark.
 
 Colours are Okabe and Ito's, which people with any colour vision can tell apart, the darker two raised
 a little so that they hold on black; classes differ by symbol or dash too. Text and grid take the

@@ -79,17 +79,17 @@ def promote(
             different sets, or someone else decided at the same time.
     """
     versions = Versions(section.model_name, tracking_uri)
-    chosen = versions.identify(resolve(versions, version or CANDIDATE))
+    version_id = versions.identify(resolve(versions, version or CANDIDATE))
     state = read_champion_state(versions)
-    if chosen == state.champion:
+    if version_id == state.champion:
         raise UserError(
-            f"Version {chosen.number} of {versions.name} is the champion already.",
+            f"Version {version_id.number} of {versions.name} is the champion already.",
             "Name another version, or register a new candidate.",
         )
     with ExitStack() as stack:
         champion = stack.enter_context(_champion(versions, over_lost_champion))
-        folder = stack.enter_context(versions.downloaded(chosen.number))
-        candidate = _Contender(chosen, _bundle(folder))
+        folder = stack.enter_context(versions.downloaded(version_id.number))
+        candidate = _Contender(version_id, _bundle(folder))
         measurements = _measurements(
             versions, section.gates, candidate, champion, measure, store=not dry_run
         )
@@ -101,7 +101,7 @@ def promote(
             protocols=[load_protocol(name) for name in section.gates.protocols],
         )
     record = _promotion_record(
-        versions, chosen, state, results, *measurements, who or provenance.who()
+        versions, version_id, state, results, *measurements, who or provenance.who()
     )
     return record if dry_run else _carry_out(versions, record, state)
 

@@ -1,4 +1,4 @@
-"""Where MLflow keeps things, and how we talk to it: explicit clients, our errors, no chatter.
+"""MLflow clients: explicit tracking URIs, errors of dfray, no output of MLflow.
 
 MLflow's fluent API works on a process-wide tracking URI and prints as it goes. A client made for one URI
 needs neither, so two stores can be used side by side and a user's own MLflow session stays as it was.
@@ -45,7 +45,7 @@ _ENVIRONMENT = {
 
 
 def resolve_tracking_uri(section: RegistrySection, work_dir: str) -> str:
-    """Where runs and models are kept: the recipe's URI, or else the environment's MLFLOW_TRACKING_URI, or
+    """Return the URI of runs and models: the recipe's URI, or else the environment's MLFLOW_TRACKING_URI, or
     else a database file under `work_dir`.
 
     Raises:
@@ -76,7 +76,7 @@ def resolve_tracking_uri(section: RegistrySection, work_dir: str) -> str:
 
 
 def artifact_root(tracking_uri: str) -> str | None:
-    """Where a new experiment keeps its files: beside the database, or where the server puts them."""
+    """Return the artifact URI of a new experiment: next to the database; None: the server decides."""
     if not tracking_uri.startswith(SQLITE):
         return None
     return (Path(tracking_uri.removeprefix(SQLITE)).parent / "mlartifacts").as_uri()
@@ -137,26 +137,26 @@ def error_code(error: Exception) -> str:
 
 
 def _explained(action: str, error: Exception) -> RegistryError:
-    """What MLflow said in pages, in a line, with what to do about it."""
-    told, line = str(error), first_line(error, with_type=False)
-    if schema := _OTHER_SCHEMA.search(told):
+    """Return MLflow's error as one line with a hint."""
+    text, line = str(error), first_line(error, with_type=False)
+    if schema := _OTHER_SCHEMA.search(text):
         return RegistryError(
             f"MLflow could not {action}: the database is of another MLflow (schema {schema[1]}, and "
             f"this one reads {schema[2]}).",
             "Nothing was changed. If the database is the older one, back it up and run `mlflow db "
             "upgrade`; if it is the newer one, install the MLflow that made it.",
         )
-    if _READ_ONLY.search(told):
+    if _READ_ONLY.search(text):
         return RegistryError(
             f"MLflow could not {action}: the registry is read-only for you ({line}).",
             _ASK,
         )
-    if _FORBIDDEN.search(told) or error_code(error) == "PERMISSION_DENIED":
+    if _FORBIDDEN.search(text) or error_code(error) == "PERMISSION_DENIED":
         return RegistryError(
             f"MLflow could not {action}: the server does not let you ({line}).",
             _ASK,
         )
-    if given_up := _GIVEN_UP.search(told):
+    if given_up := _GIVEN_UP.search(text):
         return RegistryError(
             f"MLflow could not {action}: its server failed again and again ({given_up[1]}).",
             "See that it runs, and what its log says: its object store or its database may be full, away "

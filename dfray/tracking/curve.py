@@ -86,5 +86,7 @@ def _until_taken(
 
 
 def _log_epoch(tracked: Run, figures: Mapping[str, float]) -> None:
-    kept = {name: value for name, value in figures.items() if name not in ("epoch", "ended_at_s")}
-    tracked.log_metrics(kept, step=int(figures["epoch"]), at_s=figures.get("ended_at_s"))
+    metrics = {
+        name: value for name, value in figures.items() if name not in ("epoch", "ended_at_s")
+    }
+    tracked.log_metrics(metrics, step=int(figures["epoch"]), at_s=figures.get("ended_at_s"))

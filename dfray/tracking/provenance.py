@@ -1,4 +1,4 @@
-"""Who runs which code: what a run and a decision must say about their origin."""
+"""Provenance of runs and promotions: user, time, version of the code."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def now() -> str:
 def commit() -> str | None:
     """The commit of the checkout that runs, with `+changes` if it has any; None outside of one."""
     tags = code_version()
-    found = tags.get("mlflow.source.git.commit")
-    return found and found + ("+changes" if tags["dfray.git_dirty"] == "true" else "")
+    revision = tags.get("mlflow.source.git.commit")
+    return revision and revision + ("+changes" if tags["dfray.git_dirty"] == "true" else "")
 
 
 def code_version() -> dict[str, str]:
@@ -56,7 +56,7 @@ def code_version() -> dict[str, str]:
 
 
 def _git(checkout: Path, *arguments: str) -> str | None:
-    """What git says, or None where there is no git or it refuses (such as another user's checkout)."""
+    """Return git's output; None without git, or if it refuses (such as another user's checkout)."""
     try:
         done = subprocess.run(
             ["git", "-C", str(checkout), *arguments],

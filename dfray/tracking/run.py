@@ -154,17 +154,17 @@ def start_run(
     client = connect(tracking_uri)
     if run_id is not None:
         return _enter_again(client, tracking_uri, run_id, recipe)
-    named = provenance.code_version() | {
+    run_tags = provenance.code_version() | {
         "mlflow.user": provenance.who(),
         "dfray.recipe_fingerprint": recipe.fingerprint(),
         "dfray.manifest_fingerprint": manifest_fingerprint,
     }
-    named |= tags or {}
+    run_tags |= tags or {}
     experiment_id = _experiment(client, tracking_uri, recipe.registry.experiment)
     with talking(f"begin a run in experiment {recipe.registry.experiment}"):
         from mlflow.entities import Param
 
-        run = client.create_run(experiment_id, tags=named, run_name=name or recipe.name)
+        run = client.create_run(experiment_id, tags=run_tags, run_name=name or recipe.name)
         params = [Param(key, str(value)) for key, value in flatten(recipe.model_dump(mode="json"))]
         for start in range(0, len(params), _BATCH):
             client.log_batch(run.info.run_id, params=params[start : start + _BATCH])
@@ -178,16 +178,16 @@ def _experiment(client: MlflowClient, tracking_uri: str, name: str) -> str:
     from mlflow.exceptions import MlflowException
 
     with talking(f"open experiment {name}"):
-        found = client.get_experiment_by_name(name)
-        if found is None:
+        experiment = client.get_experiment_by_name(name)
+        if experiment is None:
             try:
                 return client.create_experiment(name, artifact_location=artifact_root(tracking_uri))
             except MlflowException as error:
                 if error_code(error) != "RESOURCE_ALREADY_EXISTS":
                     raise
-                found = client.get_experiment_by_name(name)  # somebody else made it meanwhile
-        if found.lifecycle_stage == "active":
-            return found.experiment_id
+                experiment = client.get_experiment_by_name(name)  # somebody else made it meanwhile
+        if experiment.lifecycle_stage == "active":
+            return experiment.experiment_id
     raise UserError(
         f"The experiment {name!r} has been deleted on {tracking_uri}.",
         "Restore it in MLflow or name another in registry.experiment.",
