@@ -1,4 +1,4 @@
-"""A weight that makes two terms of the objective alike in size, measured once and then kept.
+"""Weight that makes two terms of the objective equal in size, measured once and then constant.
 
 arXiv 2508.19730 section 4.3 chose w "such that the BCE and triplet loss components contributed comparably"
 and prints no value. This measures one: our rule, not the paper's.
@@ -26,7 +26,7 @@ class BalancedWeight(nn.Module):
         super().__init__()
         self.batches = batches
         self._sums = [0.0, 0.0]
-        self._seen = 0
+        self._batches_measured = 0
         self._settled: float | None = None
 
     @property
@@ -38,9 +38,9 @@ class BalancedWeight(nn.Module):
         return reference / term if term > 0 else 0.0
 
     def forward(self, reference: Tensor, term: Tensor) -> float:
-        """The weight for this batch; in training, until it is settled, measured with this batch.
+        """Return the weight for this batch; in training, until it is settled, measured with this batch.
 
-        Every worker must call it. What each sees of the global batch is averaged, so all have one w.
+        Every worker must call it. The workers' values are averaged, so all have the same w.
 
         Args:
             reference, term: scalars, of the worker's share or of the gathered batch.
@@ -49,17 +49,19 @@ class BalancedWeight(nn.Module):
             TrainingError: the term was 0 in all batches it was measured in.
         """
         if self.training and self._settled is None:
-            both = gather(torch.stack([reference.detach().double(), term.detach().double()])[None])
-            values = both.mean(dim=0).tolist()
-            if all(value < torch.inf for value in values):  # what is not finite stops the step
-                self._sums = [sum(pair) for pair in zip(self._sums, values, strict=True)]
-                self._seen += 1
-            if self._seen == self.batches:
+            pair = torch.stack([reference.detach().double(), term.detach().double()])
+            values = gather(pair[None]).mean(dim=0).tolist()
+            if all(
+                value < torch.inf for value in values
+            ):  # a loss that is not finite stops the step
+                self._sums = [old + new for old, new in zip(self._sums, values, strict=True)]
+                self._batches_measured += 1
+            if self._batches_measured == self.batches:
                 self.settle()
         return self.value
 
     def settle(self) -> None:
-        """Keep the weight measured so far for the rest of the run.
+        """Fix the weight measured so far for all later steps.
 
         Raises:
             TrainingError: there is nothing to divide by.
@@ -67,15 +69,15 @@ class BalancedWeight(nn.Module):
         if self._settled is None:
             if not self.value > 0:
                 raise TrainingError(
-                    f"objective.triplet.weight: balance found no active triplet in {self._seen} "
-                    "batches, so it has no ratio to keep.",
+                    f"objective.triplet.weight: balance found no active triplet in {self._batches_measured} "
+                    "batches, so there is no ratio.",
                     "Raise objective.triplet.margin, or set objective.triplet.weight to a number.",
                 )
             self._settled = self.value
 
     def get_extra_state(self) -> dict[str, Any]:
-        return {"sums": self._sums, "seen": self._seen, "settled": self._settled}
+        return {"sums": self._sums, "seen": self._batches_measured, "settled": self._settled}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        self._sums, self._seen = list(state["sums"]), state["seen"]
+        self._sums, self._batches_measured = list(state["sums"]), state["seen"]
         self._settled = state["settled"]

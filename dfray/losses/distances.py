@@ -1,6 +1,6 @@
-"""Distances between all embeddings of a batch, the same for every loss.
+"""Distances between all embeddings of a batch, used by every loss.
 
-They are taken in float64 from the Gram matrix, twenty times as fast on a CPU as differences in float32.
+They are computed in float64 from the Gram matrix, twenty times as fast on a CPU as differences in float32.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The global batch: what every worker holds, gathered on every worker, with gradients.
+"""Global batch: the tensors of all workers, gathered on every worker, with gradients.
 
 Every worker then computes the same loss of the same gathered batch, so the sum over workers of its
-gradients is the number of workers times one's own slice: no communication in the backward pass.
+gradients is the number of workers times its slice: no communication in the backward pass.
 DistributedDataParallel divides by the number of workers again, which leaves the gradients of one
 worker with the whole batch.
 """
@@ -30,9 +30,9 @@ class _Gather(torch.autograd.Function):
     @staticmethod
     def forward(_ctx: Any, local: Tensor) -> Tensor:
         workers = dist.get_world_size()
-        whole = local.new_empty(workers * len(local), *local.shape[1:])
-        dist.all_gather_into_tensor(whole, local.contiguous())
-        return whole
+        gathered = local.new_empty(workers * len(local), *local.shape[1:])
+        dist.all_gather_into_tensor(gathered, local.contiguous())
+        return gathered
 
     @staticmethod
     def backward(_ctx: Any, *gradients: Tensor) -> Tensor:
@@ -43,8 +43,8 @@ class _Gather(torch.autograd.Function):
 def average_gradients(module: nn.Module) -> None:
     """Give every worker the mean of the gradients of `module`'s parameters, in place.
 
-    For parameters outside DistributedDataParallel that see the gathered batch: theirs are equal already,
-    unless the loss draws at random, and equal they stay. Every worker must call it, after backward.
+    For parameters outside DistributedDataParallel with a loss of the gathered batch: their gradients are
+    equal already, unless the loss draws at random. Every worker must call it, after backward.
     """
     if not (dist.is_available() and dist.is_initialized()):
         return

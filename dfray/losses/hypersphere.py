@@ -54,12 +54,12 @@ def uniformity(embeddings: Tensor) -> Tensor:
 def slerp_within_classes(embeddings: Tensor, labels: Tensor) -> Tensor:
     """Replace each embedding by a random point on the arc from it to another of its class.
 
-    Partners are a random permutation within each class (so some are their own), places on the arc are
-    uniform; both are drawn from torch's global generators. Lengths are interpolated linearly, which on
-    the unit sphere leaves 1.
+    Partners are a random permutation within each class (some are paired with themselves), places on the
+    arc are uniform; both are drawn from torch's global generators. Lengths are interpolated linearly, which
+    on the unit sphere leaves 1.
 
     Args:
-        embeddings: (B, D); what the linear head takes.
+        embeddings: (B, D), the input of the linear head.
         labels: (B,).
 
     Returns:
@@ -71,7 +71,7 @@ def slerp_within_classes(embeddings: Tensor, labels: Tensor) -> Tensor:
 
 
 def slerp(start: Tensor, end: Tensor, place: Tensor) -> Tensor:
-    """The point at `place` on the great arc from `start` to `end`; lengths interpolated linearly.
+    """Return the point at `place` on the great arc from `start` to `end`; lengths interpolated linearly.
 
     Args:
         start, end: (B, D).
@@ -91,7 +91,7 @@ def slerp(start: Tensor, end: Tensor, place: Tensor) -> Tensor:
 
 
 def _partners(labels: Tensor) -> Tensor:
-    """(B,) indices: a random permutation within each class."""
+    """Return (B,) indices, a random permutation within each class."""
     shuffled = torch.randperm(len(labels), device=labels.device)
     partners = torch.empty_like(shuffled)
     partners[labels.argsort(stable=True)] = shuffled[labels[shuffled].argsort(stable=True)]

@@ -1,7 +1,7 @@
-"""Losses of pytorch-metric-learning by name, refused early where they cannot work.
+"""Losses of embeddings and labels by name: pytorch-metric-learning's and those in `dfray.losses.custom`.
 
-What each minimises, its options and its source are in that library's documentation. Some have parameters
-of their own (proxies, class centres): these are trained, and kept in checkpoints, with the objective.
+The library documents the formula, options and source of each of its losses. Some have parameters
+(proxies, class centres): these are trained, and saved in checkpoints, with the objective.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from torch import Tensor, nn
 
 from dfray.config import MetricSection
 from dfray.errors import RecipeError, did_you_mean
+from dfray.losses.custom import custom_losses
 
 _NOT_OF_LABELS = {
-    "BaseMetricLossFunction": "is the base of the others",
-    "GenericPairLoss": "is the base of the others",
+    "BaseMetricLossFunction": "is a base class",
+    "GenericPairLoss": "is a base class",
     "ManifoldLoss": "makes up classes of its own",
     "VICRegLoss": "compares two views of a picture and takes no labels",
 }
@@ -27,18 +28,18 @@ _FILLED = {
     "embedding_size": "size",
     "descriptors_dim": "size",
 }
-"""Arguments without a default that follow from the model: P2SGradLoss has a name of its own."""
+"""Arguments without a default that follow from the model; P2SGradLoss has another name for the size."""
 
 
 class MetricLoss(nn.Module):
-    """A loss of embeddings and labels; its state_dict is that of the library's loss."""
+    """A loss of embeddings and labels; its state_dict is that of the wrapped loss."""
 
     def __init__(self, loss: nn.Module) -> None:
         super().__init__()
         self.loss = loss
 
     def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
-        """Scalar in float32 (float64 of float64), of (B, D) embeddings and (B,) labels."""
+        """Return a scalar in float32 (float64 of float64), of (B, D) embeddings and (B,) labels."""
         points = embeddings.to(torch.promote_types(embeddings.dtype, torch.float32))
         with torch.autocast(points.device.type, enabled=False):
             value: Tensor = self.loss(points, labels)
@@ -48,26 +49,26 @@ class MetricLoss(nn.Module):
 def build_metric_loss(
     section: MetricSection, *, num_classes: int, embedding_dim: int
 ) -> MetricLoss:
-    """The loss that `section` names, tried on a small batch.
+    """Return the loss that `section` names, tested on a small batch.
 
-    `num_classes` and the size of embeddings are filled in where the loss asks for them.
+    `num_classes` and the size of embeddings are filled in if the loss requires them.
 
     Raises:
-        RecipeError: no such loss, options it does not take, or options it fails with.
+        RecipeError: no such loss, unknown options, or options that it fails with.
     """
     loss_class = _loss_class(section.name)
-    told = f"objective.metric.options: {section.name}"
-    given = {"classes": num_classes, "size": embedding_dim}
-    filled = {name: given[what] for name, what in _FILLED.items() if _requires(loss_class, name)}
-    taken = sorted(filled.keys() & section.options.keys())
-    if taken:
-        raise RecipeError(f"{told} gets {', '.join(taken)} from the model.", "Leave it out.")
+    key = f"objective.metric.options: {section.name}"
+    sizes = {"classes": num_classes, "size": embedding_dim}
+    filled = {name: sizes[size] for name, size in _FILLED.items() if _requires(loss_class, name)}
+    repeated = sorted(filled.keys() & section.options.keys())
+    if repeated:
+        raise RecipeError(f"{key} gets {', '.join(repeated)} from the model.", "Leave it out.")
     try:
         loss = MetricLoss(loss_class(**filled, **section.options))
     except Exception as error:  # the library's own checks are of many types
         raise RecipeError(
-            f"{told} cannot be built with {section.options}: {type(error).__name__}: {error}.",
-            f"Its own options are {', '.join(_options(loss_class)) or 'none'}.",
+            f"{key} cannot be built with {section.options}: {type(error).__name__}: {error}.",
+            f"It has the options {', '.join(_options(loss_class)) or 'none'}.",
         ) from error
     _try_out(loss, section, num_classes, embedding_dim)
     return loss
@@ -76,7 +77,7 @@ def build_metric_loss(
 def _try_out(
     loss: MetricLoss, section: MetricSection, num_classes: int, embedding_dim: int
 ) -> None:
-    """Options of a wrong type show only in a batch; its draws leave no trace in later ones."""
+    """Compute one batch, as options of a wrong type fail only there; the generator's state is restored."""
     with torch.random.fork_rng(devices=[]):
         embeddings = torch.randn(4 * num_classes, embedding_dim)
         try:
@@ -93,32 +94,33 @@ def _try_out(
 
 @cache
 def metric_losses() -> dict[str, Any]:
-    """name -> class, of all losses of embeddings and labels."""
+    """Return name -> class of all losses of embeddings and labels."""
     from pytorch_metric_learning import losses
 
-    return {
-        name: found
-        for name, found in inspect.getmembers(losses, inspect.isclass)
-        if issubclass(found, losses.BaseMetricLossFunction) and name not in _NOT_OF_LABELS
+    library = {
+        name: loss
+        for name, loss in inspect.getmembers(losses, inspect.isclass)
+        if issubclass(loss, losses.BaseMetricLossFunction) and name not in _NOT_OF_LABELS
     }
+    return library | custom_losses()
 
 
 def _loss_class(name: str) -> Any:
-    known = metric_losses()
-    if name not in known:
-        why = _NOT_OF_LABELS.get(name)
+    losses = metric_losses()
+    if name not in losses:
+        reason = _NOT_OF_LABELS.get(name)
         raise RecipeError(
-            f"objective.metric.name: {name} {why}."
-            if why
+            f"objective.metric.name: {name} {reason}."
+            if reason
             else f"objective.metric.name: pytorch-metric-learning has no loss {name!r} of "
             "embeddings and labels.",
-            did_you_mean(name, known, limit=3, cutoff=0.4) or f"It has {', '.join(known)}.",
+            did_you_mean(name, losses, limit=3, cutoff=0.4) or f"It has {', '.join(losses)}.",
         )
-    return known[name]
+    return losses[name]
 
 
 def _requires(loss_class: Any, name: str) -> bool:
-    """Whether the constructor, or one that it hands its keywords on to, must be given `name`."""
+    """Return True if the constructor, or one that receives its keywords, requires `name`."""
     parameter = _parameters(loss_class).get(name)
     return parameter is not None and parameter.default is inspect.Parameter.empty
 
@@ -128,13 +130,13 @@ def _options(loss_class: Any) -> list[str]:
 
 
 def _parameters(loss_class: Any) -> dict[str, inspect.Parameter]:
-    """Named arguments of the constructor and of those of its bases that **kwargs go on to."""
-    found: dict[str, inspect.Parameter] = {}
+    """Return the named arguments of the constructor and of its bases' that receive its **kwargs."""
+    parameters: dict[str, inspect.Parameter] = {}
     for owner in loss_class.__mro__:
         if "__init__" not in owner.__dict__ or owner is nn.Module:
             continue
         for name, parameter in inspect.signature(owner.__init__).parameters.items():
-            named = parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
-            if named and name != "self":
-                found.setdefault(name, parameter)
-    return found
+            is_named = parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+            if is_named and name != "self":
+                parameters.setdefault(name, parameter)
+    return parameters

@@ -1,12 +1,13 @@
-"""What training minimises: softmax cross-entropy, and weighted terms on the embeddings.
+"""Training objective: softmax cross-entropy, and weighted terms on the embeddings.
 
-In training the terms on embeddings are taken over the global batch, gathered from all workers. In
-evaluation each worker takes its own batch: no worker waits for another, so they may hold unequal shares.
+In training the terms on embeddings are computed over the global batch, gathered from all workers. In
+evaluation each worker computes its batch alone, without communication, so shares may be unequal.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -32,13 +33,13 @@ TRIPLET_LOSSES = {
 class Objective(nn.Module):
     """L = L_CE + w L_triplet (arXiv 2508.19730 section 3.3) + a L_align + u L_unif + v L_metric.
 
-    It is called by each worker beside the wrapped model, not inside it. All terms but the cross-entropy are
-    of the same gathered batch on every worker, so the parameters of a metric loss get the same
-    gradients everywhere; `dfray.losses.gather.average_gradients` keeps them so.
+    Each worker calls it after the wrapped model, not inside it. All terms but the cross-entropy are of the
+    same gathered batch on every worker, so the parameters of a metric loss get the same gradients on all;
+    `dfray.losses.gather.average_gradients` makes them exactly equal.
 
     Args:
         num_classes, embedding_dim: C and D, for the losses with parameters.
-        accumulate: batches that the objective is asked for in each step of training.
+        accumulate: micro-batches in each step of training.
     """
 
     def __init__(
@@ -66,16 +67,16 @@ class Objective(nn.Module):
     def forward(
         self, logits: Tensor, embeddings: Tensor, labels: Tensor, head: Head | None = None
     ) -> dict[str, Tensor]:
-        """The terms for one batch, scalars in float32 (float64 for float64 inputs).
+        """Return the terms for one batch, scalars in float32 (float64 for float64 inputs).
 
         Args:
             logits: (B, C), B being this worker's share.
             embeddings: (B, D).
             labels: (B,) int64 class indices.
-            head: gives the logits of the features that slerp makes; needed for nothing else.
+            head: gives the logits of the features that slerp makes; used with slerp only.
 
         Returns:
-            loss: what to minimise; its cross-entropy is of this worker's share, and
+            loss: the sum to minimise; its cross-entropy is of this worker's share, and
                 DistributedDataParallel's averaging makes that the global batch's.
             cross_entropy: mean over the share; smoothed in training only.
             triplet: mean as the strategy defines it, unweighted.
@@ -92,7 +93,7 @@ class Objective(nn.Module):
         terms = {"cross_entropy": self._cross_entropy(logits, labels)}
         loss = terms["cross_entropy"]
         terms |= dict.fromkeys(("triplet", "active_triplets"), loss.new_zeros(()))
-        if self.training and self._looks_at_embeddings():
+        if self.training and self._has_embedding_terms():
             embeddings, labels = gather(embeddings), gather(labels)
         if section.triplet.weight != 0:
             terms |= self._triplets(embeddings, labels)
@@ -109,20 +110,20 @@ class Objective(nn.Module):
         return {"loss": loss, **terms}
 
     def end_epoch(self) -> dict[str, float]:
-        """What was settled, for the run's figures; to be called before every validation.
+        """Return the balanced weight, for the run's metrics; call it before every validation.
 
-        A balanced w is settled here at the latest, so that all epochs are judged by one objective.
+        A balanced w is fixed here at the latest, so that all epochs are validated by one objective.
 
         Raises:
-            TrainingError: w cannot be balanced, no triplet having been active.
+            TrainingError: w cannot be balanced, as no triplet was active.
         """
         if self.balance is None:
             return {}
         self.balance.settle()
         return {"triplet_weight": self.balance.value}
 
-    def parameter_groups(self) -> list[dict]:
-        """What an optimizer needs to train the losses' own parameters; empty if there are none.
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Return the optimizer's parameter groups of the losses with parameters; empty without any.
 
         Without weight decay, our choice: proxies and centres are compared by direction or distance,
         and a pull to the origin is not part of any of these losses.
@@ -151,7 +152,7 @@ class Objective(nn.Module):
         value: float = self.balance(terms["cross_entropy"], terms["triplet"])
         return value
 
-    def _looks_at_embeddings(self) -> bool:
+    def _has_embedding_terms(self) -> bool:
         section = self.section
         sphere = section.hypersphere
         return bool(section.triplet.weight or sphere.alignment or sphere.uniformity or self.metric)

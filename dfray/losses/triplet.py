@@ -9,7 +9,7 @@ W_ij counts, for a positive pair, the negatives k of anchor i with D_ik < D_ij +
 pair it is minus the count of positives whose threshold lies beyond it. One sort of each row gives
 both. W is constant almost everywhere, so the gradient goes through the distances alone.
 
-Distances are compared after rounding to the embeddings' precision, so that what ties in truth ties.
+Distances are compared after rounding to the embeddings' precision, so that equal distances tie.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def batch_all_triplet(
 def _pair_weights(
     distances: Tensor, positive: Tensor, negative: Tensor, margin: float
 ) -> tuple[Tensor, Tensor]:
-    """W (B, B) float64 and the number of active triplets, int64, from float64 distances."""
+    """Return W (B, B) float64 and the number of active triplets, int64, from float64 distances."""
     order = _order(torch.where(positive, distances + margin, distances), positive, negative)
     positive_sorted, negative_sorted = positive.gather(1, order), negative.gather(1, order)
     nearer = negative_sorted.cumsum(dim=1).masked_fill_(~positive_sorted, 0)
@@ -64,7 +64,7 @@ def _pair_weights(
 
 
 def _order(values: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
-    """Column indices that sort each row of `values`, (B, B) float64, none below 0.
+    """Return the column indices that sort each row of `values`, (B, B) float64, none below 0.
 
     At a tie positives come first (that triplet is worth 0, hence not active); an anchor comes last
     in its own row. One integer sort does it: the bits of such floats order as the floats do, their

@@ -1,1 +1,1 @@
-"""Networks: a timm backbone with a linear head, how it starts, is tuned, is fed and is kept."""
+"""Networks: a timm backbone with a linear head; its weights, tuning, input and storage."""

@@ -1,7 +1,7 @@
-"""The detector: any timm backbone by name, its embedding, and a linear head on the embedding.
+"""Detector: any timm backbone by name, its embedding, and a linear head on the embedding.
 
-The classifier is timm's own, inside the timm model, so that timm's layer groups (layer-wise decay)
-and names (published checkpoints) hold without translation.
+The classifier is inside the timm model, so that timm's layer groups (layer-wise decay) and names
+(published checkpoints) are used without translation.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from torch import Tensor, nn
 
 from dfray.config import ModelSection
 from dfray.errors import ModelFileError, RecipeError, did_you_mean
-from dfray.models.checkpoint import Loaded
+from dfray.models.checkpoint import LoadedWeights
 from dfray.models.tuning import ParameterCounts, apply_tuning, freeze_statistics
 from dfray.models.weights import load_weights, require_activation
 
 
 class Detector(nn.Module):
-    """A timm backbone whose embedding is given beside the logits.
+    """A timm backbone that returns its embedding with the logits.
 
     The embedding is timm's `forward_head(pre_logits=True)`: the mean of the patch tokens and then
     fc_norm for a ViT (arXiv 2508.19730 section 4.3), the class token after the last norm for CLIP
-    (arXiv 2503.19683), the pooled map for a convolutional net. With `normalise` it has length 1, for the
-    head too. With `before_norm` it is taken before fc_norm; the logits are of the normed one either way.
+    (arXiv 2503.19683), the pooled map for a convolutional net. With `normalise` it has length 1, also as the
+    head's input. With `before_norm` it is the one before fc_norm; the logits are of the normed one always.
 
     Attributes:
         embedding_dim: D, the length of an embedding.
-        loaded: what became of the keys of the file it started from, if it did.
+        loaded: the keys of the weights file that were loaded, ignored and fresh, if there was a file.
     """
 
     backbone: Any  # timm's models share methods, but no type that declares them
@@ -42,7 +42,7 @@ class Detector(nn.Module):
         *,
         before_norm: bool = False,
         normalise: bool = False,
-        loaded: Loaded | None = None,
+        loaded: LoadedWeights | None = None,
     ) -> None:
         super().__init__()
         self.backbone = backbone
@@ -64,28 +64,28 @@ class Detector(nn.Module):
         return logits, embeddings
 
     def train(self, mode: bool = True) -> Detector:
-        """As `nn.Module.train`, but what is frozen keeps its running statistics.
+        """Set the mode as `nn.Module.train` does; frozen layers stay with their running statistics.
 
-        Each step asks for it; it goes through all modules, a millisecond or two, only if the mode changes.
+        Each step calls it; it visits all modules, a millisecond or two, only if the mode changes.
         """
         if mode != self.backbone.training:  # torch.compile sets the flag of this module alone
             super().train(mode)
             freeze_statistics(self.backbone)
         return self
 
-    def told(self) -> list[str]:
-        """How it started and what of it is trained, a line each."""
+    def description(self) -> list[str]:
+        """Return a line about its start, if it loaded weights, and a line about its trained parameters."""
         start = [str(self.loaded)] if self.loaded else []
         return [*start, str(ParameterCounts.of(self.backbone))]
 
 
 def build_detector(section: ModelSection, num_classes: int) -> Detector:
-    """The detector of `section` for `num_classes` classes, started and tuned as it says.
+    """Return the detector of `section` for `num_classes` classes, its weights loaded, its tuning applied.
 
     Raises:
-        RecipeError: no such backbone, or it does not take the size, pooling, drop path, embedding or
-            tuning asked, or computes another activation than its weights were trained with.
-        ModelFileError: the weights cannot be had, or do not fit.
+        RecipeError: no such backbone, or it does not support the size, pooling, drop path, embedding or
+            tuning of the section, or computes another activation than its weights were trained with.
+        ModelFileError: the weights cannot be loaded, or do not fit.
     """
     backbone = _create(section, num_classes)
     head, name = backbone.get_classifier(), section.backbone
@@ -112,11 +112,11 @@ def build_detector(section: ModelSection, num_classes: int) -> Detector:
 
 
 def _create(section: ModelSection, num_classes: int) -> Any:
-    """The timm model at the size asked, with a fresh head, and timm's own weights if they are asked."""
+    """Return the timm model at the section's size, with a fresh head, and timm's weights if it names them."""
     name = section.backbone
     _require_name(name)
     require_activation(section)
-    options: dict[str, object] = {"drop_path_rate": section.drop_path or None}  # none is left out
+    options: dict[str, object] = {"drop_path_rate": section.drop_path or None}  # timm drops None
     plain_vit = is_model_in_modules(name, "vision_transformer") and "_clip_" not in name
     options["global_pool"] = section.pool or ("avg" if plain_vit else None)
     try:
@@ -127,13 +127,13 @@ def _create(section: ModelSection, num_classes: int) -> Any:
             backbone.set_input_size(img_size=(section.size_px, section.size_px))
     except (OSError, SafetensorError) as error:
         raise ModelFileError(
-            f"model.weights: timm's weights of {name} cannot be had: {error}.",
+            f"model.weights: timm's weights of {name} cannot be downloaded: {error}.",
             "Connect to the hub, set HF_HOME to a cache that holds them or HF_ENDPOINT to a mirror, give "
             "the path or URI of a copy, or leave model.weights out to start at random.",
         ) from error
     except (TypeError, AssertionError, RuntimeError, ValueError) as error:
         raise RecipeError(
-            f"model.backbone: timm cannot build {name} as asked: {error}.",
+            f"model.backbone: timm cannot build {name} with this section: {error}.",
             f"Check model.size_px ({section.size_px}), model.pool ({section.pool}) and model.drop_path "
             f"({section.drop_path}).",
         ) from error

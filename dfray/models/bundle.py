@@ -1,13 +1,13 @@
-"""A detector on disk: weights as safetensors, everything else as JSON, nothing pickled.
+"""Detector on disk: weights as safetensors, everything else as JSON, nothing pickled.
 
     <folder>/model.safetensors   the detector's parameters and buffers
     <folder>/bundle.json         schema version, dfray version, SHA-256 of the weights, the resolved
-                                 recipe, class names, decision, mean and std of the input, how faces
-                                 are found and cut out
+                                 recipe, class names, decision rule, mean and std of the input,
+                                 settings of face detection and crops
 
-Loading one asks nothing of the place that the backbone's first weights came from.
+A bundle is loaded without the source of the backbone's initial weights.
 
-The JSON is written last, so a folder that has one is whole.
+The JSON is written last, so a folder that has one is complete.
 """
 
 from __future__ import annotations
@@ -77,12 +77,12 @@ class DecisionRule:
 
 @dataclass
 class Bundle:
-    """All that is needed to score faces, and to say how they must be cut out.
+    """A detector with its input, classes, decision rule and the settings of its face crops.
 
     Attributes:
         detector: the network, (B, 3, S, S) -> logits (B, C), embeddings (B, D).
-        preprocess: uint8 (B, H, H, 3) -> what the detector wants.
-        recipe: the whole resolved recipe, as `Recipe.model_dump(mode="json")` gives it.
+        preprocess: uint8 (B, H, H, 3) -> the detector's input.
+        recipe: the resolved recipe, as `Recipe.model_dump(mode="json")` returns it.
         class_names: one for each logit; the first is "real".
         threshold: fake at or above this fake probability.
         faces: the recipe's faces section: sampling, face detector, margin, size.
@@ -106,7 +106,7 @@ class Bundle:
         return DecisionRule(self.threshold, self.temperature, self.fitted_on, criteria)
 
     def save(self, folder: str | Path) -> None:
-        """Write the bundle into the local `folder`, made if need be."""
+        """Write the bundle into the local `folder`, created if missing."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / DESCRIPTION).unlink(missing_ok=True)
@@ -126,7 +126,7 @@ class Bundle:
 
     @classmethod
     def load(cls, folder: str | Path, device: str | torch.device = "cpu") -> Bundle:
-        """The bundle in the local `folder`, in evaluation mode on `device`.
+        """Return the bundle in the local `folder`, in evaluation mode on `device`.
 
         Raises:
             ModelFileError: a file is missing, truncated, not the one saved, or of another version.
@@ -135,10 +135,10 @@ class Bundle:
         description = _describe(str(folder))
         if not (folder / WEIGHTS).is_file():
             raise _no_model(str(folder), WEIGHTS)
-        found = _sha256(folder / WEIGHTS)
-        if found != description["weights_sha256"]:
+        sha256 = _sha256(folder / WEIGHTS)
+        if sha256 != description["weights_sha256"]:
             raise ModelFileError(
-                f"{folder / WEIGHTS} is not the file that was saved: its SHA-256 is {found}, "
+                f"{folder / WEIGHTS} is not the file that was saved: its SHA-256 is {sha256}, "
                 f"not {description['weights_sha256']}.",
                 _HINT,
             )
@@ -174,7 +174,7 @@ class Bundle:
         device = self.preprocess.mean.device
         probabilities, embeddings = [], []
         with torch.inference_mode():
-            for batch in crops.split(batch_size) if len(crops) else ():
+            for batch in torch.split(crops, batch_size) if len(crops) else ():
                 logits, embedding = self.detector(self.preprocess(batch.to(device)))
                 probabilities.append(fake_probability(logits, self.temperature).cpu())
                 embeddings.append(embedding.float().cpu())
@@ -184,16 +184,16 @@ class Bundle:
 
 
 def fake_probability(logits: Tensor, temperature: float = 1.0) -> Tensor:
-    """(B, C) logits, class 0 real -> (B,) float32, the sum of the other classes' softmax.
+    """Return the sum of the fake classes' softmax: (B, C) logits, class 0 real -> (B,) float32.
 
-    A temperature divides the log-odds of all fake classes together against real, which leaves the order
-    of faces as it is.
+    A temperature divides the log-odds of all fake classes together against real, which does not change
+    the order of faces.
     """
     return (fake_log_odds(logits) / temperature).sigmoid()
 
 
 def fake_log_odds(logits: Tensor) -> Tensor:
-    """(B, C) logits, class 0 real -> (B,) float32, log of P(any fake class) over P(real)."""
+    """Return the log of P(any fake class) over P(real): (B, C) logits, class 0 real -> (B,) float32."""
     return logits.float()[:, 1:].logsumexp(dim=1) - logits.float()[:, 0]
 
 
@@ -207,21 +207,23 @@ def read_decision_rule(uri: str | Path) -> DecisionRule:
 
 
 def read_faces(uri: str | Path) -> dict[str, Any]:
-    """How faces were found and cut out for the bundle in the folder `uri`.
+    """Return the faces section that the bundle in the folder `uri` was trained with, as JSON.
 
     Raises:
         ModelFileError: as `read_decision_rule`.
     """
-    return _describe(str(uri))["faces"]
+    faces: dict[str, Any] = _describe(str(uri))["faces"]
+    return faces
 
 
 def read_recipe(uri: str | Path) -> dict[str, Any]:
-    """The recipe that the bundle in the folder `uri` was trained by, as JSON.
+    """Return the recipe that the bundle in the folder `uri` was trained by, as JSON.
 
     Raises:
         ModelFileError: as `read_decision_rule`.
     """
-    return _describe(str(uri))["recipe"]
+    recipe: dict[str, Any] = _describe(str(uri))["recipe"]
+    return recipe
 
 
 def write_decision_rule(uri: str | Path, rule: DecisionRule) -> None:
@@ -250,12 +252,12 @@ def _criteria_of(recipe: dict[str, Any]) -> dict[str, Any]:
 
 
 def _describe(folder: str) -> dict[str, Any]:
-    """The content of bundle.json, once it is known to be of this version."""
+    """Return the content of bundle.json, checked to be of this version."""
     uri = storage.join(folder, DESCRIPTION)
     if not storage.exists(uri):
         raise _no_model(folder, DESCRIPTION)
     try:
-        description = json.loads(storage.read_bytes(uri))
+        description: dict[str, Any] = json.loads(storage.read_bytes(uri))
         version = description["schema_version"]
     except (ValueError, KeyError, TypeError) as error:
         raise ModelFileError(f"{uri} cannot be read: {error!r}.", _HINT) from error

@@ -1,4 +1,4 @@
-"""Checkpoints of others: read without running their code, loaded with every key accounted for."""
+"""Published checkpoints: read without running their code, loaded with every key accounted for."""
 
 from __future__ import annotations
 
@@ -17,18 +17,20 @@ from torch import Tensor, nn
 
 from dfray.errors import ModelFileError, first_line
 
-_TOLD = 8  # names in a message
-_AGAIN = "Copy it again from where it was published, and compare its size or SHA-256 with theirs."
+_NAMES_IN_MESSAGE = 8
+_COPY_HINT = (
+    "Copy it again from its publisher, and compare its size or SHA-256 with the published one."
+)
 
 
 @dataclass(frozen=True)
-class Loaded:
-    """What became of a checkpoint's keys.
+class LoadedWeights:
+    """Keys of a checkpoint and of the backbone that loaded it.
 
     Attributes:
-        source: where the checkpoint lies.
-        ignored: its keys that the backbone has no use for.
-        fresh: the backbone's keys that it does not hold and that start anew.
+        source: path or URI of the checkpoint.
+        ignored: keys of the checkpoint that are not loaded.
+        fresh: keys of the backbone that the checkpoint lacks; they have their random start.
     """
 
     source: str
@@ -43,14 +45,14 @@ class Loaded:
 
 
 def read_checkpoint(path: str, source: str) -> dict[str, Any]:
-    """The content of a .safetensors file, or of a torch file of plain values and tensors, on the CPU.
+    """Return the content of a .safetensors file, or of a torch file of plain values and tensors, on the CPU.
 
-    Of Python's classes only argparse.Namespace is let through, which training scripts keep their options
-    in; whatever else a pickle names is never imported.
+    Of Python's classes only argparse.Namespace is allowed, as training scripts save their options in it;
+    no other class that a pickle names is imported.
 
     Args:
         path: the local file.
-        source: what to call it in a message.
+        source: its name in messages.
 
     Raises:
         ModelFileError: it is truncated, no checkpoint at all, or pickled with code in it.
@@ -66,7 +68,7 @@ def read_checkpoint(path: str, source: str) -> dict[str, Any]:
         raise _refusal(path, source, error) from error
     except (SafetensorError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
         raise ModelFileError(
-            f"{source} cannot be read as a checkpoint: {first_line(error)}.", _AGAIN
+            f"{source} cannot be read as a checkpoint: {first_line(error)}.", _COPY_HINT
         ) from error
     if not isinstance(content, dict):
         raise ModelFileError(
@@ -82,44 +84,44 @@ def load_exactly(
     """Load `tensors` in place; they must be the backbone's parameters and buffers without `fresh`.
 
     Raises:
-        ModelFileError: a key is missing, unexpected, no tensor or of another shape; it is named, and
-            nothing is loaded.
+        ModelFileError: a key is missing, unexpected, no tensor or of another shape; the message names
+            it, and nothing is loaded.
     """
-    there = backbone.state_dict()
-    wanted = {name: value.shape for name, value in there.items() if name not in fresh}
+    state = backbone.state_dict()
+    shapes = {name: value.shape for name, value in state.items() if name not in fresh}
     faults = {
-        "lacks": [name for name in wanted if name not in tensors],
-        "has unexpected": [name for name in tensors if name not in wanted],
+        "lacks": [name for name in shapes if name not in tensors],
+        "has unexpected": [name for name in tensors if name not in shapes],
         "has the wrong shape in": [
             f"{name} {_shape(tensors[name])} for {tuple(shape)}"
-            for name, shape in wanted.items()
+            for name, shape in shapes.items()
             if name in tensors and _shape(tensors[name]) != tuple(shape)
         ],
     }
-    told = "; ".join(f"{what} {_some(names)}" for what, names in faults.items() if names)
-    if told:
+    listed = "; ".join(f"{fault} {_first_few(names)}" for fault, names in faults.items() if names)
+    if listed:
         raise ModelFileError(
-            f"{source} does not fit the backbone: it {told}.",
+            f"{source} does not fit the backbone: it {listed}.",
             "Check model.backbone, model.pool and model.weights_layout against the checkpoint.",
         )
     backbone.load_state_dict(dict(tensors), strict=False)
 
 
 def _refusal(path: str, source: str, error: Exception) -> ModelFileError:
-    """An unpickler's refusal, without torch's advice to lower its guard."""
+    """Return the error of an unpickler's refusal, without torch's advice to allow all code."""
     try:
-        named = set(torch.serialization.get_unsafe_globals_in_checkpoint(path))
+        unsafe = set(torch.serialization.get_unsafe_globals_in_checkpoint(path))
     except (RuntimeError, ValueError, OSError, pickle.UnpicklingError):
-        named = set()
-    if classes := sorted(named - {"argparse.Namespace"}):
+        unsafe = set()
+    if classes := sorted(unsafe - {"argparse.Namespace"}):
         return ModelFileError(
-            f"{source} is pickled with code in it ({_some(classes)}), which is not run.",
+            f"{source} is pickled with code in it ({_first_few(classes)}), which is not run.",
             "Use a file of tensors alone, such as .safetensors, from a publisher you trust.",
         )
     return ModelFileError(
         f"{source} is no checkpoint, or is pickled with code in it, which is not run: "
         f"{first_line(error)}.",
-        _AGAIN,
+        _COPY_HINT,
     )
 
 
@@ -127,12 +129,12 @@ def _shape(value: Any) -> object:
     return tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
 
 
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - _TOLD} more" if len(names) > _TOLD else ""
-    return ", ".join(names[:_TOLD]) + more
+def _first_few(names: list[str]) -> str:
+    more = f" and {len(names) - _NAMES_IN_MESSAGE} more" if len(names) > _NAMES_IN_MESSAGE else ""
+    return ", ".join(names[:_NAMES_IN_MESSAGE]) + more
 
 
 def _by_module(keys: Collection[str]) -> str:
-    """Keys by their first part, with counts: `decoder_blocks.* (96), mask_token`."""
-    parts = Counter(key.partition(".")[0] + (".*" if "." in key else "") for key in keys)
-    return ", ".join(f"{k} ({n})" if k.endswith("*") else k for k, n in parts.items()) or "none"
+    """Return keys by their first module, with counts: `decoder_blocks.* (96), mask_token`."""
+    modules = Counter(key.partition(".")[0] + (".*" if "." in key else "") for key in keys)
+    return ", ".join(f"{k} ({n})" if k.endswith("*") else k for k, n in modules.items()) or "none"

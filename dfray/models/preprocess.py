@@ -1,7 +1,7 @@
-"""From stored face crops to what the backbone sees; one object in training, scoring and serving.
+"""Input of the backbone from stored face crops; one module in training, scoring and serving.
 
 Pixels stay on the 256 levels they were stored with until they are normalised, so that the CPU may
-resize uint8 directly (nine times as fast as float32, 224 to 112) and every device sees the same
+resize uint8 directly (nine times as fast as float32, 224 to 112) and every device gets the same
 image to within one level.
 """
 
@@ -16,12 +16,12 @@ from dfray.models.weights import normalisation
 
 
 class Preprocess(nn.Module):
-    """Face crops as the backbone wants them: resized, antialiased, only if the sides differ.
+    """Resizing (antialiased, only if the sides differ) and normalisation of face crops.
 
-    Training puts dfray.batches.augment in the place of `pixels`.
+    Training replaces `pixels` by dfray.batches.augment.
 
     Raises:
-        ModelFileError: mean and std lie beside the weights, and cannot be read there.
+        ModelFileError: mean and std are in a file of the weights' folder that cannot be read.
     """
 
     mean: Tensor

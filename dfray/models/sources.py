@@ -1,4 +1,4 @@
-"""Where weights lie: a local path, s3://, or hf://owner/repo[@revision][/path] on the Hugging Face hub."""
+"""Source of weights: a local path, s3:// or hf://owner/repo[@revision][/path] on the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dfray import storage
-from dfray.config import ModelSection
 from dfray.errors import ModelFileError, RecipeError, StorageError
 
 _HUB = "hf://"
@@ -18,22 +17,22 @@ _HINT = (
 
 
 def complete(uri: str, default: str) -> str:
-    """`uri`, with the path `default` where it names a repository of the hub and nothing inside it."""
+    """Return `uri`, with the path `default` if it names a repository of the hub without a path."""
     if not uri.startswith(_HUB):
         return uri
     repo, revision, path = _parts(uri)
     return f"{_HUB}{repo}{'@' + revision if revision else ''}/{path or default}"
 
 
-def beside(uri: str, name: str) -> str:
-    """The URI of the file `name` in the folder of the file `uri`."""
+def sibling(uri: str, name: str) -> str:
+    """Return the URI of the file `name` in the folder of the file `uri`."""
     folder, slash, _ = uri.rpartition("/")
     return f"{folder}{slash}{name}"
 
 
 @contextlib.contextmanager
 def local_file(uri: str) -> Iterator[str]:
-    """A local path with the content of the file `uri`: itself, the hub's cache, or a passing download.
+    """Yield a local path with the content of the file `uri`: itself, the hub's cache, or a temporary copy.
 
     Raises:
         ModelFileError: there is no such file, or it cannot be fetched.
@@ -51,11 +50,11 @@ def local_file(uri: str) -> Iterator[str]:
         yield path
 
 
-def read_text_if_there(uri: str) -> str | None:
-    """The text of a small file, or none where its folder has no such file.
+def read_text_if_present(uri: str) -> str | None:
+    """Return the text of a small file, or None if its folder has no such file.
 
     Raises:
-        ModelFileError: it cannot be known whether there is one.
+        ModelFileError: the folder cannot be reached.
     """
     from huggingface_hub.errors import RemoteEntryNotFoundError
 
@@ -82,15 +81,15 @@ def _from_hub(uri: str) -> str:
     except (OSError, EntryNotFoundError, ValueError) as error:  # ValueError: no valid repository id
         reason = " ".join(str(error).split())
         raise ModelFileError(
-            f"{path} of the repository {repo} cannot be had from the Hugging Face hub: {reason}",
+            f"{path} of the repository {repo} cannot be downloaded from the Hugging Face hub: {reason}",
             _HINT,
         ) from error
 
 
 def _parts(uri: str) -> tuple[str, str, str]:
-    """owner/repo, revision and path of a hub URI; the last two may be empty."""
-    owner, _, rest = uri.removeprefix(_HUB).partition("/")
-    repo, _, path = rest.partition("/")
+    """Return owner/repo, revision and path of a hub URI; the last two may be empty."""
+    owner, _, name_and_path = uri.removeprefix(_HUB).partition("/")
+    repo, _, path = name_and_path.partition("/")
     repo, _, revision = repo.partition("@")
     if not owner or not repo:
         raise RecipeError(
@@ -98,21 +97,3 @@ def _parts(uri: str) -> tuple[str, str, str]:
             "Write hf://owner/repo or hf://owner/repo/path/of/the/file.",
         )
     return f"{owner}/{repo}", revision, path
-
-
-FSFM = "CC BY-NC 4.0 (FSFM's repository; pre-trained on VGGFace2, non-commercial research)"
-
-
-def weights_licence(section: ModelSection) -> str | None:
-    """The licence's name; None: it is not known. A model from scratch has none to keep to."""
-    if section.weights is None:
-        return "none: trained from scratch"
-    if section.weights_layout == "fsfm":
-        return FSFM
-    if section.weights != "timm":
-        return None
-    import timm
-
-    published = timm.get_pretrained_cfg(section.backbone)
-    stated = published.license if published else None
-    return f"{stated}, as timm states it" if stated else None

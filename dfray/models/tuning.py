@@ -1,4 +1,4 @@
-"""Which parameters are trained: all, or with the head the normalisation layers, the last blocks or none."""
+"""Trained parameters: all, or the head with the normalisation layers, the last blocks or nothing else."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ParameterCounts:
 
     @classmethod
     def of(cls, backbone: Any) -> ParameterCounts:
-        """Those of a timm model with its classifier."""
+        """Count the parameters of a timm model with its classifier."""
         head = sum(p.numel() for p in backbone.get_classifier().parameters())
         trained = sum(p.numel() for p in backbone.parameters() if p.requires_grad)
         total = sum(p.numel() for p in backbone.parameters())
@@ -57,7 +57,7 @@ def apply_tuning(backbone: Any, section: ModelSection) -> None:
     follows them. A block is a layer of timm's layer-wise decay, the stem not counted.
 
     Raises:
-        RecipeError: the backbone has not what is to be tuned.
+        RecipeError: the backbone lacks such layers or so many blocks.
     """
     if section.tuning == "full":
         return
@@ -73,21 +73,21 @@ def freeze_statistics(backbone: nn.Module) -> None:
     """Keep the running statistics of every BatchNorm that is not trained; call it after `train()`."""
     for module in backbone.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
-            own = list(module.parameters(recurse=False))
-            if own and not any(parameter.requires_grad for parameter in own):
+            parameters = list(module.parameters(recurse=False))
+            if parameters and not any(parameter.requires_grad for parameter in parameters):
                 module.eval()
 
 
 def _train_norms(backbone: nn.Module, name: str) -> None:
     # timm's normalisation layers share no base class, but all have it in their names.
     norms = [module for module in backbone.modules() if "norm" in type(module).__name__.lower()]
-    found = [parameter for module in norms for parameter in module.parameters(recurse=False)]
-    if not found:
+    parameters = [parameter for module in norms for parameter in module.parameters(recurse=False)]
+    if not parameters:
         raise RecipeError(
             f"model.tuning: {name} has no normalisation layer with parameters.",
             "Use head, last_blocks or full.",
         )
-    for parameter in found:
+    for parameter in parameters:
         parameter.requires_grad_(True)
 
 

@@ -146,7 +146,7 @@ class ClusterPlan:
     @property
     def train_memory_bytes(self) -> float:
         """Memory of one training worker on its device, bytes."""
-        return self.training.state_bytes + self.training.kept_bytes
+        return self.training.state_bytes + self.training.saved_bytes
 
     @property
     def streamed_per_cpu_s(self) -> float:

@@ -68,7 +68,7 @@ def _schedule(recipe: Recipe) -> str:
 
 
 def _memory(estimate: TrainingEstimate) -> str:
-    activations, state = estimate.kept_bytes / 2**30, estimate.state_bytes / 2**30
+    activations, state = estimate.saved_bytes / 2**30, estimate.state_bytes / 2**30
     return (
         f"{activations + state:.2f} GiB a worker: {state:.2f} weights, gradients and moments, "
         f"{activations:.2f} activations in float32 (in bf16 about half)"

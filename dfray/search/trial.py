@@ -183,10 +183,9 @@ def _train_in_process(recipe: Recipe, folder: RunFolder, context: TuneContext) -
     from dfray.training.launch import worker_config
     from dfray.training.worker import Worker
 
-    config = worker_config(recipe, None, None, folder)
-    worker = Worker(config, context)
-    with worker.place:
-        worker.run(None)
+    worker = Worker(worker_config(recipe, folder), context)
+    with worker.position:
+        worker.run()
 
 
 def _train_on_workers(recipe: Recipe, folder: RunFolder, record: TrialRecord) -> None:

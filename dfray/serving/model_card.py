@@ -124,7 +124,7 @@ def protocol_table(protocol: Protocol, metrics: Sequence[ColumnMetrics]) -> str:
 
 
 def _weights_licence(recipe: Mapping[str, Any]) -> str | None:
-    from dfray.models.sources import weights_licence
+    from dfray.models.weights import weights_licence
 
     return weights_licence(ModelSection.model_validate(recipe["model"]))
 

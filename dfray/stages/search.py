@@ -94,11 +94,11 @@ def _require_trainable(run: RunContext) -> None:
         ManifestError, RecipeError, ModelFileError: as `require_trainable`.
     """
     from dfray.search.space import choices, trial_recipe
-    from dfray.training.launch import require_trainable, worker_config
+    from dfray.training.launch import check_worker_config, worker_config
 
     for parameters in ({}, *choices(run.recipe.search)):
         recipe = trial_recipe(run.recipe, parameters)
-        require_trainable(worker_config(recipe, None, None, run.folder))
+        check_worker_config(worker_config(recipe, run.folder))
 
 
 @dataclass(frozen=True)

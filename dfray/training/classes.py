@@ -1,4 +1,4 @@
-"""What a recipe asks to learn, and whether its videos can teach it; no Ray, no weights, no pixels."""
+"""Classes that a recipe trains, checked against its videos; without Ray, weights or pixels."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ _ANY_DIM = 8
 
 
 def require_trainable_classes(recipe: Recipe, videos: pa.Table | None) -> LabelScheme:
-    """The run's classes; what its labels or its objective cannot learn is refused before it costs.
+    """Return the run's classes; refuse labels and objectives that its videos cannot train.
 
     Args:
-        videos: VIDEOS or SUMMARIES, train and val at least; none: not known yet, so that the classes
-            are those that the recipe's corpora have if each that trains has fakes.
+        videos: VIDEOS or SUMMARIES, train and val at least; None: not read yet, and the classes are
+            those of the recipe's corpora if each one in training has fakes.
 
     Raises:
-        ManifestError: `videos` do not tell the classes that batches.labels asks for.
-        RecipeError: objective.metric names no loss, or gives it options that it does not take.
+        ManifestError: `videos` lack the classes of batches.labels.
+        RecipeError: objective.metric names no loss, or an option that the loss lacks.
     """
     scheme = recipe.batches.labels
-    corpora = [corpus.dataset or corpus.reader for corpus in recipe.corpora if _trains(corpus)]
+    corpora = [corpus.dataset or corpus.reader for corpus in recipe.corpora if _is_trained(corpus)]
     classes = (
         LabelScheme.named(scheme, corpora) if videos is None else LabelScheme.of(scheme, videos)
     )
@@ -32,8 +32,8 @@ def require_trainable_classes(recipe: Recipe, videos: pa.Table | None) -> LabelS
     return classes
 
 
-def _trains(corpus: CorpusSection) -> bool:
-    """Whether videos of it come into the train split, as far as that is published."""
+def _is_trained(corpus: CorpusSection) -> bool:
+    """Return True if videos of the corpus are in the train split, or if that is not published."""
     if corpus.split is not None:
         return corpus.split == "train"
     if corpus.only is not None and "train" not in corpus.only:

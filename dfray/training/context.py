@@ -1,11 +1,11 @@
-"""What is around a worker: its place among others, what it goes on from, and who hears of each epoch."""
+"""Surroundings of a worker: its rank, its last checkpoint, and the receivers of its metrics."""
 
 from __future__ import annotations
 
 import tempfile
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypedDict
 
 import torch
 from torch import nn
@@ -17,21 +17,48 @@ if TYPE_CHECKING:
 
     from dfray.training.learner import Learner
 
-History = list[dict[str, float]]
+EpochMetrics = dict[str, float]
+"""Of one epoch: `epoch` (from 0), `lr`, `steps`, `seconds`, `train_*`, `val_*`, `selection_loss`, ..."""
+History = list[EpochMetrics]
+"""All epochs of a run, in order."""
+
+
+class TrainingStatus(TypedDict, total=False):
+    """Latest values that a run's workers, policy and driver report to the progress actor.
+
+    Attributes:
+        epoch: epochs finished.
+        step, steps: of the epoch in progress; steps is their number.
+        loss, val_loss: of the last step and of the last validation.
+        model, resumed: lines about the model's start, and about a resumed run.
+        warning: lines for the end of the run.
+        waiting: the reason why no worker runs; None: they run.
+    """
+
+    epoch: int
+    step: int
+    steps: int
+    loss: float
+    val_loss: float
+    model: list[str]
+    resumed: list[str]
+    warning: str
+    waiting: str | None
 
 
 class EpochRecord(Protocol):
-    """What keeps each epoch beside the checkpoints; told on rank 0, and pickled to it."""
+    """Receiver of each epoch's model, in addition to the checkpoints; pickled to rank 0, called there."""
 
     def keep(self, saved: Path, history: History) -> None:
-        """Keep what it wants of the local folder that `Learner.save` wrote."""
+        """Copy what it needs of the local folder that `Learner.save` wrote."""
 
 
 class WorkerContext(Protocol):
     """One worker's surroundings.
 
     Attributes:
-        rank, world_size: which of how many workers this is.
+        rank: of this worker, from 0.
+        world_size: number of workers.
     """
 
     rank: int
@@ -39,20 +66,20 @@ class WorkerContext(Protocol):
     device: torch.device
 
     def checkpoint(self) -> AbstractContextManager[str] | None:
-        """The local folder of the last checkpoint, for as long as the block lasts, if there is one."""
+        """Return a context of the last checkpoint's local folder, or None without a checkpoint."""
 
     def prepare(self, model: nn.Module) -> nn.Module:
-        """The model as it is trained here, such as in a DistributedDataParallel wrapper."""
+        """Return the model to train, such as in a DistributedDataParallel wrapper."""
 
     def report(self, learner: Learner, history: History) -> None:
-        """Keep a checkpoint and tell the figures of the last epoch; waits for all workers."""
+        """Save a checkpoint and report the metrics of the last epoch; wait for all workers."""
 
 
 class RayTrainContext:
     """A worker of a Ray Train run.
 
     Args:
-        root: the run's folder, under which Ray Train keeps checkpoints.
+        root: the run's folder, under which Ray Train writes checkpoints.
     """
 
     def __init__(self, root: str, record: EpochRecord | None = None) -> None:
@@ -67,18 +94,20 @@ class RayTrainContext:
     def checkpoint(self) -> AbstractContextManager[str] | None:
         import ray.train
 
-        found = ray.train.get_checkpoint()
-        return found and found.as_directory()
+        checkpoint = ray.train.get_checkpoint()
+        folder: AbstractContextManager[str] | None = checkpoint and checkpoint.as_directory()
+        return folder
 
     def prepare(self, model: nn.Module) -> nn.Module:
         import ray.train.torch
 
-        return ray.train.torch.prepare_model(model)
+        prepared: nn.Module = ray.train.torch.prepare_model(model)
+        return prepared
 
     def report(self, learner: Learner, history: History) -> None:
         import ray.train
 
-        figures = history[-1]
+        metrics = history[-1]
         with tempfile.TemporaryDirectory(prefix="dfray-checkpoint-") as folder:
             checkpoint = None
             if self.rank == 0:
@@ -87,14 +116,14 @@ class RayTrainContext:
                     self.record.keep(Path(folder), history)
                 checkpoint = ray.train.Checkpoint.from_directory(folder)
             ray.train.report(
-                figures,
+                metrics,
                 checkpoint=checkpoint,
-                checkpoint_dir_name=f"epoch-{int(figures['epoch']):03d}",
+                checkpoint_dir_name=f"epoch-{int(metrics['epoch']):03d}",
                 checkpoint_upload_fn=self._upload,
             )
 
     def _upload(self, checkpoint: ray.train.Checkpoint, name: str) -> ray.train.Checkpoint:
-        """Ray Train's own upload does not notice that a store refuses a file which is closed."""
+        """Upload a checkpoint; Ray Train's upload misses a store's error at the close of a file."""
         import ray.train
 
         uri = storage.join(self.root, "train", name)

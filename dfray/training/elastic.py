@@ -1,8 +1,8 @@
-"""How many workers a run can have at the moment: those that fit on the nodes there are.
+"""Number of workers of a run, sized to the living nodes.
 
-Ray's own policies do not do. The fixed one asks for the same workers minute after minute, and says nothing.
-The elastic one reads reservations of up to 20 seconds ago, which know no labels: after a node was lost it
-asks for as many workers as before, and where labels keep them off the nodes that are left, for ever.
+Ray's policies do not suffice. The fixed one requests the same workers again and again, without a message.
+The elastic one reads reservations that are up to 20 seconds old and have no labels: after the loss of a
+node it requests as many workers as before, and never stops if labels exclude the nodes that are left.
 """
 
 from __future__ import annotations
@@ -26,23 +26,24 @@ from ray.train.v2._internal.execution.scaling_policy import (
 from ray.util.placement_group import PlacementGroup, remove_placement_group
 
 from dfray.session import cpus_of, nodes_of
+from dfray.training.context import TrainingStatus
 
 if TYPE_CHECKING:
     from ray.actor import ActorHandle
 
-_ASK_AGAIN_S = 1.0
+_RETRY_S = 1.0
 _BY_NODE = Version(ray.__version__) >= Version("2.60")
 """Ray's own policy takes reserved resources by node; before 2.60 as a list without the nodes."""
 
 
 class LivingNodes(ElasticScalingPolicy):
-    """Counts the workers that fit on the living nodes with the labels of the `scaling_config`.
+    """Scaling policy: the workers that fit on the living nodes with the labels of `scaling_config`.
 
     Args:
-        scaling_config: its `num_workers` is (fewest, most).
-        progress: a counting actor, told while too few fit.
-        extract_on: labels of the nodes where an extraction, which feeds the run, needs a CPU besides;
-            none: nothing runs beside the workers.
+        scaling_config: its `num_workers` is (minimum, maximum).
+        progress: actor for TrainingStatus, while too few workers fit.
+        extract_on: labels of the nodes where the extraction that feeds the run needs one more CPU;
+            None: no extraction runs.
     """
 
     def __init__(
@@ -57,10 +58,11 @@ class LivingNodes(ElasticScalingPolicy):
     def make_decision_for_non_running_worker_group(self) -> ScalingDecision:
         decision = super().make_decision_for_non_running_worker_group()
         if isinstance(decision, NoopDecision):
-            fewest = self.scaling_config.min_workers
-            told = f"waiting for nodes: {fewest} workers do not fit on those there are"
-            self.progress.note.remote({"waiting": told})
-            time.sleep(_ASK_AGAIN_S)  # Ray's controller would ask again at once
+            minimum = self.scaling_config.min_workers
+            reason = f"waiting for nodes: {minimum} workers do not fit on the living nodes"
+            status: TrainingStatus = {"waiting": reason}
+            self.progress.note.remote(status)
+            time.sleep(_RETRY_S)  # Ray's controller would retry at once
         return decision
 
     def _get_reserved_resources(self) -> dict[str, dict[str, float]]:
@@ -72,37 +74,37 @@ class LivingNodes(ElasticScalingPolicy):
         fitting: int = super()._count_possible_workers(reserved)
         if self.extract_on is None:
             return fitting
-        left = cpus_of(self.scaling_config.label_selector, self.extract_on) - 1
-        return min(fitting, int(left // self.scaling_config.resources_per_worker["CPU"]))
+        free_cpus = cpus_of(self.scaling_config.label_selector, self.extract_on) - 1
+        return min(fitting, int(free_cpus // self.scaling_config.resources_per_worker["CPU"]))
 
 
 class FreeCPUs(LivingNodes):
-    """Counts the workers that fit on what is free: for runs that take turns on a cluster.
+    """Scaling policy: the workers that fit on the free CPUs, for runs that share a cluster.
 
-    Where a node was lost not all of a search's trials have room, and one that asked for more than there is
-    would be in line with its placement group; see `remove_left_behind`.
+    After the loss of a node not all trials of a search fit, and a trial that requested more than is free
+    would wait with a pending placement group; see `remove_orphaned_groups`.
     """
 
     def _get_reserved_resources(self) -> dict[str, dict[str, float]]:
-        remove_left_behind()
+        remove_orphaned_groups()
         nodes = [node["NodeID"] for node in nodes_of(self.scaling_config.label_selector)]
         free = available_resources_per_node()
         room = {node: dict(free.get(node, {})) for node in nodes}
-        # The workers that are started again give back theirs only when it has been decided how many.
-        me = ray.get_runtime_context().get_actor_id()
-        own = [group for group in _groups() if group.creator_actor_id.hex() == me]
-        for bundle in (bundle for group in own for bundle in group.bundles):
-            here = room.get(bundle.node_id.hex(), {})
+        # A restarted group frees its bundles only after this decision, so they count as free.
+        actor_id = ray.get_runtime_context().get_actor_id()
+        groups = [group for group in _groups() if group.creator_actor_id.hex() == actor_id]
+        for bundle in (bundle for group in groups for bundle in group.bundles):
+            node = room.get(bundle.node_id.hex(), {})
             for resource, amount in bundle.unit_resources.items():
-                here[resource] = here.get(resource, 0) + amount
+                node[resource] = node.get(resource, 0) + amount
         return room
 
 
-def remove_left_behind() -> None:
+def remove_orphaned_groups() -> None:
     """Remove this job's placement groups whose actors are dead.
 
-    Ray does once the job has ended, too. Ray Train has an actor for it, which only knows of groups whose
-    workers all run: one that its controller died before is in nobody's hands, and takes its CPUs for ever.
+    Ray removes them at the end of the job. Ray Train has an actor for it, which tracks only groups whose
+    workers all run: a group whose controller died before that is tracked by none, and blocks its CPUs.
     """
     for group in _groups():
         if group.creator_actor_dead:
@@ -110,10 +112,10 @@ def remove_left_behind() -> None:
 
 
 def _groups() -> Iterator[PlacementGroupTableData]:
-    """The placement groups that actors of this job have made."""
+    """Yield the placement groups that actors of this job have made."""
     job = ray.get_runtime_context().get_job_id()
-    for found in state._connect_and_get_accessor().get_placement_group_table():
-        group = PlacementGroupTableData.FromString(found)
+    for serialized in state._connect_and_get_accessor().get_placement_group_table():
+        group = PlacementGroupTableData.FromString(serialized)
         by_actor = not ActorID(group.creator_actor_id).is_nil()
         if by_actor and group.creator_job_id.hex() == job and group.state != group.REMOVED:
             yield group

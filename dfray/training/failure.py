@@ -1,14 +1,14 @@
-"""What a failed training run says: which worker, in which epoch and step, why, and what to do.
+"""Failed training steps: the error that is reported, and the batch that is saved.
 
-A worker that fails takes the others down with it, as they wait for its gradients. What they then say of
-their connections is not the cause.
+The error names the worker, epoch, step, cause and remedy. A worker that fails takes the others down with
+it, as they wait for its gradients; their errors of lost connections are not the cause.
 """
 
 from __future__ import annotations
 
 import io
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -16,25 +16,26 @@ from dfray import storage
 from dfray.batches.reader import Batch
 from dfray.errors import DfrayError, StorageError, TrainingError, first_line, root_error
 from dfray.run_folder import RunFolder
+from dfray.training.context import TrainingStatus
 from dfray.training.step import NotFiniteError
 
 if TYPE_CHECKING:
     from ray.actor import ActorHandle
 
-_GO_ON = "Start it again to go on after the last epoch; --verbose shows the workers' output."
+_RESUME = "Start it again to resume after the last epoch; --verbose shows the workers' output."
 _DIED = (
-    "It may have run out of memory, or its node was lost. Start it again to go on after the last "
-    "epoch; training.max_failures lets it do so by itself."
+    "It may have run out of memory, or its node was lost. Start it again to resume after the last "
+    "epoch; training.max_failures restarts it automatically."
 )
-_OF_OTHERS = ("gloo", "Connection closed by peer", "NCCL", "Connection reset by peer")
+_LOST_CONNECTION = ("gloo", "Connection closed by peer", "NCCL", "Connection reset by peer")
 
 
-class Place:
-    """Where a worker is; what it raises inside `with place:` tells so.
+class WorkerPosition:
+    """Rank, epoch and step of a worker; errors raised inside `with position:` state them.
 
     Args:
         rank: of the worker.
-        workers: how many there are.
+        workers: their number.
         epochs: of the run.
     """
 
@@ -44,7 +45,7 @@ class Place:
         self.step = 0
 
     def move(self, epoch: int, step: int) -> None:
-        """To the step (from 1) of the epoch (from 0)."""
+        """Set the step (from 1) of the epoch (from 0)."""
         self.epoch, self.step = epoch, step
 
     def __str__(self) -> str:
@@ -52,34 +53,34 @@ class Place:
             return f"{self.worker}, before its first step"
         return f"{self.worker}, epoch {self.epoch + 1} of {self.epochs}, step {self.step}"
 
-    def __enter__(self) -> Place:
+    def __enter__(self) -> WorkerPosition:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
         if isinstance(error, DfrayError):
-            same = error.at(str(self)).with_traceback(error.__traceback__)
-            raise same from error.__cause__
-        if isinstance(error, Exception) and not _is_of_others(error):
-            raise TrainingError(f"{self}: {first_line(error)}.", _GO_ON) from error
+            located = error.at(str(self)).with_traceback(error.__traceback__)
+            raise located from error.__cause__
+        if isinstance(error, Exception) and not _is_lost_connection(error):
+            raise TrainingError(f"{self}: {first_line(error)}.", _RESUME) from error
 
 
-def reached(progress: ActorHandle) -> dict[str, Any]:
-    """What the workers told last; nothing if it is lost too."""
+def last_status(progress: ActorHandle) -> TrainingStatus:
+    """Return the last values that the workers reported; none if the progress actor is lost too."""
     import ray
 
     try:
-        return ray.get(progress.get.remote(), timeout=10)
+        return cast(TrainingStatus, ray.get(progress.get.remote(), timeout=10))
     except ray.exceptions.RayError:
         return {}
 
 
-def explain_failure(error: BaseException, told: dict[str, Any], epochs: int) -> DfrayError:
-    """The error to raise for what Ray Train raised: that of the worker that failed by itself.
+def explain_failure(error: BaseException, status: TrainingStatus, epochs: int) -> DfrayError:
+    """Return the error to raise for Ray Train's: the error of the worker that failed first.
 
     Args:
-        told: what the workers told last: `epoch` (finished), `step`.
+        status: the last values that the workers reported.
         epochs: of the run.
     """
     failures: dict[int, BaseException] = getattr(error, "worker_failures", None) or {}
@@ -88,26 +89,27 @@ def explain_failure(error: BaseException, told: dict[str, Any], epochs: int) -> 
         if isinstance(cause, DfrayError):
             return cause
     if not causes:
-        return TrainingError(f"Training failed: {first_line(root_error(error))}.", _GO_ON)
-    rank = next((rank for rank, cause in causes.items() if not _is_of_others(cause)), min(causes))
-    where = f"worker {rank}"
-    if "epoch" in told:
-        epoch = min(told["epoch"] + 1, epochs)
-        where += f", epoch {epoch} of {epochs}, about step {told.get('step', 0)}"
-    return TrainingError(f"{where}: {first_line(causes[rank])}.", _DIED)
+        return TrainingError(f"Training failed: {first_line(root_error(error))}.", _RESUME)
+    first_causes = (rank for rank, cause in causes.items() if not _is_lost_connection(cause))
+    rank = next(first_causes, min(causes))
+    position = f"worker {rank}"
+    if "epoch" in status:
+        epoch = min(status["epoch"] + 1, epochs)
+        position += f", epoch {epoch} of {epochs}, about step {status.get('step', 0)}"
+    return TrainingError(f"{position}: {first_line(causes[rank])}.", _DIED)
 
 
-def _is_of_others(error: BaseException) -> bool:
-    return any(word in str(error) for word in _OF_OTHERS)
+def _is_lost_connection(error: BaseException) -> bool:
+    return any(text in str(error) for text in _LOST_CONNECTION)
 
 
-def keep_batch(
+def save_batch(
     folder: RunFolder, batch: Batch, step: int, rank: int, error: NotFiniteError
 ) -> TrainingError:
     """Write this worker's share of the batch, and return the error to raise, which names the file.
 
     The file is a NumPy .npz, readable without pickle: `images` uint8 (B, S, S, 3) as read, before any
-    blending or augmentation; `labels` int64 (B,); `landmarks` float32 (B, 468, 2), where the batch has
+    blending or augmentation; `labels` int64 (B,); `landmarks` float32 (B, 468, 2), if the batch has
     them; `step`, `rank`; the objective's terms as `term_NAME`.
     """
     uri = storage.join(folder.not_finite, f"step-{step:06d}-worker-{rank}.npz")
@@ -120,5 +122,6 @@ def keep_batch(
     try:
         storage.write_bytes(content.getvalue(), uri)
     except StorageError as failure:
-        return TrainingError(f"{error.message} Its batch is lost: {failure.message}", error.hint)
-    return TrainingError(f"{error.message} Its batch is kept in {uri}.", error.hint)
+        message = f"{error.message} Its batch could not be saved: {failure.message}"
+        return TrainingError(message, error.hint)
+    return TrainingError(f"{error.message} Its batch is saved in {uri}.", error.hint)

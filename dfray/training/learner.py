@@ -1,6 +1,6 @@
-"""Everything that training changes, built from a recipe: the network, the objective and the optimizer.
+"""State of a training, built from a recipe: the network, the objective and the optimizer.
 
-Plain torch on one device: a Ray Train worker has one, and so may a notebook.
+Plain torch on one device, used by a Ray Train worker and usable in a notebook.
 
     learner = Learner(recipe, BINARY)
     step = learner.step(learner.detector)
@@ -10,7 +10,6 @@ Plain torch on one device: a Ray Train worker has one, and so may a notebook.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import torch
 from timm.layers import convert_sync_batchnorm
@@ -25,6 +24,7 @@ from dfray.losses.objective import Objective
 from dfray.models.backbone import Detector, build_detector
 from dfray.models.bundle import Bundle
 from dfray.models.preprocess import Preprocess
+from dfray.training.context import EpochMetrics, History
 from dfray.training.optim import Schedule, build_average, build_optimizer
 from dfray.training.state import load_state, save_state
 from dfray.training.step import TrainStep, compute_dtype
@@ -36,18 +36,19 @@ class Learner:
 
     Args:
         recipe: its model, objective, augmentation and training sections are read.
-        classes: what the labels count.
-        device: where all of it lies.
+        classes: of the labels.
+        device: of all tensors.
         resuming: the state is going to be loaded, so the model's weights are not fetched.
         sync_statistics: take the statistics of BatchNorm over all workers (GPUs only).
 
     Attributes:
-        detector: what is trained.
-        judged: what is validated and kept: the moving average of the weights, if there is one.
+        detector: the network in training.
+        validated: the network that is validated and saved: the moving average of the weights, if there
+            is one.
 
     Raises:
-        RecipeError: the network cannot be built as asked.
-        ModelFileError: its weights cannot be had.
+        RecipeError: the network cannot be built.
+        ModelFileError: its weights cannot be loaded.
     """
 
     def __init__(
@@ -77,19 +78,19 @@ class Learner:
         for group in self.objective.parameter_groups():
             self.optimizer.add_param_group(group)
         self.average = build_average(self.detector, recipe.training)
-        self.judged: Detector = self.average.module if self.average else self.detector
+        self.validated: Detector = self.average.module if self.average else self.detector
         blend = recipe.batches.self_blend
         self.blend = SelfBlend(blend) if blend else None
         self.dtype = compute_dtype(recipe.training.precision, self.device)
 
     @property
     def has_statistics(self) -> bool:
-        """Whether the network has BatchNorm, whose statistics are of one worker's faces."""
+        """True if the network has BatchNorm, whose statistics are of one worker's faces."""
         batch_norm = nn.modules.batchnorm._BatchNorm
         return any(isinstance(module, batch_norm) for module in self.detector.modules())
 
     def step(self, model: nn.Module) -> TrainStep:
-        """What takes one step after the other.
+        """Return the training step.
 
         Args:
             model: the detector, or its wrapper by DistributedDataParallel or torch.compile.
@@ -109,10 +110,10 @@ class Learner:
             dtype=self.dtype,
         )
 
-    def validate(self, reader: FacesReader) -> dict[str, float]:
-        """The objective's terms over the faces of `reader`, `selection_loss` among them."""
-        figures = validate(
-            self.judged,
+    def validate(self, reader: FacesReader) -> EpochMetrics:
+        """Return the objective's terms over the faces of `reader`, and `selection_loss`."""
+        metrics = validate(
+            self.validated,
             self.preprocess,
             self.objective,
             reader,
@@ -122,11 +123,11 @@ class Learner:
             dtype=self.dtype,
         )
         selected = "loss" if self.recipe.training.selection == "objective" else "cross_entropy"
-        return {f"val_{name}": value for name, value in figures.items()} | {
-            "selection_loss": figures[selected]
+        return {f"val_{name}": value for name, value in metrics.items()} | {
+            "selection_loss": metrics[selected]
         }
 
-    def save(self, folder: Path, history: list[dict[str, float]]) -> None:
+    def save(self, folder: Path, history: History) -> None:
         """Write the bundle, and the state that an exact resume needs, into the local `folder`."""
         self.bundle().save(folder / "bundle")
         save_state(
@@ -138,24 +139,25 @@ class Learner:
             self.average and self.average.module,
         )
 
-    def load(self, folder: Path) -> list[dict[str, float]]:
-        """Go on from what `save` wrote into `folder`; returns the history.
+    def load(self, folder: Path) -> History:
+        """Restore the state that `save` wrote into `folder`, and return the history.
 
         Raises:
             ModelFileError: the state is damaged, or of another network.
         """
-        progress: dict[str, Any] = load_state(
+        progress = load_state(
             folder / "state.pt",
             self.detector,
             self.optimizer,
             self.objective,
             self.average and self.average.module,
         )
-        return progress["history"]
+        history: History = progress["history"]
+        return history
 
     def bundle(self) -> Bundle:
         return Bundle(
-            detector=self.judged,
+            detector=self.validated,
             preprocess=self.preprocess,
             recipe=self.recipe.model_dump(mode="json"),
             class_names=self.classes.class_names,

@@ -1,7 +1,7 @@
-"""AdamW as the papers set it, and a learning rate that is a pure function of the step.
+"""AdamW with the papers' parameter groups, and a learning rate that is a pure function of the step.
 
-The rate is not scaled by the batch size, and nothing is remembered between steps, so a resumed run
-continues the curve.
+The rate is not scaled by the batch size, and the schedule has no state, so a resumed run continues the
+curve.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dfray.models.backbone import Detector
 
 
 def build_optimizer(detector: Detector, section: TrainingSection) -> torch.optim.AdamW:
-    """AdamW over timm's parameter groups.
+    """Return AdamW over timm's parameter groups.
 
     No weight decay on 1-D parameters nor on those that the backbone excepts (class token, position
     embedding). With `layer_decay` each group carries `lr_scale`, layer_decay to the power of its
@@ -36,7 +36,7 @@ def build_optimizer(detector: Detector, section: TrainingSection) -> torch.optim
 
 
 def build_average(detector: Detector, section: TrainingSection) -> ModelEmaV3 | None:
-    """A moving average of the weights and buffers, if the recipe has one; its network is `.module`.
+    """Return a moving average of the weights and buffers, if the recipe has one; its network is `.module`.
 
     After step n (1, 2, ...) its decay is the smaller of `ema` and 1 - n^(-2/3), so that the random start
     does not linger: a function of the step alone, as the rate is.
@@ -67,7 +67,7 @@ class Schedule:
         )
 
     def at(self, step: int) -> float:
-        """The rate of step 0, 1, ...; the first step of the warm-up already moves."""
+        """Return the rate of step 0, 1, ...; the first step of the warm-up has a rate above 0."""
         if step < self.warmup_steps:
             return self.lr * (step + 1) / self.warmup_steps
         cosine_steps = max(1, self.total_steps - self.warmup_steps)
@@ -75,6 +75,6 @@ class Schedule:
         return self.min_lr + (self.lr - self.min_lr) * (1 + math.cos(math.pi * done)) / 2
 
     def apply(self, optimizer: torch.optim.Optimizer, step: int) -> None:
-        """Set every group's rate for `step`, scaled where layer-wise decay asks for it."""
+        """Set every group's rate for `step`, scaled by layer-wise decay if the group has it."""
         for group in optimizer.param_groups:
             group["lr"] = self.at(step) * group.get("lr_scale", 1.0)

@@ -1,7 +1,7 @@
-"""What an exact resume needs, in one file that loads without running code (weights_only).
+"""State of an exact resume, in one file that loads without running code (weights_only).
 
-No random state is kept. Each epoch starts from a seed of its own, `seed_epoch(seed, epoch, rank)`,
-so a run resumed at an epoch draws what it would have drawn, on every worker, from one worker's file.
+No random state is saved. Each epoch has its seed, `seed_epoch(seed, epoch, rank)`, so a run resumed at an
+epoch makes the same random draws on every worker from one worker's file.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from dfray.models.backbone import Detector
 
 def seed_epoch(seed: int, epoch: int, rank: int) -> None:
     """Seed the global generators of torch (all devices), numpy and Python for one worker's epoch."""
-    words = np.random.SeedSequence([seed, epoch, rank]).generate_state(3)
-    torch.manual_seed(int(words[0]))
-    np.random.seed(words[1])
-    random.seed(int(words[2]))
+    seeds = np.random.SeedSequence([seed, epoch, rank]).generate_state(3)
+    torch.manual_seed(int(seeds[0]))
+    np.random.seed(seeds[1])
+    random.seed(int(seeds[2]))
 
 
 def save_state(
@@ -39,10 +39,9 @@ def save_state(
     """Write weights, optimizer state and `progress` to the local file `path`.
 
     Args:
-        detector: the Detector itself, not its DistributedDataParallel wrapper.
-        progress: how far the run is (epochs and steps done, the history of its metrics): plain
-            values, such as JSON holds.
-        objective: has a balanced weight, and the parameters of metric losses.
+        detector: the Detector, not its DistributedDataParallel wrapper.
+        progress: of the run (epochs and steps done, the history of its metrics), as JSON values.
+        objective: with a balanced weight, and the parameters of metric losses.
         average: the network with the moving average of the weights.
     """
     state = {
@@ -62,7 +61,7 @@ def load_state(
     objective: nn.Module | None = None,
     average: nn.Module | None = None,
 ) -> dict[str, Any]:
-    """Restore all in place, on whatever device they are, and return the saved `progress`.
+    """Restore all in place, on their devices, and return the saved `progress`.
 
     Raises:
         ModelFileError: the file is missing or damaged, or of another network or optimizer.

@@ -1,8 +1,8 @@
-"""One step of training, in plain torch: nothing here knows who calls it.
+"""One step of training, in plain torch, independent of Ray.
 
-With accumulation a worker's share is taken in parts, one after the other. Gradients are the mean over the
-parts. The objective's batch is then one part of every worker: fewer triplets are mined, and batch
-statistics are of a part. Cross-entropy alone gives the gradients of the whole batch.
+With accumulation a worker's share is divided into micro-batches, and gradients are the mean over them. The
+objective's batch is then one micro-batch of every worker: fewer triplets are mined, and batch statistics
+are of a micro-batch. Only cross-entropy gives the gradients of the full batch.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from dfray.losses.objective import Head, Objective
 from dfray.models.preprocess import channels_first
 from dfray.training.optim import Schedule
 
-LESS_STEEP = "Lower training.lr, set training.clip_norm, or lengthen training.warmup_epochs."
-"""What to do where training has diverged."""
+DIVERGED_HINT = "Lower training.lr, set training.clip_norm, or lengthen training.warmup_epochs."
+"""Hint for a training that has diverged."""
 
 
 class NotFiniteError(TrainingError):
@@ -40,18 +40,18 @@ class NotFiniteError(TrainingError):
 
 @dataclass(frozen=True)
 class TrainStep:
-    """What a step needs besides its batch; all of it on one device.
+    """One optimizer step over a batch; all of its modules are on one device.
 
     Attributes:
         model: the Detector, or its wrapper by DistributedDataParallel or torch.compile.
-        augment: stored pixels -> what the model wants.
+        augment: stored pixels -> the model's input.
         mix: mixup or cutmix; makes labels soft.
-        head: the model's classifier alone, embeddings -> logits; needed with slerp only.
-        clip_norm: the largest norm of all gradients together, the objective's own parameters'
-            included; none leaves them alone.
-        blend: gives each face a fake of its own; none trains on faces as they are.
-        accumulate: parts that a batch is taken in; it divides the batch.
-        average: a moving average of the weights, kept up step by step.
+        head: the model's classifier, embeddings -> logits; used with slerp only.
+        clip_norm: the largest norm of all gradients, those of the objective's parameters included;
+            None: no clipping.
+        blend: makes a fake of each face; None: train on the faces unchanged.
+        accumulate: micro-batches of a batch; it divides the batch.
+        average: a moving average of the weights, updated each step.
         dtype: of the model's arithmetic, `compute_dtype`; weights are float32.
     """
 
@@ -76,13 +76,13 @@ class TrainStep:
         Args:
             faces: uint8 (B, H, H, 3), this worker's share of the global batch, on any device.
             labels: int64 (B,).
-            landmarks: float32 (B, 468, 2), in sides of the crop; what `blend` needs.
+            landmarks: float32 (B, 468, 2), in sides of the crop; used by `blend`.
 
         Returns:
-            the objective's terms, detached, as means over the parts.
+            the objective's terms, detached, as means over the micro-batches.
 
         Raises:
-            NotFiniteError: so is the loss; the weights are those of the step before.
+            NotFiniteError: the loss is not finite; the weights are those of the step before.
         """
         self.model.train()
         self.objective.train()
@@ -91,11 +91,11 @@ class TrainStep:
         sums: dict[str, Tensor] = {}
         count = self.accumulate
         assert len(faces) % count == 0, "the recipe's check"
-        for part in range(count):
-            own = slice(part * len(faces) // count, (part + 1) * len(faces) // count)
-            points = None if landmarks is None else landmarks[own]
-            images, targets = self._inputs(faces[own], labels[own], points)
-            terms = self._backward(images, targets, last=part == count - 1)
+        for micro in range(count):
+            rows = slice(micro * len(faces) // count, (micro + 1) * len(faces) // count)
+            points = None if landmarks is None else landmarks[rows]
+            images, targets = self._inputs(faces[rows], labels[rows], points)
+            terms = self._backward(images, targets, last=micro == count - 1)
             for name, value in terms.items():
                 sums[name] = sums[name] + value if name in sums else value
         average_gradients(self.objective)
@@ -111,7 +111,7 @@ class TrainStep:
     def _inputs(
         self, faces: Tensor, labels: Tensor, landmarks: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        """What the model and the objective are shown of one part, on the device."""
+        """Return images and targets of one micro-batch, on the device."""
         device = self.augment.preprocess.mean.device
         faces, labels = (x.to(device, non_blocking=True) for x in (faces, labels))
         images = channels_first(faces)
@@ -124,7 +124,7 @@ class TrainStep:
         return self.mix(images, labels) if self.mix else (images, labels)
 
     def _backward(self, images: Tensor, labels: Tensor, *, last: bool) -> dict[str, Tensor]:
-        """Add the gradients of one part; workers exchange them with the last."""
+        """Add the gradients of one micro-batch; workers exchange them with the last."""
         no_sync = None if last else getattr(self.model, "no_sync", None)
         with no_sync() if no_sync else nullcontext():
             logits, embeddings = forward(self.model, images, self.dtype)
@@ -135,7 +135,7 @@ class TrainStep:
 
 
 def forward(model: nn.Module, images: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """Logits and embeddings, with the arithmetic in `dtype` where autocast finds that safe."""
+    """Return logits and embeddings, computed in `dtype` where autocast allows it."""
     enabled = dtype != torch.float32
     with torch.autocast(images.device.type, dtype=dtype if enabled else None, enabled=enabled):
         logits, embeddings = model(images)
@@ -143,14 +143,14 @@ def forward(model: nn.Module, images: Tensor, dtype: torch.dtype) -> tuple[Tenso
 
 
 def compute_dtype(precision: str, device: torch.device) -> torch.dtype:
-    """What `training.precision` means on `device`."""
+    """Return the dtype of `training.precision` on `device`."""
     native = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-    wanted = precision == "bf16" or (precision == "auto" and native)
-    return torch.bfloat16 if wanted else torch.float32
+    use_bf16 = precision == "bf16" or (precision == "auto" and native)
+    return torch.bfloat16 if use_bf16 else torch.float32
 
 
 def _require_finite(terms: dict[str, Tensor]) -> None:
     if not torch.isfinite(terms["loss"]):
         values = {name: term.item() for name, term in terms.items()}
-        told = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
-        raise NotFiniteError(f"The loss is not finite ({told}).", LESS_STEEP, values)
+        listed = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
+        raise NotFiniteError(f"The loss is not finite ({listed}).", DIVERGED_HINT, values)

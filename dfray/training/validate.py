@@ -1,11 +1,11 @@
-"""Validation over the whole split, the same whatever the number of workers.
+"""Validation over the whole split, with the same result for any number of workers.
 
-Each worker scores its share; logits and embeddings (not losses) are gathered, put in one fixed mixed order
-and cut into global batches, so that triplets are mined over batches as large and mixed as in training and the
-figure does not depend on who scored what.
+Each worker scores its share; logits and embeddings (not losses) are gathered, shuffled by the seed and
+cut into global batches, so that triplets are mined over batches as large and mixed as in training, and the
+result does not depend on the shares.
 
-`auc` and `log_loss` are of videos, real against fake: the weights and margins of an objective and the
-classes it learns do not enter them, so runs that differ in these compare by them.
+`auc` and `log_loss` are of videos, real against fake: they do not depend on the weights, margins and
+classes of an objective, so runs that differ in these can be compared by them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from dfray.models.backbone import Detector
 from dfray.models.bundle import fake_probability
 from dfray.models.preprocess import Preprocess
 from dfray.tables import REAL
-from dfray.training.step import LESS_STEEP, forward
+from dfray.training.step import DIVERGED_HINT, forward
 
 
 @torch.inference_mode()
@@ -39,23 +39,22 @@ def validate(
     batch_size: int,
     dtype: torch.dtype = torch.float32,
 ) -> dict[str, float]:
-    """The objective's terms over all faces of `reader`'s sample, as means over faces; AUC and log loss of
-    its videos.
+    """Return the objective's terms, means over all faces of the sample, and its videos' AUC and log loss.
 
     Args:
-        detector: the network itself, not its DDP wrapper.
-        blend: gives each face a fake of its own, the same one at every validation.
-        batch_size: faces that the objective sees at once, in training over all workers.
+        detector: the network, not its DDP wrapper.
+        blend: makes a fake of each face, the same one at every validation.
+        batch_size: faces in one batch of the objective; in training over all workers.
         dtype: of the network's arithmetic, `compute_dtype`.
 
     Raises:
         TrainingError: an output of the network is not finite.
     """
-    _same_buffers(detector)
+    _broadcast_buffers(detector)
     detector.eval()
-    objective.eval()  # it mines what it is given, and gathers nothing
+    objective.eval()  # it mines its own batch, and gathers nothing
     num_classes = detector.backbone.get_classifier().out_features
-    # A worker may have no face, and then gathers nothing in the shape of the others' shares.
+    # A worker without faces contributes empty tensors of the same shapes.
     logits = [torch.empty(0, num_classes, device=device)]
     embeddings = [torch.empty(0, detector.embedding_dim, device=device)]
     labels = [torch.empty(0, dtype=torch.int64, device=device)]
@@ -67,18 +66,18 @@ def validate(
         embeddings.append(embedding.float())
         labels.append(label)
         videos.append(_videos(batch, len(label)).to(device))
-    parts = (logits, embeddings, labels, videos)
-    *gathered, video = (_gather(torch.cat(part)) for part in parts)
+    shares = (logits, embeddings, labels, videos)
+    *gathered, video = (_gather(torch.cat(share)) for share in shares)
     if not torch.isfinite(gathered[0]).all():
-        raise TrainingError("The network's outputs on validation are not finite.", LESS_STEEP)
+        raise TrainingError("The network's outputs on validation are not finite.", DIVERGED_HINT)
     terms = _objective_over(objective, *gathered, batch_size=batch_size, seed=reader.seed)
-    return terms | _of_videos(fake_probability(gathered[0]), gathered[2] != REAL, video)
+    return terms | _video_metrics(fake_probability(gathered[0]), gathered[2] != REAL, video)
 
 
 def _pixels(
     batch: Batch, preprocess: Preprocess, blend: SelfBlend | None, device: torch.device, seed: int
 ) -> tuple[Tensor, Tensor]:
-    """What the detector is shown of a batch, and the labels."""
+    """Return the detector's input of a batch, before normalisation, and the labels."""
     pixels = preprocess.pixels(torch.from_numpy(batch.images).to(device))
     if blend is None:
         return pixels, torch.from_numpy(batch.labels).to(device)
@@ -87,16 +86,16 @@ def _pixels(
     return blend.pairs(pixels, landmarks.to(device), Draws.of(landmarks, seed).to(device))
 
 
-def _videos(batch: Batch, shown: int) -> Tensor:
-    """int64 (shown,): the video of each face that the detector is shown; blending shows each twice."""
-    assert batch.videos is not None, "written faces know their video"
-    return torch.from_numpy(batch.videos).repeat_interleave(shown // len(batch.videos))
+def _videos(batch: Batch, count: int) -> Tensor:
+    """Return the video of each of `count` inputs, int64 (count,); blending makes two of each face."""
+    assert batch.videos is not None, "written faces have a video"
+    return torch.from_numpy(batch.videos).repeat_interleave(count // len(batch.videos))
 
 
-def _of_videos(probability: Tensor, is_fake: Tensor, video: Tensor) -> dict[str, float]:
-    """AUC and binary log loss (nats) of videos scored by the mean over their faces.
+def _video_metrics(probability: Tensor, is_fake: Tensor, video: Tensor) -> dict[str, float]:
+    """Return AUC and binary log loss (nats) of videos scored by the mean over their faces.
 
-    Without both classes there is no AUC, and it is left out. A blended video is one beside its original.
+    Without both classes AUC is left out. The blended faces of a video count as another video.
 
     Args:
         probability: float (N,) of being fake, any kind of fake.
@@ -109,10 +108,10 @@ def _of_videos(probability: Tensor, is_fake: Tensor, video: Tensor) -> dict[str,
     score = torch.bincount(index, probability.double()) / count
     fake = torch.bincount(index, is_fake.double()) > 0
     target = fake.cpu().numpy()
-    figures = {"log_loss": float(binary_cross_entropy(score.clamp(0, 1), fake.double()))}
+    metrics = {"log_loss": float(binary_cross_entropy(score.clamp(0, 1), fake.double()))}
     if 0 < target.sum() < len(target):
-        figures["auc"] = float(roc_auc_score(target, score.cpu().numpy()))
-    return figures
+        metrics["auc"] = float(roc_auc_score(target, score.cpu().numpy()))
+    return metrics
 
 
 def _objective_over(
@@ -127,15 +126,15 @@ def _objective_over(
     order = torch.from_numpy(np.random.default_rng(seed).permutation(len(labels)))
     order = order.to(labels.device)
     sums: dict[str, float] = {}
-    for chosen in order.split(batch_size):
-        terms = objective(logits[chosen], embeddings[chosen], labels[chosen])
+    for rows in torch.split(order, batch_size):
+        terms = objective(logits[rows], embeddings[rows], labels[rows])
         for name, value in terms.items():
-            sums[name] = sums.get(name, 0.0) + float(value) * len(chosen)
+            sums[name] = sums.get(name, 0.0) + float(value) * len(rows)
     return {name: value / len(labels) for name, value in sums.items()}
 
 
 def _gather(share: Tensor) -> Tensor:
-    """The shares of all workers, rank after rank; lengths may differ."""
+    """Return the shares of all workers, rank after rank; lengths may differ."""
     if not (dist.is_initialized() and dist.get_world_size() > 1):
         return share
     length = torch.tensor([len(share)], device=share.device)
@@ -144,12 +143,12 @@ def _gather(share: Tensor) -> Tensor:
     longest = max(int(n) for n in lengths)
     padded = torch.zeros((longest, *share.shape[1:]), dtype=share.dtype, device=share.device)
     padded[: len(share)] = share
-    parts = [torch.zeros_like(padded) for _ in lengths]
-    dist.all_gather(parts, padded)
-    return torch.cat([part[: int(n)] for part, n in zip(parts, lengths, strict=True)])
+    shares = [torch.zeros_like(padded) for _ in lengths]
+    dist.all_gather(shares, padded)
+    return torch.cat([share[: int(n)] for share, n in zip(shares, lengths, strict=True)])
 
 
-def _same_buffers(detector: nn.Module) -> None:
+def _broadcast_buffers(detector: nn.Module) -> None:
     """Give every worker the buffers of rank 0 (BatchNorm's statistics differ between workers)."""
     if dist.is_initialized() and dist.get_world_size() > 1:
         for buffer in detector.buffers():

@@ -1,17 +1,17 @@
-"""What each Ray Train worker runs: epochs of steps, a validation and a checkpoint after each.
+"""One process of a Ray Train run: epochs of steps, a validation and a checkpoint after each.
 
-Only rank 0 writes. An epoch starts from seeds of its own, so a run that is started again after the last
-checkpoint takes the same steps as one that was never stopped. With fewer workers than before it takes the
-same batches; what augmentation draws for each face is another.
+Only rank 0 writes. Each epoch has seeds of its own, so a run resumed from the last checkpoint takes the
+same steps as one that was never stopped. With fewer workers than before the batches are the same, and the
+random draws of augmentation differ.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import ray.train
 import torch
@@ -27,8 +27,15 @@ from dfray.config import Recipe
 from dfray.errors import TrainingError
 from dfray.faces.shards import FacesStore
 from dfray.run_folder import RunFolder
-from dfray.training.context import RayTrainContext, WorkerContext
-from dfray.training.failure import Place, keep_batch
+from dfray.training.context import (
+    EpochMetrics,
+    EpochRecord,
+    History,
+    RayTrainContext,
+    TrainingStatus,
+    WorkerContext,
+)
+from dfray.training.failure import WorkerPosition, save_batch
 from dfray.training.learner import Learner
 from dfray.training.optim import Schedule
 from dfray.training.state import seed_epoch
@@ -37,36 +44,59 @@ from dfray.training.step import NotFiniteError
 if TYPE_CHECKING:
     from ray.actor import ActorHandle
 
-_TELL_EVERY_S = 0.5
+_REPORT_EVERY_S = 0.5
 
 
-def train_worker(config: dict[str, Any]) -> list[dict[str, float]]:
+@dataclass(frozen=True)
+class WorkerConfig:
+    """Input of every worker of a run; made by the driver, pickled to the workers.
+
+    Attributes:
+        recipe: `work_dir` absolute, the model's weights, mean and std resolved.
+        class_names: of the labels, the first is real.
+        faces_uri: of the faces dataset.
+        stream_steps: steps of the first epoch if the extraction feeds it; None: all faces are written.
+        progress: actor for TrainingStatus, if any.
+        record: receiver of each epoch's model, if any.
+    """
+
+    recipe: Recipe
+    class_names: tuple[str, ...]
+    faces_uri: str
+    stream_steps: int | None = None
+    progress: ActorHandle | None = None
+    record: EpochRecord | None = None
+
+    @property
+    def folder(self) -> RunFolder:
+        return RunFolder(self.recipe, faces=self.faces_uri)
+
+
+def train_worker(loop_config: Mapping[str, WorkerConfig]) -> History:
     """Train from the last checkpoint, if there is one, to the last epoch.
 
     Args:
-        config: `recipe` (JSON form), `class_names`, `faces` (URI), `progress` (counting actor or none),
-            and with a stream `stream_steps`; `record`, if each epoch is kept.
+        loop_config: Ray Train's dictionary, with the WorkerConfig under `config`.
 
     Returns:
-        The figures of every epoch, those before a restart included.
+        The metrics of every epoch, those before a restart included.
     """
-    root = RunFolder(Recipe.model_validate(config["recipe"])).root
-    worker = Worker(config, RayTrainContext(root, config.get("record")))
-    with worker.place:
-        return worker.run(config.get("stream_steps"))
+    config = loop_config["config"]
+    worker = Worker(config, RayTrainContext(config.folder.root, config.record))
+    with worker.position:
+        return worker.run()
 
 
 class Worker:
-    """One process of a training run; its arguments are those of `train_worker`."""
+    """One process of a training run."""
 
-    def __init__(self, config: dict[str, Any], context: WorkerContext) -> None:
-        recipe = Recipe.model_validate(config["recipe"])
-        self.recipe, self.context = recipe, context
-        self.classes = LabelScheme(recipe.batches.labels, tuple(config["class_names"]))
-        self.progress: ActorHandle | None = config["progress"]
+    def __init__(self, config: WorkerConfig, context: WorkerContext) -> None:
+        recipe = config.recipe
+        self.config, self.recipe, self.context = config, recipe, context
+        self.classes = LabelScheme(recipe.batches.labels, config.class_names)
         self.rank, self.world_size = context.rank, context.world_size
-        self.place = Place(self.rank, self.world_size, recipe.training.epochs)
-        self.folder, self.device = RunFolder(recipe, faces=config["faces"]), context.device
+        self.position = WorkerPosition(self.rank, self.world_size, recipe.training.epochs)
+        self.folder, self.device = config.folder, context.device
         checkpoint = context.checkpoint()
         self.learner = Learner(
             recipe,
@@ -75,70 +105,73 @@ class Worker:
             resuming=checkpoint is not None,
             sync_statistics=self.world_size > 1 and self.device.type == "cuda",
         )
-        self._warn()
-        self.history: list[dict[str, float]] = []
+        self._report_warnings()
+        self.history: History = []
         if checkpoint is not None:
             with checkpoint as folder:
                 self.history = self.learner.load(Path(folder))
         model = context.prepare(self.learner.detector)
-        if recipe.training.compile:  # a wrapper: what is saved and validated is the detector
+        if recipe.training.compile:  # a wrapper: the detector inside is saved and validated
             model = cast(nn.Module, torch.compile(model))
         self.step = self.learner.step(model)
 
-    def run(self, stream_steps: int | None) -> list[dict[str, float]]:
+    def run(self) -> History:
+        """Train and validate the epochs that are left; return the metrics of all."""
         store = FacesStore(self.folder.faces)
         if self.history:
             done, epochs = len(self.history), self.recipe.training.epochs
-            self._tell({"resumed": [f"training goes on after epoch {done} of {epochs}"]})
+            self._report({"resumed": [f"training resumes after epoch {done} of {epochs}"]})
         for epoch in range(len(self.history), self.recipe.training.epochs):
             seed_epoch(self.recipe.seed, epoch, self.rank)
             start = time.perf_counter()
-            if epoch == 0 and stream_steps is not None:
-                batches, steps = self._stream().epoch(0), stream_steps
-            else:
-                reader = self._reader(store, "train")
-                batches, steps = reader.epoch(epoch), reader.steps
-            figures = self._train_epoch(epoch, batches, steps)
-            figures["seconds"] = time.perf_counter() - start
-            figures["workers"] = self.world_size
-            figures |= self.learner.objective.end_epoch()
-            figures |= self.learner.validate(self._reader(store, "val"))
-            figures["ended_at_s"] = time.time()
-            self.history.append(figures)
-            self._tell({"epoch": epoch + 1, "val_loss": figures["val_loss"]})
+            metrics = self._train_epoch(epoch, *self._batches(store, epoch))
+            metrics["seconds"] = time.perf_counter() - start
+            metrics["workers"] = self.world_size
+            metrics |= self.learner.objective.end_epoch()
+            metrics |= self.learner.validate(self._reader(store, "val"))
+            metrics["ended_at_s"] = time.time()
+            self.history.append(metrics)
+            self._report({"epoch": epoch + 1, "val_loss": metrics["val_loss"]})
             self.context.report(self.learner, self.history)
         return self.history
 
-    def _train_epoch(self, epoch: int, batches: Iterator[Batch], steps: int) -> dict[str, float]:
-        """One epoch; returns its figures as means over all workers and steps."""
-        take = replace(self.step, schedule=Schedule.of(self.recipe.training, steps))
+    def _batches(self, store: FacesStore, epoch: int) -> tuple[Iterator[Batch], int]:
+        """Return the batches of an epoch and their number, an upper bound for a stream."""
+        if epoch == 0 and self.config.stream_steps is not None:
+            return self._stream().epoch(0), self.config.stream_steps
+        reader = self._reader(store, "train")
+        return reader.epoch(epoch), reader.steps
+
+    def _train_epoch(self, epoch: int, batches: Iterator[Batch], steps: int) -> EpochMetrics:
+        """Train one epoch; return its metrics as means over all workers and steps."""
+        take_step = replace(self.step, schedule=Schedule.of(self.recipe.training, steps))
         sums: dict[str, torch.Tensor] = {}
-        taken, told = 0, 0.0
-        for taken, (batch, faces, labels, points) in enumerate(on_device(batches, self.device), 1):
-            number = epoch * steps + taken - 1
-            self.place.move(epoch, taken)
+        done, reported_s = 0, 0.0
+        for done, (batch, faces, labels, points) in enumerate(on_device(batches, self.device), 1):
+            number = epoch * steps + done - 1
+            self.position.move(epoch, done)
             try:
-                terms = take(faces, labels, number, points)
+                terms = take_step(faces, labels, number, points)
             except NotFiniteError as error:
-                raise keep_batch(self.folder, batch, number, self.rank, error) from None
+                raise save_batch(self.folder, batch, number, self.rank, error) from None
             for name, value in terms.items():
                 sums[name] = sums[name] + value if name in sums else value
-            if time.monotonic() - told > _TELL_EVERY_S:
-                told = time.monotonic()
+            if time.monotonic() - reported_s > _REPORT_EVERY_S:
+                reported_s = time.monotonic()
                 loss = float(terms["loss"])
-                self._tell({"epoch": epoch, "step": taken, "steps": steps, "loss": loss})
-        if not taken:
+                self._report({"epoch": epoch, "step": done, "steps": steps, "loss": loss})
+        if not done:
             raise TrainingError(
                 f"Epoch {epoch} had no batch: fewer faces came than a batch of "
                 f"{self.recipe.batches.batch_size} needs.",
                 "Lower batches.batch_size, or look at the counts of the extraction.",
             )
-        means = {f"train_{name}": self._mean(value / taken) for name, value in sums.items()}
-        faces_seen = taken * self.recipe.batches.batch_size
-        lr = take.schedule.at(epoch * steps + taken - 1)
-        return {"epoch": epoch, "steps": taken, "faces": faces_seen, "lr": lr} | means
+        means = {f"train_{name}": self._mean(value / done) for name, value in sums.items()}
+        n_faces = done * self.recipe.batches.batch_size
+        lr = take_step.schedule.at(epoch * steps + done - 1)
+        return {"epoch": epoch, "steps": done, "faces": n_faces, "lr": lr} | means
 
-    def _warn(self) -> None:
+    def _report_warnings(self) -> None:
         warnings = []
         if self.world_size > 1 and self.device.type == "cpu" and self.learner.has_statistics:
             share = self.recipe.batches.batch_size // self.world_size
@@ -146,11 +179,13 @@ class Worker:
                 f"{self.recipe.model.backbone} has BatchNorm; on CPU workers its "
                 f"statistics are of {share} faces each, not of the global batch."
             )
-        wanted = self.recipe.training.num_workers
-        if self.world_size < wanted:
-            warnings.append(f"Nodes are missing: {self.world_size} of {wanted} workers train.")
-        told = {"warning": "\n".join(warnings)} if warnings else {}
-        self._tell(told | {"waiting": None})
+        num_workers = self.recipe.training.num_workers
+        if self.world_size < num_workers:
+            warnings.append(f"Nodes are missing: {self.world_size} of {num_workers} workers train.")
+        status: TrainingStatus = {"waiting": None}
+        if warnings:
+            status["warning"] = "\n".join(warnings)
+        self._report(status)
 
     def _stream(self) -> FacesStream:
         return FacesStream(
@@ -178,6 +213,6 @@ class Worker:
             dist.all_reduce(value)
         return float(value) / self.world_size
 
-    def _tell(self, values: dict[str, Any]) -> None:
-        if self.rank == 0 and self.progress is not None:
-            self.progress.note.remote(values)
+    def _report(self, status: TrainingStatus) -> None:
+        if self.rank == 0 and self.config.progress is not None:
+            self.config.progress.note.remote(status)

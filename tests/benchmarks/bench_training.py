@@ -248,7 +248,7 @@ def report_memory(case: Case) -> None:
     )
     estimate = estimate_training(recipe, 2, None)
     peak_gib = torch.cuda.max_memory_allocated(case.device) / 2**30
-    state, activations_gib = estimate.state_bytes / 2**30, estimate.kept_bytes / 2**30
+    state, activations_gib = estimate.state_bytes / 2**30, estimate.saved_bytes / 2**30
     print(
         f"  peak memory {peak_gib:.1f} GiB; estimated {state:.1f} of weights, gradients and moments, and "
         f"{activations_gib:.1f} of activations in float32 (about half under bf16)"

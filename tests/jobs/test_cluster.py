@@ -275,7 +275,7 @@ def test_a_job_that_is_stopped_ends_cleanly_and_goes_on_when_it_is_submitted_aga
 
     again = client.dfray(*words)
     assert again.code == 0, again.out
-    assert re.search(r"training goes on after epoch \d+ of 40", again.out)
+    assert re.search(r"training resumes after epoch \d+ of 40", again.out)
     assert (client.folder / "runs" / "stopped" / "model" / "bundle.json").exists()
     summaries = FacesStore(str(client.folder / "runs" / "stopped" / "faces")).summaries()
     assert sorted(set(summaries["video_id"].to_pylist())) == sorted(
@@ -309,7 +309,7 @@ def test_a_job_that_is_stopped_in_the_middle_of_an_upload_leaves_nothing_that_is
 
     again = client.dfray(*words)
     assert again.code == 0, again.out
-    assert "training goes on after epoch 1 of 3" in again.out
+    assert "training resumes after epoch 1 of 3" in again.out
     assert storage.exists(f"{bucket}/cut/model/bundle.json")
     summaries = FacesStore(f"{bucket}/cut/faces").summaries()
     assert len(set(summaries["video_id"].to_pylist())) == summaries.num_rows == 8
@@ -339,7 +339,7 @@ def test_a_job_whose_driver_is_killed_is_told_as_failed_and_goes_on_when_submitt
     assert "with exit code 137" in err
     again = client.dfray(*words)
     assert again.code == 0, again.out
-    assert re.search(r"training goes on after epoch \d+ of 40", again.out)
+    assert re.search(r"training resumes after epoch \d+ of 40", again.out)
 
 
 @pytest.mark.slow
@@ -353,4 +353,4 @@ def test_a_job_that_fails_in_training_says_stage_worker_and_step(client, clips):
         r"^dfray: failed: .*train: worker \d of 2, epoch \d of 3, step \d+: The loss .* not finite"
     )
     assert re.search(told, failed.out, re.M), failed.out
-    assert "Its batch is kept in" in failed.out
+    assert "Its batch is saved in" in failed.out

@@ -11,7 +11,7 @@ import pytest
 
 from dfray import storage
 from dfray.errors import ModelFileError, RecipeError
-from dfray.models.sources import beside, complete, local_file, read_text_if_there
+from dfray.models.sources import complete, local_file, read_text_if_present, sibling
 from tests.models.hub_cache import COMMIT, fill
 
 
@@ -45,26 +45,26 @@ def test_a_repository_alone_means_its_usual_file(uri, expected):
     ],
 )
 def test_beside_is_the_same_folder(uri, expected):
-    assert beside(uri, "note.txt") == expected
+    assert sibling(uri, "note.txt") == expected
 
 
 def test_a_local_file_and_an_object_are_read_alike(tmp_path, bucket):
     for uri in (f"{tmp_path}/weights.pth", f"{bucket}/models/weights.pth"):
         storage.write_bytes(b"content", uri)
         assert text_of(uri) == "content"
-        assert read_text_if_there(beside(uri, "weights.pth")) == "content"
-        assert read_text_if_there(beside(uri, "none.txt")) is None
+        assert read_text_if_present(sibling(uri, "weights.pth")) == "content"
+        assert read_text_if_present(sibling(uri, "none.txt")) is None
 
 
 def test_a_file_of_the_hub_is_taken_from_its_cache(hub_cache):
     fill(hub_cache, "owner/repo", "a/b.pth", lambda path: path.write_text("content"))
     assert text_of("hf://owner/repo/a/b.pth") == "content"
     assert text_of(f"hf://owner/repo@{COMMIT}/a/b.pth") == "content"
-    assert read_text_if_there("hf://owner/repo/a/b.pth") == "content"
+    assert read_text_if_present("hf://owner/repo/a/b.pth") == "content"
 
 
 def test_a_hub_that_cannot_be_reached_is_told_with_the_ways_round_it(hub_cache):
-    for read in (text_of, read_text_if_there):
+    for read in (text_of, read_text_if_present):
         with pytest.raises(
             ModelFileError, match=r"a/b\.pth of the repository owner/repo"
         ) as caught:
@@ -121,10 +121,10 @@ def test_a_mirror_serves_files_and_says_which_it_has_not(tmp_path):
 
 
 _READ_FROM_MIRROR = """
-from dfray.models.sources import local_file, read_text_if_there
+from dfray.models.sources import local_file, read_text_if_present
 
 with local_file("hf://owner/repo/a/b.pth") as path:
-    print(open(path).read(), read_text_if_there("hf://owner/repo/a/note.txt"))
+    print(open(path).read(), read_text_if_present("hf://owner/repo/a/note.txt"))
 """
 
 

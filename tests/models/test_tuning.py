@@ -38,7 +38,7 @@ def test_layer_norms_of_clip_are_the_papers_share_of_its_parameters():
     assert str(counts) == (
         "102,400 of 303,179,776 backbone parameters are trained (0.034%), and 2,050 of the head"
     )
-    assert detector.told() == [str(counts)]
+    assert detector.description() == [str(counts)]
 
 
 @pytest.mark.parametrize("backbone", FAMILIES)

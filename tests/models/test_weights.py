@@ -231,5 +231,5 @@ def test_the_quickgelu_backbone_takes_them(hub_cache):
         backbone="vit_large_patch14_clip_quickgelu_224.openai",
         weights="hf://timm/vit_large_patch14_clip_224.openai",
     )
-    with torch.device("meta"), pytest.raises(ModelFileError, match="cannot be had"):
+    with torch.device("meta"), pytest.raises(ModelFileError, match="cannot be downloaded"):
         build_detector(section, 2)

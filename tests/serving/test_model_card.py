@@ -4,7 +4,8 @@ import pytest
 
 from dfray.datasets.manifest import Manifest
 from dfray.evaluation.protocol import ColumnMetrics
-from dfray.models.sources import FSFM, weights_licence
+from dfray.models.fsfm import LICENCE as FSFM_LICENCE
+from dfray.models.weights import weights_licence
 from dfray.serving.model_card import (
     DESCRIPTION_LIMIT,
     CardContext,
@@ -76,7 +77,7 @@ def test_weights_bring_their_own_licence():
         "weights": "hf://Wolowolo/fsfm-3c",
         "weights_layout": "fsfm",
     }
-    assert f"the pretrained weights: {FSFM}" in card(FREE, **fsfm)
+    assert f"the pretrained weights: {FSFM_LICENCE}" in card(FREE, **fsfm)
     timm = RECIPE.model.model_copy(
         update={"backbone": "vit_base_patch16_224.augreg_in21k", "weights": "timm"}
     )

@@ -9,7 +9,7 @@ from ray.train import ScalingConfig
 from ray.util import placement_group, remove_placement_group
 
 from dfray.progress import counting_actor
-from dfray.training.elastic import FreeCPUs, LivingNodes, remove_left_behind
+from dfray.training.elastic import FreeCPUs, LivingNodes, remove_orphaned_groups
 from tests.helpers.processes import wait_for
 
 pytestmark = pytest.mark.ray
@@ -112,10 +112,10 @@ def test_what_living_controllers_and_drivers_have_stays():
     with taken(5):
         controller = Controller.remote()
         ray.get(controller.make.remote(3))
-        remove_left_behind()
+        remove_orphaned_groups()
         assert len(standing()) == 2
         ray.kill(controller)
-        wait_for(lambda: remove_left_behind() or len(standing()) == 1)
+        wait_for(lambda: remove_orphaned_groups() or len(standing()) == 1)
 
 
 def standing() -> list[str]:

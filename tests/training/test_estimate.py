@@ -39,7 +39,7 @@ def test_a_vit_b_takes_the_operations_known_of_it() -> None:
 
 def test_what_is_kept_grows_with_the_pixels() -> None:
     double = NetworkCost.of(SMALL.model_copy(update={"size_px": 128}), 2)
-    assert double.kept_bytes == pytest.approx(4 * NetworkCost.of(SMALL, 2).kept_bytes, rel=0.05)
+    assert double.saved_bytes == pytest.approx(4 * NetworkCost.of(SMALL, 2).saved_bytes, rel=0.05)
 
 
 @pytest.mark.parametrize("backbone", ["test_vit", "test_resnet"])
@@ -48,9 +48,9 @@ def test_weights_are_not_counted_among_what_an_image_keeps(
 ) -> None:
     """Else an image of a larger probe would bear a smaller share of them."""
     section = ModelSection(backbone=backbone, size_px=32)
-    of_few = NetworkCost.of(section, 2).kept_bytes
+    of_few = NetworkCost.of(section, 2).saved_bytes
     monkeypatch.setattr(estimate, "_PROBE_BATCH", 2 * estimate._PROBE_BATCH)
-    assert NetworkCost.of(section, 2).kept_bytes == pytest.approx(of_few, rel=0.02)
+    assert NetworkCost.of(section, 2).saved_bytes == pytest.approx(of_few, rel=0.02)
 
 
 def test_steps_and_schedule_follow_from_the_sample() -> None:
@@ -71,14 +71,14 @@ def test_an_unknown_sample_leaves_the_time_open() -> None:
 def test_more_workers_each_hold_less_of_the_batch() -> None:
     one = estimate_training(recipe(), 2, 640)
     two = estimate_training(recipe(training={"num_workers": 2}), 2, 640)
-    assert two.kept_bytes == one.kept_bytes / 2
+    assert two.saved_bytes == one.saved_bytes / 2
     assert two.state_bytes == one.state_bytes
 
 
 def test_accumulation_keeps_less_and_a_moving_average_more() -> None:
     plain = estimate_training(recipe(), 2, 640)
     both = estimate_training(recipe(training={"accumulate": 4, "ema": 0.999}), 2, 640)
-    assert both.kept_bytes == plain.kept_bytes / 4
+    assert both.saved_bytes == plain.saved_bytes / 4
     assert both.state_bytes == plain.state_bytes + 4 * plain.cost.counts.all
     assert both.steps_per_epoch == plain.steps_per_epoch
 

@@ -13,7 +13,7 @@ import pytest
 import ray
 import torch
 
-from dfray.config import ModelSection, Recipe
+from dfray.config import ModelSection
 from dfray.errors import (
     ManifestError,
     ModelFileError,
@@ -24,7 +24,7 @@ from dfray.models.backbone import build_detector
 from dfray.models.bundle import Bundle
 from dfray.progress import counting_actor
 from dfray.run_folder import RunFolder
-from dfray.training.launch import require_trainable, train_detector, worker_config
+from dfray.training.launch import check_worker_config, train_detector, worker_config
 from tests.helpers.processes import ray_processes, wait_for
 from tests.helpers.toy import toy_recipe, write_toy_faces
 
@@ -118,7 +118,7 @@ _TRAIN = """
 import sys
 from dfray.progress import counting_actor
 from dfray.session import session
-from dfray.training.launch import require_trainable, train_detector, worker_config
+from dfray.training.launch import check_worker_config, train_detector, worker_config
 from tests.helpers.toy import toy_recipe
 
 recipe = toy_recipe(sys.argv[1], "again", "training.epochs=8")
@@ -200,12 +200,12 @@ def test_a_relative_path_of_weights_reaches_the_workers(tmp_path, monkeypatch):
     torch.save(start, "start.pth")
     recipe = toy_recipe(tmp_path, "relative", "model.weights=start.pth", "model.tuning=head")
     write_toy_faces(recipe)
-    config = worker_config(recipe, None, None, RunFolder(recipe))
+    config = worker_config(recipe, RunFolder(recipe))
     monkeypatch.chdir(tmp_path / "worker")
-    told = require_trainable(config)
-    assert "start.pth; ignored: head.* (2); fresh: head.* (2)" in told[0]
-    assert "0 of" in told[1]
-    begun = build_detector(Recipe.model_validate(config["recipe"]).model, 2).backbone.state_dict()
+    start_line, tuning_line = check_worker_config(config)
+    assert "start.pth; ignored: head.* (2); fresh: head.* (2)" in start_line
+    assert "0 of" in tuning_line
+    begun = build_detector(config.recipe.model, 2).backbone.state_dict()
     changed = {name for name, value in start.items() if not torch.equal(begun[name], value)}
     assert changed == {"head.weight"}  # its bias begins at zero
 
@@ -220,7 +220,7 @@ def test_what_a_worker_raises_comes_back_as_one_line(ray_session, tmp_path):
         train(recipe)
     assert "\n" not in str(caught.value)
     (kept,) = Path(RunFolder(recipe).not_finite).iterdir()
-    assert f"Its batch is kept in {kept}" in str(caught.value)
+    assert f"Its batch is saved in {kept}" in str(caught.value)
     with np.load(kept) as batch:
         assert batch["images"].shape == (16, 32, 32, 3)
         assert f"step {batch['step'] + 1}: The loss is" in str(caught.value)

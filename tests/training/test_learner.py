@@ -57,7 +57,7 @@ def averaging(folder: Path) -> Learner:
 
 def test_a_moving_average_is_of_the_statistics_too(tmp_path: Path) -> None:
     learner = averaging(tmp_path)
-    step, buffers = learner.step(learner.detector), dict(learner.judged.named_buffers())
+    step, buffers = learner.step(learner.detector), dict(learner.validated.named_buffers())
     expected = {name: buffer.clone() for name, buffer in buffers.items()}
     for number in range(4):
         take(step, number)
@@ -80,7 +80,7 @@ def test_the_kept_bundle_scores_like_the_average_that_was_judged(tmp_path: Path)
     with torch.inference_mode():
         judged, trained = (
             fake_probability(network.eval()(learner.preprocess(faces))[0])
-            for network in (learner.judged, learner.detector)
+            for network in (learner.validated, learner.detector)
         )
     probabilities, _ = Bundle.load(tmp_path / "kept" / "bundle").predict(faces)
     torch.testing.assert_close(torch.from_numpy(probabilities), judged)

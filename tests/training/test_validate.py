@@ -91,7 +91,7 @@ def test_the_fakes_probabilities_are_summed_whatever_the_classes(
         assert batch.videos is not None
         faces = learner.preprocess(torch.from_numpy(batch.images))
         with torch.inference_mode():
-            logits, _ = learner.judged.eval()(faces)
+            logits, _ = learner.validated.eval()(faces)
         fake = logits.softmax(dim=1)[:, 1:].sum(dim=1)
         for video, score, label in zip(batch.videos, fake.tolist(), batch.labels, strict=True):
             scores.setdefault(int(video), []).append(score)
