@@ -68,7 +68,7 @@ def build_metric_loss(
     except Exception as error:  # the library's own checks are of many types
         raise RecipeError(
             f"{key} cannot be built with {section.options}: {type(error).__name__}: {error}.",
-            f"It has the options {', '.join(_options(loss_class)) or 'none'}.",
+            f"Its options are {', '.join(_options(loss_class)) or 'none'}.",
         ) from error
     _try_out(loss, section, num_classes, embedding_dim)
     return loss

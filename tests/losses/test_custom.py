@@ -59,5 +59,5 @@ def test_one_file_makes_a_loss_that_a_recipe_can_name(class_centre_loss):
 
 
 def test_its_arguments_are_checked_as_those_of_the_library_are(class_centre_loss):
-    with pytest.raises(RecipeError, match=r"cannot be built.*It has the options scale"):
+    with pytest.raises(RecipeError, match=r"cannot be built.*Its options are scale"):
         objective(radius=1)

@@ -17,7 +17,7 @@ from dfray.errors import TrainingError
 from dfray.faces.shards import FacesStore
 from dfray.run_folder import RunFolder
 from dfray.training.learner import Learner
-from dfray.training.validate import _of_videos
+from dfray.training.validate import _video_metrics
 from tests.helpers.toy import toy_recipe, write_toy_faces
 
 
@@ -33,7 +33,7 @@ def test_a_videos_score_is_the_mean_over_its_faces() -> None:
     is_fake = torch.tensor([True, True, False, False, True])
     video = torch.tensor([4, 4, 7, 7, 9])
     truth, means = [1, 0, 1], [0.5, 0.4, 0.7]
-    figures = _of_videos(probability, is_fake, video)
+    figures = _video_metrics(probability, is_fake, video)
     assert figures["auc"] == roc_auc_score(truth, means)
     assert figures["log_loss"] == pytest.approx(log_loss(truth, means), rel=1e-6)
 
@@ -41,7 +41,7 @@ def test_a_videos_score_is_the_mean_over_its_faces() -> None:
 def test_a_video_and_what_was_blended_from_it_are_two() -> None:
     twice = torch.tensor([3, 3, 3, 3])
     is_fake = torch.tensor([False, True, False, True])
-    figures = _of_videos(torch.tensor([0.1, 0.8, 0.3, 0.6]), is_fake, twice)
+    figures = _video_metrics(torch.tensor([0.1, 0.8, 0.3, 0.6]), is_fake, twice)
     assert figures["auc"] == 1.0
     assert figures["log_loss"] == pytest.approx(log_loss([0, 1], [0.2, 0.7]), rel=1e-6)
 
@@ -59,7 +59,7 @@ def test_a_network_that_has_diverged_in_the_last_step_of_an_epoch_is_said(tmp_pa
 
 
 def test_without_both_classes_there_is_no_auc() -> None:
-    figures = _of_videos(torch.tensor([0.4]), torch.tensor([True]), torch.tensor([0]))
+    figures = _video_metrics(torch.tensor([0.4]), torch.tensor([True]), torch.tensor([0]))
     assert figures.keys() == {"log_loss"}
 
 
