@@ -5,6 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
+unexport PYTHONDONTWRITEBYTECODE # tests and commands start many processes, which read the bytecode
 .PHONY: help setup demo cluster-demo test test-slow test-lowest test-highest docs lint bench lock clean
 
 help:            ## list these targets
@@ -27,7 +28,7 @@ cluster-demo: setup ## the same road as on a cluster: two nodes, s3:// and MLflo
 	@infra/demo.sh
 
 test: setup      ## the tests
-	@$(BIN)/pytest -m "not slow" -n 2 --dist loadfile
+	@$(BIN)/pytest -m "not slow" -n 2 --dist loadgroup
 
 test-slow: setup ## the tests that take minutes each
 	@$(BIN)/pytest -m slow

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import os
 import secrets
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 
 import pytest
 
 from tests.helpers.cluster import LocalCluster, local_cluster
 from tests.helpers.proxy import FaultProxy
 
-pytest_plugins = ["tests.helpers.registry"]
+pytest_plugins = [
+    "tests.helpers.sharing",
+    "tests.helpers.mlflow_store",
+    "tests.helpers.registry",
+]
 
 # Before anything imports Ray: tokens as everywhere, no token file in the home folder of who tests.
 os.environ["RAY_AUTH_MODE"] = "token"
@@ -22,6 +28,10 @@ for name in ("RAY_AUTH_TOKEN_PATH", "RAY_ADDRESS", "RAY_API_SERVER_ADDRESS"):
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.pop("MLFLOW_TRACKING_URI", None)
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # commands leave bytecode, as a user's do
+sys.dont_write_bytecode = False  # and so do the tests, for the next run
+os.environ.setdefault(
+    "OMP_NUM_THREADS", "1"
+)  # these nets are tiny: threads would only wait in a loop
 
 
 @pytest.fixture(scope="session")
@@ -105,7 +115,7 @@ def _ray_sessions(s3_endpoint: str) -> Iterator[ExitStack]:
 def ray_session(_ray_sessions: ExitStack) -> None:
     """The one local Ray of all tests that need one, started again if a test has ended it.
 
-    It declares eight logical CPUs.
+    It declares eight logical CPUs, and has no dashboard, whose processes take CPU all the time.
     """
     import ray
 
@@ -113,4 +123,25 @@ def ray_session(_ray_sessions: ExitStack) -> None:
     from dfray.session import session
 
     if not ray.is_initialized():
-        _ray_sessions.enter_context(session(ClusterSection(num_cpus=8, object_store_mb=512)))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(ray, "init", partial(ray.init, include_dashboard=False))
+            cluster = ClusterSection(num_cpus=8, object_store_mb=512)
+            _ray_sessions.enter_context(session(cluster))
+
+
+@pytest.fixture(scope="session")
+def mlflow_packages(s3_endpoint: str) -> str:
+    """s3://… of the folder where the server at `mlflow_url` keeps its files."""
+    import boto3
+
+    boto3.client("s3", endpoint_url=s3_endpoint).create_bucket(Bucket="dfray-packages")
+    return "s3://dfray-packages/mlflow"
+
+
+@pytest.fixture(scope="session")
+def mlflow_url(mlflow_packages: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of an MLflow server that all tests share, each with experiments or models of its own."""
+    from tests.helpers.mlflow_server import mlflow_server
+
+    with mlflow_server(tmp_path_factory.mktemp("mlflow"), artifacts=mlflow_packages) as url:
+        yield url

@@ -45,11 +45,13 @@ def test_an_error_of_ours_comes_back_from_a_task_as_it_was_raised(ray_session):
     assert str(cause) == "Rows contradict. Mend them."
 
 
-def test_a_dead_address_is_said_within_seconds():
-    import ray
+@pytest.fixture
+def no_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No Ray is connected, as the session of other tests may be."""
+    monkeypatch.setattr("dfray.session._is_connected", lambda: False)
 
-    if ray.is_initialized():
-        ray.shutdown()
+
+def test_a_dead_address_is_said_within_seconds(no_session):
     dead = ClusterSection(address="127.0.0.1:1")
     with (
         pytest.raises(ClusterError, match=r"No Ray cluster answers at 127.0.0.1:1"),
@@ -61,7 +63,7 @@ def test_a_dead_address_is_said_within_seconds():
 @pytest.mark.parametrize(
     "stage", [stages.extract, stages.train, stages.search, stages.run_pipeline]
 )
-def test_a_stage_says_so_before_it_does_anything_else(stage, tmp_path):
+def test_a_stage_says_so_before_it_does_anything_else(stage, no_session, tmp_path):
     recipe = load_recipe("demo", [f"work_dir={tmp_path}", "cluster.address=127.0.0.1:1"])
     with pytest.raises(ClusterError, match=r"No Ray cluster answers at 127.0.0.1:1"):
         stage(RunContext.of(recipe))

@@ -1,4 +1,4 @@
-"""The demo's whole corpus: the detector finds its faces, and nothing but the picture tells a fake."""
+"""The demo's corpus: the detector finds its faces, and nothing but the picture tells a fake."""
 
 from __future__ import annotations
 
@@ -16,14 +16,19 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from dfray.config import DemoSection, FacesSection
+from dfray.demo import generate_clips
 
 FILLER = 12  # type of the H.264 unit that only takes up room
 PERMUTATIONS = 99
 
 
-@pytest.fixture(scope="module")
-def clips(demo_clips: Path) -> Path:
-    return demo_clips
+@pytest.fixture(scope="module", params=["nine people", pytest.param("all", marks=pytest.mark.slow)])
+def clips(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All 164 clips take most of a minute to draw, these 36 a few seconds."""
+    if request.param == "all":
+        return request.getfixturevalue("demo_clips")
+    few = DemoSection(train_identities=2, test_identities=2, size_px=192)
+    return Path(generate_clips(str(tmp_path_factory.mktemp("clips")), few, seed=0))
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 """The command line as a user meets it: what it prints where, how it fails, what it leaves alone.
 
-Every command runs in a process of its own, in an empty folder, with no setting of Ray or MLflow in its
-environment.
+Every command runs in an empty folder: in this process, or, where that is the subject (imports, output of
+libraries, signals, CPU time), in a process of its own with no setting of Ray or MLflow in its environment.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import subprocess
 import sys
 import sysconfig
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,8 +24,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from dfray.cli import app
+from dfray.cli import app, main
 from dfray.recipe import load_recipe
+from dfray.render.tables import console
 from tests.helpers.corpus import write_corpus
 from tests.helpers.processes import wait_for
 
@@ -46,12 +48,33 @@ registry: {gates: {min_auc: 0, min_balanced_accuracy: 0, min_coverage: 0, min_vi
 
 @dataclass(frozen=True)
 class Done:
-    """What a command left: its exit code, its words, and the CPU seconds it took."""
+    """Exit code and output of a command, and the CPU seconds of its process."""
 
     code: int
     out: str
     err: str
-    cpu_s: float
+    cpu_s: float = 0.0
+
+
+Command = Callable[..., Done]
+
+
+@pytest.fixture
+def dfray(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Command:
+    """dfray(folder, *arguments, **environment): run a command in `folder`, in this process."""
+
+    def run(folder: Path, *arguments: str, **environment: str) -> Done:
+        with monkeypatch.context() as patch:
+            patch.chdir(folder)
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            patch.setattr(sys, "argv", ["dfray", *arguments])
+            capfd.readouterr()
+            with pytest.raises(SystemExit) as ended:
+                main()
+        return Done(ended.value.code, *capfd.readouterr())
+
+    return run
 
 
 def run_in(folder: Path, *command: str, timeout_s: float = 60, **environment: str) -> Done:
@@ -74,7 +97,7 @@ def children_cpu_s() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def dfray(folder: Path, *arguments: str, **options) -> Done:
+def dfray_process(folder: Path, *arguments: str, **options) -> Done:
     return run_in(folder, DFRAY, *arguments, **options)
 
 
@@ -106,7 +129,7 @@ def test_importing_dfray_does_nothing_else(tmp_path: Path) -> None:
 
 
 def test_help_answers_at_once(tmp_path: Path) -> None:
-    done = dfray(tmp_path, "--help")
+    done = dfray_process(tmp_path, "--help")
     assert done.code == 0
     assert "dfray run demo" in done.out
     assert done.cpu_s < 1.0
@@ -135,7 +158,7 @@ def test_every_command_says_what_it_does_and_what_its_options_do(words: tuple[st
     assert command.help.splitlines()[0] in shown.stdout
 
 
-def test_a_printed_recipe_is_one_that_can_be_run(tmp_path: Path) -> None:
+def test_a_printed_recipe_is_one_that_can_be_run(dfray: Command, tmp_path: Path) -> None:
     overrides = ["training.epochs=3", "corpora.0.root=/videos/ü"]
     printed = dfray(tmp_path, "train", "demo", *overrides, "--print-recipe")
     assert printed.code == 0
@@ -201,7 +224,7 @@ MISTAKES = {
 
 @pytest.mark.parametrize(("arguments", "told"), MISTAKES.values(), ids=MISTAKES)
 def test_a_mistake_is_one_clear_line_and_exit_code_2(
-    folder: Path, arguments: list[str], told: str
+    dfray: Command, folder: Path, arguments: list[str], told: str
 ) -> None:
     (folder / "typo.yaml").write_text(RECIPE.replace("training:", "trainig:"))
     done = dfray(folder, *arguments)
@@ -212,11 +235,24 @@ def test_a_mistake_is_one_clear_line_and_exit_code_2(
     assert not progress or re.match(r"\S manifest ", progress[0])
 
 
+@pytest.mark.parametrize("mistake", ["unknown recipe", "no champion"])
+def test_a_mistake_ends_the_process_with_exit_code_2_and_no_line_of_a_library(
+    tmp_path: Path, mistake: str
+) -> None:
+    """The second has imported MLflow and made its database."""
+    arguments, told = MISTAKES[mistake]
+    done = dfray_process(tmp_path, *arguments)
+    assert (done.code, done.out) == (2, "")
+    (line,) = done.err.splitlines()
+    assert line.startswith("dfray: error: ")
+    assert re.search(told, line)
+
+
 @pytest.mark.parametrize(
     "arguments", [["nonsense"], ["run"], ["train", "demo", "--epochs", "3"], ["manifest", "look"]]
 )
 def test_a_command_that_is_none_shows_the_usage_and_exit_code_2(
-    tmp_path: Path, arguments: list[str]
+    dfray: Command, tmp_path: Path, arguments: list[str]
 ) -> None:
     done = dfray(tmp_path, *arguments)
     assert (done.code, done.out) == (2, "")
@@ -224,7 +260,9 @@ def test_a_command_that_is_none_shows_the_usage_and_exit_code_2(
     assert "Try 'dfray" in done.err
 
 
-def test_a_failure_is_one_line_and_exit_code_1_and_verbose_adds_the_traceback(folder: Path) -> None:
+def test_a_failure_is_one_line_and_exit_code_1_and_verbose_adds_the_traceback(
+    dfray: Command, folder: Path
+) -> None:
     """A state file that was cut off is not foreseen by any check."""
     state = folder / "runs" / "small" / "state.json"
     state.parent.mkdir(parents=True)
@@ -257,7 +295,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
     assert "Traceback" not in err
 
 
-def test_manifest_check_counts_and_lists_and_writes_nothing(folder: Path) -> None:
+def test_manifest_check_counts_and_lists_and_writes_nothing(dfray: Command, folder: Path) -> None:
     write_corpus(folder / "corpus", 6, seconds=1, splits=("train", "val", "test"))
     (folder / "corpus" / "train" / "real" / "empty.mp4").touch()
     (folder / "corpus" / "val" / "FS" / "text.mp4").write_text("no video")
@@ -284,7 +322,9 @@ def test_manifest_check_counts_and_lists_and_writes_nothing(folder: Path) -> Non
     assert sorted(folder.rglob("*")) == before
 
 
-def test_a_server_that_is_away_is_said_within_seconds_and_before_any_work(folder: Path) -> None:
+def test_a_server_that_is_away_is_said_within_seconds_and_before_any_work(
+    dfray: Command, folder: Path
+) -> None:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         dead = f"http://127.0.0.1:{sock.getsockname()[1]}"
@@ -302,7 +342,7 @@ def test_a_server_that_is_away_is_said_within_seconds_and_before_any_work(folder
         assert not (folder / "runs" / "small" / "manifest.parquet").exists()
 
 
-def test_a_split_with_one_class_is_refused_before_any_work(folder: Path) -> None:
+def test_a_split_with_one_class_is_refused_before_any_work(dfray: Command, folder: Path) -> None:
     write_corpus(folder / "corpus", 3, seconds=1, splits=("train", "val"))
     done = dfray(folder, "train", "small.yaml")
     assert (done.code, done.out) == (2, "")
@@ -313,12 +353,12 @@ def test_a_split_with_one_class_is_refused_before_any_work(folder: Path) -> None
 @pytest.fixture(scope="module")
 def walked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Done]:
     """`dfray run` of small.yaml, every path relative, with a gate that refuses the detector."""
-    folder = tmp_path_factory.mktemp("road")
+    folder = tmp_path_factory.mktemp("run")
     (folder / "small.yaml").write_text(RECIPE)
     write_corpus(folder / "corpus", 12, seconds=2, splits=("train", "val", "test"))
-    run = dfray(folder, "run", "small.yaml", "registry.gates.min_videos=1000", timeout_s=280)
-    promoted = dfray(folder, "promote", "small.yaml")
-    assert promoted.code == 0, promoted.err
+    run = dfray_process(
+        folder, "run", "small.yaml", "registry.gates.min_videos=1000", timeout_s=280
+    )
     return folder, run
 
 
@@ -343,36 +383,53 @@ def test_a_run_prints_results_on_stdout_and_a_line_a_stage_on_stderr(
 def test_a_run_whose_detector_is_refused_says_why_with_exit_code_1(
     walked: tuple[Path, Done],
 ) -> None:
-    folder, run = walked
+    _, run = walked
     assert run.code == 1
     assert "is not promoted, there is no champion:\n  - scored videos 4" in run.out
-    refused, promoted = json.loads(dfray(folder, "registry", "history", "small.yaml", "--json").out)
-    assert (refused["promoted"], promoted["promoted"]) == (False, True)
+
+
+@pytest.fixture
+def promoted(walked: tuple[Path, Done], dfray: Command, ray_session: None) -> Path:
+    """The folder of that run, whose detector is promoted afterwards with a gate that it passes."""
+    folder, _ = walked
+    if not (folder / "promoted").exists():
+        done = dfray(folder, "promote", "small.yaml")
+        assert done.code == 0, done.err
+        (folder / "promoted").touch()
+    return folder
 
 
 @pytest.mark.ray
-def test_a_run_that_was_walked_to_its_end_ends_there_again(walked: tuple[Path, Done]) -> None:
-    folder, _ = walked
-    again = dfray(folder, "run", "small.yaml", "registry.gates.min_videos=1000", timeout_s=200)
+def test_the_history_as_json_holds_the_refusal_and_the_promotion(
+    promoted: Path, dfray: Command
+) -> None:
+    history = json.loads(dfray(promoted, "registry", "history", "small.yaml", "--json").out)
+    assert [decision["promoted"] for decision in history] == [False, True]
+
+
+@pytest.mark.ray
+def test_a_run_that_was_walked_to_its_end_ends_there_again(promoted: Path, dfray: Command) -> None:
+    again = dfray(promoted, "run", "small.yaml", "registry.gates.min_videos=1000")
     assert again.code == 0, again.err
     assert "version 1 is the champion" in again.out
     assert "one unseen clip, scored by the champion" in again.out
-    assert len(json.loads(dfray(folder, "registry", "history", "small.yaml", "--json").out)) == 2
+    assert len(json.loads(dfray(promoted, "registry", "history", "small.yaml", "--json").out)) == 2
 
 
 @pytest.mark.ray
 def test_score_prints_json_that_parses_and_tells_a_missing_file_by_its_exit_code(
-    walked: tuple[Path, Done],
+    promoted: Path, dfray: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder, _ = walked
-    clip = next((folder / "corpus" / "test" / "real").iterdir()).relative_to(folder)
-    done = dfray(folder, "score", str(clip), "--json")
+    """The first in a process of its own: no word of MLflow, torch or MediaPipe gets through."""
+    clip = next((promoted / "corpus" / "test" / "real").iterdir()).relative_to(promoted)
+    done = dfray_process(promoted, "score", str(clip), "--json")
     assert (done.code, done.err) == (0, "")
     (score,) = json.loads(done.out)
     assert score["file"] == str(clip)
     assert 0 <= score["fake_probability"] <= 1
-    both = dfray(folder, "score", str(clip), "gone.mp4", COLUMNS="160")
-    assert (both.code, both.err) == (1, "")
+    monkeypatch.setattr(console, "_width", 160)
+    both = dfray(promoted, "score", str(clip), "gone.mp4")
+    assert both.code == 1
     first, second = both.out.splitlines()[1:3]
     assert clip.name in first
     assert "gone.mp4" in second

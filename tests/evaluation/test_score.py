@@ -85,22 +85,26 @@ def assert_same(scores: pa.Table, rows: list[dict]) -> None:
         np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
 
 
+@pytest.fixture(scope="module")
+def scored(store, bundle_uri, ray_session):
+    """What two actors gave for three tasks, as Ray Data has it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(score, "GROUPS_PER_TASK", 1)
+        assert len(plan_tasks(store, "test")) == 3
+        return score_faces(store.uri, bundle_uri, "test", SECTION).materialize()
+
+
 @pytest.mark.ray
-def test_two_actors_score_what_a_plain_loop_scores(
-    store, bundle_uri, looped, ray_session, monkeypatch
-):
-    monkeypatch.setattr(score, "GROUPS_PER_TASK", 1)
-    assert len(plan_tasks(store, "test")) == 3
-    scores = collect_scores(score_faces(store.uri, bundle_uri, "test", SECTION))
+def test_two_actors_score_what_a_plain_loop_scores(scored, store, looped):
+    scores = collect_scores(scored)
     assert_same(scores, looped)
     videos = video_scores(scores, store.summaries(["test"]))
     assert (videos.num_rows, videos.column("fake_probability").null_count) == (10, 2)
 
 
 @pytest.mark.ray
-def test_no_image_leaves_the_actors(store, bundle_uri, ray_session):
-    scores = score_faces(store.uri, bundle_uri, "test", SECTION).materialize()
-    assert scores.schema().names == SCORES.names
+def test_no_image_leaves_the_actors(scored):
+    assert scored.schema().names == SCORES.names
 
 
 @pytest.mark.ray
@@ -122,16 +126,20 @@ def test_a_bad_crop_ends_scoring_with_its_own_error(tmp_path, bundle_uri, ray_se
 
 @pytest.mark.ray
 def test_an_actor_that_keeps_dying_ends_scoring(store, bundle_uri, ray_session, monkeypatch):
-    monkeypatch.setattr(score, "FaceScorer", _Dying)
+    class Dying:
+        """Local, so that Ray sends it along: its processes import nothing before they die."""
+
+        def __init__(self, *arguments, **options):
+            pass
+
+        def __call__(self, tasks):
+            import os
+
+            os._exit(1)
+
+    monkeypatch.setattr(score, "FaceScorer", Dying)
     with pytest.raises(EvaluationError, match=r"Scoring failed: .*died"):
         collect_scores(score_faces(store.uri, bundle_uri, "test", SECTION))
-
-
-class _Dying(FaceScorer):
-    def __call__(self, tasks):
-        import os
-
-        os._exit(1)
 
 
 @pytest.mark.ray

@@ -27,7 +27,7 @@ def extract(
     videos: pa.Table, out: Path | str, settings: FacesSection = SETTINGS, **how
 ) -> pa.Table:
     """All that `extract_faces` hands on, on Ray."""
-    dataset = extract_faces(videos, str(out), settings, workers=2, **how)
+    dataset = extract_faces(videos, str(out), settings, **how)
     tables = list(dataset.iter_batches(batch_size=None, batch_format="pyarrow"))
     return pa.concat_tables(tables) if tables else SUMMARIES.schema.empty_table()
 
@@ -64,7 +64,7 @@ def corpus(tmp_path_factory) -> pa.Table:
 @pytest.fixture(scope="module")
 def store(ray_session, corpus, tmp_path_factory) -> FacesStore:
     out = tmp_path_factory.mktemp("faces")
-    handed_on = SUMMARIES.conform(extract(corpus, out))
+    handed_on = SUMMARIES.conform(extract(corpus, out, workers=2))
     store = FacesStore(str(out))
     assert handed_on.sort_by("video_id") == store.summaries().sort_by("video_id")
     return store

@@ -21,17 +21,15 @@ from dfray.tracking import curve
 from dfray.tracking.client import connect
 from dfray.tracking.curve import LogEpoch, complete
 from dfray.tracking.run import Run, start_run
-from tests.helpers.mlflow_server import mlflow_server
 from tests.helpers.processes import wait_for
 from tests.helpers.proxy import FaultProxy, Request
 from tests.helpers.toy import toy_recipe, write_toy_faces
 from tests.search.trials import settings_of
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with mlflow_server(tmp_path_factory.mktemp("mlflow")) as url:
-        yield url
+@pytest.fixture
+def server(mlflow_url: str) -> str:
+    return mlflow_url
 
 
 @pytest.fixture
@@ -163,7 +161,8 @@ def assert_whole(server: str, recipe: Recipe, history: list[dict[str, float]]) -
 
 @pytest.fixture
 def recipe(proxy: FaultProxy, tmp_path: Path) -> Recipe:
-    made = toy_recipe(tmp_path, "toy", f"registry.tracking_uri={proxy.url}")
+    tracking = f"registry.tracking_uri={proxy.url}"
+    made = toy_recipe(tmp_path, "toy", tracking, "training.num_workers=1")
     write_toy_faces(made)
     return made
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -16,25 +16,9 @@ from dfray.registry.promote import promote
 from dfray.registry.versions import CANDIDATE, CHAMPION, Versions
 from dfray.serving.package import register
 from dfray.tracking.run import Run, start_run
-from tests.helpers.mlflow_server import mlflow_server
 from tests.helpers.proxy import FULL, FaultProxy
 from tests.helpers.scored import measured
 from tests.helpers.tiny import RECIPE, save_bundle
-
-
-@pytest.fixture(scope="module")
-def packages(s3_endpoint: str) -> str:
-    """s3://… of the folder that holds the packages."""
-    import boto3
-
-    boto3.client("s3").create_bucket(Bucket="dfray-packages")
-    return "s3://dfray-packages/mlflow"
-
-
-@pytest.fixture(scope="module")
-def server(packages: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with mlflow_server(tmp_path_factory.mktemp("mlflow"), artifacts=packages) as url:
-        yield url
 
 
 @pytest.fixture(scope="module")
@@ -48,9 +32,9 @@ def section(request: pytest.FixtureRequest) -> RegistrySection:
 
 
 @pytest.fixture
-def run(server: str, s3_faults: FaultProxy, monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(mlflow_url: str, s3_faults: FaultProxy, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-    return start_run(RECIPE, server, manifest_fingerprint="m")
+    return start_run(RECIPE, mlflow_url, manifest_fingerprint="m")
 
 
 @pytest.fixture
@@ -107,7 +91,7 @@ def test_a_store_that_is_full_is_told_and_nothing_is_registered(
 
 
 def test_a_champion_that_the_store_has_lost_is_told_and_replaced_only_if_that_is_asked_for(
-    add: Callable, decide: Callable, versions: Versions, packages: str, s3_faults: FaultProxy
+    add: Callable, decide: Callable, versions: Versions, mlflow_packages: str, s3_faults: FaultProxy
 ):
     add()
     decide()
@@ -115,7 +99,9 @@ def test_a_champion_that_the_store_has_lost_is_told_and_replaced_only_if_that_is
     assert not [one for one in s3_faults.requests if "X-Amz-Signature" in one.target], (
         "a client went to the object store itself, which it may not be able to reach"
     )
-    folder = storage.join(packages, versions.get("1").source.removeprefix("mlflow-artifacts:"))
+    folder = storage.join(
+        mlflow_packages, versions.get("1").source.removeprefix("mlflow-artifacts:")
+    )
     files = list(storage.walk_files(folder))
     (weights,) = (file for file in files if file.endswith("model.safetensors"))
     fs, _ = storage.filesystem(weights)

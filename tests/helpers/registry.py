@@ -1,21 +1,26 @@
-"""Fixtures of registered models: one MLflow store for all tests, as making its database costs seconds."""
+"""Fixtures of registered models: one MLflow store for all tests, as making its database costs seconds.
+
+Imports are inside the fixtures: a plugin is also loaded by the process that only deals out the tests.
+"""
+
+from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from dfray.config import GatesSection, RegistrySection
-from dfray.registry import checksums
-from dfray.registry.measurement_store import save_measurement
-from dfray.registry.measurements import Measurement
-from dfray.registry.versions import CANDIDATE, Versions
-from dfray.tracking.client import resolve_tracking_uri
-from tests.helpers import tiny
+if TYPE_CHECKING:
+    from dfray.config import RegistrySection
+    from dfray.registry.measurements import Measurement
 
 
 @pytest.fixture(scope="session")
 def tracking_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
+    from dfray.config import RegistrySection
+    from dfray.tracking.client import resolve_tracking_uri
+
     # A space and an umlaut in the path, as users have them.
     folder = tmp_path_factory.mktemp("MLflow für alle")
     return resolve_tracking_uri(RegistrySection(), str(folder))
@@ -24,6 +29,8 @@ def tracking_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture
 def section(request: pytest.FixtureRequest) -> RegistrySection:
     """Settings with a registered model of the test's own."""
+    from dfray.config import GatesSection, RegistrySection
+
     name = request.node.name.replace("[", "-").replace("]", "")
     gates = GatesSection(min_auc=0.75, auc_margin=0.03, balanced_accuracy_margin=0.1, resamples=300)
     return RegistrySection(model_name=name, gates=gates)
@@ -37,10 +44,16 @@ def add_version(section: RegistrySection, tracking_uri: str, tmp_path: Path) -> 
 
 class VersionMaker:
     def __init__(self, section: RegistrySection, tracking_uri: str, folder: Path) -> None:
+        from dfray.registry.versions import Versions
+
         self.versions = Versions(section.model_name, tracking_uri)
         self.folder, self.made = folder, 0
 
     def __call__(self, measured: Measurement | None = None) -> str:
+        from dfray.registry import checksums
+        from dfray.registry.measurement_store import save_measurement
+        from dfray.registry.versions import CANDIDATE
+
         client, name = self.versions.client, self.versions.name
         package = self.package(str(self.made))
         (package / "artifacts" / "bundle").mkdir(parents=True)
@@ -68,11 +81,15 @@ class VersionMaker:
 
 @pytest.fixture(scope="session")
 def bundle_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from tests.helpers import tiny
+
     return tiny.save_bundle(tmp_path_factory.mktemp("bundle"))
 
 
 @pytest.fixture(scope="session")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two seconds of a head."""
+    from tests.helpers import tiny
+
     folder = tmp_path_factory.mktemp("klip für")
     return tiny.write_clip(folder / "ein clip.mp4", tiny.portrait())

@@ -29,9 +29,9 @@ def detector_of(backbone, size_px=64, num_classes=2, **options):
 )
 @pytest.mark.parametrize("num_classes", [2, 5])
 def test_gives_logits_and_embeddings(backbone, size_px, dim, num_classes):
-    detector = detector_of(backbone, size_px, num_classes)
-    with torch.inference_mode():
-        logits, embeddings = detector(torch.randn(3, 3, size_px, size_px))
+    with torch.device("meta"), torch.inference_mode():
+        detector = detector_of(backbone, size_px, num_classes)
+        logits, embeddings = detector(torch.empty(3, 3, size_px, size_px))
     assert logits.shape == (3, num_classes)
     assert embeddings.shape == (3, dim)
     assert detector.embedding_dim == dim
@@ -73,7 +73,9 @@ def test_pooled_embedding_is_taken_before_the_norm_and_leaves_the_logits_alone()
 
 
 def test_embedding_of_clip_is_its_normalised_class_token():
-    detector = detector_of("vit_base_patch32_clip_quickgelu_224", normalise_embedding=True)
+    with torch.device("meta"):  # 88 million weights, drawn once and below
+        detector = detector_of("vit_base_patch32_clip_quickgelu_224", normalise_embedding=True)
+    detector.to_empty(device="cpu")
     for parameter in detector.backbone.parameters():
         nn.init.normal_(parameter, std=0.05)  # so that norms and biases are seen
     weights = detector.backbone.state_dict()

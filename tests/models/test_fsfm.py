@@ -35,19 +35,26 @@ def relative_error(found, expected):
     return ((found - expected).abs().max() / expected.abs().max()).item()
 
 
-def test_the_papers_vit_base_computes_what_the_definition_says(tmp_path):
-    weights = encoder_weights(dim=768)
+@pytest.mark.parametrize(
+    ("backbone", "dim", "heads"),
+    [
+        ("vit_tiny_patch16_224", 192, 3),
+        pytest.param("vit_base_patch16_224", 768, 12, marks=pytest.mark.slow, id="the paper's"),
+    ],
+)
+def test_a_vit_computes_what_the_definition_says(tmp_path, backbone, dim, heads):
+    weights = encoder_weights(dim=dim)
     path = saved(tmp_path, weights)
     torch.manual_seed(0)
-    section = section_of(path, backbone="vit_base_patch16_224", embedding="pooled")
+    section = section_of(path, backbone=backbone, embedding="pooled")
     detector = build_detector(section, 2).eval()
-    path.unlink()  # 350 MB
+    path.unlink()  # up to 350 MB
     own = detector.backbone.state_dict()
     torch.nn.init.normal_(own["fc_norm.weight"], mean=1, std=0.3)  # so that the fresh norm is seen
     images = torch.randn(2, 3, 224, 224)
     with torch.inference_mode():
         logits, pooled = detector(images)
-        expected = tokens_of(weights, images, heads=12)[:, 1:].mean(dim=1)
+        expected = tokens_of(weights, images, heads=heads)[:, 1:].mean(dim=1)
         expected_logits = linear(own, "head", norm(own, "fc_norm", expected, eps=1e-6))
     assert pooled.dtype == logits.dtype == torch.float32
     assert relative_error(pooled, expected) < 1e-5

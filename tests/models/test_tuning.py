@@ -1,5 +1,7 @@
 """What is trained and what is frozen, on every family of backbones, counted and seen in a real step."""
 
+from functools import cache
+
 import pytest
 import torch
 
@@ -27,6 +29,12 @@ def detector_of(backbone, size_px=224, device="meta", **options):
         return build_detector(ModelSection(backbone=backbone, size_px=size_px, **options), 2)
 
 
+@cache
+def unchanged(backbone, **options):
+    """A detector without storage that several tests look at."""
+    return detector_of(backbone, **options)
+
+
 def trained(detector):
     return {name for name, p in detector.backbone.named_parameters() if p.requires_grad}
 
@@ -43,7 +51,7 @@ def test_layer_norms_of_clip_are_the_papers_share_of_its_parameters():
 
 @pytest.mark.parametrize("backbone", FAMILIES)
 def test_full_trains_all_and_head_the_head_alone(backbone):
-    full, head = detector_of(backbone), detector_of(backbone, tuning="head")
+    full, head = unchanged(backbone), detector_of(backbone, tuning="head")
     classifier = head.backbone.get_classifier()
     assert trained(full) == {name for name, _ in full.backbone.named_parameters()}
     assert all(p.requires_grad for p in classifier.parameters())
@@ -73,10 +81,10 @@ def test_last_blocks_grow_from_the_head_towards_the_stem(backbone):
     first, second = (
         trained(detector_of(backbone, tuning="last_blocks", tuned_blocks=n)) for n in (1, 2)
     )
-    everything = trained(detector_of(backbone))
-    head = _head(detector_of(backbone))
-    assert {f"{head}.weight", f"{head}.bias"} < first < second < everything
-    assert next(iter(dict(detector_of(backbone).backbone.named_parameters()))) not in second
+    full = unchanged(backbone)
+    head = _head(full)
+    assert {f"{head}.weight", f"{head}.bias"} < first < second < trained(full)
+    assert next(iter(dict(full.backbone.named_parameters()))) not in second
 
 
 def test_the_last_blocks_of_a_vit_are_its_last_blocks():

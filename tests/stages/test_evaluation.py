@@ -22,6 +22,7 @@ from dfray.run_folder import RunFolder
 from dfray.serving.package import downloaded_bundle
 from dfray.stages.promotion import measure_version
 from tests.helpers.evaluated import fit, save_model, untrained_run, with_evaluation
+from tests.helpers.scoring import scoring_in_process
 
 pytestmark = [
     pytest.mark.ray,
@@ -44,7 +45,13 @@ PROTOCOL = {
 
 
 @pytest.fixture(scope="module")
-def recipe(tmp_path_factory, ray_session) -> Recipe:
+def scored_in_process(ray_session):
+    with scoring_in_process():
+        yield
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory, scored_in_process) -> Recipe:
     """A run with faces of every split and a model that was never trained."""
     return untrained_run(tmp_path_factory.mktemp("runs"))
 

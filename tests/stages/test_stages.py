@@ -20,6 +20,7 @@ SMALL = [
     "demo.train_identities=4",
     "demo.val_identities=2",
     "demo.test_identities=3",
+    "demo.duration_s=1.25",
     "batches.batch_size=8",
     "training.epochs=2",
     "registry.gates.min_auc=0",
@@ -29,14 +30,11 @@ SMALL = [
 
 
 @pytest.fixture(scope="module")
-def road(s3_endpoint, tmp_path_factory):
+def road(s3_endpoint, ray_session, tmp_path_factory):
     """(recipe, result) of a small demo whose every file lies on s3; only MLflow's is local."""
     import boto3
-    import ray
 
     boto3.client("s3", endpoint_url=s3_endpoint).create_bucket(Bucket="dfray-road")
-    if ray.is_initialized():  # its workers would not have the endpoint in their environment
-        ray.shutdown()
     mlflow_db = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
     recipe = load_recipe(
         "demo",

@@ -1,11 +1,11 @@
 """The whole road through the registry against a real MLflow server."""
 
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from dfray import storage
 from dfray.errors import RegistryError
 from dfray.registry.promote import promote
 from dfray.registry.versions import Versions
@@ -14,25 +14,18 @@ from dfray.serving.package import downloaded_bundle, register
 from dfray.serving.score_files import score_files
 from dfray.tracking.client import connect
 from dfray.tracking.run import start_run
-from tests.helpers.mlflow_server import mlflow_server
 from tests.helpers.proxy import Fault, FaultProxy, Request
 from tests.helpers.scored import measured
 from tests.helpers.tiny import FIGURES, RECIPE, SECTION
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("server")
-
-
-@pytest.fixture(scope="module")
-def server(folder: Path) -> Iterator[str]:
-    with mlflow_server(folder) as url:
-        yield url
+@pytest.fixture
+def server(mlflow_url: str) -> str:
+    return mlflow_url
 
 
 def test_register_promote_and_score_without_a_word_then_lose_files_and_rights(
-    server: str, bundle_dir: Path, clip: Path, folder: Path, capfd: pytest.CaptureFixture
+    server: str, bundle_dir: Path, clip: Path, mlflow_packages: str, capfd: pytest.CaptureFixture
 ):
     with start_run(RECIPE, server, manifest_fingerprint="m") as run:
         run.log_metrics({"loss": 0.5}, step=0)
@@ -53,7 +46,9 @@ def test_register_promote_and_score_without_a_word_then_lose_files_and_rights(
         assert (Path(bundle) / "bundle.json").is_file()
     assert not Path(bundle).exists()
     assert capfd.readouterr() == ("", "")
-    shutil.rmtree(folder / "artifacts")
+    source = Versions(SECTION.model_name, server).get(version).source
+    package = storage.join(mlflow_packages, source.removeprefix("mlflow-artifacts:"))
+    storage.filesystem(package)[0].rm(package, recursive=True)
     with pytest.raises(RegistryError, match="all its files are gone"):
         score_files([str(clip)], tracking_uri=server)
     with FaultProxy(server) as proxy:

@@ -1,5 +1,6 @@
 """How many workers a run can have at the moment, on the local Ray's one node of eight CPUs."""
 
+import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,10 +17,11 @@ pytestmark = pytest.mark.ray
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _idle(request: pytest.FixtureRequest) -> None:
-    """A Ray of this module's own: what tests before have left would count."""
-    ray.shutdown()
-    request.getfixturevalue("ray_session")
+def _idle(ray_session: None) -> None:
+    """Wait until all that tests before have left has ended, as it would count."""
+    gc.collect()  # the actors of a run keep their CPUs until Python lets go of them
+    remove_left_behind()
+    wait_for(lambda: free() == 8 and not standing())
 
 
 def decided(

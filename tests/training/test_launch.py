@@ -134,6 +134,7 @@ def attributed(ray_session, tmp_path_factory):
         tmp_path_factory.mktemp("attributed"),
         "attributed",
         "training.epochs=3",
+        "training.num_workers=1",
         "batches.labels=category",
         "objective.triplet={weight: balance, balance_steps: 3, margin: 10.0}",
         "objective.metric={name: ArcFaceLoss, options: {scale: 8.0}, weight: 0.1}",
