@@ -148,7 +148,10 @@ def test_a_split_without_faces_is_refused(store, bundle_uri, ray_session):
         score_faces(store.uri, bundle_uri, "val", SECTION)
 
 
-def test_one_actor_alone_scores_every_face_of_its_tasks_once(store, bundle_uri, looped):
+@pytest.mark.ray
+def test_one_actor_alone_scores_every_face_of_its_tasks_once(
+    store, bundle_uri, looped, ray_session
+):
     scorer = FaceScorer(bundle_uri, batch_size=48)
     tasks = pa.Table.from_pylist(plan_tasks(store, "test"))
     batches = list(scorer(tasks))
@@ -156,7 +159,8 @@ def test_one_actor_alone_scores_every_face_of_its_tasks_once(store, bundle_uri, 
     assert_same(check_scores(pa.concat_tables(batches)), looped)
 
 
-def test_a_model_on_s3_is_fetched(store, bundle_uri, bucket):
+@pytest.mark.ray
+def test_a_model_on_s3_is_fetched(store, bundle_uri, bucket, ray_session):
     for name in ("model.safetensors", "bundle.json"):
         storage.put(storage.join(bundle_uri, name), storage.join(bucket, "model", name))
     scorer = FaceScorer(storage.join(bucket, "model"), batch_size=48)
