@@ -22,7 +22,6 @@ from dfray.run_folder import RunFolder
 from dfray.serving.package import downloaded_bundle
 from dfray.stages.promotion import measure_version
 from tests.helpers.evaluated import fit, save_model, untrained_run, with_evaluation
-from tests.helpers.scoring import scoring_in_process
 
 pytestmark = [
     pytest.mark.ray,
@@ -42,12 +41,6 @@ PROTOCOL = {
         }
     ],
 }
-
-
-@pytest.fixture(scope="module")
-def scored_in_process(ray_session):
-    with scoring_in_process():
-        yield
 
 
 @pytest.fixture(scope="module")
