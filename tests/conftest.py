@@ -129,6 +129,15 @@ def ray_session(_ray_sessions: ExitStack) -> None:
             _ray_sessions.enter_context(session(cluster))
 
 
+@pytest.fixture(scope="module")
+def scored_in_process(ray_session: None) -> Iterator[None]:
+    """Faces are scored in this process, not by actors, in all tests of the module."""
+    from tests.helpers.scoring import scoring_in_process
+
+    with scoring_in_process():
+        yield
+
+
 @pytest.fixture(scope="session")
 def mlflow_packages(s3_endpoint: str) -> str:
     """s3://… of the folder where the server at `mlflow_url` keeps its files."""

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.ray
 
 
 @pytest.fixture(scope="module")
-def recipe(tmp_path_factory: pytest.TempPathFactory, ray_session: None) -> Recipe:
+def recipe(tmp_path_factory: pytest.TempPathFactory, scored_in_process: None) -> Recipe:
     return untrained_run(tmp_path_factory.mktemp("runs"))
 
 

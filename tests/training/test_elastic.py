@@ -20,7 +20,7 @@ pytestmark = pytest.mark.ray
 def _idle(ray_session: None) -> None:
     """Wait until all that tests before have left has ended, as it would count."""
     gc.collect()  # the actors of a run keep their CPUs until Python lets go of them
-    remove_left_behind()
+    remove_orphaned_groups()
     wait_for(lambda: free() == 8 and not standing())
 
 
