@@ -83,7 +83,7 @@ def test_weights_bring_their_own_licence():
     )
     assert weights_licence(timm) == "apache-2.0, as timm states it"
     assert weights_licence(RECIPE.model) == "none: trained from scratch"
-    assert "- first weights: none: trained from scratch\n" in card(FREE)
+    assert "- pretrained weights: none: trained from scratch\n" in card(FREE)
 
 
 def test_it_tells_origin_figures_and_limits():
