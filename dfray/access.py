@@ -1,7 +1,7 @@
-"""Getting into a running cluster: the token it asks for, and the version of Ray it runs.
+"""Access to a running cluster: its address, its authentication token and its version of Ray.
 
-Ray asks a dead address, or one that refuses its token, for minutes without a word. So one question is
-put first, with a limit in seconds; what is wrong is one sentence.
+Ray retries a dead address, or one that refuses its token, for minutes without a message. So a cluster is
+checked first by one request with a timeout, and a fault is reported in one sentence.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 import dfray
 from dfray.errors import ClusterError, UserError
 
-_ANSWER_S = 5.0
+_TIMEOUT_S = 5.0
 _GIVE_TOKEN = (
     "Set RAY_AUTH_TOKEN to the cluster's token, or RAY_AUTH_TOKEN_PATH to its file "
     '(eval "$(cluster/local.sh env)" does, for a cluster of cluster/local.sh).'
@@ -30,15 +30,15 @@ def use_token(*, own: bool) -> None:
     """Turn token authentication on, unless the environment turns it off; Ray's processes inherit it.
 
     Args:
-        own: for a cluster that this process starts: a fresh token is made if there is none, for
-            this process and those it starts alone. Ray would leave one in the home folder.
+        own: this process starts the cluster: if there is no token, a new one is made for this process
+            and its children only. Ray would write one into the home folder.
     """
     before = dict(os.environ)
     os.environ.setdefault("RAY_AUTH_MODE", "token")
-    named = {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys()
-    if own and is_on() and not named:
+    has_token = bool({"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys())
+    if own and is_on() and not has_token:
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
-    if "ray._raylet" in sys.modules and os.environ != before:  # it was read on import
+    if "ray._raylet" in sys.modules and os.environ != before:  # Ray read it on import
         from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
 
         Config.initialize("")
@@ -46,11 +46,12 @@ def use_token(*, own: bool) -> None:
 
 
 def is_on() -> bool:
+    """Return whether token authentication is on."""
     return os.environ.get("RAY_AUTH_MODE", "token").lower() == "token"
 
 
 def authorization() -> dict[str, str]:
-    """The header that carries the token, found where Ray looks for it; empty if there is none.
+    """Return the HTTP header with the token from Ray's own places, or an empty one without a token.
 
     Raises:
         ClusterError: RAY_AUTH_TOKEN_PATH names a file that cannot be read.
@@ -60,7 +61,7 @@ def authorization() -> dict[str, str]:
 
 
 def require_gcs(address: str) -> None:
-    """Make sure that a driver can connect to `address` (host:port of the cluster's GCS).
+    """Check that a driver can connect to `address` (host:port of the cluster's GCS).
 
     Raises:
         ClusterError: nothing answers, the token is missing or wrong, or Ray is of another version.
@@ -70,10 +71,10 @@ def require_gcs(address: str) -> None:
 
     with grpc.insecure_channel(address) as channel:
         gcs = gcs_service_pb2_grpc.NodeInfoGcsServiceStub(channel)
-        asked = gcs_service_pb2.CheckAliveRequest()
+        request = gcs_service_pb2.CheckAliveRequest()
         try:
             answer = gcs.CheckAlive(
-                asked, timeout=_ANSWER_S, metadata=list(authorization().items())
+                request, timeout=_TIMEOUT_S, metadata=list(authorization().items())
             )
         except grpc.RpcError as error:
             if error.code() == grpc.StatusCode.UNAUTHENTICATED:
@@ -88,14 +89,14 @@ def require_gcs(address: str) -> None:
 
 
 def require_dashboard(url: str) -> None:
-    """Make sure that jobs can be submitted to `url` (http://host:port of the cluster's dashboard).
+    """Check that jobs can be submitted to `url` (http://host:port of the cluster's dashboard).
 
     Raises:
-        ClusterError: as `require_gcs`, or it is no dashboard that answers there.
+        ClusterError: as `require_gcs`, or something else than a dashboard answers.
     """
     try:
-        asked = urllib.request.Request(f"{url}/api/version", headers=authorization())
-        with urllib.request.urlopen(asked, timeout=_ANSWER_S) as answer:
+        request = urllib.request.Request(f"{url}/api/version", headers=authorization())
+        with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:
             version = json.load(answer)["ray_version"]
     except urllib.error.HTTPError as error:
         if error.code in (401, 403):
@@ -110,15 +111,15 @@ def require_dashboard(url: str) -> None:
 
 
 def _token() -> str | None:
-    """In Ray's own order: RAY_AUTH_TOKEN, RAY_AUTH_TOKEN_PATH, ~/.ray/auth_token."""
+    """Return the token in Ray's own order: RAY_AUTH_TOKEN, RAY_AUTH_TOKEN_PATH, ~/.ray/auth_token."""
     if token := os.environ.get("RAY_AUTH_TOKEN"):
         return token.strip()
-    named = os.environ.get("RAY_AUTH_TOKEN_PATH")
-    file = Path(named) if named else Path.home() / ".ray" / "auth_token"
+    path = os.environ.get("RAY_AUTH_TOKEN_PATH")
+    file = Path(path) if path else Path.home() / ".ray" / "auth_token"
     try:
         return file.read_text().strip() or None
     except OSError as error:
-        if named:
+        if path:
             raise ClusterError(f"RAY_AUTH_TOKEN_PATH cannot be read: {error}.") from error
         return None
 
@@ -139,15 +140,15 @@ def _refused(address: str) -> ClusterError:
     )
 
 
-def _no_dashboard(url: str, why: str) -> ClusterError:
+def _no_dashboard(url: str, reason: str) -> ClusterError:
     return ClusterError(
-        f"No Ray cluster takes jobs at {url}: {why}.",
+        f"No Ray cluster accepts jobs at {url}: {reason}.",
         "Give the address of its dashboard, such as http://HOST:8265, and check that it is up.",
     )
 
 
 def _require_protected(address: str) -> None:
-    """The cluster has let us in; without a token that must be meant."""
+    """Check that a cluster which accepts requests without a token is configured to do so."""
     if is_on() and _token() is None:
         raise ClusterError(
             f"The cluster at {address} asks for no token: whoever reaches it can run code on it.",
@@ -155,23 +156,23 @@ def _require_protected(address: str) -> None:
         )
 
 
-def _require_same_version(address: str, theirs: str) -> None:
-    ours = importlib.metadata.version("ray")
-    if theirs != ours:
+def _require_same_version(address: str, version: str) -> None:
+    local = importlib.metadata.version("ray")
+    if version != local:
         raise ClusterError(
-            f"The cluster at {address} runs Ray {theirs}, and here is Ray {ours}.",
-            f"Install ray=={theirs} here, or start the cluster from an image with Ray {ours}.",
+            f"The cluster at {address} runs Ray {version}, and this environment has Ray {local}.",
+            f"Install ray=={version} here, or start the cluster from an image with Ray {local}.",
         )
 
 
-def dashboard_address(given: str | None) -> str:
-    """The dashboard that is meant: `given`, the environment's, or that of cluster/local.sh's cluster.
+def dashboard_address(option: str | None) -> str:
+    """Return the dashboard's URL: the option's, the environment's, or that of cluster/local.sh.
 
     Raises:
-        UserError: there is none of them; how to name one is told.
+        UserError: none of them is set; the message says how to set one.
     """
-    named = given or os.environ.get("RAY_API_SERVER_ADDRESS") or os.environ.get("RAY_ADDRESS")
-    if not named:
+    address = option or os.environ.get("RAY_API_SERVER_ADDRESS") or os.environ.get("RAY_ADDRESS")
+    if not address:
         checkout = Path(dfray.__file__).resolve().parent.parent
         state = Path(os.environ.get("DFRAY_CLUSTER_DIR") or checkout / "runs" / ".cluster")
         if not (state / "jobs").is_file():
@@ -180,7 +181,7 @@ def dashboard_address(given: str | None) -> str:
                 "Give --address http://HOST:8265, set RAY_API_SERVER_ADDRESS, or start one on this "
                 "machine: cluster/local.sh up.",
             )
-        named = (state / "jobs").read_text().strip()
+        address = (state / "jobs").read_text().strip()
         if not {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys():
             os.environ["RAY_AUTH_TOKEN_PATH"] = str(state / "token")
-    return (named if "://" in named else f"http://{named}").rstrip("/")
+    return (address if "://" in address else f"http://{address}").rstrip("/")

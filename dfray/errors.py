@@ -109,12 +109,12 @@ def root_error(error: BaseException) -> BaseException:
     return (dfray_errors or with_message or chain)[-1]
 
 
-def explain(error: BaseException, failure: type[DfrayError], what: str, hint: str) -> DfrayError:
+def explain(error: BaseException, failure: type[DfrayError], message: str, hint: str) -> DfrayError:
     """Return the DfrayError inside an error of Ray's, or a `failure` with the first line of its root."""
     cause = root_error(error)
     if isinstance(cause, DfrayError):
         return cause
-    return failure(f"{what}: {first_line(cause)}.", hint)
+    return failure(f"{message}: {first_line(cause)}.", hint)
 
 
 def first_line(error: BaseException, *, with_type: bool = True) -> str:

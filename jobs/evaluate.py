@@ -1,4 +1,4 @@
-"""Thin entry point: `python jobs/evaluate.py …` is `dfray evaluate …`, to submit or to run as it is."""
+"""Entry point of `dfray evaluate` for jobs: `python jobs/evaluate.py RECIPE ...`."""
 
 from dfray.jobs.environment import require_packages
 

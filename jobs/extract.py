@@ -1,4 +1,4 @@
-"""Thin entry point: `python jobs/extract.py …` is `dfray extract …`, to submit or to run as it is."""
+"""Entry point of `dfray extract` for jobs: `python jobs/extract.py RECIPE ...`."""
 
 from dfray.jobs.environment import require_packages
 

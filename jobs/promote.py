@@ -1,4 +1,4 @@
-"""Thin entry point: `python jobs/promote.py …` is `dfray promote …`, to submit or to run as it is."""
+"""Entry point of `dfray promote` for jobs: `python jobs/promote.py RECIPE ...`."""
 
 from dfray.jobs.environment import require_packages
 

@@ -1,4 +1,4 @@
-"""Thin entry point: `python jobs/register.py …` is `dfray register …`, to submit or to run as it is."""
+"""Entry point of `dfray register` for jobs: `python jobs/register.py RECIPE ...`."""
 
 from dfray.jobs.environment import require_packages
 

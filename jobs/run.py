@@ -1,4 +1,4 @@
-"""Thin entry point: `python jobs/run.py …` is `dfray run …`, to submit or to run as it is."""
+"""Entry point of `dfray run` for jobs: `python jobs/run.py RECIPE ...`."""
 
 from dfray.jobs.environment import require_packages
 

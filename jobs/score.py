@@ -1,4 +1,4 @@
-"""Thin entry point: `python jobs/score.py …` is `dfray score …`, to submit or to run as it is."""
+"""Entry point of `dfray score` for jobs: `python jobs/score.py FILE ...`."""
 
 from dfray.jobs.environment import require_packages
 

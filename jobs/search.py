@@ -1,6 +1,6 @@
-"""Thin entry point: `python jobs/search.py …` is `dfray search --resume …`, to submit or to run as it is.
+"""Entry point of `dfray search --resume` for jobs: `python jobs/search.py RECIPE ...`.
 
-A job that has died goes on where it was when it is submitted again, a search like every other.
+With --resume, a job that has died resumes when it is submitted again.
 """
 
 from dfray.jobs.environment import require_packages

@@ -1,4 +1,4 @@
-"""Thin entry point: `python jobs/train.py …` is `dfray train …`, to submit or to run as it is."""
+"""Entry point of `dfray train` for jobs: `python jobs/train.py RECIPE ...`."""
 
 from dfray.jobs.environment import require_packages
 

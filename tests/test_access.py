@@ -50,7 +50,7 @@ def test_a_cluster_of_the_same_ray_lets_us_in():
 
 
 def test_a_cluster_of_another_ray_is_refused_with_both_versions():
-    told = rf"runs Ray 2.40.0, and here is Ray {version('ray')}"
+    told = rf"runs Ray 2.40.0, and this environment has Ray {version('ray')}"
     with answering(200, of_ray("2.40.0")) as url, pytest.raises(ClusterError, match=told):
         access.require_dashboard(url)
 
@@ -74,7 +74,7 @@ def test_a_dead_address_is_said():
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         dead = f"http://127.0.0.1:{bound.getsockname()[1]}"
-        with pytest.raises(ClusterError, match=rf"No Ray cluster takes jobs at {dead}: .*refused"):
+        with pytest.raises(ClusterError, match=rf"No Ray cluster accepts jobs at {dead}: .*refused"):
             access.require_dashboard(dead)
 
 

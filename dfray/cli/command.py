@@ -32,12 +32,12 @@ class RecipeCall:
     """The recipe that a command line names, resolved.
 
     Attributes:
-        words: the recipe and its overrides as typed, for a command that the user runs next.
+        arguments: the recipe and its overrides as typed, for a command that the user runs next.
         verbose: show Ray's own output.
     """
 
     recipe: Recipe
-    words: tuple[str, ...]
+    arguments: tuple[str, ...]
     verbose: bool
 
     @cached_property
@@ -86,12 +86,12 @@ def command(
 
     def register(function: Callable[P, None]) -> Callable[P, None]:
         @functools.wraps(function)
-        def run(*, verbose: bool, **own: Any) -> None:
+        def run(*, verbose: bool, **options: Any) -> None:
             with tracebacks(verbose):
-                function(**own)  # type: ignore[call-arg]
+                function(**options)  # type: ignore[call-arg]
 
-        own = _parameters(function)
-        _declare(run, [*own, _parameter("verbose", Verbose, False)])
+        parameters = _parameters(function)
+        _declare(run, [*parameters, _parameter("verbose", Verbose, False)])
         group.command(name, rich_help_panel=panel)(run)
         return function
 
@@ -115,20 +115,20 @@ def recipe_command(
             overrides: list[str] | None,
             print_recipe: bool,
             verbose: bool,
-            **own: Any,
+            **options: Any,
         ) -> None:
             with tracebacks(verbose):
                 resolved = resolve_recipe(recipe, overrides, print_only=print_recipe)
                 call = RecipeCall(resolved, (recipe, *(overrides or ())), verbose)
-                function(call, **own)  # type: ignore[call-arg]
+                function(call, **options)  # type: ignore[call-arg]
 
-        _, *own = _parameters(function)  # the first is the call
+        _, *parameters = _parameters(function)  # the first is the call
         _declare(
             run,
             [
                 _parameter("recipe", RecipeName),
                 _parameter("overrides", Overrides, None),
-                *own,
+                *parameters,
                 _parameter("print_recipe", PrintRecipe, False),
                 _parameter("verbose", Verbose, False),
             ],

@@ -58,7 +58,7 @@ _DETACHED = 130
 @app.command(context_settings={"ignore_unknown_options": True}, rich_help_panel=CLUSTER)
 def submit(
     stage: Annotated[Stage, typer.Argument(help="Stage to run on the cluster.")],
-    words: StageWords,
+    stage_arguments: StageWords,
     address: Address = None,
     detach: Detach = False,
     env: Env = None,
@@ -73,7 +73,7 @@ def submit(
     from dfray.cli.stage_arguments import parse_stage_arguments
     from dfray.jobs.submission import JobRequest, prepare
 
-    arguments = parse_stage_arguments(stage, words)
+    arguments = parse_stage_arguments(stage, stage_arguments)
     with tracebacks(arguments.verbose):
         recipe = _recipe(arguments)
         client = _client(address)

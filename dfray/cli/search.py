@@ -32,4 +32,4 @@ def search(
     from dfray.search.page import page_of
 
     result = stages.search(call.run, resume=resume)
-    show_search(result, page_of(result), shlex.join(call.words))
+    show_search(result, page_of(result), shlex.join(call.arguments))

@@ -31,8 +31,8 @@ class StageArguments:
     options: list[str]
 
 
-def parse_stage_arguments(stage: str, words: list[str]) -> StageArguments:
-    """Parse `words` as the command `dfray STAGE` does, before anything is submitted.
+def parse_stage_arguments(stage: str, arguments: list[str]) -> StageArguments:
+    """Parse arguments as the command `dfray STAGE` does, before anything is submitted.
 
     Raises:
         UserError: this dfray has no such command.
@@ -42,7 +42,7 @@ def parse_stage_arguments(stage: str, words: list[str]) -> StageArguments:
     command = group.commands.get(stage) if isinstance(group, TyperGroup) else None
     if command is None:
         raise UserError(f"This dfray has no stage {stage}.")
-    context = command.make_context(f"dfray {stage}", list(words))
+    context = command.make_context(f"dfray {stage}", list(arguments))
     values = context.params
     options: list[str] = []
     for parameter in command.params:

@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from dfray.config.section import Count, Fraction, NotNegative, Positive, Quality, Section, Unit
 
-_RANDAUGMENT_PART = r"m(\d|10)|mstd\d{1,2}(\.\d+)?|n\d|p(0?\.\d+|[01])|inc1"
+_RANDAUGMENT_OPTION = r"m(\d|10)|mstd\d{1,2}(\.\d+)?|n\d|p(0?\.\d+|[01])|inc1"
 
 
 class SelfBlendSection(Section):
@@ -139,9 +139,9 @@ class AugmentSection(Section):
     def _is_known(cls, text: str | None) -> str | None:
         if text is None:
             return None
-        head, *parts = text.split("-")
-        is_valid = all(re.fullmatch(_RANDAUGMENT_PART, part) for part in parts)
-        if head != "rand" or not is_valid or "inc1" not in parts:
+        head, *options = text.split("-")
+        is_valid = all(re.fullmatch(_RANDAUGMENT_OPTION, option) for option in options)
+        if head != "rand" or not is_valid or "inc1" not in options:
             raise ValueError(
                 f"{text!r} is not of the form rand-m9-mstd0.5-inc1: m (magnitude, 0-10), mstd (its "
                 "deviation), n (layers), p (probability of each) and inc1 are supported"

@@ -46,14 +46,14 @@ def recipe_keys(section: str = "") -> list[RecipeKey]:
     keys = list(_keys(Recipe, ""))
     if not section:
         return keys
-    chosen = [key for key in keys if f"{key.path}.".startswith(f"{section}.")]
-    if not chosen:
+    selected = [key for key in keys if f"{key.path}.".startswith(f"{section}.")]
+    if not selected:
         prefixes = {key.path.rpartition(".")[0] for key in keys} | {key.path for key in keys}
         raise UserError(
             f"A recipe has no section {section!r}.",
             did_you_mean(section, prefixes) or f"There are: {', '.join(_sections())}.",
         )
-    return chosen
+    return selected
 
 
 def nested_section(annotation: object) -> tuple[type[Section], str] | None:

@@ -125,10 +125,10 @@ def _fields(text: str) -> dict[str, Any]:
     if match is None:
         raise _refusal(text, "it is not COUNTxPART+PART@PRICE")
     fields: dict[str, Any] = {"count": int(match["count"]), "price": match["price"]}
-    for part in match["parts"].split("+"):
-        quantity = _PART.fullmatch(part)
+    for text_part in match["parts"].split("+"):
+        quantity = _PART.fullmatch(text_part)
         if quantity is None:
-            raise _refusal(text, f"{part!r} is not a number with a unit, such as 16cpu")
+            raise _refusal(text, f"{text_part!r} is not a number with a unit, such as 16cpu")
         hardware = _hardware(quantity["number"], quantity["unit"])
         if repeated := ", ".join(sorted(hardware.keys() & fields.keys())):
             raise _refusal(text, f"it gives {repeated} twice")

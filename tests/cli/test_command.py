@@ -22,7 +22,7 @@ def toy() -> typer.Typer:
     @recipe_command(toy)
     def size(call: RecipeCall, times: Annotated[int, typer.Option(help="Factor.")] = 1) -> None:
         """Print the batch size."""
-        print(call.recipe.batches.batch_size * times, call.words, call.verbose)
+        print(call.recipe.batches.batch_size * times, call.arguments, call.verbose)
 
     @command(toy)
     def fail() -> None:

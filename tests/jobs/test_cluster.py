@@ -202,7 +202,7 @@ def test_a_wrong_token_and_none_are_one_line_within_seconds(client, clips):
 
 def test_a_driver_of_another_ray_is_refused_with_both_versions(cluster, token, monkeypatch):
     monkeypatch.setattr(access.importlib.metadata, "version", lambda name: "2.40.0")
-    with pytest.raises(ClusterError, match=r"runs Ray \d+\.\d+\.\d+, and here is Ray 2\.40\.0"):
+    with pytest.raises(ClusterError, match=r"runs Ray \d+\.\d+\.\d+, and this environment has Ray 2\.40\.0"):
         access.require_gcs(cluster.address)
 
 
