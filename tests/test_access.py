@@ -79,7 +79,7 @@ def test_a_dead_address_is_said():
 
 
 def test_an_address_that_accepts_and_says_nothing_is_given_up(monkeypatch):
-    monkeypatch.setattr(access, "_ANSWER_S", 0.3)
+    monkeypatch.setattr(access, "_TIMEOUT_S", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as mute:
         start = time.monotonic()
         with pytest.raises(ClusterError, match="timed out"):
