@@ -74,7 +74,9 @@ def test_a_dead_address_is_said():
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         dead = f"http://127.0.0.1:{bound.getsockname()[1]}"
-        with pytest.raises(ClusterError, match=rf"No Ray cluster accepts jobs at {dead}: .*refused"):
+        with pytest.raises(
+            ClusterError, match=rf"No Ray cluster accepts jobs at {dead}: .*refused"
+        ):
             access.require_dashboard(dead)
 
 

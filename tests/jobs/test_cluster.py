@@ -202,7 +202,9 @@ def test_a_wrong_token_and_none_are_one_line_within_seconds(client, clips):
 
 def test_a_driver_of_another_ray_is_refused_with_both_versions(cluster, token, monkeypatch):
     monkeypatch.setattr(access.importlib.metadata, "version", lambda name: "2.40.0")
-    with pytest.raises(ClusterError, match=r"runs Ray \d+\.\d+\.\d+, and this environment has Ray 2\.40\.0"):
+    with pytest.raises(
+        ClusterError, match=r"runs Ray \d+\.\d+\.\d+, and this environment has Ray 2\.40\.0"
+    ):
         access.require_gcs(cluster.address)
 
 
@@ -232,7 +234,7 @@ def test_a_dashboard_that_hangs_is_given_up_and_what_it_says_later_is_not_said_t
 ):
     monkeypatch.setattr(jobs_client, "_AWAY_S", 4.0)
     monkeypatch.setattr(jobs_client, "_SILENT_S", 1.0)
-    monkeypatch.setattr(access, "_ANSWER_S", 1.0)
+    monkeypatch.setattr(access, "_TIMEOUT_S", 1.0)
     job_id = client.dfray("submit", "extract", client.recipe("hung", clips), "--detach").out.strip()
     jobs, said = JobClient(client.cluster.jobs_url), []
     (dashboard,) = [
