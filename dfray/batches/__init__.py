@@ -1,1 +1,1 @@
-"""From faces to batches: the balanced sample, written faces, the live stream, self-blended images."""
+"""Batches from faces: the balanced sample, written faces, the live stream, augmentation, self-blending."""

@@ -1,4 +1,4 @@
-"""Batches on the training device, the next one copied while this one trains."""
+"""Batches on the training device; the next one is copied during the current step."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ Fed = tuple[Batch, Tensor, Tensor, Tensor | None]
 
 
 def on_device(batches: Iterator[Batch], device: torch.device) -> Iterator[Fed]:
-    """Each batch, and its images, labels and landmarks (if it has them) as tensors on `device`.
+    """Yield each batch with its images, labels and landmarks (if it has them) as tensors on `device`.
 
-    On a GPU a thread moves the next batch into pinned memory and a stream of its own copies it, so that
-    the step in progress hides both; elsewhere the tensors share the batch's memory.
+    On a GPU a thread moves the next batch into pinned memory and a separate stream copies it, so that both
+    overlap with the step in progress; on a CPU the tensors share the batch's memory.
     """
     if device.type != "cuda":
         for batch in batches:
@@ -41,7 +41,7 @@ def _tensors(batch: Batch) -> tuple[Tensor, Tensor, Tensor | None]:
 
 
 class _Copy:
-    """A batch under way to the device, on a stream that no kernel of the training waits for."""
+    """A batch in transfer to the device, on a stream that no kernel of the training waits for."""
 
     def __init__(self, batch: Batch, stream: torch.cuda.Stream) -> None:
         self.batch, self.device = batch, stream.device
@@ -55,10 +55,10 @@ class _Copy:
         return tensor.pin_memory().to(self.device, non_blocking=True)
 
     def ready(self) -> Fed:
-        """Let the current stream, and only it, wait for the copy."""
+        """Make the current stream, and only it, wait for the copy."""
         current = torch.cuda.current_stream(self.device)
         current.wait_event(self.done)
         for tensor in (self.images, self.labels, self.landmarks):
-            if tensor is not None:  # its memory may not be given out while this stream reads it
+            if tensor is not None:  # its memory may not be reused while this stream reads it
                 tensor.record_stream(current)
         return self.batch, self.images, self.labels, self.landmarks

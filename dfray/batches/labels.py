@@ -1,8 +1,8 @@
-"""What the classes are: real against fake, or real and several kinds of fake (attribution).
+"""Classes of a run: real against fake, or real and several kinds of fake (attribution).
 
 Class 0 is real in every scheme (arXiv 2508.19730 section 3.4); at inference the other classes'
-probabilities are summed. The driver names the classes once and hands them to the workers, so that all
-of them, and the model that is kept, count alike.
+probabilities are summed. The driver determines the classes once and passes them to the workers, so that
+all workers and the saved model have the same class indices.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dfray.tables import REAL
 
 Scheme = Literal["binary", "category", "dataset"]
 
-_LEARNT_FROM = ("train", "val")
+_TRAINING_SPLITS = ("train", "val")
 _KINDS = ("FS", "RE")
 
 
@@ -38,7 +38,7 @@ class LabelScheme:
 
     @classmethod
     def named(cls, scheme: Scheme, datasets: Iterable[str]) -> LabelScheme:
-        """The classes of `scheme`, where `datasets` have fakes."""
+        """Return the classes of `scheme` if `datasets` are those with fakes."""
         fakes = {
             "binary": ["fake"],
             "category": list(_KINDS),
@@ -48,15 +48,13 @@ class LabelScheme:
 
     @classmethod
     def of(cls, scheme: Scheme, videos: pa.Table) -> LabelScheme:
-        """The classes that the train split of `videos` (VIDEOS or SUMMARIES) has.
+        """Return the classes that the train split of `videos` (VIDEOS or SUMMARIES) has.
 
         Raises:
-            ManifestError: the videos of train and val do not tell what the scheme asks.
+            ManifestError: the videos of train and val lack the columns or classes of the scheme.
         """
-        chosen = pc.and_(
-            pc.not_equal(videos["label"], REAL), pc.is_in(videos["split"], pa.array(_LEARNT_FROM))
-        )
-        fakes = videos.filter(chosen)
+        is_training = pc.is_in(videos["split"], pa.array(_TRAINING_SPLITS))
+        fakes = videos.filter(pc.and_(pc.not_equal(videos["label"], REAL), is_training))
         train = fakes.filter(pc.equal(fakes["split"], "train"))
         if scheme == "category":
             _require_kinds(fakes, train)
@@ -65,7 +63,7 @@ class LabelScheme:
         return cls.named(scheme, train["dataset"].to_pylist())
 
     def index(self, videos: pa.Table) -> np.ndarray:
-        """int64 (N,): the class of each row.
+        """Return the class index of each row: int64 (N,).
 
         Args:
             videos: has the columns label, category and dataset: VIDEOS, SUMMARIES, FACES.
@@ -89,7 +87,7 @@ BINARY = LabelScheme.named("binary", ())
 
 
 def _names(scheme: Scheme, videos: pa.Table) -> list[str]:
-    """The name of each row's class."""
+    """Return the name of each row's class."""
     real = [label == REAL for label in videos["label"].to_pylist()]
     if scheme == "binary":
         return ["real" if is_real else "fake" for is_real in real]
@@ -101,14 +99,14 @@ def _names(scheme: Scheme, videos: pa.Table) -> list[str]:
 
 
 def _require_kinds(fakes: pa.Table, train: pa.Table) -> None:
-    """Every fake is FS or RE, and train has both."""
-    untold = fakes.filter(pc.invert(pc.is_in(fakes["category"], pa.array(_KINDS))))
-    if untold.num_rows:
-        datasets = ", ".join(sorted(set(untold["dataset"].to_pylist())))
+    """Check that every fake is FS or RE, and that train has both."""
+    unlabelled = fakes.filter(pc.invert(pc.is_in(fakes["category"], pa.array(_KINDS))))
+    if unlabelled.num_rows:
+        datasets = ", ".join(sorted(set(unlabelled["dataset"].to_pylist())))
         raise ManifestError(
-            f"batches.labels: category needs FS or RE for every fake; {untold.num_rows} of "
+            f"batches.labels: category needs FS or RE for every fake; {unlabelled.num_rows} of "
             f"{fakes.num_rows} in train and val have neither, such as "
-            f"{untold['video_id'][0].as_py()} (datasets: {datasets}).",
+            f"{unlabelled['video_id'][0].as_py()} (datasets: {datasets}).",
             "Give their methods a category, leave these datasets out, or use batches.labels: "
             "dataset or binary.",
         )
@@ -122,15 +120,15 @@ def _require_kinds(fakes: pa.Table, train: pa.Table) -> None:
 
 
 def _require_datasets(fakes: pa.Table, train: pa.Table) -> None:
-    """Train has the fakes of at least two datasets, and of each that val has."""
-    learnt = set(train["dataset"].to_pylist())
-    if len(learnt) < 2:
+    """Check that train has the fakes of at least two datasets, and of each dataset in val."""
+    trained = set(train["dataset"].to_pylist())
+    if len(trained) < 2:
         raise ManifestError(
             f"batches.labels: dataset needs fakes of two datasets or more in split train; it has "
-            f"those of {', '.join(learnt) or 'none'}.",
+            f"those of {', '.join(trained) or 'none'}.",
             "Add a corpus, or use batches.labels: category or binary.",
         )
-    unseen = sorted(set(fakes["dataset"].to_pylist()) - learnt)
+    unseen = sorted(set(fakes["dataset"].to_pylist()) - trained)
     if unseen:
         raise ManifestError(
             f"batches.labels: dataset: split val has fakes of {', '.join(unseen)}, of which train "

@@ -1,8 +1,8 @@
-"""Which faces an epoch trains on: balanced per dataset, spread evenly over each video's time.
+"""Sample of an epoch: faces balanced per dataset, spread evenly over each video's time.
 
-The rule (arXiv 2508.19730 section 4.1, its wording made exact by us): every real face; of each fake
-video min(available, k) faces with k = ceil(real faces / fake videos); so at least one of every video.
-It needs only the counts of faces, so it is planned for 200,000 videos in a second, without reading a pixel.
+The rule (arXiv 2508.19730 section 4.1, made exact here): every real face; of each fake video
+min(available, k) faces with k = ceil(real faces / fake videos); so at least one of every video.
+It needs only the counts of faces, so it is computed for 200,000 videos in a second, without reading a pixel.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dfray.tables import REAL, refuse_test
 
 @dataclass(frozen=True)
 class Sample:
-    """Faces chosen of one split: row `row[i]` of shard `shards[shard[i]]`, of class `label[i]`."""
+    """Sampled faces of one split: row `row[i]` of shard `shards[shard[i]]`, of class `label[i]`."""
 
     shards: list[str]
     shard: np.ndarray
@@ -40,12 +40,12 @@ class Sample:
 def quotas(
     dataset: np.ndarray, label: np.ndarray, available: np.ndarray, sampling: str
 ) -> np.ndarray:
-    """How many faces to take of each video of one split: int64 (N,).
+    """Return the number of faces to sample of each video of one split: int64 (N,).
 
     Args:
-        dataset: (N,) names; the balance is kept within each.
+        dataset: (N,) names; real and fake are balanced within each.
         label: (N,), 0 real, 1 fake.
-        available: (N,), faces each video has, or is expected to have.
+        available: (N,), faces that each video has, or is expected to have.
         sampling: "balanced" or "all".
     """
     quota = available.astype(np.int64)
@@ -63,17 +63,17 @@ def quotas(
 def sample_faces(
     summaries: pa.Table, split: str, section: BatchesSection, classes: LabelScheme = BINARY
 ) -> Sample:
-    """Choose the faces of `split` from SUMMARIES; with `self_blend`, of real videos with landmarks.
+    """Sample the faces of `split` from SUMMARIES; with `self_blend`, of real videos with landmarks.
 
-    The balance is of real and fake, whatever the scheme of the labels.
+    The balance is of real and fake, for every scheme of labels.
 
     Args:
-        classes: what the labels of the sample count.
+        classes: of the sample's labels.
 
     Raises:
         ManifestError: the split has no face, only real or only fake ones, or a video of no class; with
             `self_blend`, it has no real face with landmarks.
-        UserError: it is the test split, which neither trains nor chooses a checkpoint.
+        UserError: it is the test split, which neither trains nor selects a checkpoint.
     """
     table = summaries.filter(
         pc.and_(pc.equal(summaries["split"], split), pc.greater(summaries["n_faces"], 0))
@@ -82,10 +82,9 @@ def sample_faces(
         table = _blendable(table, split)
     label = table["label"].to_numpy().astype(np.int64)
     if len(set(label.tolist())) < 2 and section.self_blend is None:
-        seen = {0: "real", 1: "fake"}
-        told = f"only {seen[int(label[0])]} faces" if len(label) else "no face"
+        content = f"only {('real', 'fake')[int(label[0])]} faces" if len(label) else "no face"
         raise ManifestError(
-            f"Split {split} has {told}; training and validation need both classes.",
+            f"Split {split} has {content}; training and validation need both classes.",
             "Look at `dfray manifest check` and at the extraction's counts.",
         )
     refuse_test(table, "A checkpoint")
@@ -106,26 +105,26 @@ def sample_faces(
 
 
 def _blendable(summaries: pa.Table, split: str) -> pa.Table:
-    """The SUMMARIES of real videos with landmarks."""
-    kept = summaries.filter(
+    """Return the SUMMARIES of real videos with landmarks."""
+    blendable = summaries.filter(
         pc.and_(pc.equal(summaries["label"], REAL), pc.greater(summaries["n_landmarks"], 0))
     )
-    if kept.num_rows == 0:
+    if blendable.num_rows == 0:
         raise ManifestError(
             f"Split {split} has no real face with landmarks to blend with itself.",
             "Extract its real videos with faces.landmarks: true.",
         )
-    return kept
+    return blendable
 
 
 def unblendable(summaries: pa.Table, split: str) -> dict[str, tuple[int, int]]:
-    """Real faces of `split` that self-blending must do without, for the lack of landmarks.
+    """Count the real faces of `split` that self-blending skips, as they have no landmarks.
 
     Args:
         summaries: SUMMARIES of an extraction with landmarks.
 
     Returns:
-        dataset -> (faces without, all faces), for each that has any without.
+        dataset -> (faces without landmarks, all faces), for each dataset with such faces.
     """
     real = summaries.filter(
         pc.and_(pc.equal(summaries["split"], split), pc.equal(summaries["label"], REAL))

@@ -1,12 +1,12 @@
 """Batches from a running extraction: the first epoch trains while the CPU workers still extract.
 
-Nothing is known of the faces yet, so quotas follow from the manifest's durations by the same rule as for
-written faces. Each video hands on no more than its quota: the number of steps planned is an upper bound,
+The faces are not counted yet, so quotas follow from the manifest's durations by the same rule as for
+written faces. Each video yields at most its quota: the number of planned steps is an upper bound,
 and videos without faces make the epoch shorter, never longer. Ray Data's `streaming_split(equal=True)`
-gives every worker the same number of rows, so none waits for another at the end.
+gives every worker the same number of rows, so no worker waits for another at the end.
 
-Faces are mixed in the worker's own memory: Ray Data's local shuffle would keep the blocks of the whole
-buffer in the object store, beside the limit that it sets itself.
+Faces are shuffled in the worker's memory: Ray Data's local shuffle would hold the blocks of the full
+buffer in the object store, outside of the limit that it sets itself.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 def with_stream_quotas(
     videos: pa.Table, faces: FacesSection, section: BatchesSection
 ) -> tuple[pa.Table, int]:
-    """VIDEOS with a `quota` column (0 outside train), and the number of steps planned."""
+    """Return VIDEOS with a `quota` column (0 outside train), and the number of planned steps."""
     train = np.asarray(videos["split"].to_pylist()) == "train"
     quota = np.zeros(videos.num_rows, np.int64)
     quota[train] = quotas(
@@ -45,7 +45,7 @@ def with_stream_quotas(
 
 
 class FacesStream:
-    """The share of one worker in a stream of FACES; can be run through once."""
+    """The share of one worker in a stream of FACES; can be iterated once."""
 
     def __init__(
         self,
@@ -60,10 +60,10 @@ class FacesStream:
         self.batch_size = section.batch_size // world_size
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
-        """Batches drawn at random from a pool of the faces that the extraction gave last.
+        """Yield batches drawn at random from a pool of the latest extracted faces.
 
-        The pool grows from four batches to `shuffle_faces`, so that the first batch does not wait for
-        all of it. What is less than a batch at the end is left.
+        The pool grows from four batches to `shuffle_faces`, so that the first batch does not wait for a
+        full pool. Faces that do not fill a batch at the end are dropped.
         """
         rng = np.random.default_rng([self.seed, epoch])
         largest = max(self.section.shuffle_faces, self.batch_size)
@@ -72,7 +72,7 @@ class FacesStream:
         for table in self.shard.iter_batches(batch_size=None, batch_format="pyarrow"):
             labels = self.classes.index(table).tolist()
             for image, label in zip(decode_images(table), labels, strict=True):
-                pool.append((image.copy(), label))  # a view would hold on to the whole block
+                pool.append((image.copy(), label))  # a view would keep the full block in memory
                 if len(pool) == full:
                     yield _draw(pool, self.batch_size, rng)
                     full = min(full + self.batch_size, largest)
@@ -81,10 +81,10 @@ class FacesStream:
 
 
 def _draw(pool: list[tuple[np.ndarray, int]], count: int, rng: np.random.Generator) -> Batch:
-    """Take `count` faces out of the pool, at random."""
+    """Remove `count` random faces from the pool, and return them."""
     for last in range(len(pool) - 1, len(pool) - 1 - count, -1):
-        chosen = rng.integers(last + 1)
-        pool[chosen], pool[last] = pool[last], pool[chosen]
+        drawn = rng.integers(last + 1)
+        pool[drawn], pool[last] = pool[last], pool[drawn]
     images, labels = zip(*pool[-count:], strict=True)
     del pool[-count:]
     return Batch(np.stack(images), np.array(labels, np.int64))

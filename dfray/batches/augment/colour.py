@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dfray.batches.augment.draws import beside, chosen, uniform
+from dfray.batches.augment.draws import draw_indices, to_device_of, uniform
 
 BLUR_TAPS, BLUR_SIGMA_PX = 7, (0.1, 2.0)
 
@@ -26,19 +26,20 @@ def levels(images: Tensor) -> Tensor:
 
 
 def blend(base: Tensor, images: Tensor, factor: Tensor) -> Tensor:
-    """base + factor x (images - base), truncated to levels; `factor` (N,), beyond 1 it exaggerates."""
-    factor = beside(factor.float(), images).view(-1, *[1] * (images.ndim - 1))
+    """Return base + factor x (images - base), truncated to levels; `factor` (N,) beyond 1 extrapolates."""
+    factor = to_device_of(factor.float(), images).view(-1, *[1] * (images.ndim - 1))
     return torch.add(base, factor * (images - base)).clamp_(0, 255).to(torch.uint8)
 
 
 def grey(images: Tensor) -> Tensor:
-    """ITU-R 601 luma as Pillow's "L" has it: float32 (N, 1, S, S), whole levels."""
-    red, green, blue = images.int().split(1, dim=1)
-    return ((19595 * red + 38470 * green + 7471 * blue + 0x8000) >> 16).float()
+    """Return ITU-R 601 luma as in Pillow's mode "L": float32 (N, 1, S, S), whole levels."""
+    red, green, blue = torch.split(images.int(), 1, dim=1)
+    luma: Tensor = (19595 * red + 38470 * green + 7471 * blue + 0x8000) >> 16
+    return luma.float()
 
 
 def autocontrast_tables(images: Tensor) -> Tensor:
-    """Each channel's darkest level becomes 0 and its brightest 255."""
+    """Return tables that map each channel's darkest level to 0 and its brightest to 255."""
     low = images.amin(dim=(2, 3))[:, :, None].double()
     high = images.amax(dim=(2, 3))[:, :, None].double()
     level = levels(images).double()
@@ -48,7 +49,7 @@ def autocontrast_tables(images: Tensor) -> Tensor:
 
 
 def equalize_tables(images: Tensor) -> Tensor:
-    """Each channel's histogram is made flat, by Pillow's whole-number rule."""
+    """Return tables that equalise each channel's histogram, by Pillow's integer rule."""
     flat = images.flatten(2).long()
     counts = torch.zeros(*flat.shape[:2], 256, dtype=torch.long, device=images.device)
     counts.scatter_add_(2, flat, torch.ones_like(flat))
@@ -60,23 +61,23 @@ def equalize_tables(images: Tensor) -> Tensor:
 
 
 def contrast_tables(images: Tensor, factor: Tensor) -> Tensor:
-    """Distances from the mean grey times `factor` (N,)."""
+    """Return tables that scale distances from the mean grey by `factor` (N,)."""
     mean = (grey(images).mean(dim=(1, 2, 3)).view(-1, 1, 1) + 0.5).floor_()
     return blend(mean, levels(images), factor)
 
 
 def brightness_tables(images: Tensor, factor: Tensor) -> Tensor:
-    """Levels times `factor` (N,)."""
+    """Return tables that scale levels by `factor` (N,)."""
     return blend(torch.zeros_like(levels(images)), levels(images), factor)
 
 
 def saturate(images: Tensor, factor: Tensor) -> Tensor:
-    """Distances from each pixel's own grey times `factor` (N,)."""
+    """Scale distances from each pixel's grey by `factor` (N,)."""
     return blend(grey(images), images.float(), factor)
 
 
 def sharpen(images: Tensor, factor: Tensor) -> Tensor:
-    """Distances from Pillow's 3x3 SMOOTH times `factor` (N,); the outermost pixels stay."""
+    """Scale distances from Pillow's 3x3 SMOOTH by `factor` (N,); the outermost pixels stay."""
     source = images.float()
     smooth = source.clone()
     inner = F.avg_pool2d(source, 3, stride=1) * 9 + source[..., 1:-1, 1:-1] * 4
@@ -85,7 +86,7 @@ def sharpen(images: Tensor, factor: Tensor) -> Tensor:
 
 
 def relight(images: Tensor, brightness: float, contrast: float) -> Tensor:
-    """Brightness times 1 +- `brightness`, then contrast times 1 +- `contrast`, for each image."""
+    """Scale brightness by 1 +- `brightness`, then contrast by 1 +- `contrast`, for each image."""
     count = len(images)
     if brightness:
         factor = uniform(count, 1 - brightness, 1 + brightness)
@@ -97,13 +98,13 @@ def relight(images: Tensor, brightness: float, contrast: float) -> Tensor:
 
 
 def blur(images: Tensor, probability: float) -> Tensor:
-    """Gaussian blur of some images, 7 taps, sigma uniform in 0.1..2 pixels."""
+    """Blur some images by a Gaussian, 7 taps, sigma uniform in 0.1..2 pixels."""
     from kornia.filters import gaussian_blur2d
 
-    which = chosen(len(images), probability)
+    which = draw_indices(len(images), probability)
     if not len(which):
         return images
     sigma = uniform(len(which), *BLUR_SIGMA_PX)[:, None].expand(-1, 2)  # kornia takes it there
-    which = beside(which, images)
+    which = to_device_of(which, images)
     blurred = gaussian_blur2d(images[which].float(), (BLUR_TAPS, BLUR_TAPS), sigma)
     return images.index_copy(0, which, blurred.round_().clamp_(0, 255).to(torch.uint8))

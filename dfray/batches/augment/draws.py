@@ -1,8 +1,8 @@
-"""What is drawn for each image. All of it is drawn on the host, from torch's global generator.
+"""Random draws for each image, made on the host from torch's global generator.
 
-So a GPU and a CPU draw the same, and the host knows which images a change concerns without asking the
-device. Only noise for pixels is drawn where the pixels are. What is drawn goes there by `beside`: nothing
-here waits for a GPU, so that it is given its next step while it is busy with the last.
+So a GPU and a CPU have the same draws, and the host selects the images of a change without waiting for the
+device. Only noise for pixels is drawn on their device. `to_device_of` copies the draws: nothing here
+waits for a GPU, so that the next step is queued during the current one.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from torch import Tensor
 ATTEMPTS = 10  # torchvision's and timm's: a rectangle that does not fit is drawn again so often
 
 
-def beside(host: Tensor, images: Tensor) -> Tensor:
-    """`host` on the device of `images`, without waiting for what that device still has to do."""
+def to_device_of(host: Tensor, images: Tensor) -> Tensor:
+    """Return `host` on the device of `images`, without waiting for that device's queue."""
     return host.to(images.device, non_blocking=True)
 
 
 def uniform(count: int, low: float, high: float) -> Tensor:
-    """(count,) float32."""
+    """Draw (count,) float32, uniform in low..high."""
     return low + (high - low) * torch.rand(count)
 
 
-def chosen(count: int, probability: float) -> Tensor:
-    """Indices of the images that a change of this probability concerns: int64 (N,)."""
+def draw_indices(count: int, probability: float) -> Tensor:
+    """Draw the indices of the images that a change of this probability concerns: int64 (N,)."""
     return (torch.rand(count) < probability).nonzero()[:, 0]
 
 
 def integers(low: int, high: Tensor) -> Tensor:
-    """low..high, both included, for each of `high`."""
+    """Draw from low..high, both included, for each of `high`."""
     return low + (torch.rand(high.shape, dtype=torch.float64) * (high - low + 1)).long()
 
 
@@ -49,7 +49,7 @@ class Boxes:
     def draw(
         cls, count: int, side: int, area: tuple[float, float], ratio: tuple[float, float], most: int
     ) -> Boxes:
-        """As torchvision draws them: area uniform, log of the ratio uniform, sides rounded, place uniform.
+        """Draw as torchvision does: area uniform, log of the ratio uniform, sides rounded, place uniform.
 
         Args:
             side: of the square picture they lie in.
@@ -60,9 +60,9 @@ class Boxes:
         areas = side**2 * uniform(count * ATTEMPTS, *area).double().view(count, ATTEMPTS)
         ratios = uniform(count * ATTEMPTS, *map(math.log, ratio)).double().exp().view_as(areas)
         widths, heights = (areas * ratios).sqrt().round(), (areas / ratios).sqrt().round()
-        fits = (widths <= most) & (heights <= most)
-        first = fits.int().argmax(dim=1, keepdim=True)  # of equals, the first
+        allowed = (widths <= most) & (heights <= most)
+        first = allowed.int().argmax(dim=1, keepdim=True)  # argmax returns the first of equals
         width, height = (
-            (found * fits).gather(1, first)[:, 0].long() for found in (widths, heights)
+            (sides * allowed).gather(1, first)[:, 0].long() for sides in (widths, heights)
         )
         return cls(integers(0, side - width), integers(0, side - height), width, height)

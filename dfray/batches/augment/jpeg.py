@@ -1,7 +1,7 @@
 """JPEG compression and decompression of a batch, each image at its own quality, without the bit stream.
 
 Baseline JPEG (ITU-T T.81) with libjpeg's choices: chroma at half size, Annex K's tables scaled by
-quality, coefficients rounded, triangle upsampling. The entropy coding that is left out loses nothing.
+quality, coefficients rounded, triangle upsampling. Entropy coding is lossless and left out.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dfray.batches.augment.draws import beside
+from dfray.batches.augment.draws import to_device_of
 
 # fmt: off
 LUMINANCE = [  # T.81 table K.1
@@ -38,38 +38,39 @@ TO_RGB = [[1, 0, 1.402], [1, -0.344136286, -0.714136286], [1, 1.772, 0]]
 
 
 def compress(images: Tensor, quality: Tensor) -> Tensor:
-    """uint8 (N, 3, S, S), and `quality` int64 (N,) of 1..100 on the host -> uint8 (N, 3, S, S)."""
+    """Compress uint8 (N, 3, S, S) by `quality` int64 (N,) of 1..100 on the host -> uint8 (N, 3, S, S)."""
     side = images.shape[-1]
     padding = -side % 16
     source = F.pad(images.float(), (0, padding, 0, padding), mode="replicate")
-    to_ycc = beside(torch.tensor(TO_YCC), images)
+    to_ycc = to_device_of(torch.tensor(TO_YCC), images)
     ycc = torch.einsum("ij,njhw->nihw", to_ycc, source).round_()
     luma = _coded(ycc[:, :1] - 128, _table(LUMINANCE, quality, images)) + 128
     chroma = _coded(F.avg_pool2d(ycc[:, 1:], 2).round_(), _table(CHROMINANCE, quality, images))
     wide = F.interpolate(chroma, scale_factor=2, mode="bilinear", align_corners=False)
-    to_rgb = beside(torch.tensor(TO_RGB), images)
+    to_rgb = to_device_of(torch.tensor(TO_RGB), images)
     ycc = torch.cat([luma.clamp_(0, 255), wide.clamp_(-128, 127)], dim=1).round_()
     rgb = torch.einsum("ij,njhw->nihw", to_rgb, ycc)
     return rgb[..., :side, :side].round_().clamp_(0, 255).to(torch.uint8)
 
 
 def _coded(planes: Tensor, table: Tensor) -> Tensor:
-    """(N, C, H, W) through 8x8 cosine coefficients in steps of `table` (N, 1, 1, 1, 8, 8)."""
-    cosine = beside(_cosine(), planes)
+    """Pass (N, C, H, W) through 8x8 cosine coefficients in steps of `table` (N, 1, 1, 1, 8, 8)."""
+    cosine = to_device_of(_cosine(), planes)
     blocks = planes.unflatten(3, (-1, 8)).unflatten(2, (-1, 8)).transpose(3, 4)
     steps = (cosine @ blocks @ cosine.T / table).round_()
-    return (cosine.T @ (steps * table) @ cosine).transpose(3, 4).flatten(4).flatten(2, 3)
+    decoded: Tensor = cosine.T @ (steps * table) @ cosine
+    return decoded.transpose(3, 4).flatten(4).flatten(2, 3)
 
 
 def _table(base: list[int], quality: Tensor, images: Tensor) -> Tensor:
-    """libjpeg's scaling: quality 50 is the table itself, 100 is all ones."""
+    """Return the table of a quality by libjpeg's scaling: quality 50 is the table itself, 100 is all ones."""
     percent = torch.where(quality < 50, 5000 // quality.clamp(min=1), 200 - 2 * quality)
     scaled = (torch.tensor(base) * percent[:, None] + 50) // 100
-    return beside(scaled.clamp_(1, 255).float(), images).view(-1, 1, 1, 1, 8, 8)
+    return to_device_of(scaled.clamp_(1, 255).float(), images).view(-1, 1, 1, 1, 8, 8)
 
 
 def _cosine() -> Tensor:
-    """The orthonormal cosine transform of 8 values (T.81 A.3.3): (8, 8), a row for each frequency."""
+    """Return the orthonormal cosine transform of 8 values (T.81 A.3.3): (8, 8), a row for each frequency."""
     place = torch.arange(8, dtype=torch.float64)
     rows = torch.cos(math.pi / 8 * place[:, None] * (place + 0.5)) / 2
     rows[0] /= math.sqrt(2)

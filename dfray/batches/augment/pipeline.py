@@ -1,8 +1,11 @@
-"""The changes in their order, between stored crops and what the backbone sees in training.
+"""Augmentation pipeline: all changes in their order, from stored crops to the backbone's input in training.
 
 Pixels stay on 256 levels until they are normalised, as they do in Pillow and in `Preprocess`, and every
-change touches only the images that drew it. Scoring shows the whole stored crop, resized if need be: the
-margin was cut at extraction (FSFM's own evaluation resizes to 256 and shows the middle 224).
+change touches only the images that drew it. Scoring uses the full stored crop, resized if necessary: the
+margin was cut at extraction (FSFM's evaluation resizes to 256 and crops the middle 224).
+
+To add a change: a function in a module of this folder, its call in `levels`, its key in AugmentSection
+(dfray/config/batches.py).
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from dfray.batches.augment import colour, crop, jpeg, randaugment
-from dfray.batches.augment.draws import beside, chosen, integers
+from dfray.batches.augment.draws import draw_indices, integers, to_device_of
 from dfray.batches.augment.erase import erase
 from dfray.batches.augment.warp import random_affine
 from dfray.config import AugmentSection
@@ -19,7 +22,7 @@ from dfray.models.preprocess import Preprocess
 
 
 class Augment(nn.Module):
-    """What `Preprocess` is to scoring: uint8 (B, 3, H, H) -> normalised float32 (B, 3, S, S)."""
+    """Augmented input, as `Preprocess` in scoring: uint8 (B, 3, H, H) -> normalised float32 (B, 3, S, S)."""
 
     def __init__(self, section: AugmentSection, preprocess: Preprocess) -> None:
         super().__init__()
@@ -30,13 +33,13 @@ class Augment(nn.Module):
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
-        """Draws from torch's global generators."""
+        """Augment and normalise; random numbers come from torch's global generators."""
         images = self.levels(images)
         images = self.preprocess.normalise(images.float().div_(255))
         return erase(images, self.section.erasing)
 
     def levels(self, images: Tensor) -> Tensor:
-        """All changes but erasing: uint8 (B, 3, H, H) -> uint8 (B, 3, S, S)."""
+        """Apply all changes but erasing: uint8 (B, 3, H, H) -> uint8 (B, 3, S, S)."""
         section, size = self.section, self.preprocess.size_px
         if section.crop_scale or images.shape[-1] != size:
             boxes = crop.draw_crops(len(images), images.shape[-1], section.crop_scale)
@@ -52,8 +55,8 @@ class Augment(nn.Module):
         return self._compressed(images) if section.jpeg else images
 
     def _compressed(self, images: Tensor) -> Tensor:
-        which = chosen(len(images), self.section.jpeg)
+        which = draw_indices(len(images), self.section.jpeg)
         low, high = self.section.jpeg_quality
         quality = integers(low, torch.full_like(which, high))
-        which = beside(which, images)
+        which = to_device_of(which, images)
         return images.index_copy(0, which, jpeg.compress(images[which], quality))

@@ -5,8 +5,8 @@ the fifteen operations whose strength increases with the magnitude; it is applie
 at a magnitude from N(9, 0.5) clipped to 0..10. The arithmetic is Pillow's, so a change differs from timm's by
 rounding, and where bicubic resampling meets an edge.
 
-A layer touches only the images whose draw it is, family by family: affine ones in one warp, those that
-are a table of levels in one lookup, saturation, sharpness.
+A layer changes the images by families of operations: affine ones in one warp, tables of levels in one
+lookup, saturation, sharpness; each family is computed only for the images that drew it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from dfray.batches.augment import colour
-from dfray.batches.augment.draws import beside
+from dfray.batches.augment.draws import to_device_of
 from dfray.batches.augment.warp import about_centre, rotation, warp
 
 AFFINE = ("Rotate", "ShearX", "ShearY", "TranslateXRel", "TranslateYRel")
@@ -54,16 +54,16 @@ class Draw:
     sign: Tensor
 
     def of(self, *names: str) -> tuple[Tensor, Draw]:
-        """Indices of the images that drew one of `names`, and their part of the draw."""
-        wanted = [OPERATIONS.index(name) for name in names]
-        which = torch.from_numpy(np.flatnonzero(np.isin(self.operation.numpy(), wanted)))
-        own = (part.index_select(0, which) for part in (self.operation, self.magnitude, self.sign))
-        return which, Draw(*own)
+        """Return the indices of the images that drew one of `names`, and their draws."""
+        numbers = [OPERATIONS.index(name) for name in names]
+        which = torch.from_numpy(np.flatnonzero(np.isin(self.operation.numpy(), numbers)))
+        columns = (self.operation, self.magnitude, self.sign)
+        return which, Draw(*(column.index_select(0, which) for column in columns))
 
 
 @dataclass(frozen=True)
 class Policy:
-    """How layers are drawn; the keys are timm's m, mstd, p and n."""
+    """The distribution of layers; its fields are timm's m, mstd, p and n."""
 
     magnitude: float = LARGEST
     std: float = 0.0
@@ -72,13 +72,13 @@ class Policy:
 
     @classmethod
     def parse(cls, text: str) -> Policy:
-        """Of timm's notation, which `AugmentSection` has checked."""
-        found = dict(re.findall(r"-(mstd|m|p|n)([\d.]+)", text))
+        """Parse timm's notation, which `AugmentSection` has checked."""
+        options = dict(re.findall(r"-(mstd|m|p|n)([\d.]+)", text))
         return cls(
-            magnitude=float(found.get("m", LARGEST)),
-            std=float(found.get("mstd", 0)),
-            probability=float(found.get("p", 0.5)),
-            layers=int(found.get("n", 2)),
+            magnitude=float(options.get("m", LARGEST)),
+            std=float(options.get("mstd", 0)),
+            probability=float(options.get("p", 0.5)),
+            layers=int(options.get("n", 2)),
         )
 
     def draw(self, count: int) -> list[Draw]:
@@ -96,28 +96,28 @@ class Policy:
 
 
 def apply(images: Tensor, draw: Draw, fill: Tensor, interpolation: str) -> Tensor:
-    """One layer over uint8 (B, 3, S, S); `fill` (3,) levels come in from outside the picture."""
+    """Apply one layer to uint8 (B, 3, S, S); `fill` (3,) levels come in from outside the picture."""
     side = images.shape[-1]
     changed = images.clone()
     for names, change in (
-        (AFFINE, lambda part, own: warp(part, _matrices(own, side), fill, interpolation)),
-        (TABLES, lambda part, own: colour.look_up(part, _tables(part, own))),
-        ((SATURATION,), lambda part, own: colour.saturate(part, _enhance(own))),
-        ((SHARPNESS,), lambda part, own: colour.sharpen(part, _enhance(own))),
+        (AFFINE, lambda x, draws: warp(x, _matrices(draws, side), fill, interpolation)),
+        (TABLES, lambda x, draws: colour.look_up(x, _tables(x, draws))),
+        ((SATURATION,), lambda x, draws: colour.saturate(x, _enhance(draws))),
+        ((SHARPNESS,), lambda x, draws: colour.sharpen(x, _enhance(draws))),
     ):
-        which, own = draw.of(*names)
+        which, draws = draw.of(*names)
         if len(which):
-            which = beside(which, images)
-            changed[which] = change(images[which], own)
+            which = to_device_of(which, images)
+            changed[which] = change(images[which], draws)
     return changed
 
 
 def _matrices(draw: Draw, side: int) -> Tensor:
-    """float64 (N, 6), from the result to the source."""
+    """Return the matrices from the result to the source: float64 (N, 6)."""
     level = draw.magnitude / LARGEST * draw.sign
 
     def amount(name: str, most: float) -> Tensor:
-        return level * most * (draw.operation == OPERATIONS.index(name))  # 0 for the others
+        return level * most * (draw.operation == OPERATIONS.index(name))  # 0 for other operations
 
     shift = [amount(name, SHIFT * side) for name in ("TranslateXRel", "TranslateYRel")]
     turn = rotation(amount("Rotate", DEGREES))
@@ -128,29 +128,29 @@ def _matrices(draw: Draw, side: int) -> Tensor:
 
 
 def _tables(images: Tensor, draw: Draw) -> Tensor:
-    """uint8 (N, 3, 256), what each level becomes."""
+    """Return the new value of each level: uint8 (N, 3, 256)."""
     tables = torch.empty(*images.shape[:2], 256, dtype=torch.uint8, device=images.device)
     for name in TABLES:
-        which, own = draw.of(name)
+        which, draws = draw.of(name)
         if not len(which):
             continue
-        which = beside(which, images)
+        which = to_device_of(which, images)
         if name == "AutoContrast":
-            found = colour.autocontrast_tables(images[which])
+            table = colour.autocontrast_tables(images[which])
         elif name == "Equalize":
-            found = colour.equalize_tables(images[which])
+            table = colour.equalize_tables(images[which])
         elif name == "ContrastIncreasing":
-            found = colour.contrast_tables(images[which], _enhance(own))
+            table = colour.contrast_tables(images[which], _enhance(draws))
         elif name == "BrightnessIncreasing":
-            found = colour.brightness_tables(images[which], _enhance(own))
+            table = colour.brightness_tables(images[which], _enhance(draws))
         else:
-            found = beside(_recoded(name, own.magnitude), images)
-        tables[which] = found.expand(-1, images.shape[1], -1)
+            table = to_device_of(_magnitude_tables(name, draws.magnitude), images)
+        tables[which] = table.expand(-1, images.shape[1], -1)
     return tables
 
 
-def _recoded(name: str, magnitude: Tensor) -> Tensor:
-    """Tables that depend on the magnitude alone: (N, 1, 256). Their arguments are whole numbers."""
+def _magnitude_tables(name: str, magnitude: Tensor) -> Tensor:
+    """Return tables that depend on the magnitude alone: (N, 1, 256). Their arguments are whole numbers."""
     level = colour.levels(magnitude)
     strength = (magnitude / LARGEST)[:, None, None]
     if name == "Invert":
@@ -166,5 +166,5 @@ def _recoded(name: str, magnitude: Tensor) -> Tensor:
 
 
 def _enhance(draw: Draw) -> Tensor:
-    """Factors (N,): 1 leaves the picture alone, 0 and 2 are the ends."""
+    """Return factors (N,): 1 does not change the picture, 0 and 2 are the extremes."""
     return (1 + draw.sign * draw.magnitude / LARGEST * ENHANCE).clamp(min=0.1)

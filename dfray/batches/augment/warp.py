@@ -10,14 +10,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dfray.batches.augment.draws import beside, uniform
+from dfray.batches.augment.draws import to_device_of, uniform
 from dfray.config import AffineSection
 
-_SLACK = 2**-8  # levels: float32 leaves 41.9999 of what is 42
+_SLACK = 2**-8  # levels: float32 gives 41.9999 for 42
 
 
 def warp(images: Tensor, matrices: Tensor, fill: Tensor, interpolation: str) -> Tensor:
-    """Resample; what comes from outside the source is `fill`.
+    """Resample; pixels from outside the source are `fill`.
 
     Args:
         images: uint8 (N, 3, S, S).
@@ -26,7 +26,7 @@ def warp(images: Tensor, matrices: Tensor, fill: Tensor, interpolation: str) -> 
         interpolation: "bilinear", or "bicubic" (torch's a = -0.75 where Pillow's transform has -1).
     """
     side = images.shape[-1]
-    a, b, c, d, e, f = beside(matrices.float(), images).view(-1, 6, 1, 1).unbind(1)
+    a, b, c, d, e, f = to_device_of(matrices.float(), images).view(-1, 6, 1, 1).unbind(1)
     place = torch.arange(side, device=images.device) + 0.5
     x, y = place[None, None, :], place[None, :, None]
     source = torch.stack([a * x + b * y + c, d * x + e * y + f], dim=-1)
@@ -38,20 +38,20 @@ def warp(images: Tensor, matrices: Tensor, fill: Tensor, interpolation: str) -> 
         padding_mode="border",
         align_corners=False,
     )
-    fill = beside(fill, images).view(1, -1, 1, 1)
+    fill = to_device_of(fill, images).view(1, -1, 1, 1)
     sampled = (sampled + _SLACK).clamp_(0, 255).floor_()  # truncated to levels, as Pillow does
     return torch.where(inside[:, None], sampled, fill).to(torch.uint8)
 
 
 def about_centre(turn: Tensor, shift: Tensor, side: int) -> Tensor:
-    """Matrices (N, 6) that turn (N, 2, 2) about the picture's centre and then add `shift` (N, 2)."""
+    """Return matrices (N, 6) that turn (N, 2, 2) about the picture's centre and then add `shift` (N, 2)."""
     centre = torch.full((2,), side / 2, dtype=turn.dtype)
     offset = centre - turn @ centre + shift
     return torch.cat([turn, offset[:, :, None]], dim=2).flatten(1)
 
 
 def rotation(degrees: Tensor) -> Tensor:
-    """(N,) -> (N, 2, 2), from the result to the source; the picture turns counter-clockwise."""
+    """Return (N, 2, 2) from the result to the source, for (N,) degrees counter-clockwise."""
     angle = degrees.deg2rad()
     cos, sin = angle.cos(), angle.sin()
     return torch.stack([cos, -sin, sin, cos], dim=1).view(-1, 2, 2)

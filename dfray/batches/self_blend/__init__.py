@@ -1,8 +1,10 @@
-"""Self-blended images (arXiv 2204.08376): a real face blended with itself makes a fake to learn from.
+"""Self-blended images (arXiv 2204.08376): a real face blended with itself is a fake for training.
 
-    views   the source and the target, two views of one face that differ a little
-    mask    where the source goes: the hull of the face's landmarks, deformed and softened
-    blend   both together: pairs of a real view and its fake
+    views   the source and the target, two slightly different views of one face
+    mask    the blending mask: the hull of the face's landmarks, deformed and softened
+    blend   pairs of a real view and its fake
+    draws   the random numbers of a batch
+    sheet   a contact sheet for inspection
 
 Written from the paper, which names the steps and few numbers: ranges without a source are ours.
 """

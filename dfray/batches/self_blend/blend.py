@@ -1,4 +1,4 @@
-"""Pairs of a real view and its fake: arXiv 2204.08376 section 3.1."""
+"""Pairs of a real view and its self-blended fake (arXiv 2204.08376 section 3.1)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ from dfray.tables import FAKE, REAL
 
 @dataclass(frozen=True)
 class Blended:
-    """float32 (B, 3, S, S) in 0..1, on the 256 levels of stored pixels; `mask` (B, 1, S, S)."""
+    """Views and masks of a batch.
+
+    `real` and `fake` float32 (B, 3, S, S) in 0..1, on the 256 levels of stored pixels; `mask` (B, 1, S, S).
+    """
 
     real: Tensor
     fake: Tensor
@@ -24,16 +27,16 @@ class Blended:
 
 
 class SelfBlend(nn.Module):
-    """Blends real faces with themselves; between `Preprocess.pixels` and augmentation."""
+    """Self-blending of real faces, between `Preprocess.pixels` and augmentation."""
 
     def __init__(self, section: SelfBlendSection) -> None:
         super().__init__()
         self.section = section
 
     def forward(self, pixels: Tensor, landmarks: Tensor, draws: Draws | None = None) -> Blended:
-        """Each face as its target view, and the same with its source view blended in.
+        """Return each face's target view, and the same with its source view blended in.
 
-        Both are brought to whole levels, as a detector could tell fakes by fractions.
+        Both are rounded to whole levels, as a detector could recognise fakes by fractions.
 
         Args:
             pixels: float32 (B, 3, S, S) in 0..1, real faces.
@@ -49,11 +52,11 @@ class SelfBlend(nn.Module):
     def pairs(
         self, pixels: Tensor, landmarks: Tensor, draws: Draws | None = None
     ) -> tuple[Tensor, Tensor]:
-        """The batch to train on: pixels (2B, 3, S, S) and labels int64 (2B,), real and fake by turns."""
+        """Return the batch to train on: pixels (2B, 3, S, S), labels int64 (2B,), real, fake alternating."""
         blended = self(pixels, landmarks, draws)
-        both = torch.stack((blended.real, blended.fake), dim=1).flatten(0, 1)
+        views = torch.stack((blended.real, blended.fake), dim=1).flatten(0, 1)
         labels = torch.tensor((REAL, FAKE)).to(pixels.device, non_blocking=True).repeat(len(pixels))
-        return both, labels
+        return views, labels
 
 
 def _to_levels(pixels: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
-"""Where the source goes into the target: the mask generator of arXiv 2204.08376 section 3.3.
+"""Blending mask between source and target: the mask generator of arXiv 2204.08376 section 3.3.
 
-The hull of the landmarks is kept as a field of distances to its edge, computed on a coarse grid and read
-out at displaced places: that deforms it and brings it to full size in one resampling.
+The hull of the landmarks is a field of distances to its edge, computed on a coarse grid and sampled
+at displaced places: one resampling deforms it and brings it to full size.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ CONTROL_POINTS, ELASTIC_POINTS = 4, 8
 Face X-ray (arXiv 1912.13458 section 3), the fine one an elastic deformation."""
 SOFTNESS = (0.02, 0.1)
 """Radii of the two Gaussian filters, over the extent of the face."""
-WHOLE = 0.99
-"""A filtered mask below it is taken for less than 1 (TF32 is that coarse)."""
+FULL = 0.99
+"""A filtered mask below it counts as less than 1 (TF32 is that coarse)."""
 
 
 def blending_mask(landmarks: Tensor, side: int, draws: Draws, section: SelfBlendSection) -> Tensor:
-    """How much of the source each pixel shows: float32 (B, 1, side, side) in 0..1.
+    """Return the weight of the source in each pixel: float32 (B, 1, side, side) in 0..1.
 
     Args:
         landmarks: float32 (B, 468, 2), x and y in sides of the picture.
@@ -39,16 +39,16 @@ def blending_mask(landmarks: Tensor, side: int, draws: Draws, section: SelfBlend
 
 
 def extent(landmarks: Tensor) -> Tensor:
-    """The larger side of the landmarks' box, at most that of the picture: (B, 1, 1, 1)."""
+    """Return the larger side of the landmarks' box, at most that of the picture: (B, 1, 1, 1)."""
     box = landmarks.amax(dim=1) - landmarks.amin(dim=1)
     return box.amax(dim=1).clamp(max=1)[:, None, None, None]
 
 
 def hull_field(landmarks: Tensor, side: int) -> Tensor:
-    """Distance to the edge of the landmarks' convex hull, positive inside: (B, 1, side, side).
+    """Return distances to the edge of the landmarks' convex hull, positive inside: (B, 1, side, side).
 
     In sides of the picture, at the middle of each of side x side cells; exact inside, and outside the
-    distance to the farthest of the half-planes that the place is not in.
+    distance to the farthest of the half-planes that exclude the place.
     """
     angles = torch.arange(DIRECTIONS, device=landmarks.device) * (2 * math.pi / DIRECTIONS)
     normals = torch.stack((angles.cos(), angles.sin()))
@@ -59,7 +59,7 @@ def hull_field(landmarks: Tensor, side: int) -> Tensor:
 
 
 def deformed_field(landmarks: Tensor, side: int, draws: Draws, section: SelfBlendSection) -> Tensor:
-    """The hull's field, each place moved by up to `deform` plus `elastic` times the face's extent."""
+    """Return the hull's field, each place moved by up to `deform` plus `elastic` times the face's extent."""
     coarse = _displacement(CONTROL_POINTS, side, draws) * section.deform
     fine = _displacement(ELASTIC_POINTS, side, draws) * section.elastic
     moved = (coarse + fine) * extent(landmarks)
@@ -74,13 +74,13 @@ def deformed_field(landmarks: Tensor, side: int, draws: Draws, section: SelfBlen
 
 
 def soften(mask: Tensor, extents: Tensor, draws: Draws) -> Tensor:
-    """Filter, take what is less than 1 for 0, filter again: a soft edge, moved in or out.
+    """Filter, set values below 1 to 0, filter again: a soft edge, moved inward or outward.
 
     The mask shrinks if the first filter is the wider one, and grows if it is the second.
     """
     largest = math.ceil(SOFTNESS[1] * mask.shape[-1])
     first, second = (draws.between(*SOFTNESS) * extents * mask.shape[-1] for _ in range(2))
-    core = (gaussian(mask, first, largest) >= WHOLE).to(mask.dtype)
+    core = (gaussian(mask, first, largest) >= FULL).to(mask.dtype)
     return gaussian(core, second, largest).clamp(0, 1)
 
 
@@ -95,7 +95,7 @@ def gaussian(mask: Tensor, radius: Tensor, largest: int) -> Tensor:
 
 
 def _displacement(points: int, side: int, draws: Draws) -> Tensor:
-    """A smooth random field, (B, 2, side, side) in -1..1, from points x points random vectors."""
+    """Return a smooth random field, (B, 2, side, side) in -1..1, from points x points random vectors."""
     numbers = draws.take(2 * points * points) * 2 - 1
     grid = numbers.reshape(-1, 2, points, points)
     return F.interpolate(grid, size=(side, side), mode="bilinear", align_corners=True)

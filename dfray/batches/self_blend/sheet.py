@@ -1,4 +1,4 @@
-"""A contact sheet: what self-blending makes of some faces, for the eye to judge."""
+"""Contact sheet of self-blended faces, for inspection by eye."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 GAP_PX = 4
-PER_ROW = 2  # faces beside each other
+PER_ROW = 2  # faces in a row
 
 
 def contact_sheet(
@@ -32,7 +32,7 @@ def contact_sheet(
     count: int,
     seed: int,
 ) -> Image:
-    """Faces of `split`, chosen and blended by `seed`: each as crop, real view, mask and fake.
+    """Return a picture of random faces of `split`: each as crop, real view, mask and fake.
 
     Raises:
         ManifestError: the split has no real face with landmarks.
@@ -42,26 +42,26 @@ def contact_sheet(
     order = np.random.default_rng(seed).permutation(len(sample))
     rows: list[Tensor] = []
     for start in range(0, len(sample), count):  # some may have no landmarks
-        few = _take(sample, order[start : start + count])
-        for batch in FacesReader(store, few, batches, seed=seed).in_order():
+        subset = _take(sample, order[start : start + count])
+        for batch in FacesReader(store, subset, batches, seed=seed).in_order():
             rows += _rows(batch, preprocess, SelfBlend(section), seed)
         if len(rows) >= count:
             break
     return _page(rows[:count])
 
 
-def _take(sample: Sample, chosen: np.ndarray) -> Sample:
+def _take(sample: Sample, index: np.ndarray) -> Sample:
     return Sample(
         sample.shards,
-        sample.shard[chosen],
-        sample.row[chosen],
-        sample.label[chosen],
-        sample.video[chosen],
+        sample.shard[index],
+        sample.row[index],
+        sample.label[index],
+        sample.video[index],
     )
 
 
 def _rows(batch: Batch, preprocess: Preprocess, blend: SelfBlend, seed: int) -> list[Tensor]:
-    """For each face the strip (3, S, 4 S) of crop, real view, mask and fake."""
+    """Return for each face the strip (3, S, 4 S) of crop, real view, mask and fake."""
     assert batch.landmarks is not None, "the reader brings them with self_blend"
     pixels = preprocess.pixels(torch.from_numpy(batch.images))
     landmarks = torch.from_numpy(batch.landmarks)
@@ -71,7 +71,7 @@ def _rows(batch: Batch, preprocess: Preprocess, blend: SelfBlend, seed: int) -> 
 
 
 def _page(rows: list[Tensor]) -> Image:
-    """The rows (3, S, 4 S), PER_ROW of them beside each other, on white."""
+    """Return the rows (3, S, 4 S) as a picture, PER_ROW of them side by side, on white."""
     from PIL.Image import fromarray
     from torchvision.utils import make_grid
 

@@ -1,7 +1,7 @@
 """Two views of one face: the source-target generator of arXiv 2204.08376 section 3.2.
 
-One of the two, at random, gets other colours and another sharpness; the source is then stretched and
-moved a little. So the two differ as the two faces of a swap do: in statistics and in landmarks.
+One of the two, at random, gets changed colours and sharpness; the source is then slightly stretched and
+moved. So the two differ as the two faces of a swap do: in statistics and in landmarks.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from dfray.batches.self_blend.draws import Draws
 from dfray.config import SelfBlendSection
 
 DOWNSCALES = (2, 4)
-SHARPENING = (0.3, 1.0)  # weight of what a 3 x 3 mean takes away
+SHARPENING = (0.3, 1.0)  # weight of the difference to a 3 x 3 mean
 
 
 def source_and_target(
     pixels: Tensor, draws: Draws, section: SelfBlendSection
 ) -> tuple[Tensor, Tensor]:
-    """Two views of `pixels`, all float32 (B, 3, S, S) in 0..1."""
+    """Return two views of `pixels`, source and target, float32 (B, 3, S, S) in 0..1."""
     changed = change_frequency(change_colour(pixels, draws, section), draws)
     is_source = draws.coin()
     source = torch.where(is_source, changed, pixels)
@@ -42,11 +42,12 @@ def change_colour(pixels: Tensor, draws: Draws, section: SelfBlendSection) -> Te
     shifted = hsv_to_rgb(torch.cat((hue, saturation, value), dim=1))
     light, spread = 1 + draws.within(section.brightness), 1 + draws.within(section.contrast)
     mean = shifted.mean(dim=(1, 2, 3), keepdim=True)
-    return (((shifted - mean) * spread + mean) * light).clamp(0, 1)
+    changed: Tensor = ((shifted - mean) * spread + mean) * light
+    return changed.clamp(0, 1)
 
 
 def change_frequency(pixels: Tensor, draws: Draws) -> Tensor:
-    """Take details away (down and up again) or sharpen them, each for half of the faces."""
+    """Remove details (down- and upscaling) or sharpen them, each for half of the faces."""
     side = pixels.shape[-1]
     factor = draws.one_of(DOWNSCALES)
     coarse = pixels
@@ -60,10 +61,10 @@ def change_frequency(pixels: Tensor, draws: Draws) -> Tensor:
 
 
 def displace(pixels: Tensor, draws: Draws, section: SelfBlendSection) -> Tensor:
-    """Stretch width and height by 1 +- `scale`, each of its own, and move by +- `shift` of the side.
+    """Stretch width and height by 1 +- `scale`, independently, and move by +- `shift` of the side.
 
-    Where the picture ends it goes on as at its edge; the paper pads with black, which would show
-    where a face fills its crop.
+    Outside the picture its edge is repeated; the paper pads with black, which would be visible if a face
+    fills its crop.
     """
     side = pixels.shape[-1]
     centres = (torch.arange(side, device=pixels.device) * 2 + 1) / side - 1
