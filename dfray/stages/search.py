@@ -91,7 +91,7 @@ def _require_trainable(run: RunContext) -> None:
     """Check the network and sample of the recipe and of each choice, before the first trial.
 
     Raises:
-        ManifestError, RecipeError, ModelFileError: as `require_trainable`.
+        ManifestError, RecipeError, ModelFileError: as `train_detector`.
     """
     from dfray.search.space import choices, trial_recipe
     from dfray.training.launch import check_worker_config, worker_config
