@@ -117,7 +117,7 @@ def _create(section: ModelSection, num_classes: int) -> Any:
     _require_name(name)
     require_activation(section)
     options: dict[str, object] = {"drop_path_rate": section.drop_path or None}  # timm drops None
-    plain_vit = is_model_in_modules(name, "vision_transformer") and "_clip_" not in name
+    plain_vit = is_model_in_modules(name, ["vision_transformer"]) and "_clip_" not in name
     options["global_pool"] = section.pool or ("avg" if plain_vit else None)
     try:
         backbone = timm.create_model(
