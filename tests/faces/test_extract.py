@@ -141,9 +141,11 @@ class TestTheStore:
         assert len(fresh) == 20
         committed = by_key(extract(videos, store.uri, emit="faces"))
         assert committed == fresh
-        assert FacesStore(str(tmp_path)).summaries()["n_faces"].to_pylist() == (
-            store.summaries()["n_faces"].to_pylist()
+        counts = (
+            faces.summaries().sort_by("video_id")["n_faces"].to_pylist()
+            for faces in (FacesStore(str(tmp_path)), store)
         )
+        assert next(counts) == next(counts)
 
 
 class TestAllowance:
