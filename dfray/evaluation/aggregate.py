@@ -144,5 +144,6 @@ def check_scores(scores: pa.Table) -> pa.Table:
 
 
 def is_scored(videos: pa.Table) -> np.ndarray:
-    """bool (N,): which rows of VIDEO_SCORES have a score."""
-    return pc.is_valid(videos.column("fake_probability")).to_numpy(zero_copy_only=False)
+    """Return a bool (N,) mask of the rows of VIDEO_SCORES that have a score."""
+    mask: np.ndarray = pc.is_valid(videos.column("fake_probability")).to_numpy(zero_copy_only=False)
+    return mask

@@ -47,8 +47,8 @@ def count_coverage(summaries: pa.Table, outcomes: pa.Table) -> list[Coverage]:
             strict=True,
         )
     )
-    frames: dict[str, Counter] = {split: Counter() for split in SPLITS}
-    reasons: dict[str, Counter] = {split: Counter() for split in SPLITS}
+    frames: dict[str, Counter[str]] = {split: Counter() for split in SPLITS}
+    reasons: dict[str, Counter[tuple[str, str]]] = {split: Counter() for split in SPLITS}
     grouped = OUTCOMES.conform(outcomes, "outcomes").group_by(["video_id", "outcome", "reason"])
     for row in grouped.aggregate([([], "count_all")]).to_pylist():
         split = split_of[row["video_id"]]
@@ -65,7 +65,9 @@ def count_coverage(summaries: pa.Table, outcomes: pa.Table) -> list[Coverage]:
     ]
 
 
-def _coverage(split: str, summaries: pa.Table, frames: Counter, reasons: Counter) -> Coverage:
+def _coverage(
+    split: str, summaries: pa.Table, frames: Counter[str], reasons: Counter[tuple[str, str]]
+) -> Coverage:
     rows = summaries.filter(pc.equal(summaries.column("split"), split))
     return Coverage(
         split=split,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -117,11 +117,11 @@ def worst_mistakes(
     return worst
 
 
-def _first(rows: list[dict], label: int) -> list[dict]:
+def _first(rows: list[dict[str, Any]], label: int) -> list[dict[str, Any]]:
     return [row for row in rows if row["label"] == label][:EXPLAINED]
 
 
-def _faces(store: FacesStore, summary: dict, n_faces: int) -> list[np.ndarray]:
+def _faces(store: FacesStore, summary: dict[str, Any], n_faces: int) -> list[np.ndarray]:
     """Up to FACES_SHOWN faces of one video, spread evenly over its rows: uint8 (H, H, 3) each."""
     offsets = np.unique(np.linspace(0, n_faces - 1, min(n_faces, FACES_SHOWN)).round().astype(int))
     uri = store.shard_uri(summary["shard"])

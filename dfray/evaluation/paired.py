@@ -64,7 +64,8 @@ class Pair:
 
     @property
     def labels(self) -> np.ndarray:
-        return self.videos.column("label").to_numpy()
+        labels: np.ndarray = self.videos.column("label").to_numpy()
+        return labels
 
 
 def with_persons(videos: pa.Table, summaries: pa.Table) -> pa.Table:
@@ -199,7 +200,8 @@ class Scope:
     @property
     def videos(self) -> np.ndarray:
         """bool (V,): those that are in any part."""
-        return np.any([mask for _, mask in self.parts], axis=0)
+        mask: np.ndarray = np.any([mask for _, mask in self.parts], axis=0)
+        return mask
 
     def fewest(self, labels: np.ndarray) -> int:
         """Videos of the smallest class of its smallest part."""

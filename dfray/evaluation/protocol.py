@@ -183,7 +183,7 @@ class _Videos:
         mask = (self.dataset == dataset) & (self.label == FAKE)
         if category:
             mask &= self.category == category
-        return np.unique(self.method[mask]).tolist()
+        return [str(method) for method in np.unique(self.method[mask])]
 
     def n_real(self, dataset: str) -> int:
         return int(np.sum((self.dataset == dataset) & (self.label == REAL)))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -59,15 +60,15 @@ def write_report(
     path_uri: str,
     *,
     title: str,
-    recipe: dict,
+    recipe: dict[str, Any],
     metrics: Metrics,
     video_scores: pa.Table,
     face_scores: pa.Table,
     summaries: pa.Table,
     outcomes: pa.Table,
     worst: Sequence[Mistake],
-    history: list[dict],
-    provenance: dict,
+    history: list[dict[str, float]],
+    provenance: dict[str, str],
     drops: Sequence[PostProcessingDrop] = (),
 ) -> None:
     """Write the HTML report to `path_uri`, atomically.
@@ -178,7 +179,7 @@ def _curves(videos: pa.Table, faces: pa.Table, metrics: Metrics) -> list[Plot]:
     return plots
 
 
-def _training(history: list[dict]) -> list[Plot]:
+def _training(history: list[dict[str, float]]) -> list[Plot]:
     if not history:
         return []
     caption = "Per epoch; the dashed line marks the epoch whose weights were kept."
@@ -192,7 +193,7 @@ def _drops_chart(drops: Sequence[PostProcessingDrop]) -> Plot | None:
     return plot("AUC under post-processing", caption, charts.drops_chart(drops))
 
 
-def _mistakes(worst: Sequence[Mistake], videos: pa.Table, threshold: float) -> dict:
+def _mistakes(worst: Sequence[Mistake], videos: pa.Table, threshold: float) -> dict[str, Any]:
     scored = videos.filter(is_scored(videos))
     called_fake = scored.column("fake_probability").to_numpy() >= threshold
     is_fake = scored.column("label").to_numpy() == FAKE
@@ -206,7 +207,7 @@ def _mistakes(worst: Sequence[Mistake], videos: pa.Table, threshold: float) -> d
     }
 
 
-def _coverage(coverage: list[Coverage], videos: pa.Table) -> dict:
+def _coverage(coverage: list[Coverage], videos: pa.Table) -> dict[str, Any]:
     reasons: list[tuple[str, Reason]] = [
         (c.split, reason) for c in coverage for reason in c.reasons
     ]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -180,7 +180,7 @@ def projection_chart(scores: pa.Table, seed: int) -> go.Figure:
     return styled(figure, height=430)
 
 
-def training_charts(history: list[dict]) -> list[tuple[str, go.Figure]]:
+def training_charts(history: list[dict[str, float]]) -> list[tuple[str, go.Figure]]:
     """(title, figure) of the losses and their terms, the validation's AUC and the learning rate, per epoch.
 
     What was not recorded has no figure.
@@ -212,9 +212,9 @@ def _is_loss(name: str) -> bool:
     return name.startswith(("train_", "val_")) and not name.endswith(("_active_triplets", "_auc"))
 
 
-def _distinct(history: list[dict], names: list[str]) -> list[str]:
+def _distinct(history: list[dict[str, float]], names: list[str]) -> list[str]:
     """`names` without those that are 0 in every epoch or equal an earlier one: terms left out."""
-    names_by_values: dict[tuple, str] = {}
+    names_by_values: dict[tuple[Any, ...], str] = {}
     for name in names:
         values = tuple(row.get(name) for row in history)
         if any(values):
@@ -222,7 +222,7 @@ def _distinct(history: list[dict], names: list[str]) -> list[str]:
     return list(names_by_values.values())
 
 
-def _lines(history: list[dict], columns: list[str]) -> go.Figure:
+def _lines(history: list[dict[str, float]], columns: list[str]) -> go.Figure:
     """A line over epochs for each of `columns`."""
     figure = go.Figure()
     for number, name in enumerate(columns):
@@ -245,7 +245,7 @@ def _dash(number: int) -> str:
     return DASHES[number // len(LINES) % len(DASHES)]
 
 
-def _face_label(row: dict) -> str:
+def _face_label(row: dict[str, Any]) -> str:
     return (
         f"{escape(row['video_id'])}<br>{row['time_s']:.1f} s, face {row['face_index']}: "
         f"{row['fake_probability']:.3f}"
@@ -260,7 +260,7 @@ def _add_diagonal(figure: go.Figure) -> None:
 
 
 def _add_curve(
-    figure: go.Figure, label: np.ndarray, score: np.ndarray, name: str, line: dict
+    figure: go.Figure, label: np.ndarray, score: np.ndarray, name: str, line: dict[str, Any]
 ) -> None:
     """One ROC curve, thinned to MAX_CURVE_POINTS; nothing where a class is missing."""
     from sklearn.metrics import roc_auc_score, roc_curve

@@ -70,7 +70,8 @@ def overlay(face: np.ndarray, evidence: np.ndarray) -> np.ndarray:
     colour = _STOPS[lower] * (1 - share) + _STOPS[lower + 1] * share
     grey = face.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
     cover = ALPHA * np.clip(evidence, 0, 1)[..., None] ** 0.7
-    return (grey[..., None] * (1 - cover) + colour * cover).astype(np.uint8)
+    blended: np.ndarray = (grey[..., None] * (1 - cover) + colour * cover).astype(np.uint8)
+    return blended
 
 
 def _late_layer(backbone: Any) -> torch.nn.Module:
@@ -86,11 +87,12 @@ def _late_layer(backbone: Any) -> torch.nn.Module:
     has_tokens = hasattr(backbone, "num_prefix_tokens") and len(names) > 1
     name = names[-2 if has_tokens else -1]
     try:
-        return backbone.get_submodule(name)
+        layer: torch.nn.Module = backbone.get_submodule(name)
     except AttributeError as error:
         raise EvaluationError(
             f"{type(backbone).__name__} names {name!r} as a feature map, and has no such part."
         ) from error
+    return layer
 
 
 def _as_map(parts: Tensor, backbone: Any) -> Tensor:

@@ -123,7 +123,7 @@ def collect(dataset: ray.data.Dataset) -> pa.Table:
     return pa.concat_tables(t for t in tables if t.num_rows)
 
 
-def plan_tasks(store: FacesStore, split: str) -> list[dict]:
+def plan_tasks(store: FacesStore, split: str) -> list[dict[str, Any]]:
     """The split's faces as tasks {uri, first_group, n_groups}; every row group in exactly one."""
     faces_in: dict[str, int] = {}
     summaries = store.summaries([split])
@@ -164,7 +164,7 @@ class FaceScorer:
             for start in range(0, faces.num_rows, self.batch_size):
                 yield score_table(self.bundle, faces.slice(start, self.batch_size))
 
-    def read(self, task: dict) -> pa.Table:
+    def read(self, task: dict[str, Any]) -> pa.Table:
         """The rows of FACES of one task."""
         groups = range(task["first_group"], task["first_group"] + task["n_groups"])
         read = partial(open_shard(task["uri"]).read_row_groups, list(groups), columns=_READ)

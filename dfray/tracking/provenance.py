@@ -44,7 +44,8 @@ def code_version() -> dict[str, str]:
     tags = {"dfray.version": dfray.__version__}
     checkout = Path(dfray.__file__).resolve().parent.parent
     if (checkout / CODE_FILE).is_file():
-        return json.loads((checkout / CODE_FILE).read_text())
+        packaged: dict[str, str] = json.loads((checkout / CODE_FILE).read_text())
+        return packaged
     commit = _git(checkout, "rev-parse", "HEAD") if (checkout / ".git").exists() else None
     if commit is not None:
         tags["mlflow.source.git.commit"] = commit  # the name that MLflow's pages show

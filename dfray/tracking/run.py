@@ -78,7 +78,7 @@ class Run:
             new = [RunTag(name, value) for name, value in tags.items()]
             self.client.log_batch(self.run_id, tags=new)
 
-    def log_files(self, paths: Iterable[str | os.PathLike], folder: str | None = None) -> None:
+    def log_files(self, paths: Iterable[str | os.PathLike[str]], folder: str | None = None) -> None:
         """Keep local files with the run, under `folder`."""
         for path in paths:
             with talking(f"keep {path} with run {self.run_id}"):
@@ -97,7 +97,7 @@ class Run:
     def experiment_id(self) -> str:
         """The id of the experiment that the run belongs to."""
         with talking(f"look at run {self.run_id}"):
-            return self.client.get_run(self.run_id).info.experiment_id
+            return str(self.client.get_run(self.run_id).info.experiment_id)
 
     def finish(self, status: str = "FINISHED") -> None:
         with talking(f"end run {self.run_id}"):
@@ -181,13 +181,14 @@ def _experiment(client: MlflowClient, tracking_uri: str, name: str) -> str:
         experiment = client.get_experiment_by_name(name)
         if experiment is None:
             try:
-                return client.create_experiment(name, artifact_location=artifact_root(tracking_uri))
+                location = artifact_root(tracking_uri)
+                return str(client.create_experiment(name, artifact_location=location))
             except MlflowException as error:
                 if error_code(error) != "RESOURCE_ALREADY_EXISTS":
                     raise
                 experiment = client.get_experiment_by_name(name)  # somebody else made it meanwhile
         if experiment.lifecycle_stage == "active":
-            return experiment.experiment_id
+            return str(experiment.experiment_id)
     raise UserError(
         f"The experiment {name!r} has been deleted on {tracking_uri}.",
         "Restore it in MLflow or name another in registry.experiment.",
