@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import ray
-from packaging.version import Version
 from ray import ActorID, PlacementGroupID
 from ray._private.state import available_resources_per_node, state
 from ray.core.generated.gcs_pb2 import PlacementGroupTableData
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
     from ray.actor import ActorHandle
 
 _RETRY_S = 1.0
-_BY_NODE = Version(ray.__version__) >= Version("2.60")
-"""Ray's own policy takes reserved resources by node; before 2.60 as a list without the nodes."""
 
 
 class LivingNodes(ElasticScalingPolicy):
@@ -70,8 +67,7 @@ class LivingNodes(ElasticScalingPolicy):
         return {node["NodeID"]: node["Resources"] for node in nodes}
 
     def _count_possible_workers(self, reserved_resources: dict[str, dict[str, float]]) -> int:
-        reserved = reserved_resources if _BY_NODE else list(reserved_resources.values())
-        fitting: int = super()._count_possible_workers(reserved)
+        fitting: int = super()._count_possible_workers(reserved_resources)
         if self.extract_on is None:
             return fitting
         free_cpus = cpus_of(self.scaling_config.label_selector, self.extract_on) - 1
