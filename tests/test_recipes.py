@@ -25,6 +25,7 @@ from dfray.faces.extract import ShardExtractor
 from dfray.faces.shards import FacesStore
 from dfray.models.backbone import build_detector
 from dfray.recipe import load_recipe, named_recipes
+from dfray.run_context import RunContext
 from dfray.stages import check_manifest
 from dfray.tables import FAKE, REAL
 from dfray.training.learner import Learner
@@ -73,7 +74,7 @@ def manifest(name: str, roots: dict[str, str]) -> Manifest:
         f"corpora.{place}.root={roots[corpus.reader]}"
         for place, corpus in enumerate(load_recipe(name).corpora)
     ]
-    return check_manifest(load_recipe(name, moved), opened=0)
+    return check_manifest(RunContext.of(load_recipe(name, moved)), opened=0)
 
 
 @pytest.mark.parametrize("name", [*ROWS, "clip"])
@@ -141,7 +142,7 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[int, FacesStore]:
 def _extracted(folder: Path, *overrides: str) -> FacesStore:
     few = ["demo.train_identities=4", "demo.val_identities=2", "demo.test_identities=2"]
     recipe = load_recipe("twin-sbi", [f"work_dir={folder}", *few, *overrides])
-    videos = check_manifest(recipe).videos
+    videos = check_manifest(RunContext.of(recipe)).videos
     store = FacesStore(str(folder / "faces"))
     store.claim(recipe.faces)
     extractor = ShardExtractor(store, recipe.faces, "summaries")

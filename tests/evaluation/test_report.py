@@ -281,8 +281,8 @@ def test_maps_stand_below_their_faces_and_are_explained(scored, render):
     name = plain.video_id
     faces = [f"face {n} of {name}" for n in (1, 2)]
     assert alts == [*faces, *(f"saliency map of {face}" for face in faces), *faces]
-    assert "A map tells what moved the score, not what is fake." in page.text
-    assert "A map tells" not in render(scored, worst=[plain]).text
+    assert "A map shows what moved the score, not what is fake." in page.text
+    assert "A map shows" not in render(scored, worst=[plain]).text
 
 
 def test_why_there_are_no_maps_is_said_once(scored, render):

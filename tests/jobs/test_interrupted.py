@@ -66,6 +66,6 @@ def test_ctrl_c_in_the_middle_of_the_upload_says_how_to_find_out(uploading, tmp_
     _, err = submitting.communicate(timeout=30)
     assert submitting.returncode == 130
     assert "Stopped while job demo-extract-" in err
-    assert "`dfray jobs` tells whether the cluster has it" in err
+    assert "`dfray jobs` shows whether the cluster has it" in err
     assert "Traceback" not in err
     assert list(tmp_path.iterdir()) == []
