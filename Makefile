@@ -21,10 +21,10 @@ $(READY): requirements-dev.txt pyproject.toml
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $(READY)
 
-demo: setup      ## the whole road on generated clips: extract, train, evaluate, register, promote, score
+demo: setup      ## the whole pipeline on generated clips: extract, train, evaluate, register, promote, score
 	@$(BIN)/dfray run demo
 
-cluster-demo: setup ## the same road as on a cluster: two nodes, s3:// and MLflow on PostgreSQL, all on this machine
+cluster-demo: setup ## the same pipeline as on a cluster: two nodes, s3:// and MLflow on PostgreSQL, all on this machine
 	@infra/demo.sh
 
 test: setup      ## the tests

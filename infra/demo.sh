@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The whole road of a recipe (default: demo) as on a real cluster: two Ray nodes with tokens, extraction on
+# The whole pipeline of a recipe (default: demo) as on a real cluster: two Ray nodes with tokens, extraction on
 # one and training on both, everything on s3://, MLflow's server on PostgreSQL. Ends what it started, also
 # when it fails, and forgets what was kept; what was up before it is not touched, and refused.
 #

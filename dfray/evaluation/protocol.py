@@ -225,7 +225,7 @@ def _column(column: ProtocolColumn, videos: _Videos) -> ColumnMetrics:
         n_unscored = videos.n_unscored(column.dataset, methods)
         mean = _mean(parts, column.n_methods or len(parts), "methods")
         # A dataset's real videos stand beside each of its methods, and are counted once.
-        figure = replace(mean, n_real=max(part.n_real for part in parts), n_unscored=n_unscored)
+        figure = replace(mean, n_real=max(metrics.n_real for metrics in parts), n_unscored=n_unscored)
     n_real = videos.n_real(column.dataset)
     if figure.auc is not None and column.n_real not in (None, n_real):
         lacking = f"{n_real} of {column.n_real} real videos"
@@ -239,13 +239,13 @@ def _mean(parts: list[ColumnMetrics], expected: int, of: str) -> ColumnMetrics:
     if not defined:
         return ColumnMetrics(None, None, note=f"none of {expected} {of}")
     lacking = [] if len(defined) == expected else [f"{len(defined)} of {expected} {of}"]
-    if any(part.note for part, *_ in defined):
+    if any(metrics.note for metrics, *_ in defined):
         lacking.append("over incomplete figures")
     return ColumnMetrics(
         auc=float(np.mean([auc for _, auc, _ in defined])),
         balanced_accuracy=float(np.mean([accuracy for *_, accuracy in defined])),
-        n_real=sum(part.n_real for part, *_ in defined),
-        n_fake=sum(part.n_fake for part, *_ in defined),
-        n_unscored=sum(part.n_unscored for part, *_ in defined),
+        n_real=sum(metrics.n_real for metrics, *_ in defined),
+        n_fake=sum(metrics.n_fake for metrics, *_ in defined),
+        n_unscored=sum(metrics.n_unscored for metrics, *_ in defined),
         note="; ".join(lacking) or None,
     )
