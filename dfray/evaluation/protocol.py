@@ -225,7 +225,9 @@ def _column(column: ProtocolColumn, videos: _Videos) -> ColumnMetrics:
         n_unscored = videos.n_unscored(column.dataset, methods)
         mean = _mean(parts, column.n_methods or len(parts), "methods")
         # A dataset's real videos stand beside each of its methods, and are counted once.
-        figure = replace(mean, n_real=max(metrics.n_real for metrics in parts), n_unscored=n_unscored)
+        figure = replace(
+            mean, n_real=max(metrics.n_real for metrics in parts), n_unscored=n_unscored
+        )
     n_real = videos.n_real(column.dataset)
     if figure.auc is not None and column.n_real not in (None, n_real):
         lacking = f"{n_real} of {column.n_real} real videos"
