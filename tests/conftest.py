@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import secrets
 import sys
@@ -112,10 +113,11 @@ def _ray_sessions(s3_endpoint: str) -> Iterator[ExitStack]:
 
 
 @pytest.fixture(scope="module")
-def ray_session(_ray_sessions: ExitStack) -> None:
+def ray_session(_ray_sessions: ExitStack) -> Iterator[None]:
     """The one local Ray of all tests that need one, started again if a test has ended it.
 
-    It declares eight logical CPUs, and has no dashboard, whose processes take CPU all the time.
+    It declares eight logical CPUs, and has no dashboard, whose processes take CPU all the time, as do the
+    actors of a module's runs until Python lets go of them.
     """
     import ray
 
@@ -127,6 +129,8 @@ def ray_session(_ray_sessions: ExitStack) -> None:
             patch.setattr(ray, "init", partial(ray.init, include_dashboard=False))
             cluster = ClusterSection(num_cpus=8, object_store_mb=512)
             _ray_sessions.enter_context(session(cluster))
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="module")

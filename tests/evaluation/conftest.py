@@ -27,7 +27,7 @@ class Scored:
         return video_scores(self.faces, self.summaries)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_scored():
     """make_scored(n_videos=20, skill=1.0, ...) -> Scored."""
     return _scored

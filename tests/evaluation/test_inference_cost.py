@@ -2,13 +2,18 @@
 
 from pathlib import Path
 
+import pytest
 import torch
 
+from dfray.evaluation import inference_cost
 from dfray.evaluation.inference_cost import slowdown
 from tests.helpers.tiny import RECIPE, save_bundle
 
 
-def test_a_model_of_nine_times_the_pixels_costs_several_times_as_much(tmp_path: Path):
+def test_a_model_of_nine_times_the_pixels_costs_several_times_as_much(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(inference_cost, "_ROUNDS", 3)
     small = str(save_bundle(tmp_path / "small"))
     model = RECIPE.model.model_copy(update={"size_px": 192})
     large = str(save_bundle(tmp_path / "large", RECIPE.model_copy(update={"model": model})))

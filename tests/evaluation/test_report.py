@@ -76,8 +76,13 @@ class Page(HTMLParser):
 
 @pytest.fixture
 def render(tmp_path):
+    return renderer(tmp_path / "report.html")
+
+
+def renderer(path):
+    """render(scored, **changes) -> the Page that is written to `path`."""
+
     def render(scored, **changes) -> Page:
-        path = tmp_path / "report.html"
         metrics = compute_metrics(scored.videos, scored.faces, EvaluationSection(bootstrap=50), 0)
         arguments = {
             "title": "A detector",
@@ -97,9 +102,15 @@ def render(tmp_path):
     return render
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def scored(make_scored):
     return make_scored(12, lost=("no_face", "no_face", "unreadable"))
+
+
+@pytest.fixture(scope="module")
+def plain_page(scored, tmp_path_factory) -> Page:
+    """The report of `scored` with nothing changed."""
+    return renderer(tmp_path_factory.mktemp("plain") / "report.html")(scored)
 
 
 def mistake(scored, number, **changes) -> Mistake:
@@ -108,7 +119,7 @@ def mistake(scored, number, **changes) -> Mistake:
     return Mistake(**(kept | {"score": row["fake_probability"], "images": (JPEG,) * 2} | changes))
 
 
-def test_headline_figures_stand_with_their_intervals_and_meaning(scored, render):
+def test_headline_figures_stand_with_their_intervals_and_meaning(scored, plain_page):
     metrics = compute_metrics(scored.videos, scored.faces, EvaluationSection(bootstrap=50), 0)
     auc, *_, coverage = headline_cards(metrics)
     level = metrics.overall.video
@@ -117,7 +128,7 @@ def test_headline_figures_stand_with_their_intervals_and_meaning(scored, render)
     assert f"In {100 * level.auc.value:.0f} of 100 pairs" in auc.sentence
     assert (coverage.value, coverage.interval) == ("92.3 %", "36 of 39 videos")
     assert coverage.sentence == "The others have no score: 2 no face, 1 unreadable."
-    text = render(scored).text
+    text = plain_page.text
     for card in headline_cards(metrics):
         assert f"{card.name}\n{card.value}\n{card.interval}\n{card.sentence}" in text
 
@@ -133,8 +144,8 @@ def test_tables_hold_every_group_at_both_levels(make_scored, render):
             assert row in page.text
 
 
-def test_charts_are_there_and_plain_data(scored, render):
-    page = render(scored)
+def test_charts_are_there_and_plain_data(plain_page):
+    page = plain_page
     labels = [div["aria-label"].split(".")[0] for div in page.of("div") if "aria-label" in div]
     assert labels == [
         "ROC at video level",
@@ -147,8 +158,8 @@ def test_charts_are_there_and_plain_data(scored, render):
     assert all(figure["data"] and figure["layout"] for figure in page.figures)
 
 
-def test_coverage_counts_every_outcome_and_reason(scored, render):
-    text = render(scored).text
+def test_coverage_counts_every_outcome_and_reason(scored, plain_page):
+    text = plain_page.text
     assert "test\n36\n2\n1\n0\n0\n39" in text
     n_faces = scored.faces.num_rows
     assert f"test\n{n_faces}\n6\n0\n{n_faces + 6}\n{n_faces}" in text
@@ -239,8 +250,8 @@ def test_nothing_scored_still_gives_a_report(make_scored, render):
     assert page.figures == []
 
 
-def test_recipe_and_provenance_are_kept(scored, render):
-    text = render(scored).text
+def test_recipe_and_provenance_are_kept(scored, plain_page):
+    text = plain_page.text
     assert "name: demo model: backbone: resnet10t" in text
     assert "code\nabc" in text
     assert "versions.torch\n2" in text
@@ -259,7 +270,7 @@ def test_a_report_that_cannot_be_written_says_where(tmp_path, scored, render):
         render(scored)
 
 
-def test_drops_under_post_processing_are_a_table_and_a_plot(scored, render):
+def test_drops_under_post_processing_are_a_table_and_a_plot(scored, render, plain_page):
     drop = PostProcessingDrop(
         "blur",
         POST_PROCESSINGS["blur"].unit,
@@ -271,7 +282,7 @@ def test_drops_under_post_processing_are_a_table_and_a_plot(scored, render):
     assert "Gaussian blur, sigma in px\n0.900\n0.000\nat 0.5\n0.020\nat 1\n0.100\nat 2" in page.text
     (figure,) = [f for f in page.figures if f["layout"]["xaxis"]["title"]["text"] == "strength"]
     assert figure["data"][0]["y"] == [0.9, 0.9, 0.88, 0.8, 0.7, 0.55]
-    assert "Post-processing" not in render(scored).text
+    assert "Post-processing" not in plain_page.text
 
 
 def test_maps_stand_below_their_faces_and_are_explained(scored, render):
@@ -293,20 +304,20 @@ def test_why_there_are_no_maps_is_said_once(scored, render):
     assert "No maps" not in render(scored, worst=[plain]).text
 
 
-def test_groups_of_people_stand_below_the_datasets(scored, render):
+def test_groups_of_people_stand_below_the_datasets(scored, render, plain_page):
     groups = {v: "ab"[int(v[-1]) % 2] for v in scored.videos["video_id"].to_pylist()}
     section = EvaluationSection(bootstrap=50)
     metrics = compute_metrics(scored.videos, scored.faces, section, 0, identity_groups=groups)
     text = render(scored, metrics=metrics).text
     assert "By group of the person seen, over all datasets\na\n" in text
-    assert "By group" not in render(scored).text
+    assert "By group" not in plain_page.text
 
 
-def test_the_video_rule_is_named(scored, render):
+def test_the_video_rule_is_named(scored, render, plain_page):
     section = EvaluationSection(bootstrap=50, video_rule="max_of_persons")
     metrics = compute_metrics(scored.videos, scored.faces, section, 0)
     assert (
         "the highest mean fake probability of a person in it"
         in render(scored, metrics=metrics).text
     )
-    assert "the mean fake probability over its faces" in render(scored).text
+    assert "the mean fake probability over its faces" in plain_page.text

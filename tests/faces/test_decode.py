@@ -279,8 +279,8 @@ def test_grey_pictures_come_as_grey_rgb_at_their_full_range(pix_fmt: str, tmp_pa
 
 
 def test_three_hours_are_read_in_the_memory_of_a_few_pictures(tmp_path: Path) -> None:
-    """2,700 pictures four seconds apart, 10,800 samples: 466 MB if they were kept."""
-    still = moving_noise(4, 320, 180)
+    """2,700 pictures four seconds apart, 10,800 samples: 117 MB if they were kept."""
+    still = moving_noise(4, 160, 90)
     shown = (still[i % 4] for i in range(2700))
     path = write_clip(
         tmp_path / "long.mp4",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -32,10 +33,15 @@ def fragile() -> Iterator[SupervisedExtractor]:
     extractor.close()
 
 
+@pytest.fixture(scope="module")
+def encoded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_clip(tmp_path_factory.mktemp("clip") / "clip.mp4", talking_head(105))
+
+
 @pytest.fixture
-def clip(tmp_path: Path) -> Path:
-    """Five sampled frames."""
-    return write_clip(tmp_path / "clip.mp4", talking_head(105))
+def clip(encoded: Path, tmp_path: Path) -> Path:
+    """Five sampled frames, in a folder of the test's own."""
+    return Path(shutil.copy(encoded, tmp_path))
 
 
 def run(extractor: SupervisedExtractor, path: Path) -> tuple[list[Frame], VideoEnd]:
