@@ -4,38 +4,43 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
     from xdist.remote import Producer
-    from xdist.scheduler import LoadGroupScheduling
+    from xdist.scheduler import LoadFileScheduling
 
-SHARED = {"ray_session", "mlflow_url"}
+SHARED = ("ray_session", "mlflow_url", "scored_in_process")
 """Fixtures that start processes once for all files that ask for them."""
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test of a file in which one asks for a shared fixture."""
-    sharing = {item.path for item in items if SHARED & set(getattr(item, "fixturenames", ()))}
-    for item in items:
-        if item.path in sharing:
-            item.add_marker(pytest.mark.xdist_group("shared"))
-
-
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadGroupScheduling | None:
-    """Return a scheduler by group (`--dist loadgroup`), where tests without one are grouped by file."""
-    from xdist.scheduler import LoadGroupScheduling
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling | None:
+    """Return a scheduler by file (`--dist loadfile`) that takes all files with a shared fixture as one.
 
-    class GroupOrFile(LoadGroupScheduling):
+    The process that schedules knows names of tests alone, so a file's text tells. xdist's marks for groups do
+    nothing under pytest 9.2: they change `_nodeid`, which `nodeid` no longer reads.
+    """
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class SharingFiles(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            scope = super()._split_scope(nodeid)
-            return nodeid.partition("::")[0] if scope == nodeid else scope
+            file = super()._split_scope(nodeid)
+            return "shared" if asks_for_shared(config.rootpath / file) else file
 
-    return GroupOrFile(config, log) if config.getvalue("dist") == "loadgroup" else None
+    return SharingFiles(config, log)
+
+
+@cache
+def asks_for_shared(file: Path) -> bool:
+    text = file.read_text()
+    return any(fixture in text for fixture in SHARED)
 
 
 @pytest.hookimpl(wrapper=True)
