@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import av
-import av.video.reformatter
 import numpy as np
 
+from dfray.faces.conversion import PictureConverter
 from dfray.faces.sampling import Timeline, sample_ticks, timeline
 from dfray.faces.sources import UnreadableSourceError, require_size
 
@@ -187,8 +187,7 @@ class _Decoded:
         self._times, self._sampled = times, sampled
         self._skips = stream.codec.name in EXACT_SKIPPING and not times.is_counted
         self._faults: dict[int | None, str] = {}
-        self._reformatter = av.video.reformatter.VideoReformatter()
-        self._axes: dict[int, tuple[int, int, int, int]] = {}
+        self._converter = PictureConverter()
 
     def frames(self, on_packet: Callable[[], None]) -> Iterator[tuple[int, av.VideoFrame]]:
         """Yield (tick, frame) in presentation order; some that are not sampled are left out."""
@@ -203,11 +202,7 @@ class _Decoded:
         if frame.is_corrupt:
             self._faults[tick] = "the picture is damaged"
             return None
-        rgb = self._reformatter.reformat(frame, format="rgb24", threads=1)
-        if frame.rotation not in self._axes:
-            # Once only: asking a frame for its side data keeps it in memory, in a cycle.
-            self._axes[frame.rotation] = _axes(frame)
-        return _upright(rgb.to_ndarray(), self._axes[frame.rotation])
+        return self._converter.picture(frame)
 
     def why_missing(self, tick: int) -> str:
         return self._faults.get(tick, "the decoder gave no picture")
@@ -230,25 +225,6 @@ class _Decoded:
             if packet is not None:
                 self._faults[packet.pts] = f"cannot be decoded: {_message(error)}"
         return frames
-
-
-def _axes(frame: av.VideoFrame) -> tuple[int, int, int, int]:
-    """Return (a, b, c, d) of the display matrix: where the picture's x and y axes point on the screen."""
-    side_data = frame.side_data.get("DISPLAYMATRIX")
-    if side_data is None:
-        return 1, 0, 0, 1
-    a, b, _, c, d = np.frombuffer(bytes(side_data), np.int32, count=5).tolist()
-    return a, b, c, d
-
-
-def _upright(image: np.ndarray, axes: tuple[int, int, int, int]) -> np.ndarray:
-    """Return `image` turned and mirrored as the display matrix says, in steps of 90 degrees."""
-    x_sign, b, c, y_sign = axes
-    if abs(b) > abs(x_sign):
-        image = image.transpose(1, 0, 2)
-        x_sign, y_sign = c, b
-    image = image[:: -1 if y_sign < 0 else 1, :: -1 if x_sign < 0 else 1]
-    return np.ascontiguousarray(image)
 
 
 def _message(error: Exception) -> str:
