@@ -19,7 +19,6 @@ from packaging.version import Version
 ENTRY = "dfray.serving.scorer"
 _BY_NAME_ONLY = {
     "timm": ("torchvision",),  # must be torch's pair, so it is not left to timm's own range
-    "fsspec": ("s3fs",),  # found through fsspec's table of protocols
 }
 
 

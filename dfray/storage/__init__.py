@@ -1,8 +1,9 @@
 """Local paths and s3:// alike: the only package that uses fsspec and s3fs.
 
-Writes are atomic: a reader sees the whole file or none. Faults that pass are retried; all others are a
-`StorageError` that names the place and the fix. An S3 endpoint other than Amazon's comes from
-AWS_ENDPOINT_URL; AWS_MAX_ATTEMPTS is the number of tries of a request.
+Paths are literal: no character of a name has a meaning. Writes are atomic: a reader sees the whole file or
+none. Faults that pass are retried; all others are a `StorageError` that names the place and the fix. An
+endpoint of S3 other than Amazon's comes from AWS_ENDPOINT_URL; AWS_MAX_ATTEMPTS is the number of tries of a
+request.
 """
 
 from dfray.storage.copies import (
@@ -15,6 +16,7 @@ from dfray.storage.copies import (
     read_bytes,
     write_bytes,
 )
+from dfray.storage.faults import printable
 from dfray.storage.filesystems import (
     ATTEMPTS,
     absolute,
@@ -39,6 +41,7 @@ __all__ = [
     "local_copies",
     "local_copy",
     "local_folder",
+    "printable",
     "put",
     "put_folder",
     "put_tree",

@@ -13,6 +13,10 @@ from pathlib import Path
 from dfray.storage.filesystems import absolute, attempt, filesystem, is_remote, join
 from dfray.storage.listing import list_files
 
+_LONGEST_NAME = 255
+"""Bytes of a name that usual file systems hold; a key in an object store has up to 1,024."""
+_LONGEST_SUFFIX = 16
+
 
 def read_bytes(uri: str) -> bytes:
     """Return the content of the file at `uri`."""
@@ -82,7 +86,7 @@ def local_folder(uri: str) -> Iterator[str]:
         return
     with tempfile.TemporaryDirectory(prefix="dfray-") as folder:
         for file in list_files(uri):
-            _download(file, os.path.join(folder, file.rsplit("/", 1)[-1]))
+            _download(file, os.path.join(folder, _local_name(file)))
         yield folder
 
 
@@ -93,7 +97,7 @@ def local_copy(uri: str) -> Iterator[str]:
         yield absolute(uri)
         return
     with tempfile.TemporaryDirectory(prefix="dfray-") as folder:
-        local = os.path.join(folder, uri.rsplit("/", 1)[-1])
+        local = os.path.join(folder, _local_name(uri))
         _download(uri, local)
         yield local
 
@@ -105,12 +109,21 @@ def local_copies(uris: list[str]) -> Iterator[list[str]]:
         yield [absolute(uri) for uri in uris]
         return
     with tempfile.TemporaryDirectory(prefix="dfray-") as folder:
-        names = [f"{place:06d}-{uri.rsplit('/', 1)[-1]}" for place, uri in enumerate(uris)]
-        copies = [os.path.join(folder, name) for name in names]
+        folders = [os.path.join(folder, f"{place:06d}") for place in range(len(uris))]
+        copies = [os.path.join(*pair) for pair in zip(folders, map(_local_name, uris), strict=True)]
         fs, _ = filesystem(uris[0])
         paths = [filesystem(uri)[1] for uri in uris]
         attempt(lambda: fs.get(paths, copies), uris[0], "read")
         yield copies
+
+
+def _local_name(uri: str) -> str:
+    """Return the name of `uri`, or one with its suffix if a disk cannot hold a file of that name."""
+    name = uri.rpartition("/")[2]
+    if name not in (".", "..") and "\0" not in name and len(os.fsencode(name)) <= _LONGEST_NAME:
+        return name
+    suffix = os.path.splitext(name)[1]
+    return "copy" + (suffix if len(suffix) <= _LONGEST_SUFFIX else "")
 
 
 def _download(uri: str, local: str) -> None:

@@ -13,7 +13,8 @@ _FULL_STORE = ("Quota", "StorageFull", "InsufficientStorage", "EntityTooLarge")
 
 def explain(error: Exception, uri: str, verb: str) -> StorageError:
     """Return `error` as a StorageError that names the place and a hint at the fix."""
-    message = f"Cannot {verb} {uri}: {type(error).__name__}: {str(error).strip().rstrip('.')}."
+    cause = f"{type(error).__name__}: {str(error).strip().rstrip('.')}"
+    message = printable(f"Cannot {verb} {uri}: {cause}.")
     code, status = _answer(error)
     if getattr(error, "errno", None) in _FULL_DISK:
         hint = (
@@ -40,6 +41,11 @@ def explain(error: Exception, uri: str, verb: str) -> StorageError:
     else:
         hint = "Check the path or URI and the credentials."
     return StorageError(message, hint)
+
+
+def printable(name: str) -> str:
+    """Return `name` with its bytes that are not UTF-8 escaped: no terminal and no table takes them."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def _answer(error: Exception) -> tuple[str, int]:

@@ -1,5 +1,8 @@
 """URIs and their filesystems: local paths and s3:// alike, with faults as StorageError.
 
+A path is taken literally: `::`, `?`, `#`, `*` and blanks in it have no meaning, and in an object store two
+slashes are two. A local path may be written after file://, as it is and not percent-encoded.
+
 Faults that pass (throttling, 503, a broken connection) are retried with back-off where the requests are made,
 in the S3 client: so Parquet readers and Ray Train, which use its filesystem directly, have the retries too.
 """
@@ -7,8 +10,9 @@ in the S3 client: so Parquet readers and Ray Train, which use its filesystem dir
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from dfray.errors import StorageError
 from dfray.storage.faults import explain
@@ -22,38 +26,46 @@ T = TypeVar("T")
 ATTEMPTS = 6
 """Tries of a request: for about a quarter of a minute. s3fs makes up to five such series of a request that is
 throttled, or whose connection breaks."""
+_FILE, S3 = "file://", "s3://"
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
 
 def is_remote(uri: str) -> bool:
     """Return True if `uri` is neither a local path nor file://."""
-    return "://" in uri and not uri.startswith("file://")
+    return _SCHEME.match(uri) is not None and not uri.startswith(_FILE)
 
 
 def join(uri: str, *names: str) -> str:
-    """Return `uri` extended by `names`, for local paths and URIs alike."""
-    return "/".join([uri.rstrip("/"), *(name.strip("/") for name in names)])
+    """Return `uri` extended by `names`, for local paths and URIs alike.
+
+    Slashes in a name are part of it: in an object store `a`, `/a` and `a/` are three keys.
+    """
+    return "/".join([uri.rstrip("/"), *names])
 
 
 def absolute(uri: str) -> str:
     """Return `uri` so that every process of a cluster can resolve it: local paths made absolute."""
-    return uri if is_remote(uri) else os.path.abspath(uri.removeprefix("file://"))
+    return uri if is_remote(uri) else os.path.abspath(uri.removeprefix(_FILE))
 
 
 def filesystem(uri: str) -> tuple[AbstractFileSystem, str]:
-    """Return the fsspec filesystem of `uri`, and the path inside it."""
+    """Return the fsspec filesystem of `uri`, and the path inside it.
+
+    Raises:
+        StorageError: nothing is installed that reads URIs of this scheme.
+    """
     import fsspec
 
-    options: dict[str, Any] = {}
-    if uri.startswith("s3://"):
-        from dfray.storage.s3_session import BoundedSession
+    # Not fsspec.url_to_fs, which reads `::` in a name as a chain of URLs and `?versionId=` as an option.
+    if not is_remote(uri):
+        return fsspec.filesystem("file"), absolute(uri)
+    if uri.startswith(S3):
+        from dfray.storage.object_store import object_store
 
-        tries = int(os.environ.get("AWS_MAX_ATTEMPTS", ATTEMPTS))
-        retries = {"mode": "standard", "total_max_attempts": tries}
-        settings = {"retries": retries, "http_session_cls": BoundedSession}
-        # Listings are not cached: other processes write while we look.
-        options = {"use_listings_cache": False, "config_kwargs": settings}
-    fs, path = fsspec.core.url_to_fs(uri, **options)
-    return fs, str(path)
+        return object_store(), uri.removeprefix(S3)
+    scheme = uri.partition("://")[0]
+    fs = attempt(lambda: fsspec.filesystem(scheme), uri, "look at")
+    return fs, str(fs._strip_protocol(uri))
 
 
 def arrow_filesystem(uri: str) -> tuple[pyarrow.fs.FileSystem, str]:

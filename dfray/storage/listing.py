@@ -1,13 +1,14 @@
-"""Listing of files in folders and in buckets."""
+"""Listing of files in folders and in buckets. A URI that a listing gives can be read, and is that file."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 from dfray.errors import UserError
-from dfray.storage.filesystems import attempt, filesystem, is_remote, join
+from dfray.storage.filesystems import S3, absolute, attempt, filesystem, is_remote
 
 
 def exists(uri: str) -> bool:
@@ -19,20 +20,9 @@ def exists(uri: str) -> bool:
 
 def list_files(uri: str, suffix: str = "") -> list[str]:
     """Return the sorted URIs of the files directly under the folder `uri`; empty if there is no folder."""
-    fs, path = filesystem(uri)
-
-    def listing() -> list[str]:
-        try:
-            entries = fs.ls(path, detail=True)
-        except FileNotFoundError:
-            return []
-        return sorted(
-            join(uri, entry["name"].rsplit("/", 1)[-1])
-            for entry in entries
-            if entry["type"] == "file" and entry["name"].endswith(suffix)
-        )
-
-    return attempt(listing, uri, "list")
+    folder = uri.rstrip("/")
+    names = attempt(lambda: list(_names_in(uri)), uri, "list")
+    return sorted(f"{folder}/{name}" for name in names if name.endswith(suffix))
 
 
 def walk_files(uri: str) -> Iterator[str]:
@@ -43,7 +33,7 @@ def walk_files(uri: str) -> Iterator[str]:
     Raises:
         UserError: there is no such folder.
     """
-    files = _walk_s3(uri) if uri.startswith("s3://") else _walk_others(uri)
+    files = _walk(uri)
     first = next(files, None)
     if first is None and not _is_folder(uri):
         raise UserError(f"{uri} is not a folder.", "Name the folder that holds the videos.")
@@ -58,47 +48,80 @@ def _is_folder(uri: str) -> bool:
     return is_folder
 
 
-def _walk_s3(uri: str) -> Iterator[str]:
+def _names_in(uri: str) -> Iterator[str]:
+    """Yield the names of the files directly under the folder `uri`."""
+    if uri.startswith(S3):
+        yield from _keys(uri, Delimiter="/")
+        return
     fs, path = filesystem(uri)
-    bucket, _, folder = path.rstrip("/").partition("/")
-    prefix = f"{folder}/" if folder else ""
-    more: dict[str, str] = {}
+    if is_remote(uri):
+        files = (entry for entry in fs.ls(path, detail=True) if entry["type"] == "file")
+        yield from (entry["name"].rpartition("/")[2] for entry in files)
+    elif os.path.isdir(path):
+        yield from (name for name, kind in _scan(path) if kind == "file")
+
+
+def _walk(uri: str) -> Iterator[str]:
+    folder = uri.rstrip("/")
+    if uri.startswith(S3):
+        yield from (f"{folder}/{key}" for key in _keys(uri))
+    elif is_remote(uri):
+        fs, path = filesystem(uri)
+        start = len(path.rstrip("/")) + 1
+        yield from (
+            f"{folder}/{file[start:]}" for file in attempt(partial(fs.find, path), uri, "list")
+        )
+    elif os.path.isdir(absolute(uri)):
+        yield from _walk_disk(absolute(uri))
+
+
+def _keys(uri: str, **options: str) -> Iterator[str]:
+    """Yield the keys below the s3:// folder `uri`, without its own key.
+
+    Args:
+        options: of the request; `Delimiter="/"` leaves out the keys of deeper folders.
+    """
+    fs, path = filesystem(uri)
+    bucket, key, _ = fs.split_path(path.rstrip("/"))
+    prefix = f"{key}/" if key else ""
+    request: dict[str, Any] = {"Bucket": bucket, "Prefix": prefix} | options
     while True:
-        request = {"Bucket": bucket, "Prefix": prefix} | more
         page = attempt(partial(fs.call_s3, "list_objects_v2", **request), uri, "list")
         for entry in page.get("Contents", []):
             if not entry["Key"].endswith("/"):  # a folder made by hand
-                yield join(uri, entry["Key"][len(prefix) :])
+                yield entry["Key"][len(prefix) :]
         if not page.get("IsTruncated"):
             return
-        more = {"ContinuationToken": page["NextContinuationToken"]}
-
-
-def _walk_others(uri: str) -> Iterator[str]:
-    if is_remote(uri):
-        fs, path = filesystem(uri)
-        for file in attempt(lambda: fs.find(path), uri, "list"):
-            yield join(uri, file[len(path.rstrip("/")) + 1 :])
-        return
-    if os.path.isdir(uri.removeprefix("file://")):
-        yield from _walk_disk(uri.removeprefix("file://").rstrip("/") or "/")
+        request["ContinuationToken"] = page["NextContinuationToken"]
 
 
 def _walk_disk(folder: str) -> Iterator[str]:
-    def scan() -> list[tuple[str, bool]]:
-        with os.scandir(folder) as entries:
-            return sorted((entry.name, _is_below(entry)) for entry in entries)
-
-    entries = attempt(scan, folder, "list")
-    yield from (join(folder, name) for name, is_folder in entries if not is_folder)
-    for name, is_folder in entries:
-        if is_folder:
-            yield from _walk_disk(join(folder, name))
+    start = folder.rstrip("/")
+    entries = attempt(lambda: _scan(folder), folder, "list")
+    yield from (f"{start}/{name}" for name, kind in entries if kind == "file")
+    for name, kind in entries:
+        if kind == "folder":
+            yield from _walk_disk(f"{start}/{name}")
 
 
-def _is_below(entry: os.DirEntry[str]) -> bool:
-    """Return True if the entry is a folder to enter; a link to a folder above it would have no end."""
-    if not entry.is_dir() or not entry.is_symlink():
-        return entry.is_dir()
-    folder = os.path.realpath(os.path.dirname(entry.path))
-    return not f"{folder}/".startswith(f"{os.path.realpath(entry.path)}/")
+def _scan(folder: str) -> list[tuple[str, str]]:
+    """Return (name, kind) of the entries of `folder`, sorted by name; kind is file, folder or other."""
+    with os.scandir(folder) as entries:
+        return sorted((entry.name, _kind(entry)) for entry in entries)
+
+
+def _kind(entry: os.DirEntry[str]) -> str:
+    """Return the kind of an entry: `other` is what has no end or no content.
+
+    A link to a folder above it would be followed without end; the opening of a pipe waits for its writer.
+    A link whose target is gone is a file: to read it gives the reason.
+    """
+    if entry.is_dir():
+        return "folder" if not entry.is_symlink() or _leads_elsewhere(entry) else "other"
+    return "file" if entry.is_file() or entry.is_symlink() else "other"
+
+
+def _leads_elsewhere(link: os.DirEntry[str]) -> bool:
+    """Return True if the folder that `link` leads to does not hold it."""
+    folder = os.path.realpath(os.path.dirname(link.path))
+    return not f"{folder}/".startswith(f"{os.path.realpath(link.path)}/")

@@ -49,8 +49,8 @@ def resolve_tracking_uri(section: RegistrySection, work_dir: str) -> str:
     else a database file under `work_dir`.
 
     Raises:
-        UserError: the URI is of a kind that is not supported, or `work_dir` is remote and none is
-            named (sqlite needs a local disk).
+        UserError: the URI is of a kind that is not supported; or none is named, and `work_dir` is remote
+            (sqlite needs a local disk) or has a `?`.
     """
     uri = section.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or None
     if uri is None:
@@ -59,7 +59,13 @@ def resolve_tracking_uri(section: RegistrySection, work_dir: str) -> str:
                 f"registry.tracking_uri is empty, and MLflow's database cannot lie under {work_dir}.",
                 "Name a tracking server, or a local file as sqlite:////path/mlflow.db.",
             )
-        return SQLITE + storage.join(storage.absolute(work_dir), "mlflow.db")
+        path = storage.join(storage.absolute(work_dir), "mlflow.db")
+        if "?" in path:
+            raise UserError(
+                f"MLflow's database cannot be {path}: what follows ? in its address is no path.",
+                "Choose another work_dir, or name a tracking server as registry.tracking_uri.",
+            )
+        return SQLITE + path
     if uri.startswith(SQLITE):
         return SQLITE + os.path.abspath(uri.removeprefix(SQLITE))
     if uri.startswith(("http://", "https://")):

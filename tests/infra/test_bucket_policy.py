@@ -69,7 +69,7 @@ def allow_unchecked(server: str, requests: int) -> None:
 @pytest.fixture
 def as_user(server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Become a user with a policy; who is told which actions it has."""
-    import s3fs
+    from dfray.storage.object_store import ObjectStore
 
     monkeypatch.setenv("AWS_ENDPOINT_URL", server)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
@@ -89,11 +89,11 @@ def as_user(server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         key = iam.create_access_key(UserName=name)["AccessKey"]
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
-        s3fs.S3FileSystem.clear_instance_cache()
+        ObjectStore.clear_instance_cache()
         allow_unchecked(server, 0)
 
     yield become
-    s3fs.S3FileSystem.clear_instance_cache()
+    ObjectStore.clear_instance_cache()
     allow_unchecked(server, UNCHECKED)
 
 

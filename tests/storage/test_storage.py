@@ -1,6 +1,7 @@
 """Storage: local and s3 alike, atomic, bounded in its retries, clear in its errors."""
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -90,3 +91,89 @@ def test_a_failed_write_leaves_neither_the_file_nor_a_part_of_it(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         signal.signal(signal.SIGXFSZ, before)
     assert os.listdir(tmp_path / "out") == []
+
+
+NAMES = (
+    "a::b.mp4",
+    "s3::c.mp4",
+    "x#1?versionId=2&y.mp4",
+    "100%25 of [it]*?.mp4",
+    " blanks at both ends ",
+    "plus+and=at@;,'\"$&.mp4",
+    "~tilde",
+    "back\\slash{a,b}",
+    "ä é 你好.mp4",
+)
+KEYS = ("/a.mp4", "a.mp4", "//a.mp4", "x//a.mp4", "x/a.mp4", "x:///b.mp4", "n" * 300 + ".mp4")
+
+
+def contents(uris: list[str]) -> list[bytes]:
+    """What every way of reading gives, which must be one."""
+    by_copy = []
+    for uri in uris:
+        with storage.local_copy(uri) as path, open(path, "rb") as file:
+            by_copy.append(file.read())
+        fs, path = storage.filesystem(uri)
+        with fs.open(path, "rb") as file:
+            assert file.read() == by_copy[-1]
+        assert storage.exists(uri)
+    with storage.local_copies(uris) as paths:
+        assert [Path(path).read_bytes() for path in paths] == by_copy
+    assert [storage.read_bytes(uri) for uri in uris] == by_copy
+    return by_copy
+
+
+def test_every_name_that_a_listing_gives_is_read_as_itself(place):
+    folder = storage.join(place, "a::b #?%20*[x]")
+    for name in NAMES:
+        storage.write_bytes(name.encode(), storage.join(folder, name))
+    storage.write_bytes(b"deeper", storage.join(folder, "deeper", NAMES[0]))
+    direct = [storage.join(folder, name) for name in sorted(NAMES)]
+    below = storage.join(folder, "deeper", NAMES[0])
+    assert storage.list_files(folder) == direct
+    assert sorted(storage.walk_files(folder)) == sorted([*direct, below])
+    assert contents([*direct, below]) == [*(name.encode() for name in sorted(NAMES)), b"deeper"]
+    assert not storage.exists(storage.join(place, "a"))
+
+
+def test_every_key_that_a_bucket_lists_is_read_as_itself(bucket):
+    for key in KEYS:
+        storage.write_bytes(key.encode(), f"{bucket}/{key}")
+    walked = list(storage.walk_files(bucket))
+    assert sorted(walked) == sorted(f"{bucket}/{key}" for key in KEYS)
+    assert contents(walked) == [uri.removeprefix(f"{bucket}/").encode() for uri in walked]
+    assert storage.list_files(f"{bucket}/x") == [f"{bucket}/x/a.mp4"]
+
+
+def test_names_below_a_file_uri_are_read_as_themselves(tmp_path):
+    names = [*NAMES, "two\nlines\r.mp4"]
+    for name in names:
+        (tmp_path / name).write_text(name)
+    root = f"file://{tmp_path}"
+    for uris in (storage.list_files(root), list(storage.walk_files(root))):
+        assert len(uris) == len(names)
+        assert contents(uris) == [uri.rpartition("/")[2].encode() for uri in uris]
+
+
+def test_a_name_that_is_not_utf8_is_read_and_its_errors_can_be_printed(tmp_path):
+    name = os.fsdecode(b"\xc4\xe3\xba\xc3.mp4")
+    (tmp_path / name).write_bytes(b"x")
+    (uri,) = storage.list_files(str(tmp_path))
+    assert list(storage.walk_files(str(tmp_path))) == [uri]
+    assert contents([uri]) == [b"x"]
+    os.unlink(uri)
+    with pytest.raises(StorageError) as failed:
+        storage.read_bytes(uri)
+    assert str(failed.value).encode()
+
+
+def test_folders_of_links_are_listed_and_pipes_are_not(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"a")
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links/1.png").symlink_to(tmp_path / "a.png")
+    (tmp_path / "links/gone.png").symlink_to(tmp_path / "gone.png")
+    (tmp_path / "links/up").symlink_to(tmp_path)
+    os.mkfifo(tmp_path / "links/pipe.mp4")
+    links = [str(tmp_path / "links" / name) for name in ("1.png", "gone.png")]
+    assert storage.list_files(str(tmp_path / "links")) == links
+    assert list(storage.walk_files(str(tmp_path / "links"))) == links

@@ -55,6 +55,12 @@ def test_a_remote_work_dir_needs_a_server():
         resolve_tracking_uri(RegistrySection(), "s3://bucket/runs")
 
 
+def test_a_work_dir_that_would_put_the_database_elsewhere_needs_a_server():
+    with pytest.raises(UserError, match=r"what\?/mlflow.db.*another work_dir"):
+        resolve_tracking_uri(RegistrySection(), "/runs/what?")
+    assert resolve_tracking_uri(RegistrySection(), "/a::b").endswith("/a::b/mlflow.db")
+
+
 def test_a_server_that_is_away(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     uri = f"http://127.0.0.1:{free_port()}"
