@@ -187,7 +187,7 @@ class _Decoded:
         self._times, self._sampled = times, sampled
         self._skips = stream.codec.name in EXACT_SKIPPING and not times.is_counted
         self._faults: dict[int | None, str] = {}
-        self._converter = PictureConverter()
+        self._converter = PictureConverter(container, stream)
 
     def frames(self, on_packet: Callable[[], None]) -> Iterator[tuple[int, av.VideoFrame]]:
         """Yield (tick, frame) in presentation order; some that are not sampled are left out."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import av
 import av.filter
 import numpy as np
@@ -28,6 +30,13 @@ def display_axes(frame: av.VideoFrame) -> Axes:
         return 1, 0, 0, 1
     a, b, _, c, d = np.frombuffer(bytes(side_data), np.int32, count=5).tolist()
     return a, b, c, d
+
+
+def clockwise_deg(axes: Axes) -> int:
+    """Return by how much `upright` turns a picture clockwise, after mirroring it: 0, 90, 180 or 270."""
+    a, b, c, d = axes
+    sign = -1 if a * d < b * c else 1
+    return round(math.degrees(math.atan2(sign * b, sign * a)) / 90) * 90 % 360
 
 
 def upright(image: np.ndarray, axes: Axes) -> np.ndarray:

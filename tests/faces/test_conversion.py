@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
+import cv2
 import numpy as np
 import pytest
 
 from dfray.faces.decode import sampled_pictures
+from tests.helpers.clips import moving_noise, write_clip
 
 
 def images(path: Path, rate_fps: float = 1.0) -> list[np.ndarray]:
@@ -70,3 +74,74 @@ def test_grey_pictures_come_as_grey_rgb_at_their_full_range(pix_fmt: str, tmp_pa
     (image,) = images(write_patches(tmp_path / "grey.mkv", "ffv1", pix_fmt, FULL, BT601))
     assert (image == image[..., :1]).all()
     assert np.abs(image[32, 16::32, 0].astype(int) - LUMA).max() <= 4
+
+
+def picture_of(path: Path, coded: np.ndarray, aspect: Fraction, **settings: Any) -> np.ndarray:
+    settings = {"options": {"crf": "1"}, "sample_aspect_ratio": aspect} | settings
+    (image,) = images(write_clip(path, [coded] * 5, **settings))
+    return image
+
+
+@pytest.mark.parametrize("name", ["clip.mp4", "clip.mkv", "clip.ts", "clip.mov"])
+@pytest.mark.parametrize(
+    ("aspect", "size"),
+    [("2", (96, 256)), ("1/2", (192, 128)), ("16/15", (96, 137)), ("1", (96, 128))],
+)
+def test_pixels_are_square(name: str, aspect: str, size: tuple[int, int], tmp_path: Path) -> None:
+    """A picture is enlarged along one axis, never shrunk: no detail is lost."""
+    coded = moving_noise(1)[0]
+    image = picture_of(tmp_path / name, coded, Fraction(aspect))
+    assert image.shape[:2] == size
+    expected = cv2.resize(coded, size[::-1], interpolation=cv2.INTER_LINEAR)
+    assert np.abs(image.astype(int) - expected).mean() < 5
+
+
+@pytest.mark.parametrize("aspect", ["9", "1/9", "65535", "1/30000"])
+def test_an_absurd_pixel_aspect_is_taken_as_square(aspect: str, tmp_path: Path) -> None:
+    image = picture_of(tmp_path / "clip.mkv", moving_noise(1)[0], Fraction(aspect))
+    assert image.shape == (96, 128, 3)
+
+
+@pytest.mark.parametrize("degrees", [90, 180, 270])
+def test_the_coded_width_is_enlarged_before_the_picture_is_turned(
+    degrees: int, tmp_path: Path
+) -> None:
+    upright = moving_noise(1, width=96, height=256)[0]
+    coded = np.rot90(upright, -degrees // 90)[:, ::2]
+    path = tmp_path / "clip.mp4"
+    image = picture_of(path, coded, Fraction(2), rotation=degrees)
+    turned = np.rot90(cv2.resize(coded, None, fx=2, fy=1), degrees // 90)
+    assert image.shape == turned.shape
+    assert np.abs(image.astype(int) - turned).mean() < 5
+
+
+@pytest.mark.parametrize("pix_fmt", ["gray", "gray10le", "gray12le"])
+def test_limited_range_without_colour_is_expanded(pix_fmt: str, tmp_path: Path) -> None:
+    bits = 8 if pix_fmt == "gray" else int(pix_fmt[4:6])
+    levels = np.array([16, 60, 126, 200, 235])
+    codes = np.repeat(levels << (bits - 8), 16)[None].repeat(64, axis=0)
+    path = tmp_path / "grey.mkv"
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("ffv1", rate=5)
+        stream.height, stream.width, stream.pix_fmt = 64, codes.shape[1], pix_fmt
+        stream.codec_context.color_range = LIMITED
+        pixels = codes.astype(np.uint8 if bits == 8 else np.uint16)
+        frame = av.VideoFrame.from_ndarray(pixels, format=pix_fmt)
+        frame.color_range = LIMITED
+        out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    (image,) = images(path)
+    assert (image == image[..., :1]).all()
+    expected = (levels - 16) * 255 / 219
+    assert np.abs(image[32, 8::16, 0] - expected).max() <= 3
+
+
+def test_interlaced_lines_stay_as_they_are_coded(tmp_path: Path) -> None:
+    """Fields of two moments, as a camera of 50 fields a second takes them."""
+    frame, later = moving_noise(20)[0], moving_noise(20)[19]
+    frame = frame.copy()
+    frame[1::2] = later[1::2]
+    options = {"crf": "1", "x264-params": "tff=1"}
+    (image,) = images(write_clip(tmp_path / "clip.mp4", [frame] * 5, options=options))
+    luma = np.array([0.299, 0.587, 0.114])
+    assert np.abs((image - frame.astype(int)) @ luma).mean() < 3
