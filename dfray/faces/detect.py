@@ -15,14 +15,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from dfray.config import FacesSection
-from dfray.errors import ModelFileError
-from dfray.faces.model_file import Kind, detector_model_path
+from dfray.faces.face_detector import Detection, FaceDetector
 
 SmallFaces = Literal["skip", "hint", "search"]
 
@@ -39,26 +37,6 @@ SAME_FACE_RATIO = 0.4
 """Two boxes are one face if this much of the smaller lies in the larger."""
 
 
-@dataclass(frozen=True)
-class Detection:
-    """A face in pixels of the picture.
-
-    Attributes:
-        score: confidence, 0..1.
-        box: x, y, w, h as detected; it may reach outside the picture.
-        keypoints: 6 x (x, y): right eye, left eye, nose tip, mouth, right and left ear tragion.
-    """
-
-    score: float
-    box: tuple[float, float, float, float]
-    keypoints: tuple[float, ...]
-
-    def moved(self, dx: float, dy: float) -> Detection:
-        x, y, w, h = self.box
-        points = np.reshape(self.keypoints, (-1, 2)) + np.array((dx, dy))
-        return replace(self, box=(x + dx, y + dy, w, h), keypoints=tuple(points.ravel().tolist()))
-
-
 class FaceFinder:
     """The face detector and its search; close it, as MediaPipe does not end well by itself.
 
@@ -67,10 +45,10 @@ class FaceFinder:
     """
 
     def __init__(self, settings: FacesSection) -> None:
-        self._first: _Model | None = None
+        self._first: FaceDetector | None = None
         if settings.detector == "cascade":
-            self._first = _Model("short", settings)
-        self._model = _Model("short" if settings.detector == "short" else "full", settings)
+            self._first = FaceDetector("short", settings)
+        self._model = FaceDetector("short" if settings.detector == "short" else "full", settings)
 
     def find(self, picture: np.ndarray, small_faces: SmallFaces = "skip") -> list[Detection]:
         """Return the faces in `picture`, uint8 (height, width, 3) RGB, the largest first.
@@ -178,47 +156,3 @@ def _shared(a: tuple[float, ...], b: tuple[float, ...]) -> float:
     height = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
     smaller = min(a[2] * a[3], b[2] * b[3])
     return max(0.0, width) * max(0.0, height) / smaller if smaller > 0 else 0.0
-
-
-class _Model:
-    """One MediaPipe detector."""
-
-    def __init__(self, kind: Kind, settings: FacesSection) -> None:
-        from mediapipe.tasks.python import BaseOptions, vision
-
-        path = detector_model_path(kind, settings.detector_model)
-        options = vision.FaceDetectorOptions(
-            base_options=BaseOptions(model_asset_path=path),
-            min_detection_confidence=settings.min_score,
-        )
-        try:
-            self._detector = vision.FaceDetector.create_from_options(options)
-        except (RuntimeError, ValueError) as error:
-            raise ModelFileError(
-                f"MediaPipe cannot load the face detector's model {path}: {error}",
-                "It must be a MediaPipe face detector with its metadata (.tflite).",
-            ) from error
-        # The first look allocates, and grumbles about it: better now than in the first video.
-        self.look(np.zeros((192, 192, 3), np.uint8))
-
-    def look(self, picture: np.ndarray) -> list[Detection]:
-        """Return the faces in `picture`, uint8 (height, width, 3)."""
-        import mediapipe
-
-        height, width = picture.shape[:2]
-        image = mediapipe.Image(mediapipe.ImageFormat.SRGB, np.ascontiguousarray(picture))
-        faces = []
-        for detection in self._detector.detect(image).detections:
-            box = detection.bounding_box
-            points = [(p.x * width, p.y * height) for p in detection.keypoints]
-            faces.append(
-                Detection(
-                    float(detection.categories[0].score),
-                    (float(box.origin_x), float(box.origin_y), float(box.width), float(box.height)),
-                    tuple(float(value) for point in points for value in point),
-                )
-            )
-        return faces
-
-    def close(self) -> None:
-        self._detector.close()

@@ -12,7 +12,7 @@ import math
 import numpy as np
 
 from dfray.errors import ModelFileError
-from dfray.faces.detect import Detection
+from dfray.faces.face_detector import Detection
 from dfray.faces.model_file import landmark_model_path
 
 POINTS = 468

@@ -17,7 +17,8 @@ from dfray.faces.sources import PictureFile, PictureFolder, PixelArray, Source, 
 
 if TYPE_CHECKING:
     from dfray.faces.decode import Picture
-    from dfray.faces.detect import Detection, SmallFaces
+    from dfray.faces.detect import SmallFaces
+    from dfray.faces.face_detector import Detection
 
 HINT_EVERY = 20
 """Pictures of a video from one look for hints of small faces to the next."""

@@ -17,8 +17,9 @@ from dfray.config import FacesSection
 from dfray.errors import ModelFileError, UserError
 from dfray.faces import model_file
 from dfray.faces.crop_codec import decode_landmarks
-from dfray.faces.detect import Detection, FaceFinder
+from dfray.faces.detect import FaceFinder
 from dfray.faces.extract import ShardExtractor
+from dfray.faces.face_detector import Detection
 from dfray.faces.landmarks import LandmarkFinder
 from dfray.faces.shards import FacesStore
 from dfray.faces.sources import VideoFile

@@ -11,7 +11,8 @@ import pytest
 from dfray import storage
 from dfray.config import FacesSection
 from dfray.faces.crop import crop_square
-from dfray.faces.detect import Detection, SmallFaces
+from dfray.faces.detect import SmallFaces
+from dfray.faces.face_detector import Detection
 from dfray.faces.sources import VideoFile, local_source
 from dfray.faces.video import VideoExtractor
 from tests.helpers.clips import moving_noise, talking_head, write_clip
