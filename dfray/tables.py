@@ -43,6 +43,8 @@ class Column:
     nullable: bool = False
     default: str | int | None = None
     """Value for tables written before the column was added; none: such a table is refused."""
+    is_added: bool = False
+    """Tables written before the column was added have nulls in it."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,8 @@ class TableSpec:
                 none may be; the message names the column and `source`.
         """
         for column in self.columns:
-            if column.name not in table.column_names and column.default is not None:
+            has_value = column.is_added or column.default is not None
+            if column.name not in table.column_names and has_value:
                 values = pa.repeat(pa.scalar(column.default, column.type), table.num_rows)
                 table = table.append_column(column.name, values)
         missing = [name for name in self.names if name not in table.column_names]
@@ -142,6 +145,31 @@ _PROVENANCE = (
     Column("uri", pa.string(), "where the video lies: a local path or s3://"),
     Column("source_video", pa.string(), "video_id of the real video a fake was made from", True),
     Column("identity", pa.string(), "who is seen; people must not cross splits", True),
+)
+
+
+def _of_stream(name: str, kind: pa.DataType, doc: str) -> Column:
+    return Column(name, kind, f"{doc}; empty if not stated, or of pictures", True, is_added=True)
+
+
+_OF_STREAM = (
+    _of_stream("codec", pa.string(), "codec, as FFmpeg names it, such as hevc"),
+    _of_stream("width", pa.int32(), "width of the coded picture, px"),
+    _of_stream("height", pa.int32(), "height of the coded picture, px"),
+    _of_stream("fps", pa.float64(), "pictures a second, on average"),
+    _of_stream("bit_rate", pa.int64(), "bits a second; of the container if only that is stated"),
+    _of_stream("pixel_aspect", pa.float64(), "width of a coded pixel over its height"),
+    _of_stream(
+        "transfer",
+        pa.string(),
+        "transfer characteristics: bt709, smpte2084 (PQ), arib-std-b67 (HLG)",
+    ),
+    _of_stream(
+        "interlacing",
+        pa.string(),
+        "progressive, interlaced (faces are as coded) or mixed, by the sampled frames",
+    ),
+    _of_stream("rotation_deg", pa.int16(), "turn of the coded picture, clockwise: 0, 90, 180, 270"),
 )
 
 VIDEOS = TableSpec(
@@ -221,6 +249,7 @@ SUMMARIES = TableSpec(
         Column("n_faces", pa.int32(), "face crops kept"),
         Column("n_landmarks", pa.int32(), "of them with landmarks; empty if none asked for", True),
         Column("cpu_s", pa.float64(), "CPU seconds spent on the video"),
+        *_OF_STREAM,
         Column("shard", pa.string(), "file under faces/ that holds the crops", True),
         Column("first_row", pa.int64(), "row of the video's first crop in its shard"),
     ),

@@ -5,7 +5,7 @@ import pytest
 
 from dfray import storage, tables
 from dfray.errors import SchemaError, StorageError
-from dfray.tables import VIDEOS
+from dfray.tables import SUMMARIES, VIDEOS
 from tests.helpers.rows import video_row, videos_table
 
 SPECS = [tables.VIDEOS, tables.FACES, tables.OUTCOMES, tables.SUMMARIES, tables.SCORES]
@@ -44,6 +44,25 @@ def test_a_table_from_before_a_column_came_is_read_with_its_default():
     table = videos_table([video_row()]).drop_columns(["kind", "stride", "n_images"])
     (row,) = VIDEOS.conform(table).to_pylist()
     assert (row["kind"], row["stride"], row["n_images"]) == ("video", 1, 0)
+
+
+def test_a_summary_from_before_videos_told_their_properties_has_none_of_them():
+    summary = video_row() | {
+        "status": "ok",
+        "attempts": 1,
+        "n_frames": 2,
+        "n_frames_with_face": 2,
+        "n_decode_errors": 0,
+        "n_faces": 2,
+        "cpu_s": 0.5,
+        "first_row": 0,
+        "codec": "h264",
+    }
+    added = [column.name for column in SUMMARIES.columns if column.is_added]
+    table = SUMMARIES.from_rows([summary])
+    assert table["codec"].to_pylist() == ["h264"]
+    (row,) = SUMMARIES.conform(table.drop_columns(added)).to_pylist()
+    assert {name: row[name] for name in added} == dict.fromkeys(added)
 
 
 @pytest.fixture(params=["local", "s3"])

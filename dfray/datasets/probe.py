@@ -36,7 +36,7 @@ def probe(uri: str) -> Probe:
 def _read_header(file: BinaryIO) -> Probe:
     import av
 
-    with av.open(file) as container:
+    with av.open(file, metadata_errors="replace") as container:  # a title need not be UTF-8
         if not container.streams.video:
             return Probe(None, "no video stream")
         stream = container.streams.video[0]

@@ -17,7 +17,17 @@ from typing import Protocol
 
 from dfray.config import FacesSection
 from dfray.errors import DfrayError, first_line
-from dfray.faces.messages import Alive, Failed, FrameFound, Ready, SourceDone, Task
+from dfray.faces.messages import (
+    Alive,
+    Answer,
+    Failed,
+    FrameFound,
+    Ready,
+    SourceDone,
+    StreamRead,
+    Task,
+)
+from dfray.faces.properties import OnStream, StreamProperties
 from dfray.faces.sources import Source
 from dfray.faces.video import Frame, VideoExtractor
 
@@ -28,7 +38,11 @@ class Extractor(Protocol):
     """Interface of `VideoExtractor`, for which tests put in others."""
 
     def extract(
-        self, source: Source, first_frame: int, on_picture: Callable[[], None]
+        self,
+        source: Source,
+        first_frame: int,
+        on_picture: Callable[[], None],
+        on_stream: OnStream,
     ) -> Iterator[Frame]: ...
 
     def close(self) -> None: ...
@@ -60,7 +74,10 @@ def _extract(task: Task, extractor: Extractor, connection: Connection) -> None:
     answers = _Answers(connection)
     reason = None
     try:
-        for frame in extractor.extract(task.source, task.first_frame, answers.send_alive):
+        frames = extractor.extract(
+            task.source, task.first_frame, answers.send_alive, answers.send_stream
+        )
+        for frame in frames:
             answers.send_frame(frame)
     except ConnectionError:
         raise
@@ -83,6 +100,9 @@ class _Answers:
     def send_frame(self, frame: Frame) -> None:
         self._send(FrameFound(frame, self._cpu_s()))
 
+    def send_stream(self, properties: StreamProperties) -> None:
+        self._send(StreamRead(properties, self._cpu_s()))
+
     def send_alive(self) -> None:
         if time.monotonic() - self._sent_s >= ALIVE_EVERY_S:
             self._send(Alive(self._cpu_s()))
@@ -93,7 +113,7 @@ class _Answers:
     def _cpu_s(self) -> float:
         return time.process_time() - self._start_s
 
-    def _send(self, answer: FrameFound | Alive | SourceDone) -> None:
+    def _send(self, answer: Answer) -> None:
         self._connection.send(answer)
         self._sent_s = time.monotonic()
 

@@ -18,6 +18,7 @@ import av
 import numpy as np
 
 from dfray.faces.conversion import PictureConverter
+from dfray.faces.properties import OnStream, header_properties
 from dfray.faces.sampling import Timeline, sample_ticks, timeline
 from dfray.faces.sources import UnreadableSourceError, require_size
 
@@ -52,18 +53,21 @@ def sampled_pictures(
     rate_fps: float,
     first_frame: int = 0,
     on_packet: Callable[[], None] = lambda: None,
+    on_stream: OnStream = lambda _: None,
 ) -> Iterator[Picture]:
     """Yield the pictures on screen at t0 + k / rate_fps, for k >= `first_frame`, in order.
 
     Args:
         path: a local file; its best video stream is taken, cover pictures are no video.
         on_packet: called for every packet read, as a sign of life.
+        on_stream: called with what the header states, and again with what the frames do, at the end.
 
     Raises:
         UnreadableSourceError: nothing in the file can be decoded as video.
     """
     with contextlib.ExitStack() as stack:
         container, stream = stack.enter_context(_open(path))
+        on_stream(header_properties(container, stream))
         times, broken_off = _read_timeline(container, stream, on_packet)
         ticks = sample_ticks(times, rate_fps)
         if not _is_rewound(container, stream):
@@ -84,6 +88,7 @@ def sampled_pictures(
                 image, previous = decoded.image(tick, frame[1]), tick
             reason = decoded.why_missing(tick) if image is None else None
             yield Picture(k, times.seconds(tick), image, reason)
+        on_stream(decoded.converter.properties)
     if broken_off and first_frame <= len(ticks):
         yield Picture(len(ticks), None, None, broken_off)
 
@@ -93,7 +98,8 @@ def _open(path: str) -> Iterator[tuple[av.container.InputContainer, av.video.str
     """Yield the container and its best video stream."""
     try:
         # A playlist under a video's name must not reach for the network.
-        container = av.open(path, options={"protocol_whitelist": "file"})
+        # A title need not be UTF-8.
+        container = av.open(path, options={"protocol_whitelist": "file"}, metadata_errors="replace")
     except (av.FFmpegError, OSError) as error:
         raise UnreadableSourceError(f"cannot be opened: {_message(error)}") from error
     with container:
@@ -187,7 +193,7 @@ class _Decoded:
         self._times, self._sampled = times, sampled
         self._skips = stream.codec.name in EXACT_SKIPPING and not times.is_counted
         self._faults: dict[int | None, str] = {}
-        self._converter = PictureConverter(container, stream)
+        self.converter = PictureConverter(container, stream)
 
     def frames(self, on_packet: Callable[[], None]) -> Iterator[tuple[int, av.VideoFrame]]:
         """Yield (tick, frame) in presentation order; some that are not sampled are left out."""
@@ -202,7 +208,7 @@ class _Decoded:
         if frame.is_corrupt:
             self._faults[tick] = "the picture is damaged"
             return None
-        return self._converter.picture(frame)
+        return self.converter.picture(frame)
 
     def why_missing(self, tick: int) -> str:
         return self._faults.get(tick, "the decoder gave no picture")

@@ -1,7 +1,7 @@
 """Messages between `dfray.faces.supervise` and its child process `dfray.faces.child`.
 
 The child first receives the FacesSection, and answers Ready or Failed. Then it receives one Task after the
-other, and answers each with FrameFound and Alive messages and, at the end, one SourceDone.
+other, and answers each with StreamRead, FrameFound and Alive messages and, at the end, one SourceDone.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dfray.errors import DfrayError
+from dfray.faces.properties import StreamProperties
 from dfray.faces.sources import Source
 from dfray.faces.video import Frame
 
@@ -46,6 +47,18 @@ class FrameFound:
 
 
 @dataclass(frozen=True)
+class StreamRead:
+    """Properties of the task's video, as far as they are known.
+
+    Attributes:
+        cpu_s: CPU seconds of the child on the task so far.
+    """
+
+    properties: StreamProperties
+    cpu_s: float
+
+
+@dataclass(frozen=True)
 class Alive:
     """A sign that packets or pictures are being read; sent at most once a second.
 
@@ -69,4 +82,4 @@ class SourceDone:
     cpu_s: float
 
 
-Answer = FrameFound | Alive | SourceDone
+Answer = FrameFound | StreamRead | Alive | SourceDone

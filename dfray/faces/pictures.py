@@ -12,16 +12,28 @@ import io
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
+from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from dfray.faces.decode import Picture
+from dfray.faces.png import SIGNATURE, needed_chunks
 from dfray.faces.sampling import sample_ticks, timeline
 from dfray.faces.sources import MAX_PICTURE_PX, UnreadableSourceError, require_size
 
 _ANIMATED_FORMATS = ("PNG", "WEBP", "GIF")
 _TIME_BASE = Fraction(1, 1_000_000)
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""Orientation tag (CIPA DC-008, 4.6.4) -> what makes the picture upright."""
 _FAULTS = (OSError, EOFError, SyntaxError, ValueError)
 """Errors that Pillow raises on damaged files."""
 
@@ -108,7 +120,7 @@ def open_picture(file: str | bytes) -> Iterator[Image.Image]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(file) if isinstance(file, bytes) else file)
+            image = Image.open(_readable(file))
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise UnreadableSourceError(f"more than {MAX_PICTURE_PX:,} pixels") from error
     except UnidentifiedImageError as error:
@@ -118,6 +130,17 @@ def open_picture(file: str | bytes) -> Iterator[Image.Image]:
     with image:
         require_size(image.width, image.height)
         yield image
+
+
+def _readable(file: str | bytes) -> str | BinaryIO:
+    """Return what Pillow opens: of a PNG file only the chunks that are needed."""
+    if isinstance(file, str):
+        with open(file, "rb") as opened:
+            if opened.read(len(SIGNATURE)) != SIGNATURE:
+                return file
+            opened.seek(0)
+            file = opened.read()
+    return io.BytesIO(needed_chunks(file) if file.startswith(SIGNATURE) else file)
 
 
 def _still(image: Image.Image) -> Picture:
@@ -184,7 +207,17 @@ def _frames(image: Image.Image, on_picture: Callable[[], None]) -> Iterator[int]
 
 def _upright_rgb(image: Image.Image) -> np.ndarray:
     """Return the loaded picture as uint8 (height, width, 3) RGB, upright."""
-    return np.array(_rgb(ImageOps.exif_transpose(image)))
+    turn = _TURNS.get(_orientation(image))
+    return np.array(_rgb(image if turn is None else image.transpose(turn)))
+
+
+def _orientation(image: Image.Image) -> int:
+    """Return the orientation tag of EXIF; 1, upright, if there is none, or if EXIF is damaged."""
+    try:
+        orientation = image.getexif().get(ExifTags.Base.Orientation)
+    except Exception:  # Pillow raises almost anything on damaged EXIF
+        return 1
+    return orientation if isinstance(orientation, int) else 1
 
 
 def _rgb(image: Image.Image) -> Image.Image:

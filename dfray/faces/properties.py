@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import av
@@ -36,6 +37,10 @@ class StreamProperties:
     transfer: str | None = None
     interlacing: str | None = None
     rotation_deg: int | None = None
+
+
+OnStream = Callable[[StreamProperties], None]
+"""A function that takes the properties of a stream when they are read."""
 
 
 def header_properties(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import asdict
 
 from dfray.config import FacesSection
 from dfray.faces.crop_codec import encode_image
@@ -71,4 +72,5 @@ def summary_row(video: Row, end: VideoEnd, counts: Counter[str], has_landmarks: 
         "n_faces": counts["rows"],
         "n_landmarks": counts["landmarks"] if has_landmarks else None,
         "cpu_s": end.cpu_s,
+        **asdict(end.stream),
     }

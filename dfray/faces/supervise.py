@@ -22,7 +22,8 @@ from typing import Any
 
 from dfray.config import FacesSection
 from dfray.errors import ExtractionError, StorageError
-from dfray.faces.messages import Answer, Failed, FrameFound, Ready, SourceDone, Task
+from dfray.faces.messages import Answer, Failed, FrameFound, Ready, SourceDone, StreamRead, Task
+from dfray.faces.properties import StreamProperties
 from dfray.faces.sources import Source, local_source
 from dfray.faces.video import Frame, Status, VideoEnd
 
@@ -94,6 +95,8 @@ class SupervisedExtractor:
                 if isinstance(answer, FrameFound):
                     outcome.add(answer.frame)
                     yield answer.frame
+                elif isinstance(answer, StreamRead):
+                    outcome.stream = answer.properties
                 elif isinstance(answer, SourceDone):
                     outcome.unreadable = answer.reason
                     is_done = True
@@ -124,6 +127,7 @@ class _Outcome:
         self.next_frame = 0
         self.cpu_s = 0.0
         self.unreadable: str | None = None
+        self.stream = StreamProperties()
         self._outcomes: Counter[str] = Counter()
         self._first_reason: str | None = None
 
@@ -141,7 +145,7 @@ class _Outcome:
             status, reason = "ok", self.unreadable
         elif self._outcomes["no_face"]:
             status, reason = "no_face", self.unreadable or "no face in any frame"
-        return VideoEnd(status, reason, self.attempts, self.cpu_s)
+        return VideoEnd(status, reason, self.attempts, self.cpu_s, self.stream)
 
 
 class _ChildFailure(Exception):  # noqa: N818 - it becomes a VideoEnd, and never reaches users

@@ -13,6 +13,7 @@ import numpy as np
 
 from dfray.config import FacesSection
 from dfray.faces.crop import crop_square, cut
+from dfray.faces.properties import OnStream, StreamProperties
 from dfray.faces.sources import PictureFile, PictureFolder, PixelArray, Source, VideoFile
 
 if TYPE_CHECKING:
@@ -82,12 +83,14 @@ class VideoEnd:
         reason: why it is not ok.
         attempts: how often it was tried.
         cpu_s: CPU seconds spent on it, all attempts together.
+        stream: what the file states about its pictures.
     """
 
     status: Status
     reason: str | None
     attempts: int
     cpu_s: float
+    stream: StreamProperties = field(default_factory=StreamProperties)
 
 
 class VideoExtractor:
@@ -110,16 +113,18 @@ class VideoExtractor:
         source: Source,
         first_frame: int = 0,
         on_picture: Callable[[], None] = lambda: None,
+        on_stream: OnStream = lambda _: None,
     ) -> Iterator[Frame]:
         """Yield the sampled frames of `source` from `first_frame` on, in order, as they are found.
 
         Args:
             on_picture: called for every packet or picture read, as a sign of life.
+            on_stream: called with the properties of a video when they are read, and again at its end.
 
         Raises:
             UnreadableSourceError: nothing in it can be decoded, or its pictures are too large.
         """
-        pictures = _sampled(source, self._settings.rate_fps, first_frame, on_picture)
+        pictures = _sampled(source, self._settings.rate_fps, first_frame, on_picture, on_stream)
         are_faces = isinstance(source, PictureFolder) and source.are_faces
         yield from _frames(pictures, self._uncut_face if are_faces else self._searches())
 
@@ -174,7 +179,11 @@ class VideoExtractor:
 
 
 def _sampled(
-    source: Source, rate_fps: float, first_frame: int, on_picture: Callable[[], None]
+    source: Source,
+    rate_fps: float,
+    first_frame: int,
+    on_picture: Callable[[], None],
+    on_stream: OnStream,
 ) -> Iterator[Picture]:
     """Return the sampled pictures of `source`."""
     from dfray.faces.decode import sampled_pictures
@@ -182,7 +191,7 @@ def _sampled(
 
     match source:
         case VideoFile(path):
-            return sampled_pictures(path, rate_fps, first_frame, on_picture)
+            return sampled_pictures(path, rate_fps, first_frame, on_picture, on_stream)
         case PictureFile(file):
             return file_pictures(file, rate_fps, first_frame, on_picture)
         case PixelArray(pixels):

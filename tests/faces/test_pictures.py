@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from dfray.config import CorpusSection, FacesSection
 from dfray.datasets.manifest import build_manifest
@@ -50,6 +52,36 @@ def test_grey_is_repeated_at_its_full_range(bits: int, tmp_path: Path) -> None:
     image = read_picture(str(tmp_path / "a.png"))
     expected = np.round(grey / (2**bits - 1) * 255)
     assert np.array_equal(image, np.repeat(expected[..., None], 3, axis=2))
+
+
+@pytest.mark.parametrize("suffix", ["png", "webp", "jpg"])
+def test_damaged_exif_loses_no_picture(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"a.{suffix}"
+    Image.fromarray(PATCHES).save(path, exif=b"Exif\0\0no TIFF header")
+    assert read_picture(str(path)).shape == PATCHES.shape
+
+
+@pytest.mark.parametrize("is_after_pixels", [False, True])
+def test_long_remarks_in_a_png_lose_no_picture(is_after_pixels: bool, tmp_path: Path) -> None:
+    """Generators of pictures write their whole settings; Pillow refuses compressed text above 1 MiB."""
+    path = tmp_path / "a.png"
+    Image.fromarray(PATCHES).save(path)
+    text = b"workflow\0\0" + zlib.compress(b"{}" * 2**20)
+    chunk = b"zTXt" + text
+    framed = struct.pack(">I", len(text)) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    data = path.read_bytes()
+    place = len(data) - 12 if is_after_pixels else 33
+    path.write_bytes(data[:place] + framed + data[place:])
+    assert np.array_equal(read_picture(str(path)), PATCHES)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_orientation_of_exif_is_upright(orientation: int, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(PATCHES).save(tmp_path / "a.png", exif=exif)
+    expected = ImageOps.exif_transpose(Image.open(tmp_path / "a.png"))
+    assert np.array_equal(read_picture(str(tmp_path / "a.png")), expected)
 
 
 def test_sixteen_bits_a_channel_become_eight(tmp_path: Path) -> None:

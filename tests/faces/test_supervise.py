@@ -74,6 +74,18 @@ def test_it_gives_what_the_unsupervised_extractor_gives(
     assert 0 < end.cpu_s < 60
 
 
+def test_its_end_carries_the_properties_of_the_stream_also_if_it_crashed(
+    fragile: SupervisedExtractor, clip: Path
+) -> None:
+    _, end = run(fragile, clip)
+    stream = end.stream
+    assert (stream.codec, stream.width, stream.height, stream.fps) == ("h264", 320, 240, 25.0)
+    assert (stream.interlacing, stream.rotation_deg) == ("progressive", 0)
+    Path(f"{clip}.abort").write_text("0\n0\n0")
+    _, end = run(fragile, clip)
+    assert (end.status, end.stream.codec) == ("crashed", "h264")
+
+
 def test_a_crash_that_comes_once_costs_nothing_and_no_frame_comes_twice(
     fragile: SupervisedExtractor, clip: Path
 ) -> None:

@@ -14,13 +14,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from dfray.faces.child import main
+from dfray.faces.properties import OnStream
 from dfray.faces.sources import Source, VideoFile
 from dfray.faces.video import Frame, VideoExtractor
 
 
 class FragileExtractor(VideoExtractor):
     def extract(
-        self, source: Source, first_frame: int = 0, on_picture: Callable[[], None] = lambda: None
+        self,
+        source: Source,
+        first_frame: int = 0,
+        on_picture: Callable[[], None] = lambda: None,
+        on_stream: OnStream = lambda _: None,
     ) -> Iterator[Frame]:
         assert isinstance(source, VideoFile)
         path = source.path
@@ -30,7 +35,7 @@ class FragileExtractor(VideoExtractor):
             on_picture()
 
         sign = slowly if Path(f"{path}.slow").exists() else on_picture
-        for frame in super().extract(source, first_frame, sign):
+        for frame in super().extract(source, first_frame, sign, on_stream):
             if _is_due(f"{path}.abort", frame.frame_index):
                 print("free(): invalid pointer", file=sys.stderr, flush=True)
                 os.abort()
