@@ -241,7 +241,12 @@ SUMMARIES = TableSpec(
         *_IDENTIFYING,
         *_PROVENANCE,
         Column("status", pa.string(), "ok, no_face, unreadable, crashed or timed_out"),
-        Column("reason", pa.string(), "why the video is not ok", True),
+        Column(
+            "reason",
+            pa.string(),
+            "why the video is not ok, or what is amiss with some of its frames",
+            True,
+        ),
         Column("attempts", pa.int8(), "how often the video was tried"),
         Column("n_frames", pa.int32(), "frames sampled"),
         Column("n_frames_with_face", pa.int32(), "sampled frames with at least one face"),

@@ -19,8 +19,9 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from dfray.faces.decode import Picture
 from dfray.faces.png import SIGNATURE, needed_chunks
-from dfray.faces.sampling import sample_ticks, timeline
+from dfray.faces.sampling import sample
 from dfray.faces.sources import MAX_PICTURE_PX, UnreadableSourceError, require_size
+from dfray.faces.timeline import counted_timeline, presentation_timeline
 
 _ANIMATED_FORMATS = ("PNG", "WEBP", "GIF")
 _TIME_BASE = Fraction(1, 1_000_000)
@@ -161,20 +162,22 @@ def _animation(
     with open_picture(file) as image:
         starts, fault = _frame_starts(image, on_picture)
     is_clockless = len(starts) > 1 and starts[-1] == 0
-    times = timeline([None] * len(starts) if is_clockless else starts, _TIME_BASE, None)
-    ticks = sample_ticks(times, rate_fps)
-    numbers = np.searchsorted(times.ticks, ticks, side="right") - 1
+    timed = None if is_clockless else presentation_timeline(starts, _TIME_BASE)
+    times = timed or counted_timeline(len(starts))
+    samples = sample(times, rate_fps)
+    numbers = samples.pictures.tolist()
     with open_picture(file) as image:
         frames, number = _frames(image, on_picture), -1
         pixels: np.ndarray | None = None
-        for k in range(first_frame, len(ticks)):
+        for k in range(first_frame, len(numbers)):
             while number < numbers[k]:
                 number, pixels = next(frames), None
             if pixels is None:
                 pixels = _upright_rgb(image)
-            yield Picture(k, times.seconds(int(ticks[k])), pixels)
-    if fault and first_frame <= len(ticks):
-        yield Picture(len(ticks), None, None, fault)
+            time_s, remark = times.seconds(numbers[k]), samples.shortened.get(numbers[k])
+            yield Picture(k, time_s, pixels, remark)
+    if fault and first_frame <= len(numbers):
+        yield Picture(len(numbers), None, None, fault)
 
 
 def _frame_starts(

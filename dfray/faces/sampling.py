@@ -1,70 +1,87 @@
-"""Sampling of a video's pictures, decided from its timestamps before anything is decoded.
+"""Sampling of a video's pictures, decided from their times before anything is decoded.
 
-Sample k is the picture on screen at t0 + k / rate: the last one whose timestamp is not later; t0 is the
-first timestamp in presentation order. The last sample is the last that is due no later than the last
-timestamp, so durations, which containers often lack, are never needed. All arithmetic is exact: in
-whole ticks of the container's time base.
+Sample k is the picture on screen at t0 + k / rate: the last one whose time is not later; t0 is the time of
+the first picture in presentation order. The last sample is the last that is due no later than the last
+picture, so durations, which containers often lack, are never needed. All arithmetic is exact: in whole ticks.
+
+A still, a picture that stands for longer than STILL_S, is often a jump in broken timestamps. When the stills
+of a video last longer together than the rest of it, or than MAX_STILLS_S, each counts with an equal part of
+what is allowed, and once at least.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
 
-MAX_GAP_S = 3600
-"""A picture that stands still for longer is a broken timestamp."""
-MAX_REORDER = 16
-"""Codecs show a picture at most so many places from where it is decoded (H.264 and HEVC: 16)."""
+STILL_S = 5
+"""Seconds on screen from which on a picture is a still."""
+MAX_STILLS_S = 600
+"""Seconds that the stills of a video count together at most."""
 
 
 @dataclass(frozen=True)
 class Timeline:
-    """The times at which the pictures of a video are times.
+    """The times of a video's pictures, in presentation order.
 
     Attributes:
-        ticks: int64 (N,), timestamps in presentation order; N >= 1.
+        ticks: int64 (N,), rising; N >= 1.
         time_base: seconds per tick.
-        is_counted: the container's timestamps cannot be used; ticks are picture numbers in
-            presentation order, and the time base is that of the average rate.
+        places: int64 (N,), place of each picture among the shown ones in decoding order; none if the
+            container's timestamps do not tell it.
     """
 
     ticks: np.ndarray
     time_base: Fraction
-    is_counted: bool
+    places: np.ndarray | None
 
-    def seconds(self, tick: int) -> float:
-        """Return the time of a tick from t0, in seconds."""
-        return float((tick - int(self.ticks[0])) * self.time_base)
+    def seconds(self, picture: int) -> float:
+        """Return the time of a picture from t0, in seconds."""
+        return float(int(self.ticks[picture] - self.ticks[0]) * self.time_base)
 
 
-def timeline(
-    timestamps: Sequence[int | None], time_base: Fraction, average_rate: Fraction | None
-) -> Timeline:
-    """Return the timeline of pictures with these timestamps, in decoding order; at least one.
+@dataclass(frozen=True)
+class Samples:
+    """The sampled pictures of a video.
 
-    Timestamps that are missing, start anew, or jump by more than an hour are replaced by picture
-    numbers at the average rate (25 a second where the container does not state it).
+    Attributes:
+        pictures: int64 (K,), number in presentation order of each sample's picture; K >= 1.
+        shortened: for each still that counts less than it stands, why.
     """
-    stated = [tick for tick in timestamps if tick is not None]
-    if len(stated) == len(timestamps):
-        decoded = np.array(stated, np.int64)
-        order = np.argsort(decoded, kind="stable")
-        ticks = decoded[order]
-        reorder = np.abs(order - np.arange(len(order))).max()
-        if reorder <= MAX_REORDER and np.all(np.diff(ticks) <= MAX_GAP_S / time_base):
-            return Timeline(ticks, time_base, is_counted=False)
-    rate = average_rate or Fraction(25)
-    return Timeline(np.arange(len(timestamps), dtype=np.int64), 1 / rate, is_counted=True)
+
+    pictures: np.ndarray
+    shortened: dict[int, str]
 
 
-def sample_ticks(times: Timeline, rate_fps: float) -> np.ndarray:
-    """Return the tick of each sample's picture: int64 (K,), K >= 1; a still picture may repeat."""
+def sample(times: Timeline, rate_fps: float) -> Samples:
+    """Return the picture of each sample; a still picture may repeat."""
     rate = max(Fraction(rate_fps).limit_denominator(1_000_000), Fraction(1, 1_000_000))
     step = 1 / (rate * times.time_base)
-    first, last = int(times.ticks[0]), int(times.ticks[-1])
-    count = int((last - first) / step) + 1
-    due_ticks = [first + k * step.numerator // step.denominator for k in range(count)]
-    return times.ticks[np.searchsorted(times.ticks, due_ticks, side="right") - 1]
+    ticks, shortened = _with_bounded_stills(times, step)
+    count = int(int(ticks[-1]) / step) + 1
+    due_ticks = [k * step.numerator // step.denominator for k in range(count)]
+    return Samples(np.searchsorted(ticks, due_ticks, side="right") - 1, shortened)
+
+
+def _with_bounded_stills(times: Timeline, step: Fraction) -> tuple[np.ndarray, dict[int, str]]:
+    """Return the ticks from t0 with stills that count as they may, and why some were shortened.
+
+    Args:
+        step: ticks from one sample to the next.
+    """
+    gaps = np.diff(times.ticks)
+    stills = np.flatnonzero(gaps > STILL_S / times.time_base)
+    stood = int(gaps[stills].sum())
+    allowed = min(int(gaps.sum()) - stood, int(MAX_STILLS_S / times.time_base))
+    shortened = {}
+    if stood > allowed:
+        bound = max(allowed // len(stills), -(-step.numerator // step.denominator))
+        for still in stills[gaps[stills] > bound].tolist():
+            stands_s, counts_s = (float(n * times.time_base) for n in (int(gaps[still]), bound))
+            shortened[still] = (
+                f"it stands for {stands_s:.1f} s in the timestamps, of which {counts_s:.1f} s count"
+            )
+        gaps[list(shortened)] = bound
+    return np.concatenate([[0], np.cumsum(gaps)]), shortened

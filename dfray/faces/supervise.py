@@ -30,6 +30,8 @@ from dfray.faces.video import Frame, Status, VideoEnd
 RECYCLE_AFTER = 300
 """Videos after which a child is replaced by a fresh one, as MediaPipe leaks a little memory."""
 START_LIMIT_S = 300.0
+MAX_REASONS = 3
+"""Different reasons of its frames that the end of a video states; each frame has its own."""
 _COMMAND = (sys.executable, "-P", "-m", "dfray.faces.child")
 _REMARK = re.compile(r"(INFO|WARNING|[IW]\d{4} [\d:.]+ )")
 """Start of the lines that MediaPipe and TFLite log in normal work, at any time and from any thread."""
@@ -129,22 +131,23 @@ class _Outcome:
         self.unreadable: str | None = None
         self.stream = StreamProperties()
         self._outcomes: Counter[str] = Counter()
-        self._first_reason: str | None = None
+        self._reasons: dict[str, None] = {}
 
     def add(self, frame: Frame) -> None:
         self.next_frame = frame.frame_index + 1
         self._outcomes[frame.outcome] += 1
-        self._first_reason = self._first_reason or frame.reason
+        if frame.reason and len(self._reasons) < MAX_REASONS:
+            self._reasons[frame.reason] = None
 
     def end(self, failure: _ChildFailure | None) -> VideoEnd:
         status: Status = "unreadable"
-        reason = self.unreadable or self._first_reason
+        reason = self.unreadable or "; ".join(self._reasons) or None
         if failure:
             status, reason = failure.status, failure.reason
         elif self._outcomes["faces"]:
-            status, reason = "ok", self.unreadable
+            status = "ok"
         elif self._outcomes["no_face"]:
-            status, reason = "no_face", self.unreadable or "no face in any frame"
+            status, reason = "no_face", reason or "no face in any frame"
         return VideoEnd(status, reason, self.attempts, self.cpu_s, self.stream)
 
 

@@ -59,7 +59,7 @@ class Frame:
         frame_index: k of the sample, due at t0 + k / rate_fps.
         time_s: presentation time of the picture from t0, in seconds; none if not known.
         outcome: faces, no_face or decode_error.
-        reason: why the frame could not be decoded.
+        reason: why the frame could not be decoded, or what is amiss with its time.
         width, height: of the upright frame, px; 0 if it could not be decoded.
         faces: the largest first.
     """
@@ -80,7 +80,7 @@ class VideoEnd:
     Attributes:
         status: ok (a face was found), no_face, unreadable (no frame could be decoded), crashed or
             timed_out (on every attempt).
-        reason: why it is not ok.
+        reason: why it is not ok, or what is amiss with some of its frames.
         attempts: how often it was tried.
         cpu_s: CPU seconds spent on it, all attempts together.
         stream: what the file states about its pictures.
@@ -211,4 +211,4 @@ def _frames(pictures: Iterator[Picture], search: Callable[[np.ndarray], Frame]) 
             continue
         if picture.image is not last_image:
             last, last_image = search(picture.image), picture.image
-        yield replace(last, frame_index=k, time_s=time_s)
+        yield replace(last, frame_index=k, time_s=time_s, reason=picture.reason)

@@ -94,7 +94,7 @@ def test_pictures_come_while_the_file_is_read_each_packet_a_sign_of_life(
     of_timeline = N + 1  # the timestamps are read first, with the dummy packet at the end
     for k, count in enumerate(seen):
         decoded_before = count - of_timeline
-        assert 25 * k < decoded_before < 25 * k + 25
+        assert 25 * k - 4 < decoded_before < 25 * k + 25  # B-frames are decoded late
 
 
 def test_the_main_video_is_taken_of_two(tmp_path: Path) -> None:

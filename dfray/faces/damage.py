@@ -1,0 +1,50 @@
+"""Damaged pictures, and those that build on them.
+
+Data may be lost before the container is read, packets that cannot be decoded, pictures guessed in part by the
+decoder: what is decoded after them is torn until the next clean start.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dfray.faces.video_index import VideoIndex
+
+DAMAGED = "the picture is damaged"
+TORN = "it builds on a damaged picture"
+_LOST = "data of the picture, or of one that it builds on, were lost"
+
+
+class Damage:
+    """The damaged pictures of one video, as far as they are known."""
+
+    def __init__(self, index: VideoIndex) -> None:
+        self._packets = index.packets
+        self._first = int(index.shown[0])
+        self._n_lost_before = np.concatenate([[0], np.cumsum(index.packets.is_damaged)])
+        self._damaged: list[int] = []
+        self._faults: dict[int, str] = {}
+
+    def add(self, packet: int, fault: str) -> None:
+        """Note that a packet's picture is damaged."""
+        if packet < self._first or not self._packets.is_shown[packet]:
+            return
+        self._faults.setdefault(packet, fault)
+        if not self._packets.is_droppable[packet]:
+            self._damaged.append(packet)
+
+    def was_lost(self, packet: int) -> bool:
+        """Return True if the container tells of data lost in the picture or in one that it builds on."""
+        since = max(self._first, int(self._packets.clean_since[packet]))
+        return bool(self._n_lost_before[packet + 1] > self._n_lost_before[since])
+
+    def why(self, packet: int) -> str | None:
+        """Return why the picture of a packet is damaged; none if it is not, as far as it is known."""
+        if packet in self._faults:
+            return self._faults[packet]
+        if self.was_lost(packet):
+            return _LOST
+        since = self._packets.clean_since[packet]
+        if any(since <= damaged < packet for damaged in self._damaged):
+            return TORN
+        return None

@@ -1,0 +1,127 @@
+"""Decoded frames of the pictures that are due, and of as few others as possible."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+
+import av
+import numpy as np
+
+from dfray.faces.containers import fault, packets
+from dfray.faces.damage import DAMAGED, TORN, Damage
+from dfray.faces.decoding_plan import plan_decoding
+from dfray.faces.video_index import VideoIndex
+
+EXACT_SKIPPING = frozenset({"av1", "mpeg1video", "mpeg2video", "mpeg4"})
+"""Codecs whose decoders leave out a picture that no other needs; of others the packets tell it."""
+
+
+class DueFrames:
+    """The frames of the due pictures of one video, in presentation order.
+
+    Args:
+        due: pictures, numbered in presentation order.
+    """
+
+    def __init__(
+        self,
+        container: av.container.InputContainer,
+        stream: av.video.stream.VideoStream,
+        index: VideoIndex,
+        due: Sequence[int],
+    ) -> None:
+        self._container, self._stream, self._index = container, stream, index
+        self._damage = Damage(index)
+        self._faults: dict[int, str] = {}
+        self._n_failed = 0
+        self._plan = plan_decoding(
+            index, [picture for picture in due if not self._is_lost(picture)]
+        )
+        self._skips = index.is_timed and stream.codec.canonical_name in EXACT_SKIPPING
+
+    def frames(self, on_packet: Callable[[], None]) -> Iterator[tuple[int, av.VideoFrame]]:
+        """Yield (picture, frame) for the due pictures, and for some others; none that is damaged."""
+        frames = self._decoded(on_packet)
+        return self._timed(frames) if self._index.is_timed else self._counted(frames)
+
+    def why_missing(self, picture: int) -> str:
+        if self._index.is_timed:
+            why = self._damage.why(self._index.packet_of(picture))
+        else:
+            why = self._faults.get(picture)
+        return why or "the decoder gave no picture"
+
+    def _is_lost(self, picture: int) -> bool:
+        return self._index.is_timed and self._damage.was_lost(self._index.packet_of(picture))
+
+    def _timed(self, frames: Iterator[av.VideoFrame]) -> Iterator[tuple[int, av.VideoFrame]]:
+        """Recognise frames by their timestamps.
+
+        A picture is held back until those that it may build on have come, as one of them may be damaged.
+        """
+        pts = np.where(self._plan.is_sent, self._index.packets.pts, self._index.packets.pts.min())
+        horizon = np.maximum.accumulate(pts)
+        waiting: deque[tuple[int, int, av.VideoFrame]] = deque()
+        for frame in frames:
+            picture = self._index.picture_at(frame.pts)
+            if picture is None:
+                continue
+            packet = self._index.packet_of(picture)
+            if frame.is_corrupt:
+                self._damage.add(packet, DAMAGED)
+            if self._plan.is_due[packet]:
+                waiting.append((picture, packet, frame))
+            while waiting and frame.pts >= horizon[waiting[0][1]]:
+                yield from self._undamaged(*waiting.popleft())
+        while waiting:
+            yield from self._undamaged(*waiting.popleft())
+
+    def _undamaged(
+        self, picture: int, packet: int, frame: av.VideoFrame
+    ) -> Iterator[tuple[int, av.VideoFrame]]:
+        if self._damage.why(packet) is None:
+            yield picture, frame
+
+    def _counted(self, frames: Iterator[av.VideoFrame]) -> Iterator[tuple[int, av.VideoFrame]]:
+        """Recognise frames by their number; packets that could not be decoded count."""
+        is_torn, n_failed = False, 0
+        for number, frame in enumerate(frames):
+            is_torn = (is_torn and not frame.key_frame) or self._n_failed > n_failed
+            n_failed = self._n_failed
+            if frame.is_corrupt or is_torn:
+                self._faults[number + n_failed] = DAMAGED if frame.is_corrupt else TORN
+                is_torn = True
+            else:
+                yield number + n_failed, frame
+
+    def _decoded(self, on_packet: Callable[[], None]) -> Iterator[av.VideoFrame]:
+        """Yield what the decoder makes of the packets of the plan."""
+        context, plan = self._stream.codec_context, self._plan
+        context.thread_count = 1
+        n_left = int(plan.is_sent.sum())
+        with contextlib.suppress(av.FFmpegError):  # the end that was seen when the index was read
+            for number, packet in enumerate(packets(self._container, self._stream, on_packet)):
+                if n_left == 0:
+                    break
+                if not plan.is_sent[number]:
+                    continue
+                if plan.is_break[number]:
+                    yield from self._decode(number, None)
+                    context.flush_buffers()
+                if self._skips:
+                    context.skip_frame = "DEFAULT" if plan.is_due[number] else "NONREF"
+                yield from self._decode(number, packet)
+                n_left -= 1
+        yield from self._decode(len(plan.is_sent), None)
+
+    def _decode(self, number: int, packet: av.Packet | None) -> list[av.VideoFrame]:
+        frames: list[av.VideoFrame] = []
+        try:
+            frames = self._stream.codec_context.decode(packet)
+        except av.FFmpegError as error:
+            if packet is not None and self._index.packets.is_shown[number]:
+                self._n_failed += 1
+                self._damage.add(number, f"cannot be decoded: {fault(error)}")
+        return frames

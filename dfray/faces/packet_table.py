@@ -1,0 +1,151 @@
+"""What the packets of a video stream are, read without decoding one."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import av
+import numpy as np
+
+from dfray.faces.bitstreams import Coded, bitstream_reader
+from dfray.faces.containers import fault, packets
+from dfray.faces.timeline import NO_TIME
+
+_UNKNOWN = Coded()
+
+
+@dataclass(frozen=True)
+class PacketTable:
+    """The packets of a video stream, in decoding order.
+
+    Attributes:
+        pts, dts: int64 (N,), times of presentation and decoding in ticks, NO_TIME where none is stated.
+        is_shown: bool (N,), the packet's picture is shown: not cut away by an edit list, not hidden.
+        is_droppable: bool (N,), no other picture needs it.
+        is_damaged: bool (N,), data was lost there before the container was read.
+        start: int64 (N,), packet from which on decoding gives this picture as a decoding of the whole does.
+        clean_since: int64 (N,), packet since which damage before it does not show in this picture; -1
+            if there is none.
+        end: end of the last picture shown, in ticks.
+        broken_off: why the file ends early; none if it does not.
+    """
+
+    pts: np.ndarray
+    dts: np.ndarray
+    is_shown: np.ndarray
+    is_droppable: np.ndarray
+    is_damaged: np.ndarray
+    start: np.ndarray
+    clean_since: np.ndarray
+    end: int
+    broken_off: str | None
+
+    def __len__(self) -> int:
+        return len(self.pts)
+
+
+class _Columns:
+    """Columns of a PacketTable while packets are read: a few bytes a packet."""
+
+    def __init__(self, stream: av.video.stream.VideoStream) -> None:
+        codec = stream.codec
+        self._read = bitstream_reader(
+            codec.canonical_name, stream.codec_context.extradata, codec.intra_only
+        )
+        self.pts, self.dts = array("q"), array("q")
+        self.is_shown, self.is_droppable = array("b"), array("b")
+        self.is_damaged, self.has_parameters = array("b"), array("b")
+        self.layers = array("b")
+        self.starts: list[int] = []
+        self.recoveries: list[tuple[int, int]] = []
+        self.end = NO_TIME
+        self.has_new_headers = False
+
+    def add(self, packet: av.Packet) -> None:
+        number = len(self.pts)
+        coded = self._read(bytes(packet), packet.is_keyframe) if self._read else _UNKNOWN
+        self.pts.append(NO_TIME if packet.pts is None else packet.pts)
+        self.dts.append(NO_TIME if packet.dts is None else packet.dts)
+        self.is_shown.append(coded.is_shown and not packet.is_discard)
+        self.is_droppable.append(coded.is_droppable)
+        self.is_damaged.append(packet.is_corrupt)
+        self.has_parameters.append(coded.has_parameters)
+        self.layers.append(coded.layer)
+        if coded.is_start:
+            self.starts.append(number)
+        if coded.recovers_after is not None:
+            self.recoveries.append((number, coded.recovers_after))
+        self.has_new_headers |= number > 0 and packet.has_sidedata("new_extradata")
+        if packet.pts is not None:
+            self.end = max(self.end, packet.pts + (packet.duration or 0))
+
+
+def read_packets(
+    container: av.container.InputContainer,
+    stream: av.video.stream.VideoStream,
+    on_packet: Callable[[], None],
+) -> PacketTable:
+    """Return the table of the stream's packets, to the end of the file or to where it breaks off."""
+    columns, broken_off = _Columns(stream), None
+    try:
+        for packet in packets(container, stream, on_packet):
+            columns.add(packet)
+    except av.FFmpegError as error:
+        broken_off = f"the file breaks off: {fault(error)}"
+    return _table(columns, broken_off)
+
+
+def _table(columns: _Columns, broken_off: str | None) -> PacketTable:
+    pts = np.array(columns.pts, np.int64)
+    layers = np.array(columns.layers)
+    is_droppable = np.array(columns.is_droppable, bool)
+    if len(layers):
+        is_droppable &= layers == layers.max()
+    return PacketTable(
+        pts=pts,
+        dts=np.array(columns.dts, np.int64),
+        is_shown=np.array(columns.is_shown, bool),
+        is_droppable=is_droppable,
+        is_damaged=_spread(np.array(columns.is_damaged, bool)),
+        start=_since(pts, [(start, 0) for start in _safe_starts(columns)], before=0),
+        clean_since=_since(pts, columns.recoveries, before=-1),
+        end=columns.end,
+        broken_off=broken_off,
+    )
+
+
+def _spread(is_damaged: np.ndarray) -> np.ndarray:
+    """Return the mask with the packet after each marked one: FFmpeg marks the one that the loss ended."""
+    spread = is_damaged.copy()
+    spread[1:] |= is_damaged[:-1]
+    return spread
+
+
+def _safe_starts(columns: _Columns) -> list[int]:
+    """Return the starts that need nothing from before: no parameter sets and no headers."""
+    if columns.has_new_headers:
+        return []
+    if any(columns.has_parameters[1:]):
+        return [start for start in columns.starts if start == 0 or columns.has_parameters[start]]
+    return columns.starts
+
+
+def _since(pts: np.ndarray, points: list[tuple[int, int]], before: int) -> np.ndarray:
+    """Return for each packet the last point from which its picture is right.
+
+    Leading pictures, decoded after a point and shown before it, need the point before.
+
+    Args:
+        points: (packet, packets from there to where it holds).
+        before: value of packets that have none.
+    """
+    since = np.full(len(pts), before, np.int64)
+    ends = [*(point + wait for point, wait in points[1:]), len(pts)]
+    previous = before
+    for (point, wait), end in zip(points, ends, strict=False):
+        here = slice(point + wait, max(end, point + wait))
+        since[here] = np.where(pts[here] < pts[point], previous, point)
+        previous = point
+    return since
