@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pyarrow as pa
 
@@ -36,27 +37,30 @@ def build_manifest(run: RunContext) -> Manifest:
     return manifest
 
 
-def planned_videos(run: RunContext) -> pa.Table:
-    """Return VIDEOS of the run's manifest, or those that it would have; writes nothing.
+def planned_manifest(run: RunContext) -> Manifest:
+    """Return the run's manifest, or the one that it would have, with its account; writes nothing.
 
-    The demo's clips are listed without being drawn.
+    The demo's clips are listed without being drawn. A manifest that is written has no account.
     """
     recipe = run.recipe
     if run.has_manifest:
-        return run.manifest
+        return Manifest(run.manifest)
     if recipe.demo is None:
-        return check_manifest(run).videos
+        return check_manifest(run)
     clips = _demo_videos(recipe)
     corpora = [corpus for corpus in recipe.corpora if corpus.reader != "demo"]
     if not corpora:
-        return clips
-    return pa.concat_tables([clips, _read_corpora(corpora, manifests.OPENED).videos])
+        return Manifest(clips)
+    others = _read_corpora(corpora, manifests.OPENED)
+    return replace(others, videos=pa.concat_tables([clips, others.videos]))
 
 
 def _read_corpora(corpora: Sequence[CorpusSection], opened: int | None) -> Manifest:
     with stage("manifest", total=1) as line:
         manifest = manifests.build_manifest(corpora, line.update, opened=opened)
-        line.finish(f"{manifest.videos.num_rows} videos, {len(manifest.missing)} missing")
+        left_out = manifest.left_out.total()
+        counts = f"{manifest.videos.num_rows} videos, {len(manifest.missing)} missing"
+        line.finish(counts + (f", {left_out} left out" if left_out else ""))
     return manifest
 
 

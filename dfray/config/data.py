@@ -65,8 +65,8 @@ class CorpusSection(Section):
     )
     kind: Literal["video", "frames", "faces"] | None = Field(
         None,
-        description="form of the corpus to read, for df40: videos, pictures to run the detector on, or "
-        "face crops; null: the reader's default",
+        description="form of the corpus to read, for df40 and ffpp: videos, pictures to run the detector on, "
+        "or face crops; null: the reader's default",
     )
     only: Annotated[list[Split], Field(min_length=1)] | None = Field(
         None, description="splits of the corpus to read; null: all"

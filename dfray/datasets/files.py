@@ -4,28 +4,55 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import groupby
 
 from dfray import storage
+from dfray.datasets.suffixes import is_of_macos, is_picture, is_video, suffix_of
 
-IMAGE_SUFFIXES = (
-    ".png",
-    ".apng",
-    ".jpg",
-    ".jpeg",
-    ".jfif",
-    ".bmp",
-    ".webp",
-    ".tif",
-    ".tiff",
-)
-"""Suffixes of picture files, in manifests, extraction and scoring alike."""
-VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg")
+OF_MACOS = "made by macOS beside the file (._*, __MACOSX)"
+NOT_UTF8 = "its name is not UTF-8: rename it"
+NO_FOLDER_NAME = "a picture in a folder without a name (two slashes in its key)"
 _REPORT_EVERY = 1000
 
 
+@dataclass
+class _Listing:
+    """Paths relative to the root.
+
+    Attributes:
+        others: files that are neither pictures nor left out, sorted.
+        pictures: number of pictures in each folder, by folder and suffix.
+        left_out: paths by the reason why no reader sees them.
+    """
+
+    others: dict[str, None] = field(default_factory=dict)
+    pictures: dict[str, Counter[str]] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+
+    def add(self, path: str) -> None:
+        if not is_utf8(path):
+            self.left_out[storage.printable(path)] = NOT_UTF8
+        elif is_of_macos(path):
+            self.left_out[path] = OF_MACOS
+        elif not is_picture(path):
+            self.others[path] = None
+        elif "" in path.split("/"):
+            self.left_out[path] = NO_FOLDER_NAME
+        else:
+            folder = path.rpartition("/")[0]
+            self.pictures.setdefault(folder, Counter())[suffix_of(path)] += 1
+
+    def sorted(self) -> _Listing:
+        others, pictures = sorted(self.others), sorted(self.pictures.items())
+        return _Listing(dict.fromkeys(others), dict(pictures), self.left_out)
+
+
 class Files:
-    """The files of a corpus, listed on first use; of images only the count in each folder.
+    """The files of a corpus, listed on first use; of pictures only the count in each folder.
+
+    Paths, of files and of folders, are relative to the root.
 
     Args:
         root: folder of the corpus, or the file that lists it.
@@ -39,50 +66,84 @@ class Files:
     def uri(self, *parts: str) -> str:
         return storage.join(self.root, *parts)
 
+    def path(self, uri: str) -> str | None:
+        """Return the path of `uri` relative to the root, or None if it is not below it."""
+        start = f"{self.root}/"
+        return uri.removeprefix(start) if uri.startswith(start) else None
+
+    @property
+    def is_listed(self) -> bool:
+        """True once the root was listed."""
+        return "_listing" in self.__dict__
+
     def videos(self, folder: str = "") -> Iterator[str]:
-        """Yield the paths of the videos below `folder`, relative to the root; in order."""
-        start = f"{folder}/" if folder else ""
-        for path in self._listing[0]:
-            if path.startswith(start) and path.lower().endswith(VIDEO_SUFFIXES):
-                yield path
+        """Yield the paths of the videos below `folder`; in order."""
+        return (path for path in self._below(folder) if is_video(path))
+
+    def others(self, folder: str = "") -> Iterator[str]:
+        """Yield the paths of the files below `folder` that are neither videos nor pictures; in order."""
+        return (path for path in self._below(folder) if not is_video(path))
+
+    def left_out(self) -> Iterator[tuple[str, str]]:
+        """Yield (path, reason) of the files that are in no other list here."""
+        yield from self._listing.left_out.items()
 
     def image_folders(self, folder: str = "") -> Iterator[str]:
-        """Yield the paths of the folders below `folder` that hold images, relative to the root; in order."""
+        """Yield the paths of the folders below `folder` that hold pictures; in order."""
         start = f"{folder}/" if folder else ""
-        return (path for path in self._listing[1] if path.startswith(start))
+        return (path for path in self._listing.pictures if path.startswith(start))
+
+    def picture_suffixes(self, folder: str) -> Counter[str]:
+        """Return the number of pictures directly in `folder`, a path relative to the root, by suffix."""
+        return self._listing.pictures.get(folder, Counter())
 
     def named(self, *names: str) -> Iterator[str]:
         """Yield the paths of the files with one of these names, relative to the root; in order."""
-        return (path for path in self._listing[0] if path.rpartition("/")[2] in names)
+        return (path for path in self._listing.others if path.rpartition("/")[2] in names)
 
     def image_count(self, uri: str) -> int:
-        """Return the number of images directly in the folder `uri`."""
-        if uri.startswith(f"{self.root}/"):
-            return self._listing[1][uri[len(self.root) + 1 :]]
-        return sum(uri.lower().endswith(IMAGE_SUFFIXES) for uri in storage.list_files(uri))
+        """Return the number of pictures directly in the folder `uri`."""
+        path = self.path(uri)
+        if path is not None:
+            return self.picture_suffixes(path).total()
+        return sum(map(is_picture, storage.list_files(uri)))
 
     def has(self, uri: str) -> bool:
         """Return True if there is a file `uri`; outside the root each folder is listed once."""
-        if uri.startswith(f"{self.root}/"):
-            return uri[len(self.root) + 1 :] in self._listing[0]
+        path = self.path(uri)
+        if path is not None:
+            return path in self._listing.others
         folder = uri.rpartition("/")[0]
+        if folder.endswith("/"):  # a key with two slashes: no listing of a folder names it
+            return storage.exists(uri)
         if folder not in self._elsewhere:
             self._elsewhere[folder] = set(storage.list_files(folder))
         return uri in self._elsewhere[folder]
 
+    def _below(self, folder: str) -> Iterator[str]:
+        start = f"{folder}/" if folder else ""
+        return (path for path in self._listing.others if path.startswith(start))
+
     @cached_property
-    def _listing(self) -> tuple[dict[str, None], Counter[str]]:
-        """(Paths of files that are no images, number of images in each folder)."""
-        files: dict[str, None] = {}
-        images: Counter[str] = Counter()
-        count = 0
+    def _listing(self) -> _Listing:
+        listing, count = _Listing(), 0
         for count, uri in enumerate(storage.walk_files(self.root), 1):
-            path = uri[len(self.root) + 1 :]
-            if path.lower().endswith(IMAGE_SUFFIXES):
-                images[path.rpartition("/")[0]] += 1
-            else:
-                files[path] = None
+            listing.add(uri[len(self.root) + 1 :])
             if count % _REPORT_EVERY == 0:
                 self._progress(count)
         self._progress(count)
-        return dict.fromkeys(sorted(files)), Counter(dict(sorted(images.items())))
+        return listing.sorted()
+
+
+def is_utf8(path: str) -> bool:
+    """Return True if `path` can be stored in a table."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def without_doubles(path: str) -> str:
+    """Return `path` with a folder in a folder of the same name counted once: fomm/fomm/cdf is fomm/cdf."""
+    return "/".join(name for name, _ in groupby(path.split("/")))

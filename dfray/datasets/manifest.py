@@ -20,14 +20,14 @@ from typing import Any, Protocol, cast
 
 import pyarrow as pa
 
-from dfray import storage
 from dfray.config import CorpusSection
+from dfray.datasets.corpus import Account, corpus_rows
 from dfray.datasets.files import Files
 from dfray.datasets.labels import Labels
 from dfray.datasets.probe import probe
 from dfray.datasets.published import Comparison, Published, compare_counts
 from dfray.datasets.readers import reader
-from dfray.datasets.readers.rows import LeftOut, VideoRow
+from dfray.datasets.readers.rows import LeftOut, Remark, VideoRow
 from dfray.errors import ManifestError
 from dfray.tables import CATEGORIES, FAKE, KINDS, REAL, SPLITS, VIDEOS
 
@@ -52,8 +52,10 @@ class Manifest:
         missing: URIs that a corpus should hold and does not.
         unreadable: video_id -> the reason why its file cannot be opened; its row is in `videos`.
         opened: number of files that were opened.
-        left_out: videos that the rules of a corpus, or `only`, leave out, by dataset and reason.
+        left_out: videos that the rules of a corpus, or `only`, leave out, and files that no rule takes; by
+            dataset, suffix and reason.
         published: dataset -> the published numbers of its videos.
+        remarks: decisions about rows that are not the corpus's own, such as drawn splits, by dataset.
     """
 
     videos: pa.Table
@@ -62,6 +64,7 @@ class Manifest:
     opened: int = 0
     left_out: Counter[LeftOut] = field(default_factory=Counter)
     published: dict[str, Published] = field(default_factory=dict)
+    remarks: Counter[Remark] = field(default_factory=Counter)
 
     def counts(self) -> list[tuple[str, str, str, int]]:
         """Return (dataset, split, category, videos), in the order of dataset, split and category."""
@@ -72,6 +75,15 @@ class Manifest:
         order = lambda key: (key[0], SPLITS.index(key[1]), CATEGORIES.index(key[2]))  # noqa: E731
         counted = Counter(keys)
         return [(*key, counted[key]) for key in sorted(counted, key=order)]
+
+    def sentences(self) -> list[str]:
+        """Return a sentence for each reason by which files are left out, and for each remark."""
+        left_out = sorted(self.left_out.items(), key=lambda item: str(item[0]))
+        remarks = sorted(self.remarks.items(), key=lambda item: str(item[0]))
+        return [
+            *(f"{count:,} of {remark.dataset}: {remark.text}." for remark, count in remarks),
+            *(_left_out_sentence(item, count) for item, count in left_out),
+        ]
 
     def comparisons(self) -> list[Comparison]:
         """Compare the number of videos of each corpus with the published one."""
@@ -93,14 +105,13 @@ def build_manifest(
         ManifestError: the corpora contradict themselves or each other, hold no video, or none in the
             splits of `only`.
     """
-    labels, rows, missing = Labels(), list[VideoRow](), list[str]()
-    left_out: Counter[LeftOut] = Counter()
+    labels, rows, missing, account = Labels(), list[VideoRow](), list[str](), Account()
     published: dict[str, Published] = {}
     for corpus in corpora:
         files = Files(corpus.root, partial(_report_listing, corpus.reader, progress))
         expected = reader(corpus.reader).published
         expected = expected and expected.restricted_to(corpus)
-        for row in _selected_rows(corpus, files, labels, left_out):
+        for row in corpus_rows(corpus, files, labels, account):
             if expected and expected.counts():
                 published[row["dataset"]] = expected
             if _is_listed(row, files):
@@ -115,33 +126,7 @@ def build_manifest(
     validate(rows)
     unreadable, count = _open(rows, opened, progress)
     table = VIDEOS.from_rows(cast(list[dict[str, Any]], rows))
-    return Manifest(table, missing, unreadable, count, left_out, published)
-
-
-def _selected_rows(
-    corpus: CorpusSection, files: Files, labels: Labels, left_out: Counter[LeftOut]
-) -> Iterator[VideoRow]:
-    """Yield the rows that the recipe uses of a corpus, for missing files too; count the others."""
-    selected, splits = corpus.only or SPLITS, set[str]()
-    for item in reader(corpus.reader).read(corpus, files):
-        if isinstance(item, LeftOut):
-            left_out[item] += 1
-            continue
-        row: VideoRow = {"kind": "video", "stride": 1, **item}
-        row["uri"] = storage.absolute(row["uri"])
-        labels.add(row["uri"], row["label"], row.pop("listed_in", corpus.root))
-        splits.add(row["split"])
-        if corpus.only and row["split"] not in selected:
-            reason = f"in split {row['split']}, and corpora.only is {' and '.join(selected)}"
-            left_out[LeftOut(row["dataset"], reason)] += 1
-            continue
-        row["split"] = corpus.split or row["split"]
-        yield row
-    if corpus.only and splits.isdisjoint(selected):
-        raise ManifestError(
-            f"corpora.only: {corpus.reader} has no video in split {' or '.join(selected)}.",
-            f"{corpus.root} has: {', '.join(s for s in SPLITS if s in splits) or 'none'}.",
-        )
+    return Manifest(table, missing, unreadable, count, account.left_out, published, account.remarks)
 
 
 def write_manifest(manifest: Manifest, uri: str) -> None:
@@ -241,6 +226,15 @@ def _refuse_crossing(rows: Sequence[Mapping[str, Any]]) -> None:
             f"{len(crossing)} identity(ies) are in more than one split: {_first_few(videos)}.",
             "A person seen in training must not be tested on: give all their videos one split.",
         )
+
+
+def _left_out_sentence(item: LeftOut, count: int) -> str:
+    verb = "is" if count == 1 else "are"
+    if item.suffix is None:
+        return f"{count:,} of {item.dataset} {verb} left out: {item.reason}."
+    kind = item.suffix or "without a suffix"
+    example = f"{'such as ' if count > 1 else ''}{item.uri}"
+    return f"{count:,} {kind} of {item.dataset} {verb} left out: {item.reason} ({example})."
 
 
 def _first_few(names: list[str]) -> str:

@@ -1,6 +1,6 @@
 """Sources of sampled frames: a video file, a picture file, a picture in memory, a folder of pictures.
 
-A file is a picture if its name ends in one of IMAGE_SUFFIXES, and a video otherwise. The extraction of a
+A file is a picture if `is_picture` says so by its name, and a video otherwise. The extraction of a
 corpus and a registered model both read their inputs as one of these sources, so both get the same frames.
 """
 
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from dfray import storage
-from dfray.datasets.files import IMAGE_SUFFIXES
+from dfray.datasets.suffixes import is_picture
 from dfray.errors import DfrayError
 
 MAX_PICTURE_PX = 89_478_485
@@ -101,11 +101,6 @@ def require_size(width: int, height: int) -> None:
     """Raise an UnreadableSourceError if a picture of this size, in px, is too large to be decoded."""
     if width * height > MAX_PICTURE_PX:
         raise UnreadableSourceError(f"more than {MAX_PICTURE_PX:,} pixels")
-
-
-def is_picture(uri: str) -> bool:
-    """Return True if the file's name has a suffix of a picture."""
-    return uri.lower().endswith(IMAGE_SUFFIXES)
 
 
 def _natural_order(uri: str) -> list[tuple[int, str]]:

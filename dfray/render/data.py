@@ -30,8 +30,8 @@ def show_manifest(manifest: Manifest) -> None:
         f"{manifest.videos.num_rows:,} videos; {len(manifest.missing):,} missing; "
         f"{len(manifest.unreadable):,} cannot be opened ({manifest.opened:,} were tried)."
     )
-    for rule, count in sorted(manifest.left_out.items(), key=lambda item: str(item[0])):
-        console.print(f"{count:,} of {rule.dataset} are left out: {rule.reason}.")
+    for sentence in manifest.sentences():
+        console.print(sentence, markup=False, highlight=False)
     print_files("missing", manifest.missing)
     faults = [f"{video}: {reason}" for video, reason in manifest.unreadable.items()]
     print_files("cannot be opened", faults)

@@ -46,6 +46,8 @@ def _plan_lines(plan: TrainingPlan) -> Iterator[tuple[str, str]]:
     for split, (real, fake) in plan.sample.items():
         yield f"{split} sample", f"{real + fake:,} faces ({real:,} real, {fake:,} fake)"
     yield "counts", plan.source
+    for sentence in plan.account:
+        yield "manifest", sentence
     yield "schedule", _schedule(recipe)
     if schedule := plan.estimate.schedule:
         steps = f"{plan.estimate.steps_per_epoch:,} an epoch, {schedule.total_steps:,} in all"

@@ -18,11 +18,12 @@ import numpy as np
 
 from dfray.config import FacesSection
 from dfray.datasets.probe import probe
+from dfray.datasets.suffixes import is_picture
 from dfray.errors import UserError
 from dfray.evaluation.aggregate import highest_person
 from dfray.evaluation.tracks import track_faces
 from dfray.faces.model_file import FILE_NAMES, Kind
-from dfray.faces.sources import PictureFile, PixelArray, is_picture
+from dfray.faces.sources import PictureFile, PixelArray
 from dfray.faces.supervise import SupervisedExtractor
 from dfray.faces.video import Frame, VideoEnd
 from dfray.models.bundle import Bundle

@@ -14,7 +14,7 @@ from dfray.config import Recipe
 from dfray.errors import DfrayError
 from dfray.faces.shard_plan import expected_faces
 from dfray.run_context import RunContext
-from dfray.run_manifest import planned_videos
+from dfray.run_manifest import planned_manifest
 
 if TYPE_CHECKING:
     from dfray.training.estimate import TrainingEstimate
@@ -34,6 +34,7 @@ class TrainingPlan:
         cpus: name of a need -> CPUs, all at once.
         gpus: None: as many as there are workers, if the cluster has any.
         class_names: without a manifest, as if each corpus had all its kinds.
+        account: a sentence for each reason by which the manifest leaves files out, and for each decision.
     """
 
     recipe: Recipe
@@ -43,6 +44,7 @@ class TrainingPlan:
     cpus: dict[str, int]
     gpus: int | None
     class_names: tuple[str, ...]
+    account: tuple[str, ...] = ()
 
 
 def plan_training(run: RunContext) -> TrainingPlan:
@@ -56,9 +58,10 @@ def plan_training(run: RunContext) -> TrainingPlan:
     from dfray.training.estimate import estimate_training
 
     recipe, section = run.recipe, run.recipe.training
-    videos, sample, source, missing = None, Counts(), "", 1
+    videos, sample, source, missing, account = None, Counts(), "", 1, list[str]()
     try:
-        videos = planned_videos(run)
+        manifest = planned_manifest(run)
+        videos, account = manifest.videos, manifest.sentences()
         missing = run.extracted(videos).missing
         sample, source = _sample(run, videos, missing)
     except DfrayError as error:
@@ -76,6 +79,7 @@ def plan_training(run: RunContext) -> TrainingPlan:
         cpus=cpus,
         gpus={True: section.num_workers, False: 0, None: None}[section.use_gpu],
         class_names=class_names,
+        account=tuple(account),
     )
 
 

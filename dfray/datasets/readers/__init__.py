@@ -3,9 +3,10 @@
 A reader is a module with a function `read(corpus, files)` that yields one row for every video the corpus
 should hold, present or not: `build_manifest` looks for the files and lists the missing ones. `files` is
 the listing of the corpus's root, made in pages at its first use. Videos that the rules of a corpus leave
-out are yielded as `LeftOut`, so that they are counted. If the corpus's counts are published, `PUBLISHED`
-holds them. The module's docstring is what `dfray manifest readers` prints: the corpus, the layout that is
-expected below its root (indented), and the rules.
+out are yielded as `LeftOut`, so that they are counted by their reason; decisions that are not the corpus's
+own, as `Remark`. Videos, pictures and archives that the reader names nowhere are counted for it. If the
+corpus's counts are published, `PUBLISHED` holds them. The module's docstring is what `dfray manifest readers`
+prints: the corpus, the layout that is expected below its root (indented), and the rules.
 
 To add a corpus, write such a module and name it in READERS. The whole module for clips/{real,swapped}/*.mp4,
 of which the first thousand are for training:
@@ -52,7 +53,7 @@ from typing import Protocol
 from dfray.config import CorpusSection
 from dfray.datasets.files import Files
 from dfray.datasets.published import Published
-from dfray.datasets.readers.rows import LeftOut, VideoRow
+from dfray.datasets.readers.rows import LeftOut, Remark, VideoRow
 from dfray.errors import RecipeError
 
 READERS = {
@@ -77,7 +78,9 @@ READERS = {
 class Read(Protocol):
     """The function `read` of a reader's module."""
 
-    def __call__(self, corpus: CorpusSection, files: Files) -> Iterator[VideoRow | LeftOut]: ...
+    def __call__(
+        self, corpus: CorpusSection, files: Files
+    ) -> Iterator[VideoRow | LeftOut | Remark]: ...
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,9 @@
         identity_group,duration_s,kind,stride,licence]
 
 `uri` (absolute, or relative to the CSV) and `label` (real or fake, 0 or 1) are required, the other columns
-optional. A row without a split gets one by a hash of its identity, or else of its name; for a collection
-that is only tested on, set `split: test` in the recipe.
+optional. A row without a split gets one by a hash of its identity, or else of its name, as the folder reader
+draws them; for a collection that is only tested on, set `split: test` in the recipe. Files of one name in
+several folders are several videos.
 """
 
 from __future__ import annotations
@@ -16,56 +17,77 @@ from collections.abc import Iterator
 from dfray import storage
 from dfray.config import CorpusSection
 from dfray.datasets.files import Files
-from dfray.datasets.readers.folder import split_of
-from dfray.datasets.readers.lists import read_csv
-from dfray.datasets.readers.rows import VideoRow, label_of
-from dfray.errors import ManifestError
+from dfray.datasets.readers.distinct_ids import distinct_ids
+from dfray.datasets.readers.drawn_splits import DRAWN, DRAWN_BY_PEOPLE, keys_of, split_of
+from dfray.datasets.readers.lists import number, read_csv
+from dfray.datasets.readers.rows import Remark, VideoRow, label_of
 from dfray.tables import REAL
 
-
-def read(corpus: CorpusSection, files: Files) -> Iterator[VideoRow]:
-    default = corpus.dataset or os.path.splitext(os.path.basename(files.root))[0]
-    for line, row in read_csv(files.root, ("uri", "label"), "Check corpora.root."):
-        where = f"{files.root} line {line}"
-        label = label_of(row["label"], where)
-        stem = os.path.splitext(os.path.basename(row["uri"]))[0]
-        category = row.get("category") or ("real" if label == REAL else "fake")
-        method = row.get("method") or category
-        dataset = row.get("dataset") or default
-        yield {
-            "video_id": f"{dataset}/{method}/{stem}",
-            "uri": relative_to_list(files.root, row["uri"]),
-            "dataset": dataset,
-            "split": row.get("split") or split_of(row.get("identity") or stem),
-            "label": label,
-            "category": category,
-            "method": method,
-            "source_video": row.get("source_video") or None,
-            "identity": row.get("identity") or None,
-            "identity_group": row.get("identity_group") or None,
-            "duration_s": _number(row, "duration_s", where),
-            "licence": row.get("licence") or corpus.licence,
-            "kind": row.get("kind") or "video",
-            "stride": int(_number(row, "stride", where, least=1) or 1),
-            "listed_in": where,
-        }
+DRAWN_BY_IDENTITY = (
+    "no split is stated: drawn by a hash of the identity (train 80, val 10, test 10 %)"
+)
 
 
-def _number(row: dict[str, str], column: str, where: str, least: float = 0) -> float | None:
-    text = row.get(column)
-    if not text:
-        return None
-    try:
-        number = float(text)
-    except ValueError:
-        raise ManifestError(f"{where}: {column} {text!r} is no number.") from None
-    if not number >= least:
-        raise ManifestError(f"{where}: {column} {text} is less than {least:g}.")
-    return number
+def read(corpus: CorpusSection, files: Files) -> Iterator[VideoRow | Remark]:
+    lines = list(read_csv(files.root, ("uri", "label"), "Check corpora.root."))
+    rows = [_row(corpus, files, row, f"{files.root} line {line}") for line, row in lines]
+    paths = [_path(row["uri"]) for _, row in lines]
+    names = keys_of(_stem(path) for path in paths)
+    before = [row["video_id"] for row in rows]
+    videos = distinct_ids(zip(rows, paths, strict=True))
+    for video, path, shared in zip(videos, paths, before, strict=True):
+        if not video["split"]:
+            name = _stem(path)
+            # Such as video.mp4 in the folder of each video: one key would put all into one split.
+            is_general = video["video_id"] != shared and not any(map(str.isdigit, name))
+            key = path if is_general else names[name]
+            remark = DRAWN if key in (name, path) else DRAWN_BY_PEOPLE
+            if identity := video.get("identity"):
+                key, remark = identity, DRAWN_BY_IDENTITY
+            video["split"] = split_of(key)
+            yield Remark(video["dataset"], remark)
+        yield video
+
+
+def _row(corpus: CorpusSection, files: Files, row: dict[str, str], where: str) -> VideoRow:
+    """Return a row of VIDEOS, its split empty if the list gives none."""
+    label = label_of(row["label"], where)
+    category = row.get("category") or ("real" if label == REAL else "fake")
+    method = row.get("method") or category
+    default = os.path.splitext(os.path.basename(files.root))[0]
+    dataset = row.get("dataset") or corpus.dataset or default
+    return {
+        "video_id": f"{dataset}/{method}/{_stem(_path(row['uri']))}",
+        "uri": relative_to_list(files.root, row["uri"]),
+        "dataset": dataset,
+        "split": row.get("split") or "",
+        "label": label,
+        "category": category,
+        "method": method,
+        "source_video": row.get("source_video") or None,
+        "identity": row.get("identity") or None,
+        "identity_group": row.get("identity_group") or None,
+        "duration_s": number(row, "duration_s", where),
+        "licence": row.get("licence") or corpus.licence,
+        "kind": row.get("kind") or "video",
+        "stride": int(number(row, "stride", where, least=1) or 1),
+        "listed_in": where,
+    }
+
+
+def _stem(uri: str) -> str:
+    return os.path.splitext(os.path.basename(uri))[0]
+
+
+def _path(uri: str) -> str:
+    """Return `uri` without what comes before the bucket, and without the slash after a folder."""
+    path = uri.partition("://")[2] if storage.is_remote(uri) else uri.removeprefix("./")
+    return path.strip("/")
 
 
 def relative_to_list(root: str, uri: str) -> str:
-    """Return `uri` unchanged if it is absolute, else relative to the folder of the list `root`."""
+    """Return `uri` as it is if it is absolute, else relative to the folder of the list `root`."""
+    uri = uri.rstrip("/")
     if storage.is_remote(uri) or os.path.isabs(uri):
         return uri
     return storage.join(root.rpartition("/")[0], uri)

@@ -4,7 +4,8 @@
     video-data/FILENAME
 
 Videos whose picture is labelled Unknown are left out (arXiv 2508.19730 section 4.2). The corpus has a split
-for fine-tuning (Train) and one for testing; `split: test` tests on all videos.
+for fine-tuning (Train) and one for testing; `split: test` tests on all videos. A row whose set is blank is
+left out, unless the recipe names the split.
 """
 
 from __future__ import annotations
@@ -38,23 +39,30 @@ def read(corpus: CorpusSection, files: Files) -> Iterator[VideoRow | LeftOut]:
             labels.add(row["Filename"], label_of(row[_TRUTH], where), where)
     for where, row in _rows(lists[:1]):
         if _is_unknown(row):
-            yield LeftOut(dataset, "the picture's label is Unknown")
+            yield LeftOut(dataset, "the picture's label is Unknown", _uri(files, row))
             continue
         labels.add(row["Filename"], label_of(row[_TRUTH], where), where)
-        split = row[_SET].strip().lower()
-        if split not in ("train", "test"):
+        split = row[_SET].strip().lower() or (corpus.split or "" if not corpus.only else "")
+        if not split:
+            yield LeftOut(dataset, f"its {_SET} is blank", _uri(files, row))
+            continue
+        if split not in ("train", "test", corpus.split):
             raise ManifestError(f"{where}: unknown {_SET} {row[_SET]!r}.", "It is Train or Test.")
         category = "fake" if labels[row["Filename"]] else "real"
         yield video_row(
             corpus,
             dataset,
-            uri=files.uri("video-data", row["Filename"]),
+            uri=_uri(files, row),
             method=category,
             stem=os.path.splitext(row["Filename"])[0],
             split=split,
             category=category,
             licence="CC BY-SA 4.0",
         )
+
+
+def _uri(files: Files, row: dict[str, str]) -> str:
+    return files.uri("video-data", row["Filename"])
 
 
 def _rows(lists: list[str]) -> Iterator[tuple[str, dict[str, str]]]:

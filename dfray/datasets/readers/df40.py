@@ -7,7 +7,8 @@
 
 Nine swapping and twelve re-enacting methods. Left out are synthesis, editing, fakes of FaceForensics++
 videos (METHOD/ff, the training data), and folders other than frames or videos, such as masks.
-`kind: frames` sends the pictures through the face detector.
+`kind: frames` sends the pictures through the face detector. A folder that an archive has put into one of its
+own name (fomm/fomm/cdf) counts once.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import os
 from collections.abc import Iterator
 
 from dfray.config import CorpusSection
-from dfray.datasets.files import Files
+from dfray.datasets.files import Files, without_doubles
 from dfray.datasets.published import Published
 from dfray.datasets.readers.celeb_df import LIST, testing_labels
 from dfray.datasets.readers.rows import LeftOut, VideoRow, video_row
@@ -66,22 +67,28 @@ def read(corpus: CorpusSection, files: Files) -> Iterator[VideoRow | LeftOut]:
             licence="DF40, CC BY-NC 4.0",
         )
 
-    for listed, label in testing_labels(files.uri(REALS, LIST)).items():
+    kind_folder = "videos" if kind == "video" else "frames"
+    paths = files.videos() if kind == "video" else files.image_folders()
+    places = {without_doubles(path): path for path in paths}
+    lists = {without_doubles(path): path for path in files.named(LIST)}
+    list_uri = files.uri(lists.get(f"{REALS}/{LIST}", f"{REALS}/{LIST}"))
+    for listed, label in testing_labels(list_uri).items():
         folder, _, name = listed.partition("/")
         if label == REAL:
             stem = os.path.splitext(name)[0]
-            where = name if kind == "video" else f"frames/{stem}"
-            yield row(f"{REALS}/{folder}/{where}", folder, "real")
-    kind_folder = "videos" if kind == "video" else "frames"
-    for path in files.videos() if kind == "video" else files.image_folders():
-        method, *folders = path.split("/")
+            place = f"{REALS}/{folder}/{name if kind == 'video' else f'frames/{stem}'}"
+            yield row(places.get(place, place), folder, "real")
+    for place, path in places.items():
+        method, *folders = place.split("/")
         if method == REALS:
             continue
         if method not in CATEGORY_OF:
-            yield LeftOut(dataset, f"{method or 'no folder'}: none of the 21 methods")
+            reason = f"{method or 'no folder'}: none of the 21 methods"
+            yield LeftOut(dataset, reason, files.uri(path))
         elif folders[:1] != ["cdf"]:
-            yield LeftOut(dataset, "not made from Celeb-DF's test videos")
+            yield LeftOut(dataset, "not made from Celeb-DF's test videos", files.uri(path))
         elif len(folders) != 3 or folders[1] != kind_folder:
-            yield LeftOut(dataset, f"not cdf/{kind_folder}/VIDEO, but masks or the like")
+            reason = f"not cdf/{kind_folder}/VIDEO, but masks or the like"
+            yield LeftOut(dataset, reason, files.uri(path))
         else:
             yield row(path, method, CATEGORY_OF[method])

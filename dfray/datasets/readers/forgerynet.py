@@ -5,8 +5,11 @@
 
 A line is `<n> <name> (<start> <frames> <0 or 1>) x n <binary> <three-way> <16-way>`: n segments and then the
 labels of the whole video (0 real). The 16-way label names the method. Videos of editing and synthesis,
-which ForgeryNet applies to images, are left out. A missing list gives no videos; `dfray manifest check`
-shows the difference to the published counts.
+which ForgeryNet applies to images, are left out. Videos that no list names are left out and counted, as those
+of a missing list.
+
+The segments are not used: all faces of a fake video count as fake, also those outside its forged segments.
+`dfray manifest check` counts the videos whose list tells that a part of them is not forged.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from dfray.datasets.files import Files
 from dfray.datasets.labels import Labels
 from dfray.datasets.published import TABLE_1, Published
 from dfray.datasets.readers.lists import read_lines
-from dfray.datasets.readers.rows import LeftOut, VideoRow, label_of, video_row
+from dfray.datasets.readers.rows import LeftOut, Remark, VideoRow, label_of, video_row
 from dfray.errors import ManifestError
 
 METHODS = {
@@ -42,7 +45,10 @@ PUBLISHED = Published(
 )
 
 
-def read(corpus: CorpusSection, files: Files) -> Iterator[VideoRow | LeftOut]:
+PARTLY = "a part of the video is not forged, by its list, and its faces count as fake too"
+
+
+def read(corpus: CorpusSection, files: Files) -> Iterator[VideoRow | LeftOut | Remark]:
     dataset = corpus.dataset or "forgerynet"
     labels = Labels()
     expected = {folder: files.uri(folder, "video_list.txt") for folder in FOLDERS}
@@ -59,13 +65,16 @@ def read(corpus: CorpusSection, files: Files) -> Iterator[VideoRow | LeftOut]:
                 raise ManifestError(f"{uri} line {line} has {len(fields)} words, not 5 + 3 n.")
             name, binary, number = fields[1], fields[-3], fields[-1]
             if number in EDITING:
-                yield LeftOut(dataset, "face editing or synthesis")
+                uri = files.uri(folder, "video", name)
+                yield LeftOut(dataset, "face editing or synthesis", uri)
                 continue
             if number not in METHODS:
                 raise ManifestError(f"{uri} line {line}: unknown 16-way label {number!r}.")
             labels.add(name, label_of(binary, where), f"{where} (binary label)")
             labels.add(name, int(number != "0"), f"{where} (16-way label)")
             method, category = METHODS[number]
+            if category != "real" and is_partly_forged(fields[2:-3]):
+                yield Remark(dataset, PARTLY)
             yield video_row(
                 corpus,
                 dataset,
@@ -76,3 +85,12 @@ def read(corpus: CorpusSection, files: Files) -> Iterator[VideoRow | LeftOut]:
                 category=category,
                 licence="ForgeryNet terms of use (non-commercial research)",
             )
+
+
+def is_partly_forged(segments: list[str]) -> bool:
+    """Return True if a video's list leaves out a part of it, or tells that a part is real.
+
+    Args:
+        segments: start, frames and 0 or 1 (forged) of each.
+    """
+    return len(segments) > 3 or segments[:1] != ["0"] or segments[2:3] == ["0"]

@@ -72,3 +72,24 @@ def read_lines(uri: str, hint: str) -> Iterator[tuple[int, list[str]]]:
     for number, line in enumerate(read_text(uri, hint).splitlines(), 1):
         if fields := line.split():
             yield number, fields
+
+
+def number(row: dict[str, str], column: str, where: str, least: float = 0) -> float | None:
+    """Return the number in a column of a CSV's row, or None if it is empty or the list has no such column.
+
+    Args:
+        where: file and line, for the message.
+
+    Raises:
+        ManifestError: the text is no number, or less than `least`.
+    """
+    text = row.get(column)
+    if not text:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        raise ManifestError(f"{where}: {column} {text!r} is no number.") from None
+    if not value >= least:
+        raise ManifestError(f"{where}: {column} {text} is less than {least:g}.")
+    return value

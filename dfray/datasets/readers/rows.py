@@ -1,8 +1,8 @@
-"""Output of a reader: rows of VIDEOS, and the videos that the rules of its corpus leave out."""
+"""Output of a reader: rows of VIDEOS, the files that its rules leave out, and remarks on both."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypedDict, Unpack
 
 from dfray.config import CorpusSection
@@ -43,10 +43,25 @@ class VideoRow(OptionalColumns):
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A video that the rules of its corpus leave out; counted by reason."""
+    """A file that gives no row; counted by dataset, suffix and reason.
+
+    Attributes:
+        uri: of the file, as an example; not compared. None: a list names it, and no file is known.
+        suffix: of the file, such as `.mp4`; None: the reason is of a row of a list, whatever its file.
+    """
 
     dataset: str
     reason: str
+    uri: str | None = field(default=None, compare=False)
+    suffix: str | None = None
+
+
+@dataclass(frozen=True)
+class Remark:
+    """A decision about a video's row that is not the corpus's own, such as a drawn split; counted by text."""
+
+    dataset: str
+    text: str
 
 
 def video_row(

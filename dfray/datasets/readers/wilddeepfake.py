@@ -2,8 +2,9 @@
 
     [deepfake_in_the_wild/]{real,fake}_{train,test}/N/{real,fake}/SEQUENCE/*.png
 
-N is an unpacked archive. Each sequence counts as a video, of which every tenth face is used (arXiv
-2508.19730 section 4.2). That paper tests on all sequences: set `split: test` for that.
+N is an unpacked archive; archives that are not unpacked are counted. A blank may stand for the underscore.
+Each sequence counts as a video, of which every tenth face is used (arXiv 2508.19730 section 4.2). That paper
+tests on all sequences: set `split: test` for that.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ def read(corpus: CorpusSection, files: Files) -> Iterator[VideoRow]:
     dataset = corpus.dataset or "wilddeepfake"
     labels = Labels()
     for path in files.image_folders():
-        match = re.search(r"(?:^|/)((real|fake)_(train|test))/(.+)$", path)
+        match = re.search(r"(?:^|/)((real|fake)[_ ](train|test))/(.+)$", path)
         if match is None:
             continue
         outer, word, split, tail = match.groups()

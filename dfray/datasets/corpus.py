@@ -1,0 +1,99 @@
+"""Rows of one corpus that a recipe uses, with an account of everything else below its root."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from dfray import storage
+from dfray.config import CorpusSection
+from dfray.datasets.files import NOT_UTF8, Files, is_utf8
+from dfray.datasets.labels import Labels
+from dfray.datasets.readers import reader
+from dfray.datasets.readers.rows import LeftOut, Remark, VideoRow
+from dfray.datasets.suffixes import is_archive, is_video, suffix_of
+from dfray.errors import ManifestError
+from dfray.tables import SPLITS
+
+PACKED = "an archive: unpack it"
+
+
+@dataclass(frozen=True)
+class Account:
+    """Files that give no row, and decisions about those that do; shared by all corpora of a recipe."""
+
+    left_out: Counter[LeftOut] = field(default_factory=Counter)
+    remarks: Counter[Remark] = field(default_factory=Counter)
+
+
+def corpus_rows(
+    corpus: CorpusSection, files: Files, labels: Labels, account: Account
+) -> Iterator[VideoRow]:
+    """Yield the rows that the recipe uses of a corpus, for missing files too; count everything else.
+
+    Raises:
+        ManifestError: the corpus contradicts itself or `labels`, or has no video in the splits of `only`.
+    """
+    dataset, splits, taken = corpus.dataset or corpus.reader, set[str](), set[str]()
+    for item in reader(corpus.reader).read(corpus, files):
+        if isinstance(item, Remark):
+            account.remarks[item] += 1
+        elif isinstance(item, LeftOut):
+            account.left_out[item] += 1
+            taken.add(item.uri or "")
+        elif not is_utf8(item["uri"] + item["video_id"]):
+            example = storage.printable(item["uri"])
+            account.left_out[LeftOut(dataset, NOT_UTF8, example, suffix_of(example))] += 1
+        else:
+            dataset, row = item["dataset"], _completed(item)
+            labels.add(row["uri"], row["label"], row.pop("listed_in", corpus.root))
+            splits.add(row["split"])
+            taken.add(row["uri"])
+            if _is_selected(row, corpus, account):
+                yield row
+    _require_splits(corpus, splits)
+    if files.is_listed:
+        account.left_out.update(_not_taken(dataset, corpus.reader, files, taken))
+
+
+def _completed(item: VideoRow) -> VideoRow:
+    row: VideoRow = {"kind": "video", "stride": 1, **item}
+    row["uri"] = storage.absolute(row["uri"])
+    return row
+
+
+def _is_selected(row: VideoRow, corpus: CorpusSection, account: Account) -> bool:
+    """Put the row into the recipe's split; count it and return False if the recipe asks for others."""
+    if corpus.only and row["split"] not in corpus.only:
+        reason = f"in split {row['split']}, and corpora.only is {' and '.join(corpus.only)}"
+        account.left_out[LeftOut(row["dataset"], reason)] += 1
+        return False
+    row["split"] = corpus.split or row["split"]
+    return True
+
+
+def _require_splits(corpus: CorpusSection, splits: set[str]) -> None:
+    if corpus.only and splits.isdisjoint(corpus.only):
+        raise ManifestError(
+            f"corpora.only: {corpus.reader} has no video in split {' or '.join(corpus.only)}.",
+            f"{corpus.root} has: {', '.join(s for s in SPLITS if s in splits) or 'none'}.",
+        )
+
+
+def _not_taken(dataset: str, reader_name: str, files: Files, taken: set[str]) -> Counter[LeftOut]:
+    """Count the videos, pictures and archives below the root that the reader has not named, by suffix."""
+    outside = f"not in a place or list that reader {reader_name} reads"
+    counts: Counter[LeftOut] = Counter()
+    for path, reason in files.left_out():
+        counts[LeftOut(dataset, reason, files.uri(path), suffix_of(path))] += 1
+    for path in (*files.videos(), *files.others()):
+        uri = files.uri(path)
+        if uri not in taken and (is_video(path) or is_archive(path)):
+            reason = outside if is_video(path) else PACKED
+            counts[LeftOut(dataset, reason, uri, suffix_of(path))] += 1
+    for folder in files.image_folders():
+        if files.uri(folder) not in taken:
+            for suffix, count in files.picture_suffixes(folder).items():
+                counts[LeftOut(dataset, outside, files.uri(folder), suffix)] += count
+    return counts
