@@ -43,6 +43,7 @@ class _DamagedUnitError(Exception):
 
 _START = Coded(is_start=True, recovers_after=0)
 _ORDINARY = Coded()
+_DROPPABLE = Coded(is_droppable=True)
 
 
 def bitstream_reader(codec: str, extradata: bytes | None, is_intra_only: bool) -> Reader | None:
@@ -105,9 +106,12 @@ def _h264(data: bytes, units: Iterator[int]) -> Coded:
         if kind == 5:  # an IDR picture
             return Coded(is_start=True, recovers_after=0, has_parameters=has_parameters)
         if kind in (1, 2):
+            is_droppable = not data[at] & 0x60
+            if recovers_after is None and not has_parameters:
+                return _DROPPABLE if is_droppable else _ORDINARY
             return Coded(
                 recovers_after=recovers_after,
-                is_droppable=not data[at] & 0x60,
+                is_droppable=is_droppable,
                 has_parameters=has_parameters,
             )
         if kind == 6:

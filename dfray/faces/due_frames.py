@@ -36,9 +36,8 @@ class DueFrames:
         self._damage = Damage(index)
         self._faults: dict[int, str] = {}
         self._n_failed = 0
-        self._plan = plan_decoding(
-            index, [picture for picture in due if not self._is_lost(picture)]
-        )
+        self._due = [picture for picture in due if not self._is_lost(picture)]
+        self._plan = plan_decoding(index, self._due)
         self._skips = index.is_timed and stream.codec.canonical_name in EXACT_SKIPPING
 
     def frames(self, on_packet: Callable[[], None]) -> Iterator[tuple[int, av.VideoFrame]]:
@@ -63,20 +62,24 @@ class DueFrames:
         """
         pts = np.where(self._plan.is_sent, self._index.packets.pts, self._index.packets.pts.min())
         horizon = np.maximum.accumulate(pts)
+        due = {self._index.pts_of(picture): picture for picture in self._due}
         waiting: deque[tuple[int, int, av.VideoFrame]] = deque()
         for frame in frames:
-            picture = self._index.picture_at(frame.pts)
-            if picture is None:
-                continue
-            packet = self._index.packet_of(picture)
-            if frame.is_corrupt:
-                self._damage.add(packet, DAMAGED)
-            if self._plan.is_due[packet]:
-                waiting.append((picture, packet, frame))
-            while waiting and frame.pts >= horizon[waiting[0][1]]:
+            frame_pts = frame.pts
+            if frame_pts is not None and frame.is_corrupt:
+                self._note_damage(frame_pts)
+            if frame_pts in due:
+                packet = self._index.packet_of(due[frame_pts])
+                waiting.append((due[frame_pts], packet, frame))
+            while waiting and frame_pts is not None and frame_pts >= horizon[waiting[0][1]]:
                 yield from self._undamaged(*waiting.popleft())
         while waiting:
             yield from self._undamaged(*waiting.popleft())
+
+    def _note_damage(self, pts: int) -> None:
+        picture = self._index.picture_at(pts)
+        if picture is not None:
+            self._damage.add(self._index.packet_of(picture), DAMAGED)
 
     def _undamaged(
         self, picture: int, packet: int, frame: av.VideoFrame

@@ -1,4 +1,4 @@
-"""What the packets of a video stream are, read without decoding one."""
+"""What the packets of a video stream are, read without decoding row."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class PacketTable:
         is_damaged: bool (N,), data was lost there before the container was read.
         start: int64 (N,), packet from which on decoding gives this picture as a decoding of the whole does.
         clean_since: int64 (N,), packet since which damage before it does not show in this picture; -1
-            if there is none.
+            if there is nrow.
         end: end of the last picture shown, in ticks.
         broken_off: why the file ends early; none if it does not.
     """
@@ -55,31 +55,22 @@ class _Columns:
             codec.canonical_name, stream.codec_context.extradata, codec.intra_only
         )
         self.pts, self.dts = array("q"), array("q")
-        self.is_shown, self.is_droppable = array("b"), array("b")
-        self.is_damaged, self.has_parameters = array("b"), array("b")
-        self.layers = array("b")
-        self.starts: list[int] = []
-        self.recoveries: list[tuple[int, int]] = []
+        self.coded: list[Coded] = []  # most packets share one of a few
+        self.is_cut_away, self.is_damaged = array("b"), array("b")
         self.end = NO_TIME
         self.has_new_headers = False
 
     def add(self, packet: av.Packet) -> None:
-        number = len(self.pts)
-        coded = self._read(bytes(packet), packet.is_keyframe) if self._read else _UNKNOWN
-        self.pts.append(NO_TIME if packet.pts is None else packet.pts)
-        self.dts.append(NO_TIME if packet.dts is None else packet.dts)
-        self.is_shown.append(coded.is_shown and not packet.is_discard)
-        self.is_droppable.append(coded.is_droppable)
+        is_key, pts, dts = packet.is_keyframe, packet.pts, packet.dts
+        self.pts.append(NO_TIME if pts is None else pts)
+        self.dts.append(NO_TIME if dts is None else dts)
+        self.coded.append(self._read(bytes(packet), is_key) if self._read else _UNKNOWN)
+        self.is_cut_away.append(packet.is_discard)
         self.is_damaged.append(packet.is_corrupt)
-        self.has_parameters.append(coded.has_parameters)
-        self.layers.append(coded.layer)
-        if coded.is_start:
-            self.starts.append(number)
-        if coded.recovers_after is not None:
-            self.recoveries.append((number, coded.recovers_after))
-        self.has_new_headers |= number > 0 and packet.has_sidedata("new_extradata")
-        if packet.pts is not None:
-            self.end = max(self.end, packet.pts + (packet.duration or 0))
+        if is_key and len(self.coded) > 1 and packet.has_sidedata("new_extradata"):
+            self.has_new_headers = True
+        if pts is not None:
+            self.end = max(self.end, pts + (packet.duration or 0))
 
 
 def read_packets(
@@ -98,19 +89,23 @@ def read_packets(
 
 
 def _table(columns: _Columns, broken_off: str | None) -> PacketTable:
-    pts = np.array(columns.pts, np.int64)
-    layers = np.array(columns.layers)
-    is_droppable = np.array(columns.is_droppable, bool)
-    if len(layers):
-        is_droppable &= layers == layers.max()
+    pts, coded = np.array(columns.pts, np.int64), columns.coded
+    is_cut_away = np.array(columns.is_cut_away, bool)
+    starts = [(start, 0) for start in _safe_starts(columns)]
+    recoveries = [
+        (number, row.recovers_after)
+        for number, row in enumerate(coded)
+        if row.recovers_after is not None
+    ]
+    highest = max((row.layer for row in coded), default=0)
     return PacketTable(
         pts=pts,
         dts=np.array(columns.dts, np.int64),
-        is_shown=np.array(columns.is_shown, bool),
-        is_droppable=is_droppable,
+        is_shown=np.array([row.is_shown for row in coded], bool) & ~is_cut_away,
+        is_droppable=np.array([row.is_droppable and row.layer == highest for row in coded], bool),
         is_damaged=_spread(np.array(columns.is_damaged, bool)),
-        start=_since(pts, [(start, 0) for start in _safe_starts(columns)], before=0),
-        clean_since=_since(pts, columns.recoveries, before=-1),
+        start=_since(pts, starts, before=0),
+        clean_since=_since(pts, recoveries, before=-1),
         end=columns.end,
         broken_off=broken_off,
     )
@@ -125,11 +120,15 @@ def _spread(is_damaged: np.ndarray) -> np.ndarray:
 
 def _safe_starts(columns: _Columns) -> list[int]:
     """Return the starts that need nothing from before: no parameter sets and no headers."""
+    coded = columns.coded
     if columns.has_new_headers:
         return []
-    if any(columns.has_parameters[1:]):
-        return [start for start in columns.starts if start == 0 or columns.has_parameters[start]]
-    return columns.starts
+    brings_its_own = any(row.has_parameters for row in coded[1:])
+    return [
+        number
+        for number, row in enumerate(coded)
+        if row.is_start and (number == 0 or row.has_parameters or not brings_its_own)
+    ]
 
 
 def _since(pts: np.ndarray, points: list[tuple[int, int]], before: int) -> np.ndarray:
@@ -139,7 +138,7 @@ def _since(pts: np.ndarray, points: list[tuple[int, int]], before: int) -> np.nd
 
     Args:
         points: (packet, packets from there to where it holds).
-        before: value of packets that have none.
+        before: value of packets that have nrow.
     """
     since = np.full(len(pts), before, np.int64)
     ends = [*(point + wait for point, wait in points[1:]), len(pts)]

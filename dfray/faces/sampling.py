@@ -72,7 +72,7 @@ def _with_bounded_stills(times: Timeline, step: Fraction) -> tuple[np.ndarray, d
         step: ticks from one sample to the next.
     """
     gaps = np.diff(times.ticks)
-    stills = np.flatnonzero(gaps > STILL_S / times.time_base)
+    stills = np.flatnonzero(gaps > int(STILL_S / times.time_base))
     stood = int(gaps[stills].sum())
     allowed = min(int(gaps.sum()) - stood, int(MAX_STILLS_S / times.time_base))
     shortened = {}

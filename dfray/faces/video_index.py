@@ -47,10 +47,12 @@ class VideoIndex:
         assert self.times.places is not None
         return int(self.shown[self.times.places[picture]])
 
-    def picture_at(self, pts: int | None) -> int | None:
+    def pts_of(self, picture: int) -> int:
+        """Return the container's timestamp of a picture, in ticks, if the video is timed."""
+        return int(self._stamps[picture])
+
+    def picture_at(self, pts: int) -> int | None:
         """Return the picture with this timestamp in ticks, if the video is timed; none if there is none."""
-        if pts is None:
-            return None
         picture = int(np.searchsorted(self._stamps, pts, side="right")) - 1
         return picture if picture >= 0 and self._stamps[picture] == pts else None
 
