@@ -232,6 +232,13 @@ OUTCOMES = TableSpec(
         Column("outcome", pa.string(), "faces, no_face or decode_error"),
         Column("n_faces", pa.int16(), "faces found in the frame"),
         Column("reason", pa.string(), "why the frame could not be decoded", True),
+        Column(
+            "n_doubtful",
+            pa.int16(),
+            "detections refused, as nothing confirmed them; empty before they were counted",
+            nullable=True,
+            is_added=True,
+        ),
     ),
 )
 
@@ -251,6 +258,13 @@ SUMMARIES = TableSpec(
         Column("n_frames", pa.int32(), "frames sampled"),
         Column("n_frames_with_face", pa.int32(), "sampled frames with at least one face"),
         Column("n_decode_errors", pa.int32(), "sampled frames that could not be decoded"),
+        Column(
+            "n_frames_doubtful",
+            pa.int32(),
+            "sampled frames with a doubtful face, which was refused; empty before they were counted",
+            nullable=True,
+            is_added=True,
+        ),
         Column("n_faces", pa.int32(), "face crops kept"),
         Column("n_landmarks", pa.int32(), "of them with landmarks; empty if none asked for", True),
         Column("cpu_s", pa.float64(), "CPU seconds spent on the video"),

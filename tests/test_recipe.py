@@ -171,6 +171,13 @@ def test_the_fingerprint_names_content_and_not_place(write):
     assert recipe.fingerprint() != changed.fingerprint()
 
 
+def test_a_younger_key_at_its_default_keeps_the_fingerprint_of_earlier_runs(write):
+    recipe = load_recipe(write(MINIMAL))
+    assert "doubt_score" not in recipe.content()["faces"]
+    unconfirmed = load_recipe(write(MINIMAL), ["faces.doubt_score=0"])
+    assert recipe.fingerprint() != unconfirmed.fingerprint()
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field
 
@@ -98,6 +99,10 @@ class DemoSection(Section):
     )
 
 
+_BEFORE_KEYS = {"doubt_score": 0.0}
+"""What faces were extracted with before these keys of FacesSection existed, where it is not the default."""
+
+
 class FacesSection(Section):
     """Sampling of frames, and detection, cropping and storage of faces (arXiv 2508.19730 section 4.1)."""
 
@@ -115,6 +120,11 @@ class FacesSection(Section):
     )
     min_score: Fraction = Field(
         0.5, description="lowest confidence of a detection that counts as a face"
+    )
+    doubt_score: Fraction = Field(
+        0.7,
+        description="confidence below which the landmark model and a second look must confirm a face; the "
+        "short range, whose confidences run higher, is confirmed below 0.1 more; 0: nothing is confirmed",
     )
     margin_ratio: Positive = Field(
         1.3, description="side of the crop over the larger side of the detected box"
@@ -137,6 +147,11 @@ class FacesSection(Section):
         60.0, description="time without a frame after which a video counts as hung"
     )
     attempts: Count = Field(2, description="attempts at a video that kills or hangs its worker")
+
+    @classmethod
+    def from_stored(cls, settings: Mapping[str, Any]) -> Self:
+        """Return the settings that a store or a bundle holds; younger keys have the effect of their time."""
+        return cls.model_validate(_BEFORE_KEYS | dict(settings))
 
     def shaping(self) -> dict[str, Any]:
         """Return the settings that a face row depends on: all but shard size, time limit and attempts."""

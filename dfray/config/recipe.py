@@ -15,6 +15,9 @@ from dfray.config.search import SearchSection
 from dfray.config.section import Section
 from dfray.config.training import TrainingSection
 
+_YOUNGER_KEYS = (("faces", "doubt_score"),)
+"""Keys that were added after runs had been made: (section, key)."""
+
 
 class Recipe(Section):
     """One experiment, from videos to a promoted detector."""
@@ -126,12 +129,16 @@ class Recipe(Section):
     def content(self) -> dict[str, Any]:
         """Return the settings that a run's result depends on, as JSON.
 
-        Left out: location, cluster and tracking server, and what a search of the same recipe varies.
+        Left out: location, cluster and tracking server, what a search of the same recipe varies, and younger
+        keys at their default, so that a run of an earlier date is still the same recipe's.
         """
         excluded = {"cluster", "work_dir", "description", "search"}
         content = self.model_dump(mode="json", exclude=excluded)
         content["registry"].pop("tracking_uri")
         content["training"].pop("min_workers")  # the batches are the same
+        for section, key in _YOUNGER_KEYS:
+            if content[section][key] == type(getattr(self, section)).model_fields[key].default:
+                content[section].pop(key)
         for corpus in content["corpora"]:
             if corpus["reader"] == "demo":  # generated from the recipe itself
                 corpus.pop("root")

@@ -22,11 +22,16 @@ class Reason:
 
 @dataclass(frozen=True)
 class Coverage:
-    """One split: videos by status, frames by outcome, faces kept, and why things went wrong."""
+    """One split: videos by status, frames by outcome, faces kept, and why things went wrong.
+
+    Attributes:
+        n_frames_doubtful: frames with a doubtful face, which was refused, whatever their outcome.
+    """
 
     split: str
     videos: dict[str, int]
     frames: dict[str, int]
+    n_frames_doubtful: int
     n_faces: int
     cpu_s: float
     reasons: list[Reason]
@@ -73,6 +78,7 @@ def _coverage(
         split=split,
         videos=dict(Counter(rows.column("status").to_pylist())),
         frames=dict(frames),
+        n_frames_doubtful=pc.sum(rows.column("n_frames_doubtful")).as_py() or 0,
         n_faces=sum(rows.column("n_faces").to_pylist()),
         cpu_s=sum(rows.column("cpu_s").to_pylist()),
         reasons=[Reason(kind, reason, count) for (kind, reason), count in reasons.most_common()],

@@ -3,7 +3,8 @@
 The model sees 192 x 192 pixels and surely finds only faces larger than about a tenth of what it looks
 at. So the whole picture comes first. Where nothing or something small is found, overlapping tiles are
 looked at as well: 384 pixels wide, so that heads of 80 pixels are found whatever the size of the
-picture, and 768, 1536, ... for those between. Where only large faces are found, the small ones that may
+picture, and 768, 1536, ... for those between. Before that, one look from further away, with a border round
+the picture, shows a face that fills it. Where only large faces are found, the small ones that may
 stand beside them are looked for if the caller asks for it: `dfray.faces.video` looks for a hint of any in
 the first picture of a video and from time to time, and searches all pictures once it has found one.
 
@@ -14,13 +15,17 @@ RetinaFace's reach from chin to forehead.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from dfray.config import FacesSection
+from dfray.faces.confirmation import Confirmation
 from dfray.faces.face_detector import Detection, FaceDetector
+from dfray.faces.landmarks import LandmarkFinder
+from dfray.faces.model_file import Kind
 
 SmallFaces = Literal["skip", "hint", "search"]
 
@@ -33,58 +38,101 @@ LARGEST_TILE_RATIO = 0.75
 OVERLAP_RATIO = 0.25
 MIN_IN_TILE_RATIO = 0.11
 """Smaller faces in a tile are mostly false; heads of 80 px are above it."""
+BORDER_RATIO = 1.0
+"""Width of the border in a look from further away, over the longer side, for faces of the whole side."""
+FURTHER_PX = 256
+"""Longer side of the picture in that look: the face fills it, and the model sees no more of it."""
+FILLING_RATIO = 0.4
+"""A smaller face, over the longer side, is left to the other looks."""
 SAME_FACE_RATIO = 0.4
 """Two boxes are one face if this much of the smaller lies in the larger."""
 
 
-class FaceFinder:
-    """The face detector and its search; close it, as MediaPipe does not end well by itself.
+@dataclass(frozen=True)
+class SearchResult:
+    """The faces of one picture.
 
-    Raises:
-        ModelFileError: the model is missing, not the expected one, or cannot be loaded.
+    Attributes:
+        faces: the largest first.
+        n_doubtful: detections that were refused, as nothing confirmed them.
     """
 
-    def __init__(self, settings: FacesSection) -> None:
+    faces: list[Detection]
+    n_doubtful: int = 0
+
+
+class FaceFinder:
+    """The face detector and its search; close it after use.
+
+    Args:
+        landmarks: the landmark model, if it is loaded already.
+
+    Raises:
+        ModelFileError: a model is missing, not the expected one, or cannot be loaded.
+    """
+
+    def __init__(self, settings: FacesSection, landmarks: LandmarkFinder | None = None) -> None:
         self._first: FaceDetector | None = None
         if settings.detector == "cascade":
             self._first = FaceDetector("short", settings)
         self._model = FaceDetector("short" if settings.detector == "short" else "full", settings)
+        if settings.doubt_score and landmarks is None:
+            landmarks = LandmarkFinder(settings.detector_model)
+        self._confirmation = Confirmation(settings, landmarks)
 
-    def find(self, picture: np.ndarray, small_faces: SmallFaces = "skip") -> list[Detection]:
-        """Return the faces in `picture`, uint8 (height, width, 3) RGB, the largest first.
+    def find(self, picture: np.ndarray, small_faces: SmallFaces = "skip") -> SearchResult:
+        """Return the faces in `picture`, uint8 (height, width, 3) RGB.
 
         Args:
             small_faces: where only large faces are found: skip the search for small ones, search if a few
                 coarse looks hint at one, or search.
         """
-        faces = self._first.look(picture) if self._first else []
-        if not faces:
-            faces = self._search(picture, small_faces)
-        return sorted(faces, key=lambda face: face.box[2] * face.box[3], reverse=True)
+        if self._first is None:
+            return self._search(picture, small_faces).result()
+        first = _FaceSet(picture, self._confirmation, self._first.kind)
+        first.add(self._first.look(picture))
+        face_set = first if first.faces else self._search(picture, small_faces, first.refused)
+        return face_set.result()
 
     def close(self) -> None:
+        self._confirmation.close()
         for model in filter(None, (self._first, self._model)):
             model.close()
 
-    def _search(self, picture: np.ndarray, small_faces: SmallFaces) -> list[Detection]:
-        faces = _distinct(self._model.look(picture))
-        if faces and not any_small(faces, picture):
-            hinted = small_faces == "hint" and self._hints_at_more(picture, faces)
+    def _search(
+        self, picture: np.ndarray, small_faces: SmallFaces, refused: Sequence[Detection] = ()
+    ) -> _FaceSet:
+        """Return the faces that the model finds, after another one's detections were `refused`."""
+        face_set = _FaceSet(picture, self._confirmation, self._model.kind, refused)
+        face_set.add(self._model.look(picture))
+        if not any(_is_large(face, picture) for face in face_set.sure_faces()):
+            face_set.add(self._look_from_further_away(picture))
+        if face_set.faces and not any_small(face_set.faces, picture):
+            hinted = small_faces == "hint" and self._hints_at_more(picture, face_set)
             if not (hinted or small_faces == "search"):
-                return faces
+                return face_set
         for side in _tile_sides(max(picture.shape[:2])):
             for x, y in _tiles(picture, side):
-                faces += self._look_at_tile(picture, x, y, side)
-        return _distinct(faces)
+                face_set.add(self._look_at_tile(picture, x, y, side))
+        return face_set
 
-    def _hints_at_more(self, picture: np.ndarray, faces: list[Detection]) -> bool:
-        """Return True if large tiles show anything like a face beside `faces`; many such are false."""
+    def _look_from_further_away(self, picture: np.ndarray) -> list[Detection]:
+        """Return the faces that (nearly) fill the picture; the model overlooks them without a border."""
+        bordered, corner, scale = _with_border(picture)
+        faces = [
+            face.moved(-corner * scale, -corner * scale, scale)
+            for face in self._model.look(bordered)
+        ]
+        longer = max(picture.shape[:2])
+        return [face for face in faces if max(face.box[2:]) >= FILLING_RATIO * longer]
+
+    def _hints_at_more(self, picture: np.ndarray, face_set: _FaceSet) -> bool:
+        """Return True if large tiles show anything like a face beside those found."""
         if LARGEST_TILE_RATIO * max(picture.shape[:2]) <= HINT_TILE_PX:
             return False
         for x, y in _tiles(picture, HINT_TILE_PX):
             tile = picture[y : y + HINT_TILE_PX, x : x + HINT_TILE_PX]
-            in_tile = [face.moved(x, y) for face in self._model.look(tile)]
-            if len(_distinct(faces + in_tile)) > len(faces):
+            if any(face_set.is_new(face.moved(x, y)) for face in self._model.look(tile)):
                 return True
         return False
 
@@ -98,10 +146,90 @@ class FaceFinder:
         ]
 
 
+class _FaceSet:
+    """Faces that one detector finds in one picture, over several looks.
+
+    Attributes:
+        faces: each face once, the surest first.
+        refused: detections that nothing confirmed.
+    """
+
+    def __init__(
+        self,
+        picture: np.ndarray,
+        confirmation: Confirmation,
+        kind: Kind,
+        refused: Sequence[Detection] = (),
+    ) -> None:
+        self.faces: list[Detection] = []
+        self.refused = list(refused)
+        self._picture, self._confirmation, self._kind = picture, confirmation, kind
+        self._accepted: list[Detection] = []
+
+    def add(self, detections: list[Detection]) -> None:
+        """Take in the faces of a look, the doubtful ones if they are confirmed."""
+        for face in sorted(detections, key=lambda face: face.score, reverse=True):
+            if self._is_better_known(face):
+                continue
+            is_face = self._confirmation.accepts(self._picture, face, self._kind)
+            (self._accepted if is_face else self.refused).append(face)
+        self.faces = _distinct(self._accepted)
+
+    def sure_faces(self) -> list[Detection]:
+        """Return the faces that score so high that they need not be confirmed."""
+        is_doubtful = self._confirmation.is_doubtful
+        return [face for face in self.faces if not is_doubtful(face, self._kind)]
+
+    def is_new(self, face: Detection) -> bool:
+        """Return True if `face` is none of those found, and is confirmed if it is doubtful."""
+        if len(_distinct([*self._accepted, face])) <= len(self.faces):
+            return False
+        return self._confirmation.accepts(self._picture, face, self._kind)
+
+    def result(self) -> SearchResult:
+        """Return the faces and the count of refused ones."""
+        faces = sorted(self.faces, key=lambda face: face.box[2] * face.box[3], reverse=True)
+        refused = [
+            face
+            for face in _distinct(self.refused)
+            if all(_shared(face.box, rival.box) < SAME_FACE_RATIO for rival in faces)
+        ]
+        return SearchResult(faces, len(refused))
+
+    def _is_better_known(self, face: Detection) -> bool:
+        """Return True for another box of a face found at a higher score, which need not be confirmed."""
+        return any(
+            face.score <= rival.score and _shared(face.box, rival.box) >= SAME_FACE_RATIO
+            for rival in self._accepted
+        )
+
+
+def _is_large(face: Detection, picture: np.ndarray) -> bool:
+    longer: int = max(picture.shape[:2])
+    return max(face.box[2:]) >= SURE_RATIO * longer
+
+
+def _with_border(picture: np.ndarray) -> tuple[np.ndarray, float, float]:
+    """Return the picture, shrunk if it is large, in a black border.
+
+    Returns:
+        The bordered picture, the border's width in its px, and the px of the picture in one of its px.
+    """
+    import cv2
+
+    height, width = picture.shape[:2]
+    longer = max(height, width)
+    if longer > FURTHER_PX:
+        size = [max(1, round(length * FURTHER_PX / longer)) for length in (width, height)]
+        picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    border = math.ceil(BORDER_RATIO * min(longer, FURTHER_PX))
+    bordered = np.pad(picture, ((border, border), (border, border), (0, 0)))
+    return bordered, border, longer / min(longer, FURTHER_PX)
+
+
 def any_small(faces: list[Detection], picture: np.ndarray) -> bool:
     """Return True if one of the faces is too small to be surely found in one look at the whole picture."""
-    longer = max(picture.shape[:2])
-    return any(max(face.box[2:]) < SURE_RATIO * longer for face in faces)
+    return not all(_is_large(face, picture) for face in faces)
 
 
 def _tile_sides(longer: int) -> list[int]:

@@ -210,6 +210,7 @@ class ShardExtractor:
                 continue
             counts["frames"] += 1
             counts[item.outcome] += 1
+            counts["doubtful"] += item.n_doubtful > 0
             writer.add_outcome(outcome_row(video, item))
             for row in face_rows(video, item, self.settings):
                 writer.add_face(row)

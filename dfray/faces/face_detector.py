@@ -43,6 +43,9 @@ class Detection:
 class FaceDetector:
     """One of MediaPipe's models; close it, as MediaPipe does not end well by itself.
 
+    Attributes:
+        kind: full or short range.
+
     Raises:
         ModelFileError: the model is missing, not the expected one, or cannot be loaded.
     """
@@ -62,6 +65,7 @@ class FaceDetector:
                 f"MediaPipe cannot load the face detector's model {path}: {error}",
                 "It must be a MediaPipe face detector with its metadata (.tflite).",
             ) from error
+        self.kind = kind
         self._relation = _RELATIONS[kind]
         # The first look allocates, and grumbles about it: better now than in the first video.
         self.look(np.zeros((192, 192, 3), np.uint8))

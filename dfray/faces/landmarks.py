@@ -26,14 +26,17 @@ _POINTS, _PRESENCE = "conv2d_21", "conv2d_31"  # the model's outputs
 class LandmarkFinder:
     """The landmark model.
 
+    Args:
+        detector_model: `faces.detector_model`; the model's file may lie in the same folder.
+
     Raises:
         ModelFileError: the model is missing, not the expected one, or cannot be loaded.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, detector_model: str | None = None) -> None:
         import cv2
 
-        path = landmark_model_path()
+        path = landmark_model_path(detector_model)
         try:  # the new engine knows the first output only
             self._net = cv2.dnn.readNetFromTFLite(path, cv2.dnn.ENGINE_CLASSIC)
         except cv2.error as error:
@@ -51,9 +54,24 @@ class LandmarkFinder:
         Returns:
             float32 (468, 2), x and y in px of `picture` from its upper left edge; they may lie outside.
         """
+        turn, centre = _region(face, REGION_RATIO)
+        points, logit = self._forward(picture, turn, centre)
+        if logit < MIN_LOGIT:
+            return None
+        offsets = points.reshape(POINTS, 3)[:, :2] - _INPUT_PX / 2
+        landmarks: np.ndarray = (offsets @ turn.T + centre).astype(np.float32)
+        return landmarks
+
+    def presence(self, picture: np.ndarray, face: Detection, scale: float = 1.0) -> float:
+        """Return the model's logit that a face is there; `scale` widens the region that it sees."""
+        return self._forward(picture, *_region(face, scale * REGION_RATIO))[1]
+
+    def _forward(
+        self, picture: np.ndarray, turn: np.ndarray, centre: np.ndarray
+    ) -> tuple[np.ndarray, float]:
+        """Return the points, px of the model's input, and the logit of a face."""
         import cv2
 
-        turn, centre = _region(face)
         half_px = np.array((0.5, 0.5))  # OpenCV counts from the middle of the first pixel
         shift = centre - half_px - turn @ (_INPUT_PX / 2 - half_px)
         region = cv2.warpAffine(
@@ -65,19 +83,15 @@ class LandmarkFinder:
         )
         self._net.setInput(cv2.dnn.blobFromImage(region, 1 / 255))
         points, logit = self._net.forward((_POINTS, _PRESENCE))
-        if logit.item() < MIN_LOGIT:
-            return None
-        offsets = points.reshape(POINTS, 3)[:, :2] - _INPUT_PX / 2
-        landmarks: np.ndarray = (offsets @ turn.T + centre).astype(np.float32)
-        return landmarks
+        return points, float(logit.item())
 
 
-def _region(face: Detection) -> tuple[np.ndarray, np.ndarray]:
+def _region(face: Detection, ratio: float) -> tuple[np.ndarray, np.ndarray]:
     """Return the map from px of the model's input to px of the picture (2, 2), and the centre (2,)."""
     x, y, width, height = face.box
     right_eye, left_eye = np.reshape(face.keypoints, (6, 2))[:2]
     across, down = left_eye - right_eye
     angle = math.atan2(down, across)
-    scale = REGION_RATIO * max(width, height) / _INPUT_PX
+    scale = ratio * max(width, height) / _INPUT_PX
     cos, sin = scale * math.cos(angle), scale * math.sin(angle)
     return np.array(((cos, -sin), (sin, cos))), np.array((x + width / 2, y + height / 2))

@@ -81,13 +81,41 @@ def detector_model_path(kind: Kind, override: str | None = None) -> str:
         StorageError: the override cannot be read.
     """
     if override is None:
-        path = models_folder() / FILE_NAMES[kind]
-        _verify(path, SHA256[kind], str(path), hint=_HINT)
-        return str(path)
+        return _cached(FILE_NAMES[kind], SHA256[kind])
     uri, _, stated = override.partition("#sha256=")
     if not stated and not uri.endswith(".tflite"):
         uri = storage.join(uri, FILE_NAMES[kind])
-    expected = stated.lower() or SHA256[kind]
+    return _verified_copy(uri, stated.lower() or SHA256[kind])
+
+
+def landmark_model_path(detector_model: str | None = None) -> str:
+    """Return a verified local path of the landmark model.
+
+    Args:
+        detector_model: `faces.detector_model`; a landmark model in its folder is taken before the cached.
+
+    Raises:
+        ModelFileError: the file is missing or has another hash than the expected one.
+        StorageError: the folder cannot be read.
+    """
+    if detector_model is not None:
+        uri, stated, _ = detector_model.partition("#sha256=")
+        folder = (uri.rpartition("/")[0] or ".") if stated or uri.endswith(".tflite") else uri
+        uri = storage.join(folder, LANDMARKS_FILE)
+        if storage.exists(uri):
+            return _verified_copy(uri, LANDMARKS_SHA256)
+    return _cached(LANDMARKS_FILE, LANDMARKS_SHA256)
+
+
+def _cached(name: str, expected: str) -> str:
+    """Return the verified path of a file in the cache."""
+    path = models_folder() / name
+    _verify(path, expected, str(path), hint=_HINT)
+    return str(path)
+
+
+def _verified_copy(uri: str, expected: str) -> str:
+    """Return a verified local path of the file at `uri`: itself, or a copy in the cache if it is remote."""
     path = Path(storage.absolute(uri))
     if storage.is_remote(uri):
         path = models_folder() / f"{expected}.tflite"
@@ -96,17 +124,6 @@ def detector_model_path(kind: Kind, override: str | None = None) -> str:
                 _verify(Path(downloaded), expected, uri)
                 storage.put(downloaded, str(path))
     _verify(path, expected, uri)
-    return str(path)
-
-
-def landmark_model_path() -> str:
-    """Return the verified local path of the landmark model.
-
-    Raises:
-        ModelFileError: the file is missing or has another hash than the expected one.
-    """
-    path = models_folder() / LANDMARKS_FILE
-    _verify(path, LANDMARKS_SHA256, str(path), hint=_HINT)
     return str(path)
 
 

@@ -47,6 +47,7 @@ def outcome_row(video: Row, frame: Frame) -> Row:
         "outcome": frame.outcome,
         "n_faces": len(frame.faces),
         "reason": frame.reason,
+        "n_doubtful": frame.n_doubtful,
     }
 
 
@@ -59,7 +60,7 @@ def summary_row(video: Row, end: VideoEnd, counts: Counter[str], has_landmarks: 
     """Return the row of SUMMARIES of a video, but for its place in a shard.
 
     Args:
-        counts: of frames, of each outcome, of face rows and of landmarks.
+        counts: of frames, of each outcome, of doubtful ones, of face rows and of landmarks.
         has_landmarks: landmarks were looked for.
     """
     return {name: video[name] for name in _CARRIED} | {
@@ -69,6 +70,7 @@ def summary_row(video: Row, end: VideoEnd, counts: Counter[str], has_landmarks: 
         "n_frames": counts["frames"],
         "n_frames_with_face": counts["faces"],
         "n_decode_errors": counts["decode_error"],
+        "n_frames_doubtful": counts["doubtful"],
         "n_faces": counts["rows"],
         "n_landmarks": counts["landmarks"] if has_landmarks else None,
         "cpu_s": end.cpu_s,

@@ -18,7 +18,7 @@ from dfray.faces.sources import PictureFile, PictureFolder, PixelArray, Source, 
 
 if TYPE_CHECKING:
     from dfray.faces.decode import Picture
-    from dfray.faces.detect import SmallFaces
+    from dfray.faces.detect import SearchResult, SmallFaces
     from dfray.faces.face_detector import Detection
 
 HINT_EVERY = 20
@@ -62,6 +62,7 @@ class Frame:
         reason: why the frame could not be decoded, or what is amiss with its time.
         width, height: of the upright frame, px; 0 if it could not be decoded.
         faces: the largest first.
+        n_doubtful: detections that were refused as doubtful.
     """
 
     frame_index: int
@@ -71,6 +72,7 @@ class Frame:
     width: int = 0
     height: int = 0
     faces: list[Face] = field(default_factory=list)
+    n_doubtful: int = 0
 
 
 @dataclass(frozen=True)
@@ -105,8 +107,11 @@ class VideoExtractor:
         from dfray.faces.landmarks import LandmarkFinder
 
         self._settings = settings
-        self._finder = FaceFinder(settings)
-        self._landmarks = LandmarkFinder() if settings.landmarks else None
+        landmarks = None
+        if settings.landmarks or settings.doubt_score:
+            landmarks = LandmarkFinder(settings.detector_model)
+        self._finder = FaceFinder(settings, landmarks)
+        self._landmarks = landmarks if settings.landmarks else None
 
     def extract(
         self,
@@ -145,11 +150,11 @@ class VideoExtractor:
             nonlocal n_searched, has_small
             is_due = n_searched % HINT_EVERY == 0
             small: SmallFaces = "search" if has_small else "hint" if is_due else "skip"
-            detections = self._finder.find(image, small)
+            result = self._finder.find(image, small)
             if is_due:
-                has_small = any_small(detections, image)
+                has_small = any_small(result.faces, image)
             n_searched += 1
-            return self._frame(image, detections)
+            return self._frame(image, result)
 
         return search
 
@@ -162,11 +167,11 @@ class VideoExtractor:
         face = Face(0, 1.0, box, (float("nan"),) * 12, square, crop)
         return Frame(-1, None, "faces", None, width, height, [face])
 
-    def _frame(self, image: np.ndarray, detections: list[Detection]) -> Frame:
+    def _frame(self, image: np.ndarray, result: SearchResult) -> Frame:
         height, width = image.shape[:2]
-        faces = [self._face(image, rank, detection) for rank, detection in enumerate(detections)]
+        faces = [self._face(image, rank, detection) for rank, detection in enumerate(result.faces)]
         outcome: Literal["faces", "no_face"] = "faces" if faces else "no_face"
-        return Frame(-1, None, outcome, None, width, height, faces)
+        return Frame(-1, None, outcome, None, width, height, faces, result.n_doubtful)
 
     def _face(self, image: np.ndarray, rank: int, detection: Detection) -> Face:
         height, width = image.shape[:2]

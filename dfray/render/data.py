@@ -55,7 +55,7 @@ def show_readers(readers: Mapping[str, Reader]) -> None:
 
 
 def show_coverage(summaries: pa.Table) -> None:
-    """Print the number of videos, frames and faces of every outcome and reason.
+    """Print the number of videos, frames and faces of every outcome and reason, and of doubtful frames.
 
     Args:
         summaries: SUMMARIES of the extracted videos.
@@ -74,3 +74,5 @@ def show_coverage(summaries: pa.Table) -> None:
     for key in sorted(videos):
         table.add_row(*key, f"{videos[key]:,}", f"{frames[key]:,}", f"{faces[key]:,}")
     console.print(table)
+    if n_doubtful := sum(filter(None, summaries["n_frames_doubtful"].to_pylist())):
+        console.print(f"{n_doubtful:,} frames with a doubtful face, which was refused.")

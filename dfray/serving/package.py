@@ -2,7 +2,7 @@
 
     python_model   mlflow_model.py, as source
     bundle         weights (safetensors), recipe, preprocessing, threshold, class names
-    face_detector  the MediaPipe model file(s) that the bundle's faces were found with
+    face_detector  the MediaPipe model files that the bundle's faces were found and confirmed with
     wheel          dfray itself, for machines that do not have it
     requirements   what scoring imports, pinned
     MODEL_CARD.md  its use, data, metrics and terms
@@ -25,7 +25,13 @@ from typing import TYPE_CHECKING, Any
 
 from dfray.config import FacesSection, RegistrySection
 from dfray.errors import ModelFileError
-from dfray.faces.model_file import FILE_NAMES, Kind, detector_model_path
+from dfray.faces.model_file import (
+    FILE_NAMES,
+    LANDMARKS_FILE,
+    Kind,
+    detector_model_path,
+    landmark_model_path,
+)
 from dfray.models.bundle import DESCRIPTION
 from dfray.registry import checksums
 from dfray.registry.measurement_store import metric_tags, save_scores
@@ -108,7 +114,7 @@ def downloaded_bundle(name: str, version: str, tracking_uri: str) -> Iterator[st
 
 def _gather(bundle: Path, description: dict[str, Any], folder: Path) -> dict[str, str]:
     """Return the model's artifacts: name -> local path."""
-    faces = FacesSection.model_validate(description["faces"])
+    faces = FacesSection.from_stored(description["faces"])
     detectors = folder / "face_detector"
     detectors.mkdir()
     kinds: tuple[Kind, ...] = (
@@ -117,6 +123,9 @@ def _gather(bundle: Path, description: dict[str, Any], folder: Path) -> dict[str
     for kind in kinds:
         model = detector_model_path(kind, faces.detector_model)
         shutil.copyfile(model, detectors / FILE_NAMES[kind])
+    if faces.doubt_score:
+        landmarks = landmark_model_path(faces.detector_model)
+        shutil.copyfile(landmarks, detectors / LANDMARKS_FILE)
     bundle_copy = shutil.copytree(bundle, folder / "bundle")
     return {
         "bundle": str(bundle_copy),

@@ -79,7 +79,7 @@ class MediaScorer:
 
     def __init__(self, bundle_dir: str, detector_dir: str) -> None:
         self.bundle = Bundle.load(bundle_dir)
-        settings = FacesSection.model_validate(self.bundle.faces)
+        settings = FacesSection.from_stored(self.bundle.faces)
         self.settings = settings.model_copy(
             update={"detector_model": _carried_model(settings, detector_dir), "landmarks": False}
         )

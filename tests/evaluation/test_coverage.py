@@ -22,6 +22,7 @@ def test_every_status_outcome_and_reason_is_counted_per_split(make_scored):
     of_test = found[1]
     assert of_test.videos == {"ok": 6, "unreadable": 2, "no_face": 1}
     assert of_test.frames == {"faces": test.faces.num_rows, "no_face": 3, "decode_error": 1}
+    assert of_test.n_frames_doubtful == 0
     assert of_test.n_faces == test.faces.num_rows
     assert of_test.cpu_s == 9 * 0.25
     assert of_test.reasons == [
@@ -29,3 +30,13 @@ def test_every_status_outcome_and_reason_is_counted_per_split(make_scored):
         Reason("decode_error", "bad slice", 1),
     ]
     assert found[0].reasons == []
+
+
+def test_frames_with_a_doubtful_face_are_counted_and_older_tables_have_none(make_scored):
+    test = make_scored(2)
+    counts = pa.array([3, None, *[0] * (test.summaries.num_rows - 2)], pa.int32())
+    at = test.summaries.schema.get_field_index("n_frames_doubtful")
+    (found,) = count_coverage(
+        test.summaries.set_column(at, test.summaries.schema.field(at), counts), test.outcomes
+    )
+    assert found.n_frames_doubtful == 3

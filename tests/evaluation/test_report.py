@@ -162,7 +162,7 @@ def test_coverage_counts_every_outcome_and_reason(scored, plain_page):
     text = plain_page.text
     assert "test\n36\n2\n1\n0\n0\n39" in text
     n_faces = scored.faces.num_rows
-    assert f"test\n{n_faces}\n6\n0\n{n_faces + 6}\n{n_faces}" in text
+    assert f"test\n{n_faces}\n6\n0\n{n_faces + 6}\n0\n{n_faces}" in text
     assert "test\nunreadable\nwhy it was unreadable\n1" in text
     assert "3 videos of the test split without a score" in text
     assert "demo/lost_no_face/0000\nno face\nno face in 3 frame(s)" in text

@@ -64,7 +64,7 @@ def test_points_lie_where_the_head_was_drawn(
     picture = background(520, 400, seed)
     left, top = 150 + 5 * seed, 40
     paste(picture, draw_head(seed, side), left, top)
-    (face,) = detector.find(picture)
+    (face,) = detector.find(picture).faces
     points = landmarks.find(picture, face)
     assert points is not None
     assert points.shape == (468, 2)
@@ -81,7 +81,7 @@ def test_the_region_turns_with_the_head(detector: FaceFinder, landmarks: Landmar
     turn = cv2.getRotationMatrix2D((200, 200), 25, 1.0)
     turned = cv2.warpAffine(picture, turn, (400, 400), borderMode=cv2.BORDER_REPLICATE)
     upright, tilted = (
-        landmarks.find(image, detector.find(image)[0]) for image in (picture, turned)
+        landmarks.find(image, detector.find(image).faces[0]) for image in (picture, turned)
     )
     assert upright is not None
     assert tilted is not None
@@ -95,7 +95,7 @@ def test_a_face_is_seen_the_same_wherever_it_stands(
     """So nothing is lost by half a pixel on the way from the region to the picture."""
     picture = background(400, 400)
     paste(picture, draw_head(2, 200), 90, 90)
-    (face,) = detector.find(picture)
+    (face,) = detector.find(picture).faces
     points = landmarks.find(picture, face)
     mirrored = np.ascontiguousarray(picture[:, ::-1])
     box, keypoints = face.box, np.reshape(face.keypoints, (6, 2))

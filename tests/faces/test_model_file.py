@@ -122,6 +122,19 @@ def test_an_override_may_be_a_folder_that_holds_both_models(tmp_path: Path) -> N
     assert detector_model_path("full", str(tmp_path)) == str(tmp_path / FILE_NAMES["full"])
 
 
+def test_the_landmark_model_may_lie_beside_the_detectors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beside = tmp_path / "own" / LANDMARKS_FILE
+    beside.parent.mkdir()
+    shutil.copy(landmark_model_path(), beside)
+    monkeypatch.setenv("DFRAY_CACHE", str(tmp_path / "empty"))
+    for detector_model in (beside.parent, f"{beside.parent}/own.tflite#sha256={'0' * 64}"):
+        assert landmark_model_path(str(detector_model)) == str(beside)
+    with pytest.raises(ModelFileError, match="missing"):
+        landmark_model_path(str(tmp_path))
+
+
 def test_another_model_needs_its_hash_stated(tmp_path: Path) -> None:
     own = tmp_path / "own.tflite"
     own.write_bytes(b"my own model")

@@ -11,12 +11,11 @@ import pytest
 from dfray import storage
 from dfray.config import FacesSection
 from dfray.faces.crop import crop_square
-from dfray.faces.detect import SmallFaces
-from dfray.faces.face_detector import Detection
-from dfray.faces.sources import VideoFile, local_source
+from dfray.faces.detect import SearchResult, SmallFaces
+from dfray.faces.sources import PixelArray, VideoFile, local_source
 from dfray.faces.video import VideoExtractor
 from tests.helpers.clips import moving_noise, talking_head, write_clip
-from tests.helpers.heads import background, draw_head, paste
+from tests.helpers.heads import background, blobs, draw_head, paste
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +70,7 @@ def test_a_still_picture_is_looked_at_once(
     looks: list[int] = []
     find = extractor._finder.find
 
-    def counted(image: np.ndarray, small_faces: SmallFaces) -> list[Detection]:
+    def counted(image: np.ndarray, small_faces: SmallFaces) -> SearchResult:
         looks.append(1)
         return find(image, small_faces)
 
@@ -114,7 +113,7 @@ def test_hints_of_small_faces_are_looked_for_once_in_twenty_frames(
     asked: list[SmallFaces] = []
     find = extractor._finder.find
 
-    def noted(image: np.ndarray, small_faces: SmallFaces) -> list[Detection]:
+    def noted(image: np.ndarray, small_faces: SmallFaces) -> SearchResult:
         asked.append(small_faces)
         return find(image, small_faces)
 
@@ -123,3 +122,12 @@ def test_hints_of_small_faces_are_looked_for_once_in_twenty_frames(
     assert len(list(extractor.extract(VideoFile(str(path))))) == 22
     assert [k for k, small_faces in enumerate(asked) if small_faces == "hint"] == [0, 20]
     assert asked.count("skip") == 20
+
+
+def test_a_doubtful_face_is_refused_and_counted(tmp_path: Path) -> None:
+    for doubt_score in (0.0, 0.7):
+        extractor = VideoExtractor(FacesSection(doubt_score=doubt_score))
+        (frame,) = extractor.extract(PixelArray(blobs(43)))
+        extractor.close()
+        is_refused = doubt_score > 0
+        assert (frame.outcome, frame.n_doubtful) == (("no_face", 1) if is_refused else ("faces", 0))

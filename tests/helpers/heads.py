@@ -84,3 +84,37 @@ def scatter(
             paste(picture, draw_head(seed * 1000 + len(corners), side), x, y)
             corners.append((x, y))
     return picture, corners
+
+
+def blobs(seed: int, width: int = 640, height: int = 360) -> np.ndarray:
+    """A picture of spotted ellipses, some of which the face detectors take for faces."""
+    rng = np.random.default_rng(seed)
+    picture = background(width, height, seed).astype(np.float32)
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    for _ in range(rng.integers(2, 5)):
+        cx, cy = rng.uniform(100, width - 100), rng.uniform(80, height - 80)
+        radius = rng.uniform(25, 90)
+        shade = rng.uniform(30, 230, 3)
+        across, down = (x - cx) / radius, (y - cy) / radius
+        inside = across**2 + (down / rng.uniform(1, 1.4)) ** 2 < 1
+        light = 0.6 + 0.4 * np.sqrt(np.clip(1 - (across**2 + (down / 1.4) ** 2), 0, 1))
+        picture[inside] = shade * light[inside][:, None]
+        for _ in range(rng.integers(1, 5)):
+            dx, dy = rng.uniform(-0.5, 0.5), rng.uniform(-0.5, 0.5)
+            size = rng.uniform(0.05, 0.3)
+            spot = ((across - dx) / size) ** 2
+            spot += ((down - dy) / (size * rng.uniform(0.3, 1))) ** 2
+            picture[spot < 1] = rng.uniform(0, 255, 3)
+    return np.clip(picture, 0, 255).astype(np.uint8)
+
+
+def dim_tilted_head(seed: int) -> np.ndarray:
+    """A head, tilted by 30 to 60 degrees, blurred and dark, in 640 x 480: some score below 0.7."""
+    rng = np.random.default_rng(seed)
+    picture = background(640, 480, seed)
+    paste(picture, draw_head(seed, 200), 220, 140)
+    tilt = rng.choice([-1, 1]) * rng.uniform(30, 60)
+    turn = cv2.getRotationMatrix2D((320, 240), tilt, 1)
+    picture = cv2.warpAffine(picture, turn, (640, 480), borderMode=cv2.BORDER_REFLECT)
+    picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(1, 5))
+    return (picture * rng.uniform(0.15, 0.6)).astype(np.uint8)

@@ -17,7 +17,7 @@ import pytest
 
 from dfray.config import EvaluationSection, FacesSection
 from dfray.errors import ModelFileError, UserError
-from dfray.faces.model_file import FILE_NAMES, SHA256, detector_model_path
+from dfray.faces.model_file import FILE_NAMES, LANDMARKS_FILE, SHA256, detector_model_path
 from dfray.faces.sources import VideoFile
 from dfray.faces.video import VideoExtractor
 from dfray.models.bundle import Bundle, DecisionRule, write_decision_rule
@@ -90,6 +90,7 @@ def test_the_model_holds_all_it_needs_and_no_pickle(model_folder: Path):
         "artifacts/bundle/model.safetensors",
         "artifacts/bundle/bundle.json",
         "artifacts/face_detector/face_detection_full_range_sparse.tflite",
+        "artifacts/face_detector/face_landmark.tflite",
         "artifacts/dfray-0.1.0-py3-none-any.whl",
         "mlflow_model.py",
         "requirements.txt",
@@ -218,7 +219,7 @@ def test_a_cascade_carries_both_detectors(tracking_uri: str, tmp_path: Path):
         )
     with Versions("cascade", tracking_uri).downloaded(version) as folder:
         carried = {file.name for file in (folder / "artifacts" / "face_detector").iterdir()}
-    assert carried == set(FILE_NAMES.values())
+    assert carried == {*FILE_NAMES.values(), LANDMARKS_FILE}
 
 
 def test_a_detector_of_ones_own_is_carried_with_its_hash(tmp_path: Path):
@@ -240,7 +241,7 @@ def test_a_detector_of_ones_own_is_carried_with_its_hash(tmp_path: Path):
 def test_a_model_trained_with_landmarks_scores_without_their_model(
     tmp_path: Path, clip: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    faces = RECIPE.faces.model_copy(update={"landmarks": True})
+    faces = RECIPE.faces.model_copy(update={"landmarks": True, "doubt_score": 0.0})
     bundle = save_bundle(tmp_path / "bundle", RECIPE.model_copy(update={"faces": faces}))
     carried = tmp_path / "detector"
     carried.mkdir()
