@@ -17,6 +17,7 @@ from dfray.errors import ManifestError
 from dfray.tables import SPLITS
 
 PACKED = "an archive: unpack it"
+UNPACKED = "an archive, unpacked beside it"
 
 
 @dataclass(frozen=True)
@@ -35,13 +36,13 @@ def corpus_rows(
     Raises:
         ManifestError: the corpus contradicts itself or `labels`, or has no video in the splits of `only`.
     """
-    dataset, splits, taken = corpus.dataset or corpus.reader, set[str](), set[str]()
+    dataset, splits, claimed = corpus.dataset or corpus.reader, set[str](), set[str]()
     for item in reader(corpus.reader).read(corpus, files):
         if isinstance(item, Remark):
             account.remarks[item] += 1
         elif isinstance(item, LeftOut):
             account.left_out[item] += 1
-            taken.add(item.uri or "")
+            claimed.add(item.uri or "")
         elif not is_utf8(item["uri"] + item["video_id"]):
             example = storage.printable(item["uri"])
             account.left_out[LeftOut(dataset, NOT_UTF8, example, suffix_of(example))] += 1
@@ -49,12 +50,12 @@ def corpus_rows(
             dataset, row = item["dataset"], _completed(item)
             labels.add(row["uri"], row["label"], row.pop("listed_in", corpus.root))
             splits.add(row["split"])
-            taken.add(row["uri"])
+            claimed.add(row["uri"])
             if _is_selected(row, corpus, account):
                 yield row
     _require_splits(corpus, splits)
     if files.is_listed:
-        account.left_out.update(_not_taken(dataset, corpus.reader, files, taken))
+        account.left_out.update(_not_taken(dataset, corpus.reader, files, claimed))
 
 
 def _completed(item: VideoRow) -> VideoRow:
@@ -81,19 +82,19 @@ def _require_splits(corpus: CorpusSection, splits: set[str]) -> None:
         )
 
 
-def _not_taken(dataset: str, reader_name: str, files: Files, taken: set[str]) -> Counter[LeftOut]:
+def _not_taken(dataset: str, reader_name: str, files: Files, claimed: set[str]) -> Counter[LeftOut]:
     """Count the videos, pictures and archives below the root that the reader has not named, by suffix."""
     outside = f"not in a place or list that reader {reader_name} reads"
     counts: Counter[LeftOut] = Counter()
     for path, reason in files.left_out():
         counts[LeftOut(dataset, reason, files.uri(path), suffix_of(path))] += 1
-    for path in (*files.videos(), *files.others()):
+    for path in (*files.videos(), *files.other_files()):
         uri = files.uri(path)
-        if uri not in taken and (is_video(path) or is_archive(path)):
-            reason = outside if is_video(path) else PACKED
+        if uri not in claimed and (is_video(path) or is_archive(path)):
+            reason = outside if is_video(path) else UNPACKED if files.is_unpacked(path) else PACKED
             counts[LeftOut(dataset, reason, uri, suffix_of(path))] += 1
     for folder in files.image_folders():
-        if files.uri(folder) not in taken:
+        if files.uri(folder) not in claimed:
             for suffix, count in files.picture_suffixes(folder).items():
                 counts[LeftOut(dataset, outside, files.uri(folder), suffix)] += count
     return counts

@@ -9,7 +9,7 @@ from functools import cached_property
 from itertools import groupby
 
 from dfray import storage
-from dfray.datasets.suffixes import is_of_macos, is_picture, is_video, suffix_of
+from dfray.datasets.suffixes import archive_stem, is_of_macos, is_picture, is_video, suffix_of
 
 OF_MACOS = "made by macOS beside the file (._*, __MACOSX)"
 NOT_UTF8 = "its name is not UTF-8: rename it"
@@ -22,12 +22,12 @@ class _Listing:
     """Paths relative to the root.
 
     Attributes:
-        others: files that are neither pictures nor left out, sorted.
+        plain_files: files that are neither pictures nor left out, sorted.
         pictures: number of pictures in each folder, by folder and suffix.
         left_out: paths by the reason why no reader sees them.
     """
 
-    others: dict[str, None] = field(default_factory=dict)
+    plain_files: dict[str, None] = field(default_factory=dict)
     pictures: dict[str, Counter[str]] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
 
@@ -37,7 +37,7 @@ class _Listing:
         elif is_of_macos(path):
             self.left_out[path] = OF_MACOS
         elif not is_picture(path):
-            self.others[path] = None
+            self.plain_files[path] = None
         elif "" in path.split("/"):
             self.left_out[path] = NO_FOLDER_NAME
         else:
@@ -45,8 +45,8 @@ class _Listing:
             self.pictures.setdefault(folder, Counter())[suffix_of(path)] += 1
 
     def sorted(self) -> _Listing:
-        others, pictures = sorted(self.others), sorted(self.pictures.items())
-        return _Listing(dict.fromkeys(others), dict(pictures), self.left_out)
+        plain_files, pictures = sorted(self.plain_files), sorted(self.pictures.items())
+        return _Listing(dict.fromkeys(plain_files), dict(pictures), self.left_out)
 
 
 class Files:
@@ -80,7 +80,7 @@ class Files:
         """Yield the paths of the videos below `folder`; in order."""
         return (path for path in self._below(folder) if is_video(path))
 
-    def others(self, folder: str = "") -> Iterator[str]:
+    def other_files(self, folder: str = "") -> Iterator[str]:
         """Yield the paths of the files below `folder` that are neither videos nor pictures; in order."""
         return (path for path in self._below(folder) if not is_video(path))
 
@@ -93,13 +93,17 @@ class Files:
         start = f"{folder}/" if folder else ""
         return (path for path in self._listing.pictures if path.startswith(start))
 
+    def is_unpacked(self, archive: str) -> bool:
+        """Return True if files are below the folder that has the archive's name without its suffixes."""
+        return archive_stem(archive) in self._folders
+
     def picture_suffixes(self, folder: str) -> Counter[str]:
         """Return the number of pictures directly in `folder`, a path relative to the root, by suffix."""
         return self._listing.pictures.get(folder, Counter())
 
     def named(self, *names: str) -> Iterator[str]:
         """Yield the paths of the files with one of these names, relative to the root; in order."""
-        return (path for path in self._listing.others if path.rpartition("/")[2] in names)
+        return (path for path in self._listing.plain_files if path.rpartition("/")[2] in names)
 
     def image_count(self, uri: str) -> int:
         """Return the number of pictures directly in the folder `uri`."""
@@ -112,7 +116,7 @@ class Files:
         """Return True if there is a file `uri`; outside the root each folder is listed once."""
         path = self.path(uri)
         if path is not None:
-            return path in self._listing.others
+            return path in self._listing.plain_files
         folder = uri.rpartition("/")[0]
         if folder.endswith("/"):  # a key with two slashes: no listing of a folder names it
             return storage.exists(uri)
@@ -120,9 +124,20 @@ class Files:
             self._elsewhere[folder] = set(storage.list_files(folder))
         return uri in self._elsewhere[folder]
 
+    @cached_property
+    def _folders(self) -> set[str]:
+        """The folders that hold a file at any depth."""
+        folders: set[str] = set()
+        for path in (*self._listing.plain_files, *(f"{name}/" for name in self._listing.pictures)):
+            folder = path.rpartition("/")[0]
+            while folder and folder not in folders:
+                folders.add(folder)
+                folder = folder.rpartition("/")[0]
+        return folders
+
     def _below(self, folder: str) -> Iterator[str]:
         start = f"{folder}/" if folder else ""
-        return (path for path in self._listing.others if path.startswith(start))
+        return (path for path in self._listing.plain_files if path.startswith(start))
 
     @cached_property
     def _listing(self) -> _Listing:

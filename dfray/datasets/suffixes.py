@@ -55,6 +55,13 @@ def is_archive(path: str) -> bool:
     return path.lower().endswith(ARCHIVE_SUFFIXES)
 
 
+def archive_stem(path: str) -> str:
+    """Return the path of an archive without its suffixes: `a/12` of `a/12.tar.gz`."""
+    while is_archive(path):
+        path = path.rpartition(".")[0]
+    return path
+
+
 def is_of_macos(path: str) -> bool:
     """Return True for what macOS adds on foreign disks and in archives: `._NAME` and `__MACOSX/...`."""
     *folders, name = path.split("/")

@@ -152,7 +152,7 @@ def test_every_file_that_is_not_taken_is_counted_by_suffix_and_reason(tmp_path: 
         (".png", "not in a place or list that reader folder reads"): 1,
         (".jpg", "not in a place or list that reader folder reads"): 2,
         (".mp4", "its folders do not say whether it is real or fake"): 1,
-        (".gz", "an archive: unpack it"): 1,
+        (".gz", "an archive, unpacked beside it"): 1,
         (".zip", "an archive: unpack it"): 1,
     }
     root = tmp_path / "x"

@@ -38,9 +38,10 @@ def read(corpus: CorpusSection, files: Files) -> Iterator[VideoRow | LeftOut]:
         folder = path.rpartition("/")[0]
         split_of(folder or corpus.root, path)
         for name, label, original in _entries(files.uri(path)):
-            labels.add(f"{folder}/{name}", label, path)
+            video = f"{folder}/{name}" if folder else name
+            labels.add(video, label, path)
             if original:
-                originals[f"{folder}/{name}"] = os.path.splitext(original)[0]
+                originals[video] = os.path.splitext(original)[0]
     if not labels:
         raise ManifestError(f"{corpus.root} holds no {' or '.join(LISTS)}.", _HINT)
     for path, label in labels.items():

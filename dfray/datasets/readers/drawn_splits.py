@@ -69,9 +69,9 @@ def _linked(names: list[str]) -> dict[str, str]:
             root[number] = number = root[root[number]]
         return number
 
-    for one, other in pairs:
-        if other in root:
-            low, high = sorted((find(one), find(other)))
+    for target, source in pairs:
+        if source in root:
+            low, high = sorted((find(target), find(source)))
             root[high] = low
     groups = {number: find(number) for number in root}
     people = Counter(groups.values())

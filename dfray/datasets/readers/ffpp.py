@@ -82,8 +82,8 @@ def _refuse_frames_alone(corpus: CorpusSection, files: Files) -> None:
 
 def _list(files: Files, split: str) -> str:
     """Return the URI of a split's list: in splits/, or else in the root, as DeepfakeBench has it."""
-    beside = files.uri(f"{split}.json")
-    return beside if files.has(beside) else files.uri("splits", f"{split}.json")
+    in_root = files.uri(f"{split}.json")
+    return in_root if files.has(in_root) else files.uri("splits", f"{split}.json")
 
 
 def _pairs(uri: str) -> list[tuple[str, str]]:

@@ -33,43 +33,45 @@ OF_THE_ROOT = "no split word below the root: the name of the root counts"
 def read(corpus: CorpusSection, files: Files) -> Iterator[VideoRow | LeftOut | Remark]:
     name = os.path.basename(corpus.root.rstrip("/"))
     dataset = corpus.dataset or name or "folder"
-    words = {path: folder_words(path.split("/")[:-1]) for path in files.videos()}
-    labelled = {path: found for path, found in words.items() if found.category}
-    _require_videos(corpus, files, words, labelled)
-    for path in files.others():
+    meanings = {path: folder_words(path.split("/")[:-1]) for path in files.videos()}
+    labelled = {path: meaning for path, meaning in meanings.items() if meaning.category}
+    _require_videos(corpus, files, meanings)
+    for path in files.other_files():
         if not is_archive(path):
             yield LeftOut(dataset, "no video", files.uri(path), suffix_of(path))
-    for path in words.keys() - labelled.keys():
+    for path in filter(lambda path: path not in labelled, meanings):
         yield LeftOut(dataset, NO_CLASS, files.uri(path), suffix_of(path))
     rows = []
-    drawn = keys_of(_stem(path) for path, found in labelled.items() if not found.split)
-    for path, found in labelled.items():
-        split, *remarks = _split(path, found, name, drawn)
-        yield from (Remark(dataset, text) for text in (*found.remarks, *remarks))
-        rows.append((_row(corpus, dataset, files.uri(path), found, split), path))
+    drawn = keys_of(_stem(path) for path, meaning in labelled.items() if not meaning.split)
+    for path, meaning in labelled.items():
+        split, *remarks = _split(path, meaning, name, drawn)
+        yield from (Remark(dataset, text) for text in (*meaning.remarks, *remarks))
+        rows.append((_row(corpus, dataset, files.uri(path), meaning, split), path))
     yield from distinct_ids(rows)
 
 
-def _split(path: str, words: FolderWords, root: str, keys: dict[str, str]) -> tuple[str, ...]:
+def _split(path: str, meaning: FolderWords, root: str, keys: dict[str, str]) -> tuple[str, ...]:
     """Return the split of a video, and a remark if no folder below the root states it."""
-    if words.split:
-        return (words.split,)
+    if meaning.split:
+        return (meaning.split,)
     if root.lower() in SPLIT_OF:
         return SPLIT_OF[root.lower()], OF_THE_ROOT
     key = keys[_stem(path)]
     return split_of(key), DRAWN if key == _stem(path) else DRAWN_BY_PEOPLE
 
 
-def _row(corpus: CorpusSection, dataset: str, uri: str, words: FolderWords, split: str) -> VideoRow:
-    assert words.category
+def _row(
+    corpus: CorpusSection, dataset: str, uri: str, meaning: FolderWords, split: str
+) -> VideoRow:
+    assert meaning.category
     return video_row(
         corpus,
         dataset,
         uri=uri,
-        method=words.method or words.category,
+        method=meaning.method or meaning.category,
         stem=_stem(uri),
         split=split,
-        category=words.category,
+        category=meaning.category,
     )
 
 
@@ -77,23 +79,18 @@ def _stem(path: str) -> str:
     return os.path.splitext(path.rpartition("/")[2])[0]
 
 
-def _require_videos(
-    corpus: CorpusSection,
-    files: Files,
-    words: dict[str, FolderWords],
-    labelled: dict[str, FolderWords],
-) -> None:
+def _require_videos(corpus: CorpusSection, files: Files, meanings: dict[str, FolderWords]) -> None:
     """Raise a ManifestError if there is no video, or none whose class is known."""
-    if not words:
-        present = Counter(suffix_of(path) or "no suffix" for path in files.others())
+    if not meanings:
+        present = Counter(suffix_of(path) or "no suffix" for path in files.other_files())
         for folder in files.image_folders():
             present.update(files.picture_suffixes(folder))
         names = ", ".join(f"{count:,} {suffix}" for suffix, count in present.most_common(5))
         raise ManifestError(
             f"{corpus.root} holds no video, but {names or 'nothing'}.", "Check corpora.root."
         )
-    if not labelled:
+    if not any(meaning.category for meaning in meanings.values()):
         raise ManifestError(
-            f"{files.uri(next(iter(words)))}: {NO_CLASS}.",
+            f"{files.uri(next(iter(meanings)))}: {NO_CLASS}.",
             "Put videos under folders called real, fake, FS or RE, or use the csv reader.",
         )

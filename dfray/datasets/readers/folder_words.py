@@ -46,41 +46,43 @@ def folder_words(folders: Sequence[str]) -> FolderWords:
     A folder that is such a word, in any case, counts before one that has it in its name (`test_clips`,
     `real_train`); a name with other words in it belongs to the method as well.
     """
-    splits, classes = _places(folders, SPLIT_OF, SPLIT_OF), _places(folders, CATEGORY_OF, _IN_NAMES)
-    split, category = next(iter(splits.items()), None), next(iter(classes.items()), None)
-    words = SPLIT_OF.keys() | CATEGORY_OF.keys()
-    named = {
-        place
-        for place, _ in filter(None, (split, category))
-        if words.issuperset(_parts(folders[place]))
-    }
+    splits = _places(folders, SPLIT_OF, SPLIT_OF)
+    categories = _places(folders, CATEGORY_OF, _IN_NAMES)
+    split, category = next(iter(splits.items()), None), next(iter(categories.items()), None)
+    places = {pair[0] for pair in (split, category) if pair and _is_all_words(folders[pair[0]])}
     remarks = []
     if len(set(splits.values())) > 1:
         remarks.append(SEVERAL_SPLITS)
-    if len({name == "real" for name in classes.values()}) > 1:
+    if len({name == "real" for name in categories.values()}) > 1:
         remarks.append(SEVERAL_CLASSES)
     return FolderWords(
         split and split[1],
         category and category[1],
-        "/".join(name for place, name in enumerate(folders) if place not in named),
+        "/".join(name for place, name in enumerate(folders) if place not in places),
         tuple(remarks),
     )
 
 
 def _places(
-    folders: Sequence[str], words: Mapping[str, str], inside: Mapping[str, str]
+    folders: Sequence[str], meanings: Mapping[str, str], inside: Mapping[str, str]
 ) -> dict[int, str]:
     """Return place in `folders` -> meaning: of the folders that are a word, or else of those that hold one.
 
     Args:
         inside: words that count within a longer name.
     """
-    exact = {k: words[name.lower()] for k, name in enumerate(folders) if name.lower() in words}
+    exact = {
+        k: meanings[name.lower()] for k, name in enumerate(folders) if name.lower() in meanings
+    }
     if exact:
         return exact
-    held = {k: [inside[w] for w in _parts(name) if w in inside] for k, name in enumerate(folders)}
-    return {k: meanings[0] for k, meanings in held.items() if len(set(meanings)) == 1}
+    within = {k: {inside[w] for w in _split(name) if w in inside} for k, name in enumerate(folders)}
+    return {k: next(iter(names)) for k, names in within.items() if len(names) == 1}
 
 
-def _parts(folder: str) -> list[str]:
-    return [part for part in _SEPARATORS.split(folder.lower()) if part]
+def _is_all_words(folder: str) -> bool:
+    return (SPLIT_OF.keys() | CATEGORY_OF.keys()).issuperset(_split(folder))
+
+
+def _split(folder: str) -> list[str]:
+    return [word for word in _SEPARATORS.split(folder.lower()) if word]
