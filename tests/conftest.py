@@ -19,6 +19,7 @@ pytest_plugins = [
     "tests.helpers.sharing",
     "tests.helpers.mlflow_store",
     "tests.helpers.registry",
+    "tests.helpers.refused_run",
 ]
 
 # Before anything imports Ray: tokens as everywhere, no token file in the home folder of who tests.
@@ -105,6 +106,18 @@ def two_nodes(_local_cluster: LocalCluster) -> Iterator[LocalCluster]:
     _local_cluster.end_drivers()
 
 
+QUIET_RAY = {
+    "RAY_prestart_worker_first_driver": "0",
+    "RAY_enable_worker_prestart": "0",
+    "RAY_REPORTER_UPDATE_INTERVAL_MS": "60000",
+    "REPORTER_UPDATE_INTERVAL_MS": "60000",
+    "RAY_LOG_MONITOR_MANY_FILES_THRESHOLD": "0",
+    "LOG_NAME_UPDATE_INTERVAL_S": "5",
+}
+"""Settings that keep Ray from work that no test needs: workers started before any task asks for them,
+statistics of the node, a look for new log files ten times a second."""
+
+
 @pytest.fixture(scope="session")
 def _ray_sessions(s3_endpoint: str) -> Iterator[ExitStack]:
     """Ray's workers inherit the endpoint, so that they know S3."""
@@ -127,6 +140,8 @@ def ray_session(_ray_sessions: ExitStack) -> Iterator[None]:
     if not ray.is_initialized():
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(ray, "init", partial(ray.init, include_dashboard=False))
+            for name, value in QUIET_RAY.items():
+                patch.setenv(name, value)
             cluster = ClusterSection(num_cpus=8, object_store_mb=512)
             _ray_sessions.enter_context(session(cluster))
     yield

@@ -20,6 +20,7 @@ TO_LEARN = {"timm", "torch", "torchvision"}
 
 UNWANTED = {
     "driver": FOR_LATER | TO_SEE,
+    "train controller": FOR_LATER | TO_SEE | {"timm", "torchvision"},
     "train worker": FOR_LATER | TO_SEE,
     "extraction worker": FOR_LATER | TO_SEE | TO_LEARN | {"ray.train", "ray.tune"},
     "its child": FOR_LATER - {"matplotlib"}

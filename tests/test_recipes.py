@@ -1,17 +1,14 @@
 """The recipes that come with dfray: every row of Table 3, the CLIP paper's model, a small twin of each.
 
 Each is read from the corpora's layouts in miniature, so that what it trains and tests on is held.
-A twin is trained here for a few steps, over the faces of the demo's clips, by the very parts that a training
-worker puts together; `dfray run twin-NAME` walks its whole road.
+A twin is trained here for two steps, over drawn heads in the place of the demo's faces, by the very parts
+that a training worker puts together; `dfray run twin-NAME` runs its whole pipeline.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.compute as pc
 import pytest
 import torch
 
@@ -21,16 +18,19 @@ from dfray.batches.sample import sample_faces
 from dfray.config import Recipe
 from dfray.datasets.manifest import Manifest
 from dfray.evaluation.protocol import load_protocol
-from dfray.faces.extract import ShardExtractor
 from dfray.faces.shards import FacesStore
 from dfray.models.backbone import build_detector
 from dfray.recipe import load_recipe, named_recipes
 from dfray.run_context import RunContext
+from dfray.run_manifest import planned_videos
 from dfray.stages import check_manifest
 from dfray.tables import FAKE, REAL
 from dfray.training.learner import Learner
 from dfray.training.optim import Schedule
 from tests.helpers.corpora import LAYOUTS, in_the_wild
+from tests.helpers.heads import HEAD_OVAL, head_pictures
+from tests.helpers.mesh import oval_landmarks
+from tests.helpers.rows import write_store
 
 ROWS = [
     "sbi",
@@ -132,26 +132,21 @@ def test_labels_stay_hard_in_every_row_of_table_3(name: str) -> None:
 
 @pytest.fixture(scope="module")
 def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[int, FacesStore]:
-    """Faces of the twins' clips, landmarks included, by the number of datasets."""
-    return {
-        count: _extracted(tmp_path_factory.mktemp("clips"), f"demo.datasets={count}")
-        for count in (1, 2)
-    }
-
-
-def _extracted(folder: Path, *overrides: str) -> FacesStore:
+    """Four faces with landmarks of each of the twins' clips, by the number of datasets."""
+    crops = head_pictures(8, 128)
+    points = oval_landmarks(1, **HEAD_OVAL)[0].numpy() * 128
     few = ["demo.train_identities=4", "demo.val_identities=2", "demo.test_identities=2"]
-    recipe = load_recipe("twin-sbi", [f"work_dir={folder}", *few, *overrides])
-    videos = check_manifest(RunContext.of(recipe)).videos
-    store = FacesStore(str(folder / "faces"))
-    store.claim(recipe.faces)
-    extractor = ShardExtractor(store, recipe.faces, "summaries")
-    for split in ("train", "val"):
-        rows = videos.filter(pc.equal(videos["split"], split))
-        task = rows.append_column("quota", pa.array([0] * rows.num_rows, pa.int32()))
-        list(extractor.extract(f"{split}-0", task))
-    extractor.close()
-    return store
+    stores = {}
+    for count in (1, 2):
+        recipe = load_recipe("twin-sbi", [*few, f"demo.datasets={count}"])
+        videos = planned_videos(RunContext.of(recipe)).to_pylist()
+        stores[count] = write_store(
+            tmp_path_factory.mktemp("faces"),
+            [(video, list(crops[4 * (i % 2) :][:4])) for i, video in enumerate(videos)],
+            recipe.faces,
+            lambda video, frame: points,
+        )
+    return stores
 
 
 @pytest.mark.parametrize("name", TWINS)

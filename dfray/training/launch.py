@@ -26,7 +26,8 @@ from dfray.session import cpus_of, nodes_of, require_cpus
 from dfray.training.classes import require_trainable_classes
 from dfray.training.context import EpochMetrics, EpochRecord, History, TrainingStatus
 from dfray.training.failure import explain_failure, last_status
-from dfray.training.worker import WorkerConfig, train_worker
+from dfray.training.worker import train_worker
+from dfray.training.worker_config import WorkerConfig
 
 if TYPE_CHECKING:
     import ray.data

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import ray.train
 import torch
@@ -23,13 +23,10 @@ from dfray.batches.labels import LabelScheme
 from dfray.batches.reader import Batch, FacesReader
 from dfray.batches.sample import sample_faces
 from dfray.batches.stream import FacesStream
-from dfray.config import Recipe
 from dfray.errors import TrainingError
 from dfray.faces.shards import FacesStore
-from dfray.run_folder import RunFolder
 from dfray.training.context import (
     EpochMetrics,
-    EpochRecord,
     History,
     RayTrainContext,
     TrainingStatus,
@@ -40,36 +37,9 @@ from dfray.training.learner import Learner
 from dfray.training.optim import Schedule
 from dfray.training.state import seed_epoch
 from dfray.training.step import NotFiniteError
-
-if TYPE_CHECKING:
-    from ray.actor import ActorHandle
+from dfray.training.worker_config import WorkerConfig
 
 _REPORT_EVERY_S = 0.5
-
-
-@dataclass(frozen=True)
-class WorkerConfig:
-    """Input of every worker of a run; made by the driver, pickled to the workers.
-
-    Attributes:
-        recipe: `work_dir` absolute, the model's weights, mean and std resolved.
-        class_names: of the labels, the first is real.
-        faces_uri: of the faces dataset.
-        stream_steps: steps of the first epoch if the extraction feeds it; None: all faces are written.
-        progress: actor for TrainingStatus, if any.
-        record: receiver of each epoch's model, if any.
-    """
-
-    recipe: Recipe
-    class_names: tuple[str, ...]
-    faces_uri: str
-    stream_steps: int | None = None
-    progress: ActorHandle | None = None
-    record: EpochRecord | None = None
-
-    @property
-    def folder(self) -> RunFolder:
-        return RunFolder(self.recipe, faces=self.faces_uri)
 
 
 def train_worker(loop_config: Mapping[str, WorkerConfig]) -> History:

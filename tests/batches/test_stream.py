@@ -182,7 +182,7 @@ class TestTraining:
 
         tmp_path = tmp_path_factory.mktemp("stream")
         splits = ("train", "train", "train", "val")
-        videos = write_corpus(tmp_path / "clips", 16, seconds=40, splits=splits)
+        videos = write_corpus(tmp_path / "clips", 16, seconds=16, splits=splits)
         recipe = toy_recipe(
             tmp_path, "stream", "training.epochs=2", "faces.rate_fps=2", "cluster.extract_workers=2"
         )

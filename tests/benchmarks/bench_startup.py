@@ -54,6 +54,10 @@ KINDS = {
         "import dfray.training.launch, ray.data",
         "import timm, ray.train.torch, ray.data",
     ),
+    "train controller": Kind(
+        "import dfray.training.elastic, dfray.training.worker_config",
+        "import ray.train.torch",
+    ),
     "train worker": Kind(
         f"import dfray.training.worker; {_OPTIMIZER}",
         f"import timm, ray.train.torch; {_OPTIMIZER}",

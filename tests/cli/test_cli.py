@@ -7,17 +7,12 @@ libraries, signals, CPU time), in a process of its own with no setting of Ray or
 from __future__ import annotations
 
 import json
-import os
 import re
-import resource
 import signal
 import socket
 import subprocess
 import sys
-import sysconfig
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -27,36 +22,12 @@ from typer.testing import CliRunner
 from dfray.cli import app, main
 from dfray.recipe import load_recipe
 from dfray.render.tables import console
+from tests.helpers.commands import DFRAY, Command, Done, dfray_process, run_in
 from tests.helpers.corpus import write_corpus
 from tests.helpers.processes import wait_for
+from tests.helpers.refused_run import RECIPE, REFUSING, RefusedRun
 
-DFRAY = str(Path(sysconfig.get_path("scripts"), "dfray"))
 HEAVY = {"torch", "ray", "mlflow", "av", "mediapipe", "pandas", "pyarrow", "cv2", "timm", "sklearn"}
-RECIPE = """
-name: small
-corpora:
-  - {reader: folder, root: corpus, dataset: toy}
-faces: {size_px: 64}
-batches: {batch_size: 4}
-model: {backbone: test_resnet, size_px: 32}
-training: {epochs: 1, warmup_epochs: 0}
-evaluation: {bootstrap: 20}
-cluster: {num_cpus: 4}
-registry: {gates: {min_auc: 0, min_balanced_accuracy: 0, min_coverage: 0, min_videos: 1}}
-"""
-
-
-@dataclass(frozen=True)
-class Done:
-    """Exit code and output of a command, and the CPU seconds of its process."""
-
-    code: int
-    out: str
-    err: str
-    cpu_s: float = 0.0
-
-
-Command = Callable[..., Done]
 
 
 @pytest.fixture
@@ -75,30 +46,6 @@ def dfray(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) ->
         return Done(ended.value.code, *capfd.readouterr())
 
     return run
-
-
-def run_in(folder: Path, *command: str, timeout_s: float = 60, **environment: str) -> Done:
-    plain = {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "MLFLOW_", "PYTEST"))}
-    before = children_cpu_s()
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        env=plain | environment,
-        capture_output=True,
-        text=True,
-        timeout=timeout_s,
-        check=False,
-    )
-    return Done(done.returncode, done.stdout, done.stderr, children_cpu_s() - before)
-
-
-def children_cpu_s() -> float:
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
-
-
-def dfray_process(folder: Path, *arguments: str, **options) -> Done:
-    return run_in(folder, DFRAY, *arguments, **options)
 
 
 def leaves(command=None, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
@@ -281,7 +228,7 @@ def test_a_failure_is_one_line_and_exit_code_1_and_verbose_adds_the_traceback(
 
 def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
     stage = subprocess.Popen(
-        ["env", "--default-signal=INT", DFRAY, "extract", "demo"],
+        ["env", "--default-signal=INT", DFRAY, "extract", "demo", "demo.size_px=96"],
         cwd=tmp_path,
         stderr=subprocess.PIPE,
         text=True,
@@ -350,48 +297,35 @@ def test_a_split_with_one_class_is_refused_before_any_work(dfray: Command, folde
     assert not (folder / "runs" / "small" / "faces").exists()
 
 
-@pytest.fixture(scope="module")
-def walked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Done]:
-    """`dfray run` of small.yaml, every path relative, with a gate that refuses the detector."""
-    folder = tmp_path_factory.mktemp("run")
-    (folder / "small.yaml").write_text(RECIPE)
-    write_corpus(folder / "corpus", 12, seconds=2, splits=("train", "val", "test"))
-    run = dfray_process(
-        folder, "run", "small.yaml", "registry.gates.min_videos=1000", timeout_s=280
-    )
-    return folder, run
-
-
 @pytest.mark.ray
 def test_a_run_prints_results_on_stdout_and_a_line_a_stage_on_stderr(
-    walked: tuple[Path, Done],
+    refused_run: RefusedRun,
 ) -> None:
     """No word of Ray, torch or MLflow gets through."""
-    folder, run = walked
-    stages = ("manifest", "extract", "train", "evaluate", "register", "promote")
+    run = refused_run.done
+    stages = ("manifest", "extract", "evaluate", "register", "promote")  # "extract + train"
     # Ours, and meant; the last begins the lines of a stage that takes half a minute and more.
     said = ("The local Ray declares", "has BatchNorm", "parameters are trained", "· ")
     lines = [line for line in run.err.splitlines() if not any(word in line for word in said)]
     assert [line.split()[1] for line in lines] == list(stages)
     assert all(line.startswith("✓ ") for line in lines)
     assert "all videos" in run.out
-    assert f"report        {folder}/runs/small/evaluation/report.html\n" in run.out
+    assert f"report        {refused_run.work_dir}/small/evaluation/report.html\n" in run.out
     assert "✓" not in run.out
 
 
 @pytest.mark.ray
 def test_a_run_whose_detector_is_refused_says_why_with_exit_code_1(
-    walked: tuple[Path, Done],
+    refused_run: RefusedRun,
 ) -> None:
-    _, run = walked
-    assert run.code == 1
-    assert "is not promoted, there is no champion:\n  - scored videos 4" in run.out
+    assert refused_run.done.code == 1
+    assert "is not promoted, there is no champion:\n  - scored videos 4" in refused_run.done.out
 
 
 @pytest.fixture
-def promoted(walked: tuple[Path, Done], dfray: Command, ray_session: None) -> Path:
-    """The folder of that run, whose detector is promoted afterwards with a gate that it passes."""
-    folder, _ = walked
+def promoted(refused_run: RefusedRun, dfray: Command, ray_session: None) -> Path:
+    """The folder of that run's recipe; its detector is promoted afterwards with a gate that it passes."""
+    folder = refused_run.folder
     if not (folder / "promoted").exists():
         done = dfray(folder, "promote", "small.yaml")
         assert done.code == 0, done.err
@@ -408,8 +342,8 @@ def test_the_history_as_json_holds_the_refusal_and_the_promotion(
 
 
 @pytest.mark.ray
-def test_a_run_that_was_walked_to_its_end_ends_there_again(promoted: Path, dfray: Command) -> None:
-    again = dfray(promoted, "run", "small.yaml", "registry.gates.min_videos=1000")
+def test_a_finished_run_started_again_ends_there_again(promoted: Path, dfray: Command) -> None:
+    again = dfray(promoted, "run", "small.yaml", REFUSING)
     assert again.code == 0, again.err
     assert "version 1 is the champion" in again.out
     assert "one unseen clip, scored by the champion" in again.out
@@ -422,13 +356,14 @@ def test_score_prints_json_that_parses_and_tells_a_missing_file_by_its_exit_code
 ) -> None:
     """The first in a process of its own: no word of MLflow, torch or MediaPipe gets through."""
     clip = next((promoted / "corpus" / "test" / "real").iterdir()).relative_to(promoted)
-    done = dfray_process(promoted, "score", str(clip), "--json")
+    registry = {"MLFLOW_TRACKING_URI": f"sqlite:///{promoted}/mlflow.db"}
+    done = dfray_process(promoted, "score", str(clip), "--json", **registry)
     assert (done.code, done.err) == (0, "")
     (score,) = json.loads(done.out)
     assert score["file"] == str(clip)
     assert 0 <= score["fake_probability"] <= 1
     monkeypatch.setattr(console, "_width", 160)
-    both = dfray(promoted, "score", str(clip), "gone.mp4")
+    both = dfray(promoted, "score", str(clip), "gone.mp4", **registry)
     assert both.code == 1
     first, second = both.out.splitlines()[1:3]
     assert clip.name in first

@@ -118,3 +118,17 @@ def dim_tilted_head(seed: int) -> np.ndarray:
     picture = cv2.warpAffine(picture, turn, (640, 480), borderMode=cv2.BORDER_REFLECT)
     picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(1, 5))
     return (picture * rng.uniform(0.15, 0.6)).astype(np.uint8)
+
+
+def head_pictures(count: int, side: int) -> np.ndarray:
+    """Heads that fill their crops, each before a background of its own: uint8 (count, side, side, 3)."""
+    pictures = []
+    for seed in range(count):
+        picture = background(side, side, seed)
+        paste(picture, draw_head(seed, side), 0, 0)
+        pictures.append(picture)
+    return np.stack(pictures)
+
+
+HEAD_OVAL = {"centre": (0.5, 0.55), "half": (0.3, 0.36)}
+"""Arguments of `oval_landmarks` for such a crop."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from xdist.remote import Producer
     from xdist.scheduler import LoadFileScheduling
 
-SHARED = ("ray_session", "mlflow_url", "scored_in_process")
+SHARED = ("ray_session", "mlflow_url", "scored_in_process", "refused_run")
 """Fixtures that start processes once for all files that ask for them."""
 
 

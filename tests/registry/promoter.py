@@ -1,8 +1,4 @@
-"""A process that promotes one version: `python -m tests.registry.promoter URI NAME VERSION FOLDER [die]`.
-
-Once it knows the history it leaves FOLDER/VERSION and waits for FOLDER/go, so that several decide at the
-same time. With `die` it ends as a killed process does, where the alias would be moved.
-"""
+"""Work of a process that promotes one version (tests/helpers/forks.py)."""
 
 import os
 import sys
@@ -17,10 +13,16 @@ from dfray.registry.versions import Versions
 from tests.helpers.scored import measured
 
 
-def main(uri: str, name: str, version: str, folder: str, *die: str) -> None:
+def promote_version(uri: str, name: str, version: str, folder: Path, *, die: bool = False) -> None:
+    """Promote, once FOLDER/go exists; FOLDER/VERSION says that the history has been read.
+
+    So several decide at the same time. With `die` the process ends as a killed one does, where the alias
+    would be moved.
+    """
+
     def measure(_: str, bundle: Path) -> Measurement:
-        Path(folder, version).touch()
-        while not Path(folder, "go").exists():
+        (folder / version).touch()
+        while not (folder / "go").exists():
             time.sleep(0.01)
         return measured()
 
@@ -35,7 +37,3 @@ def main(uri: str, name: str, version: str, folder: str, *die: str) -> None:
         print(error)
         sys.exit(1)
     print(decision.sequence)
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

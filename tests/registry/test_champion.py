@@ -1,8 +1,6 @@
 """The history decides who is champion; aliases follow it, and a champion that is lost is told."""
 
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,7 +15,9 @@ from dfray.registry.versions import CHAMPION, PREVIOUS, DamagedPackageError, Ver
 from dfray.registry.views import show_version, show_versions
 from dfray.serving.score_files import score_files
 from dfray.tracking.client import connect
+from tests.helpers.forks import fork
 from tests.helpers.scored import measured
+from tests.registry.promoter import promote_version
 from tests.registry.test_promote import promote
 
 Add = Callable[..., str]
@@ -39,9 +39,11 @@ def test_a_process_that_dies_between_record_and_alias_is_made_good_by_who_comes_
     add_version(measured())
     promote(section, tracking_uri)
     add_version(measured())
-    command = [sys.executable, "-m", "tests.registry.promoter", tracking_uri, section.model_name]
-    died = subprocess.run([*command, "2", str(tmp_path), "die"], check=False)
-    assert died.returncode == 9
+    (tmp_path / "go").touch()
+    name, out = section.model_name, tmp_path / "out"
+    died = fork(promote_version, tracking_uri, name, "2", tmp_path, die=True, out=out)
+    died.join(60)
+    assert died.exitcode == 9
     versions = Versions(section.model_name, tracking_uri)
     assert versions.aliases()[CHAMPION] == "1"
     assert find_version(f"models:/{versions.name}@champion", tracking_uri)[1] == "2"

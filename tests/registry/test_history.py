@@ -1,8 +1,6 @@
 """Decisions are a log that is written by one at a time, however many decide at once."""
 
 import json
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -17,8 +15,10 @@ from dfray.registry.history import SUFFIX, History, PromotionRecord, VersionId
 from dfray.registry.versions import CHAMPION, Versions, registered_names
 from dfray.registry.views import read_history
 from dfray.tracking.client import connect
+from tests.helpers.forks import fork
 from tests.helpers.mlflow_server import mlflow_server
 from tests.helpers.scored import measured
+from tests.registry.promoter import promote_version
 from tests.registry.test_promote import promote
 
 Add = Callable[..., str]
@@ -183,20 +183,19 @@ def test_of_two_processes_that_promote_at_once_one_wins_and_the_other_is_told(
                 run_id=run.run_id,
                 metrics=FIGURES,
             )
+    outputs = {version: tmp_path / f"{version}.out" for version in ("1", "2")}
     processes = {
-        version: subprocess.Popen(
-            [sys.executable, "-m", "tests.registry.promoter", shared, "shared", version, tmp_path],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for version in ("1", "2")
+        version: fork(promote_version, shared, "shared", version, tmp_path, out=out)
+        for version, out in outputs.items()
     }
     while not all((tmp_path / version).exists() for version in processes):
-        assert all(process.poll() is None for process in processes.values())
+        assert all(process.is_alive() for process in processes.values())
         time.sleep(0.05)
     (tmp_path / "go").touch()
-    said = {version: process.communicate()[0] for version, process in processes.items()}
-    (winner,) = [version for version, process in processes.items() if process.returncode == 0]
+    for process in processes.values():
+        process.join(60)
+    said = {version: out.read_text() for version, out in outputs.items()}
+    (winner,) = [version for version, process in processes.items() if process.exitcode == 0]
     (loser,) = processes.keys() - {winner}
     assert said[winner] == "1\n"
     assert "Someone else decided about shared at the same time" in said[loser]

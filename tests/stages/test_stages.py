@@ -1,4 +1,4 @@
-"""The whole road, walked for real: on s3, and again after it was walked."""
+"""All that a run of the whole pipeline leaves on an object store, and what its stages find there again."""
 
 import json
 from pathlib import Path
@@ -10,98 +10,73 @@ from dfray.datasets.manifest import read_manifest
 from dfray.errors import UserError
 from dfray.recipe import load_recipe
 from dfray.run_context import RunContext
-from dfray.run_folder import RunFolder
+from dfray.training.context import History
+from tests.helpers.refused_run import REFUSING, RefusedRun
 from tests.helpers.s3_actions import action
 from tests.helpers.toy import toy_recipe
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 
-SMALL = [
-    "demo.train_identities=4",
-    "demo.val_identities=2",
-    "demo.test_identities=3",
-    "demo.duration_s=1.25",
-    "batches.batch_size=8",
-    "training.epochs=2",
-    "registry.gates.min_auc=0",
-    "registry.gates.min_balanced_accuracy=0",
-    "registry.gates.min_videos=6",
-]
+
+@pytest.fixture
+def run(refused_run: RefusedRun, monkeypatch: pytest.MonkeyPatch) -> RunContext:
+    monkeypatch.chdir(refused_run.folder)
+    return RunContext.of(load_recipe("small.yaml", [REFUSING]))
 
 
-@pytest.fixture(scope="module")
-def road(s3_endpoint, ray_session, tmp_path_factory):
-    """(recipe, result) of a small demo whose every file lies on s3; only MLflow's is local."""
-    import boto3
-
-    boto3.client("s3", endpoint_url=s3_endpoint).create_bucket(Bucket="dfray-road")
-    mlflow_db = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
-    recipe = load_recipe(
-        "demo",
-        ["work_dir=s3://dfray-road/runs", f"registry.tracking_uri=sqlite:///{mlflow_db}", *SMALL],
-    )
-    return recipe, stages.run_pipeline(RunContext.of(recipe))
+@pytest.fixture
+def history(run: RunContext, ray_session: None) -> History:
+    """The history of the finished training, which is not done again."""
+    before = {uri: storage.read_bytes(uri) for uri in run.faces.shards("train")}
+    history = stages.train(run)
+    assert {uri: storage.read_bytes(uri) for uri in run.faces.shards("train")} == before
+    return history
 
 
-def test_it_ends_with_a_champion_that_scored_an_unseen_clip(road):
-    _, result = road
-    assert result.decision.promoted
-    assert result.version == "1"
-    (scored,) = result.scored
-    assert 0 <= scored.fake_probability <= 1
-    assert scored.n_faces > 0
-    assert result.metrics.overall.counts.coverage == 1
+def test_everything_that_it_made_lies_on_s3(run: RunContext) -> None:
+    assert run.folder.report.startswith("s3://")
+    assert b"<html" in storage.read_bytes(run.folder.report)
+    assert run.manifest.equals(read_manifest(run.folder.manifest))
+    assert run.faces.summaries().num_rows == run.manifest.num_rows
+    metrics = json.loads(storage.read_bytes(run.folder.metrics))
+    assert metrics["split"] == "test"
+    assert metrics["overall"]["counts"]["coverage"] == 1
 
 
-def test_everything_it_made_lies_on_s3(road):
-    recipe, result = road
-    folder = RunFolder(recipe)
-    assert folder.report.startswith("s3://")
-    assert b"<html" in storage.read_bytes(folder.report)
-    assert result.run.manifest.equals(read_manifest(folder.manifest))
-    summaries = result.run.faces.summaries()
-    assert summaries.num_rows == result.run.manifest.num_rows
-    assert json.loads(storage.read_bytes(folder.metrics))["split"] == "test"
-
-
-def test_the_first_epoch_came_from_the_stream_and_the_second_from_the_shards(road):
-    _, result = road
-    first, second = result.history
+def test_the_first_epoch_came_from_the_stream_and_the_second_from_the_shards(
+    history: History,
+) -> None:
+    first, second = history
     assert first["steps"] == second["steps"] > 0
 
 
-def test_walked_again_it_extracts_trains_and_registers_nothing_anew(road):
-    recipe, result = road
-    before = {uri: storage.read_bytes(uri) for uri in result.run.faces.shards("train")}
-    assert stages.train(RunContext.of(recipe)) == result.history
-    assert stages.register(RunContext.of(recipe)) == "1"
-    assert {uri: storage.read_bytes(uri) for uri in result.run.faces.shards("train")} == before
+def test_a_registered_model_is_not_registered_anew(run: RunContext, ray_session: None) -> None:
+    assert stages.register(run) == "1"
 
 
-def test_the_runs_mlflow_run_has_its_curve_and_its_origin(road):
+def test_the_mlflow_run_has_its_curve_and_its_origin(run: RunContext, history: History) -> None:
     from mlflow import MlflowClient
 
-    recipe, result = road
-    client = MlflowClient(result.run.tracking_uri, registry_uri=result.run.tracking_uri)
-    run = client.get_run(RunFolder(recipe).state().run_id)
-    assert run.info.status == "FINISHED"
-    assert run.data.tags["dfray.recipe_fingerprint"] == recipe.fingerprint()
-    assert run.data.tags["dfray.faces_fingerprint"] == result.run.faces.fingerprint()
-    curve = client.get_metric_history(run.info.run_id, "val_loss")
+    client = MlflowClient(run.tracking_uri, registry_uri=run.tracking_uri)
+    logged = client.get_run(run.folder.state().run_id)
+    assert logged.info.status == "FINISHED"
+    assert logged.data.tags["dfray.recipe_fingerprint"] == run.recipe.fingerprint()
+    assert logged.data.tags["dfray.faces_fingerprint"] == run.faces.fingerprint()
+    curve = client.get_metric_history(logged.info.run_id, "val_loss")
     assert [point.step for point in curve] == [0, 1]
-    assert [p.value for p in curve] == pytest.approx([e["val_loss"] for e in result.history])
-    assert {f.path for f in client.list_artifacts(run.info.run_id, "evaluation")} == {
+    assert [p.value for p in curve] == pytest.approx([e["val_loss"] for e in history])
+    assert {f.path for f in client.list_artifacts(logged.info.run_id, "evaluation")} == {
         "evaluation/report.html",
         "evaluation/metrics.json",
     }
 
 
-def test_the_bucket_policy_allows_what_the_road_asked_for(road, s3_proxy):
+def test_the_bucket_policy_allows_all_that_it_asked_for(refused_run: RefusedRun) -> None:
     policy = json.loads((Path(__file__).parents[2] / "infra" / "bucket-policy.json").read_text())
     allowed = {action for statement in policy["Statement"] for action in statement["Action"]}
-    requests_of_run = [r for r in s3_proxy.requests if r.target.startswith("/dfray-road")]
-    creation, *requests = requests_of_run
-    assert (creation.method, creation.target) == ("PUT", "/dfray-road")
+    creation, *requests = refused_run.requests
+    assert (creation.method, creation.target) == ("PUT", "/dfray-run")
+    assert requests
     assert {action(request) for request in requests} <= allowed
 
 

@@ -19,30 +19,18 @@ from dfray.losses.objective import Objective
 from dfray.models.backbone import build_detector
 from dfray.models.preprocess import Preprocess
 from dfray.training import validate as validation
-from tests.helpers.heads import background, draw_head, paste
+from tests.helpers.heads import HEAD_OVAL, head_pictures
 from tests.helpers.mesh import oval_landmarks
 from tests.helpers.rows import video_row, write_store
 from tests.training.kit import step_over
 
-# Heads as they are drawn: the face is an ellipse about the middle.
-HEAD = {"centre": (0.5, 0.55), "half": (0.3, 0.36)}
 SECTION = SelfBlendSection(ratios=(1.0,), rgb=0.2)
-
-
-def heads(count: int, side: int) -> np.ndarray:
-    """uint8 (count, side, side, 3): drawn heads, each before a background of its own."""
-    pictures = []
-    for seed in range(count):
-        picture = background(side, side, seed)
-        paste(picture, draw_head(seed, side), 0, 0)
-        pictures.append(picture)
-    return np.stack(pictures)
 
 
 def test_steps_learn_to_tell_fakes_made_of_real_faces_alone():
     step, _ = step_over("resnet10t", weight=0.0, blend=SelfBlend(SECTION))
-    faces = torch.from_numpy(heads(16, 64))
-    points, labels = oval_landmarks(16, **HEAD), torch.zeros(16, dtype=torch.long)
+    faces = torch.from_numpy(head_pictures(16, 64))
+    points, labels = oval_landmarks(16, **HEAD_OVAL), torch.zeros(16, dtype=torch.long)
     step.augment.preprocess.size_px = 64
     torch.manual_seed(0)
     terms = [step(faces, labels, number, points) for number in range(4, 24)]
@@ -64,17 +52,18 @@ def test_a_step_shows_the_detector_twice_the_faces_it_is_given():
             return self.model(images)
 
     step, _ = step_over(blend=SelfBlend(SECTION), wrap=Watch)
-    faces = torch.from_numpy(heads(6, 40))
-    step(faces, torch.zeros(6, dtype=torch.long), 0, oval_landmarks(6, **HEAD))
+    faces = torch.from_numpy(head_pictures(6, 40))
+    step(faces, torch.zeros(6, dtype=torch.long), 0, oval_landmarks(6, **HEAD_OVAL))
     assert seen == [12]
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
     """Five real videos of seven heads each; the third face of each has no landmarks."""
-    points = oval_landmarks(1, **HEAD)[0].numpy() * 32
+    points = oval_landmarks(1, **HEAD_OVAL)[0].numpy() * 32
     videos = [
-        (video_row(f"{i}", split="val"), list(heads(35, 32)[i * 7 : i * 7 + 7])) for i in range(5)
+        (video_row(f"{i}", split="val"), list(head_pictures(35, 32)[i * 7 : i * 7 + 7]))
+        for i in range(5)
     ]
     return write_store(
         tmp_path_factory.mktemp("faces"),
@@ -130,10 +119,10 @@ def test_validation_blends_alike_every_time_and_whoever_scores(store, monkeypatc
 @pytest.mark.parametrize("faces", [1, 2])
 def test_a_worker_without_a_usable_face_validates_with_the_others(faces, tmp_path, monkeypatch):
     """There is no second face, or it has no landmarks."""
-    points = oval_landmarks(1, **HEAD)[0].numpy() * 32
+    points = oval_landmarks(1, **HEAD_OVAL)[0].numpy() * 32
     few = write_store(
         tmp_path,
-        [(video_row("a", split="val"), list(heads(faces, 32)))],
+        [(video_row("a", split="val"), list(head_pictures(faces, 32)))],
         FacesSection(size_px=32, landmarks=True),
         lambda video, frame: None if frame else points,
     )
@@ -148,8 +137,8 @@ def test_the_papers_backbones_take_blended_faces(backbone, size_px):
     section = ModelSection(backbone=backbone, size_px=size_px)
     detector = build_detector(section, 2).eval()
     preprocess = Preprocess(section)
-    pixels = preprocess.pixels(torch.from_numpy(heads(1, 256)))
-    both, labels = SelfBlend(SECTION).pairs(pixels, oval_landmarks(1, **HEAD))
+    pixels = preprocess.pixels(torch.from_numpy(head_pictures(1, 256)))
+    both, labels = SelfBlend(SECTION).pairs(pixels, oval_landmarks(1, **HEAD_OVAL))
     with torch.inference_mode():
         logits, _ = detector(preprocess.normalise(both))
     assert both.shape == (2, 3, size_px, size_px)

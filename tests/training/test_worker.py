@@ -14,7 +14,8 @@ from dfray.run_folder import RunFolder
 from dfray.training.context import History
 from dfray.training.launch import check_worker_config, worker_config
 from dfray.training.learner import Learner
-from dfray.training.worker import Worker, WorkerConfig
+from dfray.training.worker import Worker
+from dfray.training.worker_config import WorkerConfig
 from tests.helpers.toy import toy_recipe, write_toy_faces
 
 

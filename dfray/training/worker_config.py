@@ -1,0 +1,39 @@
+"""Input of a run's workers; in its own module, as Ray Train's controller imports it and needs no timm."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dfray.config import Recipe
+from dfray.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from ray.actor import ActorHandle
+
+    from dfray.training.context import EpochRecord
+
+
+@dataclass(frozen=True)
+class WorkerConfig:
+    """Input of every worker of a run; made by the driver, pickled to the workers.
+
+    Attributes:
+        recipe: `work_dir` absolute, the model's weights, mean and std resolved.
+        class_names: of the labels, the first is real.
+        faces_uri: of the faces dataset.
+        stream_steps: steps of the first epoch if the extraction feeds it; None: all faces are written.
+        progress: actor for TrainingStatus, if any.
+        record: receiver of each epoch's model, if any.
+    """
+
+    recipe: Recipe
+    class_names: tuple[str, ...]
+    faces_uri: str
+    stream_steps: int | None = None
+    progress: ActorHandle | None = None
+    record: EpochRecord | None = None
+
+    @property
+    def folder(self) -> RunFolder:
+        return RunFolder(self.recipe, faces=self.faces_uri)
