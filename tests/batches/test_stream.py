@@ -1,4 +1,7 @@
-"""The stream: trains while the extraction runs, within its quotas, with workers in step."""
+"""The stream: trains while the extraction runs, within its quotas, with workers in step.
+
+Ray's workers import this module, so that it imports torch only where a driver needs it.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,6 @@ from dfray.progress import Counts, counting_actor
 from dfray.run_folder import RunFolder
 from dfray.session import require_cpus
 from dfray.tables import FACES
-from dfray.training.launch import train_detector
 from tests.helpers.corpus import write_corpus, write_crowds
 from tests.helpers.processes import wait_for
 from tests.helpers.rows import face_row, fake_row, video_row, videos_table
@@ -180,6 +182,8 @@ class TestTraining:
         """
         import ray
 
+        from dfray.training.launch import train_detector
+
         tmp_path = tmp_path_factory.mktemp("stream")
         splits = ("train", "train", "train", "val")
         videos = write_corpus(tmp_path / "clips", 16, seconds=16, splits=splits)
@@ -217,6 +221,8 @@ class TestTraining:
         assert [epoch["epoch"] for epoch in history] == [0, 1]
 
     def test_one_cpu_less_is_told_before_anything_starts(self, ray_session, tmp_path):
+        from dfray.training.launch import train_detector
+
         recipe = toy_recipe(tmp_path, "big", "training.cpus_per_worker=4")
         told = r"needs 9 CPUs at once \(8 train workers \+ 1 extraction\); the cluster has 8"
         with pytest.raises(ResourceError, match=told):
