@@ -74,7 +74,7 @@ def extract_faces(
         A dataset of SUMMARIES (of the videos not yet committed) or of FACES.
 
     Raises:
-        UserError: the store was made with other settings.
+        UserError: the store was made with other settings, or lacks faces and is of another version.
     """
     import ray.data
 
@@ -83,6 +83,8 @@ def extract_faces(
     pending, committed = plan_shards(
         videos, settings, store.summaries(), workers=workers, seed=seed
     )
+    if pending:
+        store.require_current_version()
     plans = pending + committed if emit == "faces" else pending
     if not plans:
         return ray.data.from_arrow(_handed_on(emit).schema.empty_table())

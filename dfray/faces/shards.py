@@ -1,6 +1,6 @@
 """Faces store: Parquet shards that become visible only by an atomic commit.
 
-    <uri>/extraction.json        the settings that made the faces; others are refused
+    <uri>/extraction.json        the settings and the version that made the faces; others are refused
     <uri>/writer                 the run that may commit: the last that claimed the store
     <uri>/faces/<id>.parquet     FACES, all rows of a video together, 64 rows to a row group
     <uri>/outcomes/<id>.parquet  OUTCOMES of the same videos
@@ -28,10 +28,14 @@ import pyarrow.parquet as pq
 from dfray import storage
 from dfray.config import FacesSection
 from dfray.errors import StorageError, UserError
+from dfray.faces.version import FACES_VERSION, UNSTATED
 from dfray.tables import FACES, OUTCOMES, SUMMARIES, TableSpec
 
 ROW_GROUP = 64
 """Rows in every row group of a shard but the last: row r lies in group r // ROW_GROUP."""
+_VERSION = "faces_version"
+_EARLY_KEYS = ("landmarks",)
+"""Keys of FacesSection that a store of the first version may lack and that had their default then."""
 
 
 class FacesStore:
@@ -84,20 +88,48 @@ class FacesStore:
         Raises:
             UserError: the store is bound to other settings; the message states both values.
         """
-        path = storage.join(self.uri, "extraction.json")
         new = settings.shaping()
-        if not storage.exists(path):
-            storage.write_bytes(json.dumps(new, indent=2, sort_keys=True).encode(), path)
-        stored = FacesSection().shaping() | self._stored_settings()  # older ones lack newer keys
-        if stored != new:
-            keys = sorted(k for k in new.keys() | stored.keys() if new.get(k) != stored.get(k))
-            changes = ", ".join(f"faces.{k} {stored.get(k)!r} (now {new.get(k)!r})" for k in keys)
+        if not storage.exists(self._settings_uri):
+            content = new | {_VERSION: FACES_VERSION}
+            data = json.dumps(content, indent=2, sort_keys=True).encode()
+            storage.write_bytes(data, self._settings_uri)
+        stored = self._stored_settings()
+        if (
+            stored.pop(_VERSION, UNSTATED) == UNSTATED
+        ):  # made before there were keys such as doubt_score
+            new = {key: value for key, value in new.items() if key in stored or key in _EARLY_KEYS}
+        stored = FacesSection().shaping() | stored
+        keys = [key for key in sorted(new) if new[key] != stored[key]]
+        if keys:
+            changes = ", ".join(f"faces.{k} {stored[k]!r} (now {new[k]!r})" for k in keys)
             raise UserError(
                 f"The faces under {self.uri} were extracted with other settings: {changes}.",
                 "Go back to those settings, or name another place for the faces.",
             )
         self._claim = uuid.uuid4().hex
         storage.write_bytes(self._claim.encode(), self._writer_uri)
+
+    @property
+    def version(self) -> int:
+        """Version of how the stored faces were taken; the current one if none are stored yet."""
+        if not storage.exists(self._settings_uri):
+            return FACES_VERSION
+        version: int = self._stored_settings().get(_VERSION, UNSTATED)
+        return version
+
+    def require_current_version(self) -> None:
+        """Check that faces of the current version may join those stored.
+
+        Raises:
+            UserError: those stored were taken in another way.
+        """
+        if self.version != FACES_VERSION:
+            raise UserError(
+                f"The faces under {self.uri} were taken by version {self.version} of the extraction, and not "
+                f"of all videos; this dfray takes them by version {FACES_VERSION}, and one store holds one.",
+                "To extract all videos anew, name another place (work_dir or name) or remove that folder; "
+                "or finish with the dfray that began.",
+            )
 
     def require_claim(self) -> None:
         """Check that no other run has claimed the store since this object (or the one it is a copy of) did.
@@ -112,12 +144,15 @@ class FacesStore:
             )
 
     @property
+    def _settings_uri(self) -> str:
+        return storage.join(self.uri, "extraction.json")
+
+    @property
     def _writer_uri(self) -> str:
         return storage.join(self.uri, "writer")
 
     def _stored_settings(self) -> dict[str, Any]:
-        uri = storage.join(self.uri, "extraction.json")
-        settings: dict[str, Any] = json.loads(storage.read_bytes(uri))
+        settings: dict[str, Any] = json.loads(storage.read_bytes(self._settings_uri))
         return settings
 
     def _read_all(self, folder: str, spec: TableSpec, splits: Sequence[str] | None) -> pa.Table:

@@ -3,7 +3,7 @@
     <folder>/model.safetensors   the detector's parameters and buffers
     <folder>/bundle.json         schema version, dfray version, SHA-256 of the weights, the resolved
                                  recipe, class names, decision rule, mean and std of the input,
-                                 settings of face detection and crops
+                                 settings of face detection and crops, and the version of both
 
 A bundle is loaded without the source of the backbone's initial weights.
 
@@ -29,6 +29,7 @@ import dfray
 from dfray import storage
 from dfray.config import EvaluationSection, ModelSection
 from dfray.errors import ModelFileError
+from dfray.faces.version import FACES_VERSION, UNSTATED
 from dfray.models.backbone import Detector, build_detector
 from dfray.models.preprocess import Preprocess
 
@@ -87,6 +88,7 @@ class Bundle:
         threshold: fake at or above this fake probability.
         faces: the recipe's faces section: sampling, face detector, margin, size.
         temperature, fitted_on: as in `DecisionRule`.
+        faces_version: version of how the faces were taken that it learned from.
         decision_criteria: likewise; None: those of the recipe.
     """
 
@@ -99,6 +101,7 @@ class Bundle:
     temperature: float = 1.0
     fitted_on: str | None = None
     decision_criteria: dict[str, Any] | None = None
+    faces_version: int = FACES_VERSION
 
     @property
     def decision_rule(self) -> DecisionRule:
@@ -120,6 +123,7 @@ class Bundle:
             "mean": self.preprocess.mean.flatten().tolist(),
             "std": self.preprocess.std.flatten().tolist(),
             "faces": self.faces,
+            "faces_version": self.faces_version,
             "recipe": self.recipe,
         } | self.decision_rule.stored()
         (folder / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n")
@@ -157,6 +161,7 @@ class Bundle:
             recipe=description["recipe"],
             class_names=tuple(description["class_names"]),
             faces=description["faces"],
+            faces_version=description.get("faces_version", UNSTATED),
             **asdict(_decision_rule(description)),
         )
 
@@ -214,6 +219,16 @@ def read_faces(uri: str | Path) -> dict[str, Any]:
     """
     faces: dict[str, Any] = _describe(str(uri))["faces"]
     return faces
+
+
+def read_faces_version(uri: str | Path) -> int:
+    """Return the version of how the faces were taken that the bundle in the folder `uri` learned from.
+
+    Raises:
+        ModelFileError: as `read_decision_rule`.
+    """
+    version: int = _describe(str(uri)).get("faces_version", UNSTATED)
+    return version
 
 
 def read_recipe(uri: str | Path) -> dict[str, Any]:

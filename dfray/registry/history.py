@@ -64,6 +64,7 @@ class PromotionRecord:
         sequence: number in the history, from 1; None for a dry run, which is not recorded.
         after: the last number in the history that its author had read.
         undoes: of a rollback, the sequence of the promotion that it undoes.
+        notes: what to know of the comparison, beside the gates.
     """
 
     action: Literal["promote", "rollback"]
@@ -81,6 +82,7 @@ class PromotionRecord:
     sequence: int | None = None
     after: int = 0
     undoes: int | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def void(self) -> bool:
@@ -106,7 +108,11 @@ class PromotionRecord:
             for name in ("version", "champion_before")
         }
         gates = tuple(GateResult(**gate) for gate in values["gates"])
-        lists = {"gates": gates, "reasons": tuple(values["reasons"])}
+        lists = {
+            "gates": gates,
+            "reasons": tuple(values["reasons"]),
+            "notes": tuple(values.get("notes", ())),
+        }
         return cls(**(values | metrics | versions | lists))
 
 

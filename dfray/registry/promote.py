@@ -100,8 +100,9 @@ def promote(
             slowdown=partial(slowdown, candidate.bundle, champion.bundle) if champion else None,
             protocols=[load_protocol(name) for name in section.gates.protocols],
         )
+        notes = _faces_notes(candidate, champion)
     record = _promotion_record(
-        versions, version_id, state, results, *measurements, who or provenance.who()
+        versions, version_id, state, results, *measurements, notes, who or provenance.who()
     )
     return record if dry_run else _carry_out(versions, record, state)
 
@@ -202,6 +203,7 @@ def _promotion_record(
     results: list[GateResult],
     candidate: Measurement,
     champion: Measurement | None,
+    notes: tuple[str, ...],
     who: str,
 ) -> PromotionRecord:
     failed = [result for result in results if not result.passed]
@@ -218,6 +220,24 @@ def _promotion_record(
         gates=tuple(results),
         candidate=candidate.metrics,
         champion=champion.metrics if champion else None,
+        notes=notes,
+    )
+
+
+def _faces_notes(candidate: _Contender, champion: _Contender | None) -> tuple[str, ...]:
+    """Return a note if the two models learned from faces that were taken in different ways."""
+    from dfray.models.bundle import read_faces_version
+
+    if champion is None:
+        return ()
+    learned = read_faces_version(candidate.bundle)
+    before = read_faces_version(champion.bundle)
+    if learned == before:
+        return ()
+    return (
+        f"version {candidate.version.number} learned from faces taken by version {learned} of the "
+        f"extraction, the champion from faces taken by version {before}; both were scored on the same "
+        "faces, which favours the one that learned from faces taken as these",
     )
 
 

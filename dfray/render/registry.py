@@ -25,6 +25,8 @@ def show_decision(decision: PromotionRecord) -> None:
         console.print(_gate_table(decision))
         if any(gate.low is not None for gate in decision.gates):
             console.print("[dim]at least: lower bound of candidate - champion, paired by video")
+    for note in decision.notes:
+        console.print(f"[bold yellow]note[/]: {note}.", highlight=False)
     number, before = decision.version.number, decision.champion_before
     if decision.promoted:
         verb = "is" if decision.sequence else "would become"

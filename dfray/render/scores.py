@@ -31,4 +31,6 @@ def show_scores(scores: list[FileScore], *, as_json: bool = False) -> None:
             score.reason or "",
         )
     console.print(table)
+    for note in dict.fromkeys(score.faces_note for score in scores if score.faces_note):
+        console.print(f"[bold yellow]warning[/]: the model {note}.")
     console.print("[dim]work: seconds of it per second of video; below 1 x is real time")

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from dfray.config import ModelSection
+from dfray.faces.version import UNSTATED
 from dfray.registry.measurements import HeadlineMetrics
 
 if TYPE_CHECKING:
@@ -180,7 +181,8 @@ def _composition(
         ("pretrained weights", weights),
         ("recipe", f"{recipe['name']}, fingerprint `{tags.get('dfray.recipe_fingerprint', '?')}`"),
         ("manifest", f"fingerprint `{tags.get('dfray.manifest_fingerprint', '?')}`"),
-        ("faces", f"fingerprint `{tags.get('dfray.faces_fingerprint', '?')}`"),
+        ("faces", f"fingerprint `{tags.get('dfray.faces_fingerprint', '?')}`, taken by version "
+                  f"{description.get('faces_version', UNSTATED)} of the extraction"),
         ("code", f"dfray {description['dfray_version']}, commit "
                  f"{tags.get('mlflow.source.git.commit', 'not of a checkout')}"),
         ("weights' SHA-256", f"`{description['weights_sha256']}`"),

@@ -32,6 +32,7 @@ from dfray.faces.model_file import (
     detector_model_path,
     landmark_model_path,
 )
+from dfray.faces.version import UNSTATED
 from dfray.models.bundle import DESCRIPTION
 from dfray.registry import checksums
 from dfray.registry.measurement_store import metric_tags, save_scores
@@ -208,6 +209,7 @@ def _tags(description: dict[str, Any]) -> dict[str, str]:
         "dfray.backbone": str(description["recipe"]["model"]["backbone"]),
         "dfray.weights_sha256": str(description["weights_sha256"]),
         "dfray.threshold": str(description["threshold"]),
+        "dfray.faces_version": str(description.get("faces_version", UNSTATED)),
     }
 
 

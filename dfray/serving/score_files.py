@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from dfray.faces.version import version_note
 from dfray.registry.champion import find_version
 from dfray.tracking.client import talking
 
@@ -31,6 +33,7 @@ class FileScore:
         work_s: wall time of decoding, finding and scoring, seconds; loading the model is not in it.
         faces_per_s: faces over seconds of work.
         work_per_video_s: seconds of work for a second of video; below 1 is faster than real time.
+        faces_note: difference between the faces that the model learned from and those scored, if any.
     """
 
     file: str
@@ -44,9 +47,10 @@ class FileScore:
     work_s: float
     faces_per_s: float | None
     work_per_video_s: float | None
+    faces_note: str | None = None
 
     @classmethod
-    def from_row(cls, row: dict[str, Any]) -> Self:
+    def from_row(cls, row: dict[str, Any], faces_note: str | None = None) -> Self:
         """Return the score in a row of the registered model's result."""
         row = {name: None if value != value else value for name, value in row.items()}  # NaN
         work, video = row["work_s"], row["video_s"]
@@ -55,6 +59,7 @@ class FileScore:
             **row,
             faces_per_s=row["n_faces"] / work if row["n_faces"] else None,
             work_per_video_s=work / video if video else None,
+            faces_note=faces_note,
         )
 
 
@@ -72,10 +77,13 @@ def score_files(
             its row has the reason.
         RegistryError: MLflow cannot give the model.
     """
+    from dfray.models.bundle import read_faces_version
+
     versions, version = find_version(model_uri, tracking_uri)
     with versions.downloaded(version) as folder, _loaded(folder) as model:
+        note = version_note(read_faces_version(folder / "artifacts" / "bundle"))
         rows = [model.predict([str(file)]).to_dict("records")[0] for file in files]
-    return [FileScore.from_row(row) for row in rows]
+    return [FileScore.from_row(row, note) for row in rows]
 
 
 @contextmanager
@@ -83,7 +91,9 @@ def _loaded(folder: Path) -> Iterator[PyFuncModel]:
     with talking(f"load {folder}"):
         import mlflow.pyfunc  # it warns as it is imported
 
-        model = mlflow.pyfunc.load_model(str(folder), suppress_warnings=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the scores carry the note on faces of another version
+            model = mlflow.pyfunc.load_model(str(folder), suppress_warnings=True)
     try:
         yield model
     finally:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import time
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from dfray.evaluation.tracks import track_faces
 from dfray.faces.model_file import FILE_NAMES, Kind
 from dfray.faces.sources import PictureFile, PixelArray
 from dfray.faces.supervise import SupervisedExtractor
+from dfray.faces.version import version_note
 from dfray.faces.video import Frame, VideoEnd
 from dfray.models.bundle import Bundle
 
@@ -84,6 +86,8 @@ class MediaScorer:
             update={"detector_model": _carried_model(settings, detector_dir), "landmarks": False}
         )
         self._extractor: SupervisedExtractor | None = None
+        if note := version_note(self.bundle.faces_version):
+            warnings.warn(f"This model {note}.", stacklevel=2)
 
     def predict(self, model_input: Any) -> pd.DataFrame:
         """Score each input, in order.

@@ -84,6 +84,7 @@ def _provenance(run: RunContext, result: EvaluationResult) -> dict[str, str]:
     return {
         "recipe fingerprint": run.recipe.fingerprint(),
         "faces fingerprint": run.faces.fingerprint(),
+        "faces taken by version": str(run.faces.version),
         "evaluation set": result.evaluation_set_name,
         "threshold": f"{rule.threshold:.6g}",
         "temperature": f"{rule.temperature:.6g}",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from dfray import storage
 from dfray.config import FacesSection
 from dfray.errors import UserError
+from dfray.faces.version import version_note
 from dfray.progress import stage
 from dfray.run_context import RunContext
 
@@ -82,8 +83,19 @@ def _measure(run: RunContext, protocol: Protocol, name: str, bundle_uri: str) ->
         apply_protocol(protocol, result.video_scores, threshold),
         method_metrics(protocol, result.video_scores, threshold),
         video_rule=result.decision_rule.video_rule,
-        note=_size_note(run.recipe.faces.size_px, bundle_uri),
+        note=_notes(run, bundle_uri),
     )
+
+
+def _notes(run: RunContext, bundle_uri: str) -> str | None:
+    """Return how the stored faces differ from those that the model learned from."""
+    from dfray.models.bundle import read_faces_version
+
+    notes = (
+        _size_note(run.recipe.faces.size_px, bundle_uri),
+        version_note(read_faces_version(bundle_uri), run.faces.version),
+    )
+    return "; ".join(filter(None, notes)) or None
 
 
 def _size_note(size_px: int, bundle_uri: str) -> str | None:

@@ -20,6 +20,7 @@ from dfray.batches.labels import LabelScheme
 from dfray.batches.reader import FacesReader
 from dfray.batches.self_blend import SelfBlend
 from dfray.config import Recipe
+from dfray.faces.version import FACES_VERSION
 from dfray.losses.objective import Objective
 from dfray.models.backbone import Detector, build_detector
 from dfray.models.bundle import Bundle
@@ -40,6 +41,7 @@ class Learner:
         device: of all tensors.
         resuming: the state is going to be loaded, so the model's weights are not fetched.
         sync_statistics: take the statistics of BatchNorm over all workers (GPUs only).
+        faces_version: of the store that it learns from.
 
     Attributes:
         detector: the network in training.
@@ -59,8 +61,10 @@ class Learner:
         *,
         resuming: bool = False,
         sync_statistics: bool = False,
+        faces_version: int = FACES_VERSION,
     ) -> None:
         self.recipe, self.classes, self.device = recipe, classes, torch.device(device)
+        self.faces_version = faces_version
         section, num_classes = recipe.model, len(classes.class_names)
         torch.manual_seed(recipe.seed)
         built = build_detector(section.without_weights() if resuming else section, num_classes)
@@ -163,4 +167,5 @@ class Learner:
             class_names=self.classes.class_names,
             threshold=self.recipe.evaluation.fixed_threshold,
             faces=self.recipe.faces.model_dump(mode="json"),
+            faces_version=self.faces_version,
         )

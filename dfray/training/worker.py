@@ -74,6 +74,7 @@ class Worker:
             self.device,
             resuming=checkpoint is not None,
             sync_statistics=self.world_size > 1 and self.device.type == "cuda",
+            faces_version=FacesStore(config.faces_uri).version,
         )
         self._report_warnings()
         self.history: History = []

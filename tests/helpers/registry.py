@@ -49,7 +49,9 @@ class VersionMaker:
         self.versions = Versions(section.model_name, tracking_uri)
         self.folder, self.made = folder, 0
 
-    def __call__(self, measured: Measurement | None = None) -> str:
+    def __call__(self, measured: Measurement | None = None, faces_version: int = 2) -> str:
+        import json
+
         from dfray.registry import checksums
         from dfray.registry.measurement_store import save_measurement
         from dfray.registry.versions import CANDIDATE
@@ -57,7 +59,10 @@ class VersionMaker:
         client, name = self.versions.client, self.versions.name
         package = self.package(str(self.made))
         (package / "artifacts" / "bundle").mkdir(parents=True)
-        (package / "artifacts" / "bundle" / "bundle.json").write_text(f"{name} {self.made}")
+        keys = ("weights_sha256", "class_names", "threshold", "mean", "std", "faces", "recipe")
+        description = {"schema_version": 2, "faces_version": faces_version, "made": self.made}
+        text = json.dumps(description | dict.fromkeys(keys))
+        (package / "artifacts" / "bundle" / "bundle.json").write_text(text)
         if not self.made:
             client.create_registered_model(name)
         self.made += 1

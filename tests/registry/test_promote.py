@@ -1,5 +1,6 @@
 """Promotion, refusal and rollback, on a real MLflow registry."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -58,6 +59,18 @@ def test_a_worse_candidate_is_refused_with_the_reason(section, tracking_uri, add
     assert aliases(section, tracking_uri) == {CHAMPION: "1"}
 
 
+def test_models_of_faces_taken_in_different_ways_are_compared_with_a_note(
+    section, tracking_uri, add_version: Add
+):
+    add_version(measured(3.0), faces_version=1)
+    assert promote(section, tracking_uri).notes == ()
+    add_version(measured(3.5))
+    (note,) = promote(section, tracking_uri).notes
+    assert "version 2 learned from faces taken by version 2 of the extraction" in note
+    assert "the champion from faces taken by version 1" in note
+    assert history(section, tracking_uri)[-1].notes == (note,)
+
+
 def test_a_better_candidate_becomes_champion_and_the_history_tells_all(
     section, tracking_uri, add_version: Add
 ):
@@ -99,11 +112,11 @@ def test_a_champion_not_scored_on_this_set_is_scored_now_and_once(
     calls = []
 
     def measure(version: str, bundle: Path) -> Measurement:
-        calls.append((version, (bundle / "bundle.json").read_text()))
+        calls.append((version, json.loads((bundle / "bundle.json").read_text())["made"]))
         return measured(1.9)
 
     first = promote(section, tracking_uri, measure=measure)
-    assert calls == [("1", f"{section.model_name} 0")]
+    assert calls == [("1", 0)]
     assert first.champion == measured(1.9).metrics  # not yesterday's
     assert first.promoted
     rollback(section, tracking_uri)

@@ -57,6 +57,11 @@ def test_a_refusal_says_who_stays_the_champion_and_why(lines):
     assert lines(render.show_decision, first)[0].endswith("is not promoted, there is no champion:")
 
 
+def test_a_note_stands_before_the_decision(lines):
+    noted = replace(REFUSAL, notes=("faces were taken in two ways",))
+    assert lines(render.show_decision, noted)[0] == "note: faces were taken in two ways."
+
+
 def test_a_dry_run_tells_what_would_become_of_it(lines):
     dry = replace(REFUSAL, sequence=None)
     assert "version 2 would not be promoted, version 1 stays" in lines(render.show_decision, dry)[0]
