@@ -61,10 +61,8 @@ def test_a_step_shows_the_detector_twice_the_faces_it_is_given():
 def store(tmp_path_factory):
     """Five real videos of seven heads each; the third face of each has no landmarks."""
     points = oval_landmarks(1, **HEAD_OVAL)[0].numpy() * 32
-    videos = [
-        (video_row(f"{i}", split="val"), list(head_pictures(35, 32)[i * 7 : i * 7 + 7]))
-        for i in range(5)
-    ]
+    heads = head_pictures(35, 32)
+    videos = [(video_row(f"{i}", split="val"), list(heads[i * 7 : i * 7 + 7])) for i in range(5)]
     return write_store(
         tmp_path_factory.mktemp("faces"),
         videos,
