@@ -90,6 +90,10 @@ def stated_duration_s(
         return None
     if "mp4" in formats and stream.frames:  # its index tells more: lacks_its_end
         return None
+    if "avi" in formats and stream.frames and stream.average_rate:
+        return float(
+            stream.frames / stream.average_rate
+        )  # FFmpeg shortens the duration of a cut file
     return float(container.duration / av.time_base)
 
 

@@ -1,4 +1,4 @@
-"""Which packets a decoder needs for the pictures that are due, and which of those were damaged before."""
+"""Packets that a decoder needs for the pictures that are due."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the packets of a video stream are, read without decoding row."""
+"""Table of the packets of a video stream, read without decoding any of them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from dataclasses import dataclass
 import av
 import numpy as np
 
-from dfray.faces.bitstreams import Coded, bitstream_reader
+from dfray.faces.bitstreams import bitstream_reader
+from dfray.faces.coded import ORDINARY, Coded
 from dfray.faces.containers import fault, packets
 from dfray.faces.timeline import NO_TIME
 
-_UNKNOWN = Coded()
+MAX_GAPS = 0.1
+"""Share of the pictures from which on gaps in their numbers are an encoder's habit, and tell of no loss."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ class _Columns:
         is_key, pts, dts = packet.is_keyframe, packet.pts, packet.dts
         self.pts.append(NO_TIME if pts is None else pts)
         self.dts.append(NO_TIME if dts is None else dts)
-        self.coded.append(self._read(bytes(packet), is_key) if self._read else _UNKNOWN)
+        self.coded.append(self._read(bytes(packet), is_key) if self._read else ORDINARY)
         self.is_cut_away.append(packet.is_discard)
         self.is_damaged.append(packet.is_corrupt)
         if is_key and len(self.coded) > 1 and packet.has_sidedata("new_extradata"):
@@ -103,7 +105,7 @@ def _table(columns: _Columns, broken_off: str | None) -> PacketTable:
         dts=np.array(columns.dts, np.int64),
         is_shown=np.array([row.is_shown for row in coded], bool) & ~is_cut_away,
         is_droppable=np.array([row.is_droppable and row.layer == highest for row in coded], bool),
-        is_damaged=_spread(np.array(columns.is_damaged, bool)),
+        is_damaged=_spread(np.array(columns.is_damaged, bool)) | _gaps(coded),
         start=_since(pts, starts, before=0),
         clean_since=_since(pts, recoveries, before=-1),
         end=columns.end,
@@ -116,6 +118,12 @@ def _spread(is_damaged: np.ndarray) -> np.ndarray:
     spread = is_damaged.copy()
     spread[1:] |= is_damaged[:-1]
     return spread
+
+
+def _gaps(coded: list[Coded]) -> np.ndarray:
+    """Return the mask of the packets before which others are missing."""
+    has_gap = np.array([row.has_gap for row in coded], bool)
+    return has_gap & (has_gap.mean() <= MAX_GAPS if len(has_gap) else False)
 
 
 def _safe_starts(columns: _Columns) -> list[int]:

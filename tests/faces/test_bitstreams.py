@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dfray.faces.bitstreams import Coded, bitstream_reader
+from dfray.faces.bitstreams import bitstream_reader
+from dfray.faces.coded import Coded
 
 AVCC = bytes([1, 100, 0, 31, 0xFF, 0xE1])
 HVCC = bytes([1, *([0] * 20), 0xFF, 0])

@@ -10,7 +10,7 @@ import pytest
 
 from dfray.faces.decode import sampled_pictures
 from tests.helpers.clips import decode_all, moving_noise, write_clip
-from tests.helpers.remux import damaged, remux, with_losses
+from tests.helpers.remux import damaged, remux, with_losses, without
 
 FPS, GROUP = 25, 25
 CLIPS: dict[str, dict[str, Any]] = {
@@ -70,3 +70,17 @@ def test_pictures_between_damage_and_the_next_clean_start_are_errors(
     for picture in pictures:
         if picture.image is not None:
             assert np.array_equal(picture.image, reference[picture.frame_index])
+
+
+@pytest.mark.parametrize("name", ["lossy.mkv", "lossy.mp4"])
+def test_pictures_that_are_missing_from_h264_are_told_by_the_numbers_of_the_others(
+    name: str, noise: list[np.ndarray], tmp_path: Path
+) -> None:
+    options = {"g": "25", "bf": "0", "preset": "veryfast", "sc_threshold": "0"}
+    whole = write_clip(tmp_path / f"whole_{name}", noise, options=options)
+    lossy = remux(whole, tmp_path / name, without(30, 31))
+    reference = [image for _, image in decode_all(whole)]
+    shown = {p.frame_index: p.image for p in sampled_pictures(str(lossy), FPS)}
+    assert [k for k, image in shown.items() if image is None] == list(range(32, 50))
+    for k in (0, 25, 29, 50, 99):
+        assert np.array_equal(shown[k], reference[k])

@@ -131,7 +131,7 @@ def test_a_still_does_not_multiply(tmp_path: Path) -> None:
     assert all(picture.image is not None for picture in pictures)
 
 
-@pytest.mark.parametrize("name", ["half.mkv", "half.webm", "half.flv"])
+@pytest.mark.parametrize("name", ["half.mkv", "half.webm", "half.flv", "half.avi"])
 def test_a_file_that_is_shorter_than_its_header_says_is_told(name: str, tmp_path: Path) -> None:
     codec = "libvpx" if name.endswith("webm") else "libx264"
     options = {"g": "10"} | ({"cpu-used": "8"} if codec == "libvpx" else {})
@@ -142,5 +142,5 @@ def test_a_file_that_is_shorter_than_its_header_says_is_told(name: str, tmp_path
     *shown, last = sampled_pictures(str(path), 1.0)
     assert [_number(picture) for picture in shown] == list(range(0, len(shown) * 25, 25))
     assert last.image is None
-    told = r"the file is shorter than its header says \([23]\.\d of 6\.[01] s\)"
+    told = r"the file is shorter than its header says \([1-4]\.\d of 6\.[01] s\)"
     assert re.fullmatch(told, str(last.reason))
