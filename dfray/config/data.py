@@ -109,6 +109,11 @@ class FacesSection(Section):
     rate_fps: Annotated[Positive, Unit("frames/s")] = Field(
         1.0, description="sampled frames per second of video"
     )
+    damaged_pictures: Literal["error", "use"] = Field(
+        "error",
+        description="pictures of a video that lost or damaged data may have torn, up to the next clean "
+        "start: decode errors, or used as they come out of the decoder",
+    )
     detector: Literal["full", "short", "cascade"] = Field(
         "full",
         description="MediaPipe's face detector; full or short range, or cascade: short, then full if it "

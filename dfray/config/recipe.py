@@ -15,7 +15,7 @@ from dfray.config.search import SearchSection
 from dfray.config.section import Section
 from dfray.config.training import TrainingSection
 
-_YOUNGER_KEYS = (("faces", "doubt_score"),)
+_YOUNGER_KEYS = (("faces", "doubt_score"), ("faces", "damaged_pictures"))
 """Keys that were added after runs had been made: (section, key)."""
 
 

@@ -47,6 +47,7 @@ def sampled_pictures(
     first_frame: int = 0,
     on_packet: Callable[[], None] = lambda: None,
     on_stream: OnStream = lambda _: None,
+    uses_damaged: bool = False,
 ) -> Iterator[Picture]:
     """Yield the pictures on screen at t0 + k / rate_fps, for k >= `first_frame`, in order.
 
@@ -54,6 +55,7 @@ def sampled_pictures(
         path: a local file; its best video stream is taken, cover pictures are no video.
         on_packet: called for every packet read, as a sign of life.
         on_stream: called with what the header states, and again with what the frames do, at the end.
+        uses_damaged: pictures that lost or damaged data may have torn are taken as they are decoded.
 
     Raises:
         UnreadableSourceError: nothing in the file can be decoded as video.
@@ -66,7 +68,8 @@ def sampled_pictures(
         if not is_rewound(container, stream):
             container, stream = stack.enter_context(open_video(path))
         pictures = samples.pictures.tolist()
-        frames = DueFrames(container, stream, index, sorted(set(pictures[first_frame:])))
+        due = sorted(set(pictures[first_frame:]))
+        frames = DueFrames(container, stream, index, due, uses_damaged)
         arriving = _Arriving(frames, PictureConverter(container, stream), on_packet)
         for k in range(first_frame, len(pictures)):
             image, reason = arriving.image(pictures[k])

@@ -23,6 +23,7 @@ class DueFrames:
 
     Args:
         due: pictures, numbered in presentation order.
+        uses_damaged: damaged pictures are yielded like others, as far as the decoder gives them out.
     """
 
     def __init__(
@@ -31,9 +32,10 @@ class DueFrames:
         stream: av.video.stream.VideoStream,
         index: VideoIndex,
         due: Sequence[int],
+        uses_damaged: bool = False,
     ) -> None:
         self._container, self._stream, self._index = container, stream, index
-        self._damage = Damage(index)
+        self._damage, self._uses_damaged = Damage(index), uses_damaged
         self._faults: dict[int, str] = {}
         self._n_failed = 0
         self._due = [picture for picture in due if not self._is_lost(picture)]
@@ -53,6 +55,8 @@ class DueFrames:
         return why or "the decoder gave no picture"
 
     def _is_lost(self, picture: int) -> bool:
+        if self._uses_damaged:
+            return False
         return self._index.is_timed and self._damage.was_lost(self._index.packet_of(picture))
 
     def _timed(self, frames: Iterator[av.VideoFrame]) -> Iterator[tuple[int, av.VideoFrame]]:
@@ -84,7 +88,7 @@ class DueFrames:
     def _undamaged(
         self, picture: int, packet: int, frame: av.VideoFrame
     ) -> Iterator[tuple[int, av.VideoFrame]]:
-        if self._damage.why(packet) is None:
+        if self._uses_damaged or self._damage.why(packet) is None:
             yield picture, frame
 
     def _counted(self, frames: Iterator[av.VideoFrame]) -> Iterator[tuple[int, av.VideoFrame]]:
@@ -93,7 +97,7 @@ class DueFrames:
         for number, frame in enumerate(frames):
             is_torn = (is_torn and not frame.key_frame) or self._n_failed > n_failed
             n_failed = self._n_failed
-            if frame.is_corrupt or is_torn:
+            if (frame.is_corrupt or is_torn) and not self._uses_damaged:
                 self._faults[number + n_failed] = DAMAGED if frame.is_corrupt else TORN
                 is_torn = True
             else:

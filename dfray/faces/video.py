@@ -129,7 +129,7 @@ class VideoExtractor:
         Raises:
             UnreadableSourceError: nothing in it can be decoded, or its pictures are too large.
         """
-        pictures = _sampled(source, self._settings.rate_fps, first_frame, on_picture, on_stream)
+        pictures = _sampled(source, self._settings, first_frame, on_picture, on_stream)
         are_faces = isinstance(source, PictureFolder) and source.are_faces
         yield from _frames(pictures, self._uncut_face if are_faces else self._searches())
 
@@ -185,7 +185,7 @@ class VideoExtractor:
 
 def _sampled(
     source: Source,
-    rate_fps: float,
+    settings: FacesSection,
     first_frame: int,
     on_picture: Callable[[], None],
     on_stream: OnStream,
@@ -194,9 +194,12 @@ def _sampled(
     from dfray.faces.decode import sampled_pictures
     from dfray.faces.pictures import array_pictures, file_pictures, folder_pictures
 
+    rate_fps, uses_damaged = settings.rate_fps, settings.damaged_pictures == "use"
     match source:
         case VideoFile(path):
-            return sampled_pictures(path, rate_fps, first_frame, on_picture, on_stream)
+            return sampled_pictures(
+                path, rate_fps, first_frame, on_picture, on_stream, uses_damaged
+            )
         case PictureFile(file):
             return file_pictures(file, rate_fps, first_frame, on_picture)
         case PixelArray(pixels):

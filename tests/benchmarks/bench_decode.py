@@ -3,8 +3,8 @@
     python -m tests.benchmarks.bench_decode
 
 Generated clips: 720p, 20 s, 30 fps, a drawn head that moves before a textured background that moves too,
-with a sensor's noise, in several codecs and lengths of GOP. One picture a second. CPU time on one core, median
-of interleaved repeats:
+with a sensor's noise, in several codecs and lengths of GOP. One picture a second. CPU time on one core, the
+median of interleaved repeats:
 
     ours           timestamps, decoding and RGB of the sampled pictures
     every packet   the same pictures, with every packet decoded but for pictures that no other needs: what

@@ -84,3 +84,15 @@ def test_pictures_that_are_missing_from_h264_are_told_by_the_numbers_of_the_othe
     assert [k for k, image in shown.items() if image is None] == list(range(32, 50))
     for k in (0, 25, 29, 50, 99):
         assert np.array_equal(shown[k], reference[k])
+
+
+def test_damaged_pictures_can_be_used_as_they_are_decoded(
+    noise: list[np.ndarray], tmp_path: Path
+) -> None:
+    whole = write_clip(tmp_path / "h264.ts", noise, **CLIPS["h264.ts"])
+    lost = whole.stat().st_size // 188 // 2
+    lossy = with_losses(whole, tmp_path / "lossy.ts", range(lost, lost + 3))
+    used = list(sampled_pictures(str(lossy), FPS, uses_damaged=True))
+    errors = [p for p in sampled_pictures(str(lossy), FPS) if p.image is None]
+    assert errors
+    assert sum(p.image is None for p in used) < len(errors)
