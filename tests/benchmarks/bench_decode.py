@@ -50,7 +50,7 @@ class Clip:
 def filmed(width: int, height: int) -> Iterator[np.ndarray]:
     """The pictures of bench_extraction with a sensor's noise: without it most bits are in key pictures."""
     rng = np.random.default_rng(0)
-    noise = rng.normal(0, 2, (2 * height, 2 * width, 3)).round().astype(np.int16)
+    noise = rng.normal(0, 4, (2 * height, 2 * width, 3)).round().astype(np.int16)
     for picture in pictures(width, height):
         y, x = rng.integers(height), rng.integers(width)
         yield (picture + noise[y : y + height, x : x + width]).clip(0, 255).astype(np.uint8)
