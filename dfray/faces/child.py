@@ -22,14 +22,18 @@ from dfray.faces.messages import (
     Answer,
     Failed,
     FrameFound,
+    RangesCopied,
+    RangesNeeded,
     Ready,
     SourceDone,
     StreamRead,
     Task,
 )
+from dfray.faces.partial import fetch_needed
 from dfray.faces.properties import OnStream, StreamProperties
-from dfray.faces.sources import Source
+from dfray.faces.sources import PartialVideo, Source, VideoFile
 from dfray.faces.video import Frame, VideoExtractor
+from dfray.storage import Range
 
 ALIVE_EVERY_S = 1.0
 
@@ -54,7 +58,8 @@ def main(build: Callable[[FacesSection], Extractor] = VideoExtractor) -> None:
     connection = Connection(int(sys.argv[-1]))
     try:
         _limit_threads()
-        extractor = build(connection.recv())
+        settings: FacesSection = connection.recv()
+        extractor = build(settings)
     except DfrayError as error:
         connection.send(Failed(error))
         return
@@ -64,18 +69,21 @@ def main(build: Callable[[FacesSection], Extractor] = VideoExtractor) -> None:
     connection.send(Ready())
     with contextlib.suppress(EOFError, ConnectionError):  # the parent closed the socket
         while True:
-            _extract(connection.recv(), extractor, connection)
+            _extract(connection.recv(), extractor, settings.rate_fps, connection)
     extractor.close()
     os._exit(0)  # MediaPipe's own end is slow and noisy
 
 
-def _extract(task: Task, extractor: Extractor, connection: Connection) -> None:
+def _extract(task: Task, extractor: Extractor, rate_fps: float, connection: Connection) -> None:
     """Send the frames of one source, and how it ended."""
     answers = _Answers(connection)
-    reason = None
+    reason, source = None, task.source
     try:
+        if isinstance(source, PartialVideo):
+            fetch_needed(source, rate_fps, task.first_frame, answers.fetch, answers.send_alive)
+            source = VideoFile(source.path)
         frames = extractor.extract(
-            task.source, task.first_frame, answers.send_alive, answers.send_stream
+            source, task.first_frame, answers.send_alive, answers.send_stream
         )
         for frame in frames:
             answers.send_frame(frame)
@@ -102,6 +110,17 @@ class _Answers:
 
     def send_stream(self, properties: StreamProperties) -> None:
         self._send(StreamRead(properties, self._cpu_s()))
+
+    def fetch(self, ranges: list[Range]) -> None:
+        """Have the parent copy ranges of the task's PartialVideo, and wait for it.
+
+        Raises:
+            StorageError: they cannot be read.
+        """
+        self._send(RangesNeeded(ranges, self._cpu_s()))
+        answer: RangesCopied = self._connection.recv()
+        if answer.error is not None:
+            raise answer.error
 
     def send_alive(self) -> None:
         if time.monotonic() - self._sent_s >= ALIVE_EVERY_S:

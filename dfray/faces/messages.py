@@ -1,17 +1,19 @@
 """Messages between `dfray.faces.supervise` and its child process `dfray.faces.child`.
 
 The child first receives the FacesSection, and answers Ready or Failed. Then it receives one Task after the
-other, and answers each with StreamRead, FrameFound and Alive messages and, at the end, one SourceDone.
+other, and answers each with StreamRead, FrameFound and Alive messages and, at the end, one SourceDone. Of a
+PartialVideo it asks for ranges by RangesNeeded.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dfray.errors import DfrayError
+from dfray.errors import DfrayError, StorageError
 from dfray.faces.properties import StreamProperties
-from dfray.faces.sources import Source
+from dfray.faces.sources import PartialVideo, Source
 from dfray.faces.video import Frame
+from dfray.storage import Range
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Failed:
 class Task:
     """A source to extract, from one of its sampled frames on."""
 
-    source: Source
+    source: Source | PartialVideo
     first_frame: int
 
 
@@ -59,6 +61,29 @@ class StreamRead:
 
 
 @dataclass(frozen=True)
+class RangesNeeded:
+    """Ranges of the task's PartialVideo that the child waits for; the answer is RangesCopied.
+
+    Attributes:
+        cpu_s: CPU seconds of the child on the task so far.
+    """
+
+    ranges: list[Range]
+    cpu_s: float
+
+
+@dataclass(frozen=True)
+class RangesCopied:
+    """The answer to RangesNeeded.
+
+    Attributes:
+        error: why they could not be copied, if so.
+    """
+
+    error: StorageError | None
+
+
+@dataclass(frozen=True)
 class Alive:
     """A sign that packets or pictures are being read; sent at most once a second.
 
@@ -82,4 +107,4 @@ class SourceDone:
     cpu_s: float
 
 
-Answer = FrameFound | StreamRead | Alive | SourceDone
+Answer = FrameFound | StreamRead | RangesNeeded | Alive | SourceDone

@@ -7,6 +7,7 @@ names a URI, and no file is used whose hash is not the expected one.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import subprocess
@@ -125,6 +126,29 @@ def _verified_copy(uri: str, expected: str) -> str:
                 storage.put(downloaded, str(path))
     _verify(path, expected, uri)
     return str(path)
+
+
+def detector_kinds(detector: Kind | Literal["cascade"]) -> tuple[Kind, ...]:
+    """Return the models that a recipe's detector uses."""
+    return ("short", "full") if detector == "cascade" else (detector,)
+
+
+def local_override(detector: Kind | Literal["cascade"], override: str) -> str:
+    """Copy the models that a remote override stands for into the cache; return what names them there.
+
+    Raises:
+        ModelFileError: a detector's file is missing or has another hash than the expected one.
+        StorageError: the override cannot be read.
+    """
+    kinds = detector_kinds(detector)
+    folder = models_folder() / hashlib.sha256(override.encode()).hexdigest()[:16]
+    for kind in kinds:
+        storage.put(detector_model_path(kind, override), str(folder / FILE_NAMES[kind]))
+    with contextlib.suppress(ModelFileError):  # not every recipe needs it
+        storage.put(landmark_model_path(override), str(folder / LANDMARKS_FILE))
+    uri, mark, stated = override.partition("#sha256=")
+    is_file = mark or uri.endswith(".tflite")
+    return f"{folder / FILE_NAMES[kinds[0]]}{mark}{stated}" if is_file else str(folder)
 
 
 def _download_wheel(folder: Path) -> Path:

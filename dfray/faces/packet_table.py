@@ -16,6 +16,8 @@ from dfray.faces.timeline import NO_TIME
 
 MAX_GAPS = 0.1
 """Share of the pictures from which on gaps in their numbers are an encoder's habit, and tell of no loss."""
+_ABSENT = bytes(4)
+"""Beginning of a packet that was not fetched, of a remote file of which parts were; no codec writes it."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,9 @@ class _Columns:
         is_key, pts, dts = packet.is_keyframe, packet.pts, packet.dts
         self.pts.append(NO_TIME if pts is None else pts)
         self.dts.append(NO_TIME if dts is None else dts)
-        self.coded.append(self._read(bytes(packet), is_key) if self._read else ORDINARY)
+        data = bytes(packet)
+        is_known = self._read is not None and not data.startswith(_ABSENT)
+        self.coded.append(self._read(data, is_key) if self._read and is_known else ORDINARY)
         self.is_cut_away.append(packet.is_discard)
         self.is_damaged.append(packet.is_corrupt)
         if is_key and len(self.coded) > 1 and packet.has_sidedata("new_extradata"):
@@ -106,8 +110,8 @@ def _table(columns: _Columns, broken_off: str | None) -> PacketTable:
         is_shown=np.array([row.is_shown for row in coded], bool) & ~is_cut_away,
         is_droppable=np.array([row.is_droppable and row.layer == highest for row in coded], bool),
         is_damaged=_spread(np.array(columns.is_damaged, bool)) | _gaps(coded),
-        start=_since(pts, starts, before=0),
-        clean_since=_since(pts, recoveries, before=-1),
+        start=since(pts, starts, before=0),
+        clean_since=since(pts, recoveries, before=-1),
         end=columns.end,
         broken_off=broken_off,
     )
@@ -139,7 +143,7 @@ def _safe_starts(columns: _Columns) -> list[int]:
     ]
 
 
-def _since(pts: np.ndarray, points: list[tuple[int, int]], before: int) -> np.ndarray:
+def since(pts: np.ndarray, points: list[tuple[int, int]], before: int) -> np.ndarray:
     """Return for each packet the last point from which its picture is right.
 
     Leading pictures, decoded after a point and shown before it, need the point before.

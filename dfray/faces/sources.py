@@ -17,6 +17,8 @@ from dfray import storage
 from dfray.datasets.suffixes import is_picture
 from dfray.errors import DfrayError
 
+LONG_VIDEO_BYTES = 4 * 2**20
+"""Size of a remote file from which on parts of it are fetched; below, requests cost more than bytes."""
 MAX_PICTURE_PX = 89_478_485
 """Width times height of the largest picture that is decoded (256 MiB of RGB): Pillow's own limit."""
 
@@ -30,6 +32,19 @@ class VideoFile:
     """A local file that FFmpeg decodes, sampled at `faces.rate_fps`."""
 
     path: str
+
+
+@dataclass(frozen=True)
+class PartialVideo:
+    """A remote video as a local file of its size, into which ranges are copied when they are asked for.
+
+    Attributes:
+        path: of the local file.
+        n_bytes: its size.
+    """
+
+    path: str
+    n_bytes: int
 
 
 @dataclass(frozen=True)
@@ -90,6 +105,27 @@ def local_source(uri: str, kind: str = "video", stride: int = 1) -> Iterator[Sou
     pictures = [path for path in storage.list_files(uri) if is_picture(path)]
     with storage.local_copies(sorted(pictures, key=_natural_order)[::stride]) as paths:
         yield PictureFolder(tuple(paths), are_faces=kind == "faces")
+
+
+@contextlib.contextmanager
+def served_source(
+    uri: str, kind: str = "video", stride: int = 1
+) -> Iterator[tuple[Source | PartialVideo, storage.PartialCopy | None]]:
+    """Yield the video at `uri` as a source, and the copy that is served while a PartialVideo is read.
+
+    Args:
+        kind, stride: as in `local_source`.
+
+    Raises:
+        StorageError: `uri` cannot be read.
+    """
+    if kind == "video" and storage.is_remote(uri) and not is_picture(uri):
+        with storage.partial_copy(uri) as copy:
+            if copy.n_bytes >= LONG_VIDEO_BYTES:
+                yield PartialVideo(copy.path, copy.n_bytes), copy
+                return
+    with local_source(uri, kind, stride) as source:
+        yield source, None
 
 
 def file_source(path: str) -> VideoFile | PictureFile:

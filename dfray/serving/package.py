@@ -28,7 +28,7 @@ from dfray.errors import ModelFileError
 from dfray.faces.model_file import (
     FILE_NAMES,
     LANDMARKS_FILE,
-    Kind,
+    detector_kinds,
     detector_model_path,
     landmark_model_path,
 )
@@ -118,10 +118,7 @@ def _gather(bundle: Path, description: dict[str, Any], folder: Path) -> dict[str
     faces = FacesSection.from_stored(description["faces"])
     detectors = folder / "face_detector"
     detectors.mkdir()
-    kinds: tuple[Kind, ...] = (
-        ("short", "full") if faces.detector == "cascade" else (faces.detector,)
-    )
-    for kind in kinds:
+    for kind in detector_kinds(faces.detector):
         model = detector_model_path(kind, faces.detector_model)
         shutil.copyfile(model, detectors / FILE_NAMES[kind])
     if faces.doubt_score:

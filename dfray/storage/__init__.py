@@ -27,9 +27,12 @@ from dfray.storage.filesystems import (
     join,
 )
 from dfray.storage.listing import exists, list_files, walk_files
+from dfray.storage.ranges import PartialCopy, Range, partial_copy
 
 __all__ = [
     "ATTEMPTS",
+    "PartialCopy",
+    "Range",
     "absolute",
     "arrow_filesystem",
     "attempt",
@@ -41,6 +44,7 @@ __all__ = [
     "local_copies",
     "local_copy",
     "local_folder",
+    "partial_copy",
     "printable",
     "put",
     "put_folder",

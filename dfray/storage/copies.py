@@ -86,7 +86,7 @@ def local_folder(uri: str) -> Iterator[str]:
         return
     with tempfile.TemporaryDirectory(prefix="dfray-") as folder:
         for file in list_files(uri):
-            _download(file, os.path.join(folder, _local_name(file)))
+            _download(file, os.path.join(folder, local_name(file)))
         yield folder
 
 
@@ -97,7 +97,7 @@ def local_copy(uri: str) -> Iterator[str]:
         yield absolute(uri)
         return
     with tempfile.TemporaryDirectory(prefix="dfray-") as folder:
-        local = os.path.join(folder, _local_name(uri))
+        local = os.path.join(folder, local_name(uri))
         _download(uri, local)
         yield local
 
@@ -110,14 +110,14 @@ def local_copies(uris: list[str]) -> Iterator[list[str]]:
         return
     with tempfile.TemporaryDirectory(prefix="dfray-") as folder:
         folders = [os.path.join(folder, f"{place:06d}") for place in range(len(uris))]
-        copies = [os.path.join(*pair) for pair in zip(folders, map(_local_name, uris), strict=True)]
+        copies = [os.path.join(*pair) for pair in zip(folders, map(local_name, uris), strict=True)]
         fs, _ = filesystem(uris[0])
         paths = [filesystem(uri)[1] for uri in uris]
         attempt(lambda: fs.get(paths, copies), uris[0], "read")
         yield copies
 
 
-def _local_name(uri: str) -> str:
+def local_name(uri: str) -> str:
     """Return the name of `uri`, or one with its suffix if a disk cannot hold a file of that name."""
     name = uri.rpartition("/")[2]
     if name not in (".", "..") and "\0" not in name and len(os.fsencode(name)) <= _LONGEST_NAME:

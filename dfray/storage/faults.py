@@ -33,6 +33,8 @@ def explain(error: Exception, uri: str, verb: str) -> StorageError:
         )
     elif isinstance(error, FileNotFoundError):
         hint = "Check the path."
+    elif status == 412:  # Precondition Failed
+        hint = "The file was replaced while it was read: run again; finished work is kept."
     elif status >= 500 or code == "SlowDown" or _is_of_the_network(error):
         hint = (
             "The store does not answer as it should, and was tried again and again: check the network "

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from s3fs import S3FileSystem
+from s3fs.core import _error_wrapper
 
 from dfray.storage.filesystems import ATTEMPTS
 from dfray.storage.s3_session import BoundedSession
@@ -17,6 +19,28 @@ class ObjectStore(S3FileSystem):
         """Return (bucket, key, no version) of `bucket/key`, with or without s3://."""
         bucket, key = self._find_bucket_key(path.removeprefix("s3://").lstrip("/"))
         return bucket, key, None
+
+    async def _cat_file(
+        self,
+        path: str,
+        version_id: str | None = None,
+        start: int | None = None,
+        end: int | None = None,
+        if_match: str | None = None,
+        **options: Any,
+    ) -> bytes:
+        """Return the bytes of `path` from `start` to `end`; with `if_match` only if that is its ETag."""
+        if if_match is None or start is None or end is None:
+            return bytes(await super()._cat_file(path, version_id, start, end, **options))
+        bucket, key, _ = self.split_path(path)
+        place = {"Bucket": bucket, "Key": key, "Range": f"bytes={start}-{end - 1}"}
+
+        async def read() -> bytes:
+            answer = await self._call_s3("get_object", **place, IfMatch=if_match)
+            async with answer["Body"] as body:
+                return bytes(await body.read())
+
+        return bytes(await _error_wrapper(read, retries=self.retries))
 
 
 def object_store() -> ObjectStore:

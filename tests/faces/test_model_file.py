@@ -21,6 +21,7 @@ from dfray.faces.model_file import (
     detector_model_path,
     fetch_models,
     landmark_model_path,
+    local_override,
 )
 
 
@@ -154,6 +155,25 @@ def test_an_override_in_a_bucket_is_downloaded_once(bucket: str, empty_cache: Pa
     assert Path(path).read_bytes() == b"my own model"
     storage.write_bytes(b"changed since", uri)
     assert detector_model_path("full", f"{uri}#sha256={stated}") == path
+
+
+def test_a_remote_override_is_named_by_a_local_one_for_the_child_without_credentials(
+    bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = {kind: Path(detector_model_path(kind)).read_bytes() for kind in FILE_NAMES}
+    for kind, content in names.items():
+        storage.write_bytes(content, f"{bucket}/models/{FILE_NAMES[kind]}")
+    storage.put(landmark_model_path(), f"{bucket}/models/{LANDMARKS_FILE}")
+    storage.write_bytes(b"my own model", f"{bucket}/own.tflite")
+    stated = f"#sha256={hashlib.sha256(b'my own model').hexdigest()}"
+    monkeypatch.setenv("DFRAY_CACHE", str(tmp_path / "empty"))
+    folder = local_override("cascade", f"{bucket}/models")
+    own = local_override("full", f"{bucket}/own.tflite{stated}")
+    for kind, content in names.items():
+        assert Path(detector_model_path(kind, folder)).read_bytes() == content
+    assert landmark_model_path(folder) == str(Path(folder, LANDMARKS_FILE))
+    assert Path(detector_model_path("full", own)).read_bytes() == b"my own model"
+    assert not any(storage.is_remote(path) for path in (folder, own))
 
 
 def test_a_wrong_file_in_a_bucket_never_enters_the_cache(bucket: str, empty_cache: Path) -> None:

@@ -14,10 +14,11 @@ import numpy as np
 import psutil
 import pytest
 
+from dfray import storage
 from dfray.config import FacesSection
 from dfray.errors import ExtractionError, ModelFileError
 from dfray.faces import supervise
-from dfray.faces.sources import VideoFile
+from dfray.faces.sources import PartialVideo, VideoFile
 from dfray.faces.supervise import SupervisedExtractor
 from dfray.faces.video import Frame, VideoEnd, VideoExtractor
 from tests.helpers.clips import talking_head, write_clip
@@ -74,16 +75,13 @@ def test_it_gives_what_the_unsupervised_extractor_gives(
     assert 0 < end.cpu_s < 60
 
 
-def test_its_end_carries_the_properties_of_the_stream_also_if_it_crashed(
+def test_its_end_carries_the_properties_of_the_stream(
     fragile: SupervisedExtractor, clip: Path
 ) -> None:
     _, end = run(fragile, clip)
     stream = end.stream
     assert (stream.codec, stream.width, stream.height, stream.fps) == ("h264", 320, 240, 25.0)
     assert (stream.interlacing, stream.rotation_deg) == ("progressive", 0)
-    Path(f"{clip}.abort").write_text("0\n0\n0")
-    _, end = run(fragile, clip)
-    assert (end.status, end.stream.codec) == ("crashed", "h264")
 
 
 def test_a_crash_that_comes_once_costs_nothing_and_no_frame_comes_twice(
@@ -184,6 +182,38 @@ def test_a_child_that_cannot_start_is_no_videos_fault() -> None:
     dies = (sys.executable, "-c", "raise SystemExit('no such library')")
     with pytest.raises(ExtractionError, match="did not start.*no such library"):
         SupervisedExtractor(FacesSection(), dies)
+
+
+def test_a_remote_video_is_read_by_the_parent_in_parts(
+    fragile: SupervisedExtractor, clip: Path, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dfray.faces.sources.LONG_VIDEO_BYTES", 1)
+    uri = f"{bucket}/clip.mp4"
+    storage.put(clip, uri)
+    assert not any(name.startswith("AWS_") for name in child_of(fragile).environ())
+    frames, end = run(fragile, clip)
+    *remote, remote_end = fragile.extract(uri)
+    assert isinstance(remote_end, VideoEnd)
+    assert (remote_end.status, remote_end.reason) == (end.status, end.reason)
+    for ours, expected in zip(remote, frames, strict=True):
+        assert isinstance(ours, Frame)
+        assert np.array_equal(ours.faces[0].image, expected.faces[0].image)
+
+
+def test_a_remote_video_that_cannot_be_read_to_its_end_is_unreadable_with_a_reason(
+    fragile: SupervisedExtractor, clip: Path, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dfray.faces.sources.LONG_VIDEO_BYTES", 1)
+    uri = f"{bucket}/clip.mp4"
+    storage.put(clip, uri)
+    with storage.partial_copy(uri) as copy:
+        storage.write_bytes(bytes(copy.n_bytes), uri)
+        video = PartialVideo(copy.path, copy.n_bytes)
+        *frames, end = fragile.extract_source(video, copy)
+    assert frames == []
+    assert isinstance(end, VideoEnd)
+    assert end.status == "unreadable"
+    assert "replaced" in str(end.reason)
 
 
 PARENT = """

@@ -24,6 +24,7 @@ def write_clip(
     rotation: int = 0,
     options: dict[str, str] | None = None,
     container: str | None = None,
+    container_options: dict[str, str] | None = None,
     **settings: object,
 ) -> Path:
     """Write `pictures` (uint8 RGB, one size) to `path`, at `fps` or shown at `times_s`.
@@ -31,11 +32,12 @@ def write_clip(
     Args:
         rotation: of the display matrix, degrees anticlockwise.
         options: of the codec, such as {"bf": "3"}.
+        container_options: of the container, such as {"movflags": "faststart"}.
         settings: attributes of the codec context, such as gop_size.
     """
     pictures = iter(pictures)
     first = next(pictures)
-    with av.open(str(path), "w", format=container) as out:
+    with av.open(str(path), "w", format=container, options=container_options or {}) as out:
         stream = out.add_stream(codec, rate=fps, options=options or {})
         stream.height, stream.width = first.shape[:2]
         stream.pix_fmt = "yuv420p" if min(first.shape[:2]) > 1 else "yuv444p"

@@ -1,0 +1,25 @@
+"""The process that decodes strangers' files inherits what libraries read, and no credentials."""
+
+from __future__ import annotations
+
+import pytest
+
+from dfray.faces.child_environment import child_environment
+
+SECRETS = {
+    "AWS_ACCESS_KEY_ID": "key",
+    "AWS_SECRET_ACCESS_KEY": "secret",
+    "AWS_SESSION_TOKEN": "token",
+    "MLFLOW_TRACKING_PASSWORD": "password",
+    "RAY_AUTH_TOKEN": "token",
+    "HF_TOKEN": "token",
+}
+
+
+def test_the_child_holds_no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in SECRETS.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    inherited = child_environment()
+    assert not SECRETS.keys() & inherited.keys()
+    assert {"PATH", "OMP_NUM_THREADS", "PYTHONPATH"} <= inherited.keys()
