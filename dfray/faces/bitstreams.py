@@ -16,6 +16,7 @@ Reader = Callable[[bytes, bool], Coded]
 """Returns the properties of a packet from its bytes and the container's flag of a key picture."""
 
 _START = Coded(is_start=True, recovers_after=0)
+_ALONE = Coded(is_start=True, recovers_after=0, is_droppable=True)
 
 
 def bitstream_reader(codec: str, extradata: bytes | None, is_intra_only: bool) -> Reader | None:
@@ -27,7 +28,7 @@ def bitstream_reader(codec: str, extradata: bytes | None, is_intra_only: bool) -
         is_intra_only: no picture needs another.
     """
     if is_intra_only:
-        return lambda _data, _is_key: Coded(is_start=True, recovers_after=0, is_droppable=True)
+        return lambda _data, _is_key: _ALONE
     if codec == "h264":
         return H264Reader(extradata or b"").read
     if codec == "hevc":

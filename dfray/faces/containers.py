@@ -97,26 +97,30 @@ def stated_duration_s(
     return float(container.duration / av.time_base)
 
 
-def shortfall(path: str, stated_s: float | None, reached_s: float) -> str | None:
+def shortfall(
+    path: str, stated_s: float | None, reached_s: float, on_packet: Callable[[], None]
+) -> str | None:
     """Return a sentence if the file holds less than its header states; none if it does not.
 
     Args:
         stated_s: of `stated_duration_s`.
         reached_s: end of the last picture, from the beginning of the file.
+        on_packet: called for every packet read.
     """
     if stated_s is None or stated_s - reached_s <= _TOLERANCE_S:
         return None
-    reached_s = max(reached_s, _end_of_all_streams_s(path))
+    reached_s = max(reached_s, _end_of_all_streams_s(path, on_packet))
     if stated_s - reached_s <= _TOLERANCE_S:
         return None
     return f"the file is shorter than its header says ({reached_s:.1f} of {stated_s:.1f} s)"
 
 
-def _end_of_all_streams_s(path: str) -> float:
+def _end_of_all_streams_s(path: str, on_packet: Callable[[], None]) -> float:
     """Return where the last packet of any stream ends: sound may go on after the pictures."""
     end_s = 0.0
     with contextlib.suppress(av.FFmpegError), open_video(path) as (container, _):
         for packet in container.demux():
+            on_packet()
             if packet.pts is not None:
                 end = packet.pts + (packet.duration or 0)
                 end_s = max(end_s, float(end * packet.time_base))

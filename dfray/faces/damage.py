@@ -20,7 +20,7 @@ class Damage:
 
     def __init__(self, index: VideoIndex) -> None:
         self._packets = index.packets
-        self._first = int(index.shown[0])
+        self._first = int(index.shown_packets[0])
         self._n_lost_before = np.concatenate([[0], np.cumsum(index.packets.is_damaged)])
         self._damaged: list[int] = []
         self._faults: dict[int, str] = {}

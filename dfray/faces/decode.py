@@ -68,8 +68,8 @@ def sampled_pictures(
         if not is_rewound(container, stream):
             container, stream = stack.enter_context(open_video(path))
         pictures = samples.pictures.tolist()
-        due = sorted(set(pictures[first_frame:]))
-        frames = DueFrames(container, stream, index, due, uses_damaged)
+        due_pictures = sorted(set(pictures[first_frame:]))
+        frames = DueFrames(container, stream, index, due_pictures, uses_damaged)
         arriving = _Arriving(frames, PictureConverter(container, stream), on_packet)
         for k in range(first_frame, len(pictures)):
             image, reason = arriving.image(pictures[k])

@@ -25,27 +25,27 @@ class DecodingPlan:
     is_break: np.ndarray
 
 
-def plan_decoding(index: VideoIndex, due: Sequence[int]) -> DecodingPlan:
+def plan_decoding(index: VideoIndex, pictures: Sequence[int]) -> DecodingPlan:
     """Return the packets that the due pictures need: from the start before each of them up to it.
 
     Pictures that no other needs are left out, and so are the leading pictures of a start where decoding
     begins. Where only the decoder's order tells which picture is which, all are needed.
 
     Args:
-        due: pictures, numbered in presentation order.
+        pictures: those that are due, numbered in presentation order.
     """
     packets = index.packets
     n = len(packets)
     if index.times.places is None:
-        everything = np.arange(n) >= packets.start[index.shown[0]]
+        everything = np.arange(n) >= packets.start[index.shown_packets[0]]
         return DecodingPlan(everything, everything, np.zeros(n, bool))
-    due_packets = index.shown[index.times.places[np.asarray(due, np.int64)]]
+    due_packets = index.shown_packets[index.times.places[np.asarray(pictures, np.int64)]]
     is_due = np.zeros(n, bool)
     is_due[due_packets] = True
     is_covered = _covered(packets.start[due_packets], due_packets, n)
     is_first = is_covered & ~np.concatenate([[False], is_covered[:-1]])
-    begin = np.maximum.accumulate(np.where(is_first, np.arange(n), -1))
-    is_sent = is_covered & (packets.start >= begin) & (is_due | ~packets.is_droppable)
+    since = np.maximum.accumulate(np.where(is_first, np.arange(n), -1))
+    is_sent = is_covered & (packets.start >= since) & (is_due | ~packets.is_droppable)
     return DecodingPlan(is_sent, is_due, is_first & (np.arange(n) > 0))
 
 

@@ -22,7 +22,7 @@ class DueFrames:
     """The frames of the due pictures of one video, in presentation order.
 
     Args:
-        due: pictures, numbered in presentation order.
+        pictures: those that are due, numbered in presentation order.
         uses_damaged: damaged pictures are yielded like others, as far as the decoder gives them out.
     """
 
@@ -31,14 +31,14 @@ class DueFrames:
         container: av.container.InputContainer,
         stream: av.video.stream.VideoStream,
         index: VideoIndex,
-        due: Sequence[int],
+        pictures: Sequence[int],
         uses_damaged: bool = False,
     ) -> None:
         self._container, self._stream, self._index = container, stream, index
         self._damage, self._uses_damaged = Damage(index), uses_damaged
         self._faults: dict[int, str] = {}
         self._n_failed = 0
-        self._due = [picture for picture in due if not self._is_lost(picture)]
+        self._due = [picture for picture in pictures if not self._is_lost(picture)]
         self._plan = plan_decoding(index, self._due)
         self._skips = index.is_timed and stream.codec.canonical_name in EXACT_SKIPPING
 
@@ -66,15 +66,15 @@ class DueFrames:
         """
         pts = np.where(self._plan.is_sent, self._index.packets.pts, self._index.packets.pts.min())
         horizon = np.maximum.accumulate(pts)
-        due = {self._index.pts_of(picture): picture for picture in self._due}
+        due_at = {self._index.pts_of(picture): picture for picture in self._due}
         waiting: deque[tuple[int, int, av.VideoFrame]] = deque()
         for frame in frames:
             frame_pts = frame.pts
             if frame_pts is not None and frame.is_corrupt:
                 self._note_damage(frame_pts)
-            if frame_pts in due:
-                packet = self._index.packet_of(due[frame_pts])
-                waiting.append((due[frame_pts], packet, frame))
+            if frame_pts in due_at:
+                packet = self._index.packet_of(due_at[frame_pts])
+                waiting.append((due_at[frame_pts], packet, frame))
             while waiting and frame_pts is not None and frame_pts >= horizon[waiting[0][1]]:
                 yield from self._undamaged(*waiting.popleft())
         while waiting:

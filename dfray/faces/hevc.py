@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dfray.faces.coded import ORDINARY, Coded
+from dfray.faces.coded import DROPPABLE, ORDINARY, Coded
 from dfray.faces.nal_units import DamagedUnitError, unit_splitter
 
 _PLACE = 21
@@ -30,6 +30,8 @@ class HevcReader:
                 return Coded(is_start=True, recovers_after=0, has_parameters=has_parameters)
             if kind < 16:
                 is_droppable = kind % 2 == 0
+                if layer == 0 and not has_parameters:
+                    return DROPPABLE if is_droppable else ORDINARY
                 return Coded(is_droppable=is_droppable, layer=layer, has_parameters=has_parameters)
             has_parameters |= 32 <= kind <= 34
         return Coded(is_shown=False, has_parameters=has_parameters)

@@ -68,11 +68,11 @@ class Bits:
 
     def golomb(self) -> int:
         """Return the next unsigned Exp-Golomb number."""
-        one = self._bits.find("1", self._at)
-        n_zeros = one - self._at
-        if one < 0 or n_zeros > 32:
+        end_of_zeros = self._bits.find("1", self._at)
+        n_zeros = end_of_zeros - self._at
+        if end_of_zeros < 0 or n_zeros > 32:
             raise DamagedUnitError
-        self._at = one
+        self._at = end_of_zeros
         return self.number(n_zeros + 1) - 1
 
     def signed_golomb(self) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import av
@@ -38,53 +38,67 @@ class Opening:
 
 
 def look_at_opening(
-    path: str, table: PacketTable, codec: str, reorders: bool, must_look: bool = False
+    path: str,
+    table: PacketTable,
+    codec: str,
+    reorders: bool,
+    on_packet: Callable[[], None],
+    must_look: bool = False,
 ) -> Opening:
     """Return what the first pictures of the video at `path` show; they are decoded only if it takes that.
 
     Args:
         codec: FFmpeg's canonical name.
         reorders: the decoder gives pictures out in another order than it takes them in.
+        on_packet: called for every packet read.
         must_look: decode them in any case.
     """
-    shown = np.flatnonzero(table.is_shown)
-    pts = table.pts[shown]
+    first = int(np.argmax(table.is_shown))
+    pts = table.pts[table.is_shown]
     # A reordered picture has a later time than the next; MPEG-4 may pack both into one packet.
     hides_order = codec == "mpeg4" or bool((np.diff(pts) > 0).all())
     if must_look or (reorders and hides_order) or (pts == NO_TIME).any():
-        return _look(path, table, codec, _FRAMES)
-    if table.clean_since[shown[0]] != shown[0] or pts[0] > pts.min():
-        return _look(path, table, codec, 1)
-    return Opening(int(shown[0]))
+        return _opening(_decoded(path, on_packet, _FRAMES), table, codec)
+    if table.clean_since[first] != first or pts[0] > pts.min():
+        return _opening(_decoded(path, on_packet, 1), table, codec)
+    return Opening(first)
 
 
-def _look(path: str, table: PacketTable, codec: str, n_frames: int) -> Opening:
-    numbers = {pts: number for number, pts in reversed(list(enumerate(table.pts.tolist())))}
-    arrivals = list(itertools.islice(_decoded(path), n_frames))
-    if (
-        codec != "h264"
-    ):  # other decoders also give out what they make of pictures before the first start
-        clean = [(n, pts) for n, pts in arrivals if table.clean_since[numbers.get(pts, 0)] >= 0]
+def _opening(arrivals: list[_Arrival], table: PacketTable, codec: str) -> Opening:
+    if codec != "h264":
+        # Other decoders also give out what they make of the pictures before the first start.
+        clean = [arrival for arrival in arrivals if table.clean_since[arrival.packet(table)] >= 0]
         arrivals = clean or arrivals
     if not arrivals:
         return Opening()
-    (n_sent, pts), times = arrivals[0], [pts for _, pts in arrivals]
-    first = numbers.get(pts, 0)
+    first, times = arrivals[0].packet(table), [arrival.pts for arrival in arrivals]
     rises = all(a is not None and b is not None and a < b for a, b in itertools.pairwise(times))
-    return Opening(first, max(0, n_sent - 1 - first), rises)
+    return Opening(first, max(0, arrivals[0].n_sent - 1 - first), rises)
 
 
-def _decoded(path: str) -> Iterator[tuple[int, int | None]]:
-    """Yield for each frame how many packets were sent before it came, and its timestamp."""
+@dataclass(frozen=True)
+class _Arrival:
+    """A frame that the decoder gave out after so many packets, with its timestamp in ticks."""
+
+    n_sent: int
+    pts: int | None
+
+    def packet(self, table: PacketTable) -> int:
+        """Return the packet of the frame; the first one if its time is not known."""
+        return 0 if self.pts is None else int(np.argmax(table.pts == self.pts))
+
+
+def _decoded(path: str, on_packet: Callable[[], None], n_frames: int) -> list[_Arrival]:
+    """Return the first frames that the decoder gives out."""
+    arrivals: list[_Arrival] = []
     with open_video(path) as (container, stream), contextlib.suppress(av.FFmpegError):
         context = stream.codec_context
         context.thread_count = 1
         n_sent = 0
-        for packet in packets(container, stream, lambda: None):
-            n_sent += 1
+        for packet in itertools.chain(packets(container, stream, on_packet), [None]):
+            n_sent += packet is not None
             with contextlib.suppress(av.FFmpegError):
-                for frame in context.decode(packet):
-                    yield n_sent, frame.pts
-        with contextlib.suppress(av.FFmpegError):
-            for frame in context.decode(None):
-                yield n_sent, frame.pts
+                arrivals += [_Arrival(n_sent, frame.pts) for frame in context.decode(packet)]
+            if len(arrivals) >= n_frames:
+                break
+    return arrivals[:n_frames]

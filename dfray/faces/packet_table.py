@@ -31,7 +31,7 @@ class PacketTable:
         is_damaged: bool (N,), data was lost there before the container was read.
         start: int64 (N,), packet from which on decoding gives this picture as a decoding of the whole does.
         clean_since: int64 (N,), packet since which damage before it does not show in this picture; -1
-            if there is nrow.
+            if there is none.
         end: end of the last picture shown, in ticks.
         broken_off: why the file ends early; none if it does not.
     """
@@ -150,13 +150,13 @@ def since(pts: np.ndarray, points: list[tuple[int, int]], before: int) -> np.nda
 
     Args:
         points: (packet, packets from there to where it holds).
-        before: value of packets that have nrow.
+        before: value of packets that have none.
     """
     since = np.full(len(pts), before, np.int64)
     ends = [*(point + wait for point, wait in points[1:]), len(pts)]
     previous = before
     for (point, wait), end in zip(points, ends, strict=False):
-        here = slice(point + wait, max(end, point + wait))
-        since[here] = np.where(pts[here] < pts[point], previous, point)
+        span = slice(point + wait, max(end, point + wait))
+        since[span] = np.where(pts[span] < pts[point], previous, point)
         previous = point
     return since

@@ -19,6 +19,8 @@ from dfray.faces.timeline import decoding_timeline, presentation_timeline
 
 _LEAST_RATE = 1
 """Pictures a second below which a stated rate follows from jumps in the timestamps."""
+_GUESSED = ("h264", "hevc")
+"""Codecs whose packets do not tell at once in which order their pictures are shown."""
 
 
 @dataclass(frozen=True)
@@ -27,13 +29,13 @@ class VideoIndex:
 
     Attributes:
         packets: all packets of the stream.
-        shown: int64 (N,), packets of the pictures that are shown, in decoding order.
+        shown_packets: int64 (N,), packets of the pictures that are shown, in decoding order.
         times: of those pictures, in presentation order.
         broken_off: why the file ends early; none if it does not.
     """
 
     packets: PacketTable
-    shown: np.ndarray
+    shown_packets: np.ndarray
     times: Timeline
     broken_off: str | None
 
@@ -45,7 +47,7 @@ class VideoIndex:
     def packet_of(self, picture: int) -> int:
         """Return the packet of a picture, if the video is timed."""
         assert self.times.places is not None
-        return int(self.shown[self.times.places[picture]])
+        return int(self.shown_packets[self.times.places[picture]])
 
     def pts_of(self, picture: int) -> int:
         """Return the container's timestamp of a picture, in ticks, if the video is timed."""
@@ -59,7 +61,7 @@ class VideoIndex:
     @functools.cached_property
     def _stamps(self) -> np.ndarray:
         """int64 (N,), the timestamps of the pictures in presentation order."""
-        stamps: np.ndarray = self.packets.pts[self.shown[self.times.places]]
+        stamps: np.ndarray = self.packets.pts[self.shown_packets[self.times.places]]
         return stamps
 
 
@@ -83,28 +85,31 @@ def read_index(
     if not table.is_shown.any():
         raise UnreadableSourceError(broken_off or "has no pictures")
     reached_s = float(table.end * stream.time_base)
-    broken_off = shortfall(path, stated_s, reached_s) or broken_off
-    shown, times = _pictures(path, stream, table)
-    return VideoIndex(table, shown, times, broken_off)
+    broken_off = shortfall(path, stated_s, reached_s, on_packet) or broken_off
+    shown_packets, times = _pictures(path, stream, table, on_packet)
+    return VideoIndex(table, shown_packets, times, broken_off)
 
 
 def _pictures(
-    path: str, stream: av.video.stream.VideoStream, table: PacketTable
+    path: str,
+    stream: av.video.stream.VideoStream,
+    table: PacketTable,
+    on_packet: Callable[[], None],
 ) -> tuple[np.ndarray, Timeline]:
     """Return the packets of the pictures that are shown, in decoding order, and their timeline."""
-    rates, context = _rates(stream), stream.codec_context
-    is_avi = stream.container.format.name == "avi"
-    codec = stream.codec.canonical_name
-    opening = look_at_opening(path, table, codec, context.has_b_frames, must_look=is_avi)
-    shown = _shown(table, opening, codec)
-    pts, dts = table.pts[shown], table.dts[shown]
-    if is_avi and not context.has_b_frames and (np.diff(pts) > 0).all():
+    rates, reorders = _rates(stream), stream.codec_context.has_b_frames
+    codec, is_avi = stream.codec.canonical_name, stream.container.format.name == "avi"
+    must_look = is_avi and codec in _GUESSED
+    opening = look_at_opening(path, table, codec, reorders, on_packet, must_look)
+    shown_packets = _shown(table, opening, codec)
+    pts, dts = table.pts[shown_packets], table.dts[shown_packets]
+    if is_avi and not reorders and (np.diff(pts) > 0).all():
         pts = dts
-    if opening.rises and not (is_avi and _are_guessed(dts, codec, context.has_b_frames)):
+    if opening.rises and not (is_avi and reorders and _are_guessed(dts, codec)):
         times = presentation_timeline(pts, stream.time_base, rates)
         if times is not None:
-            return shown, times
-    return shown, decoding_timeline(dts, stream.time_base, opening.delay, rates)
+            return shown_packets, times
+    return shown_packets, decoding_timeline(dts, stream.time_base, opening.delay, rates)
 
 
 def _shown(table: PacketTable, opening: Opening, codec: str) -> np.ndarray:
@@ -118,14 +123,12 @@ def _shown(table: PacketTable, opening: Opening, codec: str) -> np.ndarray:
     return np.flatnonzero(is_shown)
 
 
-def _are_guessed(dts: np.ndarray, codec: str, reorders: bool) -> bool:
-    """Return True if times of presentation in an AVI file are FFmpeg's guesses, and wrong ones.
+def _are_guessed(dts: np.ndarray, codec: str) -> bool:
+    """Return True if times of reordered pictures in an AVI file are FFmpeg's guesses, and wrong ones.
 
-    AVI has times of decoding alone. For reordered pictures the guess fails where some were dropped; for H.264
-    and HEVC, whose packets do not tell the order at once, everywhere.
+    AVI has times of decoding alone. The guess fails where pictures were dropped; for some codecs everywhere.
     """
-    has_gaps = bool((np.diff(dts) != 1).any())
-    return reorders and (has_gaps or codec in ("h264", "hevc"))
+    return codec in _GUESSED or bool((np.diff(dts) != 1).any())
 
 
 def _rates(stream: av.video.stream.VideoStream) -> list[Fraction]:

@@ -107,7 +107,8 @@ def compare(clip: Clip, folder: Path, repeats: int) -> bool:
     """Print the line of one clip; return True if its bound holds."""
     shown = filmed(*SIZES["720p"])
     path = write_clip(folder / clip.name, shown, fps=FPS, codec=clip.codec, options=clip.options)
-    assert all(map(np.array_equal, ours(path), every_packet(path), strict=True))
+    pairs = zip(ours(path), every_packet(path), strict=True)
+    assert all(np.array_equal(one, other) for one, other in pairs)
     ways = {
         "ours": lambda: sum(1 for _ in ours(path)),
         "every packet": lambda: sum(1 for _ in every_packet(path)),
