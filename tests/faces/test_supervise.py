@@ -75,6 +75,17 @@ def test_it_gives_what_the_unsupervised_extractor_gives(
     assert 0 < end.cpu_s < 60
 
 
+def test_its_end_says_what_is_amiss_with_a_video_that_has_faces(
+    fragile: SupervisedExtractor, tmp_path: Path
+) -> None:
+    path = write_clip(tmp_path / "half.mkv", talking_head(50), options={"g": "10"})
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+    frames, end = run(fragile, path)
+    assert frames[0].outcome == "faces"
+    assert end.status == "ok"
+    assert str(end.reason).startswith("the file is shorter than its header says (1.")
+
+
 def test_its_end_carries_the_properties_of_the_stream(
     fragile: SupervisedExtractor, clip: Path
 ) -> None:
