@@ -21,6 +21,8 @@ DEFAULT_RATE = Fraction(25)
 """Pictures a second where the container states neither times nor a rate."""
 _ROUNDING = 1.1
 """Ticks between the earliest and the latest of times that were rounded to whole ones, with some tolerance."""
+_NEAR = 2e-4
+"""Relative difference of a stated rate from the one that it is rounded from: 23.98 for 24000/1001."""
 _LEAST_PERIOD = 4
 """Ticks between pictures below which any times would look like rounded ones."""
 
@@ -81,7 +83,7 @@ def _unrounded(times: Timeline, rates: Sequence[Fraction]) -> Timeline:
 
     Matroska rounds to whole milliseconds: a picture due at 66.67 ms is stated at 67, and would come too late.
     """
-    for rate in rates:
+    for rate in _with_standards(rates):
         period = 1 / (rate * times.time_base)
         if period.denominator == 1 or period < _LEAST_PERIOD:
             continue
@@ -91,3 +93,11 @@ def _unrounded(times: Timeline, rates: Sequence[Fraction]) -> Timeline:
         if off.max() - off.min() <= _ROUNDING and (np.diff(numbers) > 0).all():
             return Timeline(numbers, 1 / rate, times.places)
     return times
+
+
+def _with_standards(rates: Sequence[Fraction]) -> list[Fraction]:
+    """Return `rates` with the whole ones, and those of NTSC, that they may be rounded from."""
+    whole = [Fraction(max(1, round(rate))) for rate in rates]
+    standards = {*whole, *(rate * Fraction(1000, 1001) for rate in whole)}
+    near = [s for s in sorted(standards) if any(abs(rate / s - 1) < _NEAR for rate in rates)]
+    return [*rates, *near]

@@ -65,6 +65,14 @@ def test_times_rounded_to_milliseconds_get_their_exact_values_back(rate: Fractio
     assert at_rate.pictures.tolist() == list(range(150))
 
 
+def test_a_rate_that_the_container_rounds_is_recognised() -> None:
+    ntsc = Fraction(30000, 1001)
+    hours = [round(n / ntsc * 1000) for n in range(100_000)]
+    shown = presentation_timeline(hours, MS, [Fraction(2997, 100)])
+    assert shown is not None
+    assert shown.time_base == 1 / ntsc
+
+
 def test_times_of_a_varying_rate_stay_as_stated() -> None:
     stated = [0, 33, 67, 104, 131, 170]
     shown = presentation_timeline(stated, MS, [Fraction(30)])
