@@ -32,8 +32,9 @@ SmallFaces = Literal["skip", "hint", "search"]
 SURE_RATIO = 0.1
 """A face this large against the longer side of the picture is surely seen at first sight."""
 TILE_PX = 384
-HINT_TILE_PX = 576
-"""Heads of 80 px show in these too, though not always; a third as many cover a picture."""
+HINT_TILES_PX = (720, 576)
+"""Heads of 80 px show in these too, though not always: two cover a picture of 720p, the search takes 17."""
+HINT_OVERLAP_RATIO = 0.2
 LARGEST_TILE_RATIO = 0.75
 OVERLAP_RATIO = 0.25
 MIN_IN_TILE_RATIO = 0.11
@@ -128,10 +129,12 @@ class FaceFinder:
 
     def _hints_at_more(self, picture: np.ndarray, face_set: _FaceSet) -> bool:
         """Return True if large tiles show anything like a face beside those found."""
-        if LARGEST_TILE_RATIO * max(picture.shape[:2]) <= HINT_TILE_PX:
+        largest = LARGEST_TILE_RATIO * max(picture.shape[:2])
+        side = next((side for side in HINT_TILES_PX if side < largest), None)
+        if side is None:
             return False
-        for x, y in _tiles(picture, HINT_TILE_PX):
-            tile = picture[y : y + HINT_TILE_PX, x : x + HINT_TILE_PX]
+        for x, y in _tiles(picture, side, HINT_OVERLAP_RATIO):
+            tile = picture[y : y + side, x : x + side]
             if any(face_set.is_new(face.moved(x, y)) for face in self._model.look(tile)):
                 return True
         return False
@@ -242,16 +245,18 @@ def _tile_sides(longer: int) -> list[int]:
     return sides
 
 
-def _tiles(picture: np.ndarray, side: int) -> Iterator[tuple[int, int]]:
-    """Return the upper left corners of tiles that cover the picture and overlap by a quarter or more."""
-    rows, columns = (_starts(length, side) for length in picture.shape[:2])
+def _tiles(
+    picture: np.ndarray, side: int, overlap_ratio: float = OVERLAP_RATIO
+) -> Iterator[tuple[int, int]]:
+    """Return the upper left corners of tiles that cover the picture and overlap by the ratio or more."""
+    rows, columns = (_starts(length, side, overlap_ratio) for length in picture.shape[:2])
     return ((x, y) for y in rows for x in columns)
 
 
-def _starts(length: int, side: int) -> list[int]:
+def _starts(length: int, side: int, overlap_ratio: float = OVERLAP_RATIO) -> list[int]:
     if length <= side:
         return [0]
-    overlap = side * OVERLAP_RATIO
+    overlap = side * overlap_ratio
     count = math.ceil((length - overlap) / (side - overlap))
     return [int(start) for start in np.linspace(0, length - side, count).round()]
 
