@@ -95,6 +95,7 @@ AV1 = "-c:v libsvtav1 -preset 10 -crf 20 -pix_fmt yuv420p -svtav1-params lp=1"
 MPEG2 = "-c:v mpeg2video -pix_fmt yuv420p -q:v 4"
 MPEG4 = "-c:v mpeg4 -pix_fmt yuv420p -q:v 4"
 OPEN = "-x264-params open-gop=1:keyint=20:min-keyint=20:bframes=3:scenecut=0"
+CLOSED = "-flags +cgop -sc_threshold 1000000000"
 NTSC, FILM = Fraction(30000, 1001), Fraction(24000, 1001)
 VARYING = "-vf setpts=(N+3*floor(N/7))/(25*TB) -fps_mode passthrough -enc_time_base 1:25"
 
@@ -174,7 +175,16 @@ REST = [
     Case("hevc_open_cut.mkv", f"{X265}:keyint=20:open-gop=1", cut=edited(from_second_key)),
     Case("hevc_open_cut.ts", f"{X265}:keyint=20:open-gop=1", cut=edited(from_second_key)),
     Case("hevc_inside.ts", f"{X265}:keyint=20:open-gop=1", cut=bytes_from(0.35)),
-    Case("hevc_layers.mp4", f"{X265}:keyint=30:temporal-layers=1"),
+    Case("hevc_layers2.mp4", f"{X265}:keyint=30:temporal-layers=2"),
+    Case("hevc_layers3.mkv", f"{X265}:keyint=30:temporal-layers=3 -preset medium"),
+    Case("hevc_radl.mp4", f"{X265}:keyint=20:radl=2:open-gop=0:bframes=4"),
+    Case("hevc_radl_cut.ts", f"{X265}:keyint=20:radl=2:bframes=4", cut=edited(from_second_key)),
+    Case("hevc_refresh.mkv", f"{X265}:keyint=20:intra-refresh=1:bframes=0"),
+    Case("hevc_seeked.mp4", f"{X265}:keyint=20:open-gop=1", cut=copied("-ss", "1.5")),
+    Case("hevc_kvazaar.mkv", "-c:v libkvazaar -kvazaar-params preset=ultrafast,period=16"),
+    Case("h264_openh264.mp4", "-c:v libopenh264 -g 25 -pix_fmt yuv420p -b:v 1M"),
+    Case("h264_open_seeked.mp4", f"{X264} {OPEN}", cut=copied("-ss", "1.5")),
+    Case("h264_16_refs.mp4", f"{X264} -g 40 -bf 8 -refs 16"),
     Case("hevc_10bit.mp4", f"{X265}:keyint=25 -pix_fmt yuv420p10le"),
     Case("vp9_gop55.webm", f"{VP9} -g 55 -lag-in-frames 16 -auto-alt-ref 1"),
     Case("vp9_ntsc.mkv", f"{VP9} -g 20", NTSC, own_rate=True),
@@ -187,6 +197,12 @@ REST = [
     Case("mpeg2_cut.mpg", f"{MPEG2} -g 12 -bf 2", cut=edited(from_second_key)),
     Case("mpeg2_cut.mkv", f"{MPEG2} -g 12 -bf 2", cut=edited(from_second_key)),
     Case("mpeg2_interlaced.ts", f"{MPEG2} -g 12 -bf 2 -flags +ildct+ilme"),
+    Case("mpeg2_closed.ts", f"{MPEG2} -g 12 -bf 2 {CLOSED}"),
+    Case("mpeg2_closed_cut.mpg", f"{MPEG2} -g 12 -bf 2 {CLOSED}", cut=edited(from_second_key)),
+    Case("mpeg4_closed.mp4", f"{MPEG4} -g 12 -bf 2 {CLOSED}"),
+    Case("mpeg4_quarter.avi", f"{MPEG4} -g 12 -bf 2 -flags +qpel"),
+    Case("msmpeg4.avi", "-c:v msmpeg4v2 -pix_fmt yuv420p -q:v 4 -g 20"),
+    Case("h263.3gp", "-c:v h263 -pix_fmt yuv420p -q:v 4 -g 20 -vf scale=176:144"),
     Case("mpeg4.mp4", f"{MPEG4} -g 20 -bf 2"),
     Case("mpeg4.avi", f"{MPEG4} -g 20 -bf 2"),
     Case("mpeg4_no_b.avi", f"{MPEG4} -g 20 -bf 0"),
