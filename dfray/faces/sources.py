@@ -17,7 +17,7 @@ from dfray import storage
 from dfray.datasets.suffixes import is_picture
 from dfray.errors import DfrayError
 
-LONG_VIDEO_BYTES = 4 * 2**20
+LONG_VIDEO_BYTES = 2 * 2**20
 """Size of a remote file from which on parts of it are fetched; below, requests cost more than bytes."""
 MAX_PICTURE_PX = 89_478_485
 """Width times height of the largest picture that is decoded (256 MiB of RGB): Pillow's own limit."""

@@ -145,3 +145,24 @@ def test_interlaced_lines_stay_as_they_are_coded(tmp_path: Path) -> None:
     (image,) = images(write_clip(tmp_path / "clip.mp4", [frame] * 5, options=options))
     luma = np.array([0.299, 0.587, 0.114])
     assert np.abs((image - frame.astype(int)) @ luma).mean() < 3
+
+
+def test_the_pixel_aspect_may_change_in_mid_stream(tmp_path: Path) -> None:
+    """As in broadcasts, between programmes and advertisements."""
+    parts = []
+    for number, aspect in enumerate((Fraction(1), Fraction(4, 3))):
+        path = tmp_path / f"{number}.ts"
+        write_clip(path, moving_noise(50), options={"bf": "0"}, sample_aspect_ratio=aspect)
+        parts.append(path)
+    shifted = tmp_path / "shifted.ts"
+    with av.open(str(parts[1])) as source, av.open(str(shifted), "w") as out:
+        stream = out.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.size:
+                packet.pts += 180_000
+                packet.dts += 180_000
+                packet.stream = stream
+                out.mux(packet)
+    joined = tmp_path / "joined.ts"
+    joined.write_bytes(parts[0].read_bytes() + shifted.read_bytes())
+    assert [image.shape[1] for image in images(joined)] == [128, 128, 171, 171]
