@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 from typing import Any
 
 from dfray.errors import StorageError
@@ -46,8 +47,9 @@ def explain(error: Exception, uri: str, verb: str) -> StorageError:
 
 
 def printable(name: str) -> str:
-    """Return `name` with its bytes that are not UTF-8 escaped: no terminal and no table takes them."""
-    return name.encode("utf-8", "backslashreplace").decode()
+    """Return `name` with its bytes that are not UTF-8 as `\\xNN`: no terminal and no table takes them."""
+    escaped = name.encode("utf-8", "backslashreplace").decode()
+    return re.sub(r"\\udc([89a-f][0-9a-f])", r"\\x\1", escaped)  # what Python makes of such a byte
 
 
 def _answer(error: Exception) -> tuple[str, int]:

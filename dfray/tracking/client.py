@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 SQLITE = "sqlite:///"
+_NO_PATH = re.compile(r"\?|%[0-9A-Fa-f]{2}")
+"""Parts of a path that MLflow and SQLAlchemy do not read as they are written: options, and escapes."""
 _ANSWER_S = 10.0
 _OTHER_SCHEMA = re.compile(r"database schema \(found version (\S+), but expected (\S+)\)")
 _READ_ONLY = re.compile(r"readonly database|read-only transaction|permission denied")
@@ -50,7 +52,7 @@ def resolve_tracking_uri(section: RegistrySection, work_dir: str) -> str:
 
     Raises:
         UserError: the URI is of a kind that is not supported; or none is named, and `work_dir` is remote
-            (sqlite needs a local disk) or has a `?`.
+            (sqlite needs a local disk) or has a `?` or what reads as an escape (`%20`).
     """
     uri = section.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or None
     if uri is None:
@@ -60,9 +62,9 @@ def resolve_tracking_uri(section: RegistrySection, work_dir: str) -> str:
                 "Name a tracking server, or a local file as sqlite:////path/mlflow.db.",
             )
         path = storage.join(storage.absolute(work_dir), "mlflow.db")
-        if "?" in path:
+        if escaped := _NO_PATH.search(path):
             raise UserError(
-                f"MLflow's database cannot be {path}: what follows ? in its address is no path.",
+                f"MLflow's database cannot be {path}: in its address {escaped[0]} is no part of a name.",
                 "Choose another work_dir, or name a tracking server as registry.tracking_uri.",
             )
         return SQLITE + path

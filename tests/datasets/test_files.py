@@ -127,6 +127,23 @@ def test_local_and_s3_are_listed_alike_and_images_by_folder(place: str) -> None:
     assert not files.has(storage.join(beside, "gone.mp4"))
 
 
+def test_keys_with_two_slashes_are_videos_of_their_own_and_no_folder_of_pictures(
+    bucket: str,
+) -> None:
+    for key in ("/a.mp4", "a.mp4", "f//a.mp4", "f//1.png", "f/1.png"):
+        storage.write_bytes(key.encode(), f"{bucket}/{key}")
+    files = Files(bucket)
+    assert list(files.videos()) == ["/a.mp4", "a.mp4", "f//a.mp4"]
+    for path in files.videos():
+        assert storage.read_bytes(files.uri(path)) == path.encode()
+        assert files.has(files.uri(path))
+        assert Files(f"{bucket}/elsewhere").has(files.uri(path))
+    assert [(path, files.image_count(files.uri(path))) for path in files.image_folders()] == [
+        ("f", 1)
+    ]
+    assert [path for path, _ in files.left_out()] == ["f//1.png"]
+
+
 def test_a_root_that_is_no_folder_is_refused(place: str) -> None:
     with pytest.raises(UserError, match="nowhere is not a folder"):
         list(Files(storage.join(place, "nowhere")).videos())

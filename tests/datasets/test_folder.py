@@ -178,7 +178,7 @@ def test_a_name_that_is_not_utf8_costs_itself(tmp_path: Path) -> None:
     assert manifest.videos.num_rows == 2
     assert set(left_out(manifest).values()) == {1}
     assert {reason for _, reason in left_out(manifest)} == {"its name is not UTF-8: rename it"}
-    assert "\n".join(manifest.sentences()).encode()
+    assert r"\xc4\xe3.mp4" in "\n".join(manifest.sentences())
 
 
 def test_folders_without_a_class_are_refused(tmp_path: Path) -> None:

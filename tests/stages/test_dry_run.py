@@ -45,6 +45,15 @@ def test_a_sample_is_expected_from_the_durations(tmp_path: Path) -> None:
     assert not (tmp_path / "runs").exists()
 
 
+def test_what_the_manifest_leaves_out_is_printed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_corpus(tmp_path / "corpus", 8, splits=SPLITS)
+    (tmp_path / "corpus/notes.txt").touch()
+    show_training_plan(stages.plan_training(RunContext.of(recipe(tmp_path))))
+    assert "manifest      1 .txt of toy is left out: no video" in capsys.readouterr().out
+
+
 def test_extracted_faces_are_counted(tmp_path: Path) -> None:
     planned = recipe(tmp_path)
     videos = [

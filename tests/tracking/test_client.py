@@ -1,6 +1,7 @@
 """Where MLflow keeps things, and what is said when it cannot be reached."""
 
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -55,9 +56,11 @@ def test_a_remote_work_dir_needs_a_server():
         resolve_tracking_uri(RegistrySection(), "s3://bucket/runs")
 
 
-def test_a_work_dir_that_would_put_the_database_elsewhere_needs_a_server():
-    with pytest.raises(UserError, match=r"what\?/mlflow.db.*another work_dir"):
-        resolve_tracking_uri(RegistrySection(), "/runs/what?")
+@pytest.mark.parametrize("work_dir", ["/runs/what?", "/my%20runs"])
+def test_a_work_dir_that_would_put_the_database_elsewhere_needs_a_server(work_dir: str):
+    with pytest.raises(UserError, match=re.escape(work_dir) + ".*another work_dir"):
+        resolve_tracking_uri(RegistrySection(), work_dir)
+    assert resolve_tracking_uri(RegistrySection(), "/100% b").endswith("/100% b/mlflow.db")
     assert resolve_tracking_uri(RegistrySection(), "/a::b").endswith("/a::b/mlflow.db")
 
 
