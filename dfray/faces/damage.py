@@ -11,7 +11,7 @@ import numpy as np
 from dfray.faces.video_index import VideoIndex
 
 DAMAGED = "the picture is damaged"
-TORN = "it builds on a damaged picture"
+TORN = "the picture builds on a damaged one"
 _LOST = "data of the picture, or of one that it builds on, were lost"
 
 

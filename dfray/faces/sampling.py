@@ -81,7 +81,7 @@ def _with_bounded_stills(times: Timeline, step: Fraction) -> tuple[np.ndarray, d
         for still in stills[gaps[stills] > bound].tolist():
             stands_s, counts_s = (float(n * times.time_base) for n in (int(gaps[still]), bound))
             shortened[still] = (
-                f"it stands for {stands_s:.1f} s in the timestamps, of which {counts_s:.1f} s count"
+                f"the picture stands for {stands_s:.1f} s in the timestamps, of which {counts_s:.1f} s count"
             )
         gaps[list(shortened)] = bound
     return np.concatenate([[0], np.cumsum(gaps)]), shortened

@@ -73,7 +73,7 @@ def test_stills_that_outlast_the_rest_of_the_video_count_once() -> None:
     assert shown.ticks[samples.pictures].tolist() == [0, 960, 3_000_040, 3_000_960]
     assert sorted(samples.shortened) == [24, 49]
     assert samples.shortened[24] == (
-        "it stands for 2999.0 s in the timestamps, of which 1.0 s count"
+        "the picture stands for 2999.0 s in the timestamps, of which 1.0 s count"
     )
     assert shown.seconds(25) == 3000.0
 

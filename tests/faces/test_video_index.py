@@ -127,7 +127,7 @@ def test_a_still_does_not_multiply(tmp_path: Path) -> None:
     pictures = list(sampled_pictures(str(path), 1.0))
     assert len(pictures) <= 6
     told = [picture.reason for picture in pictures if picture.reason]
-    assert told == ["it stands for 3000.0 s in the timestamps, of which 1.0 s count"] * 3
+    assert told == ["the picture stands for 3000.0 s in the timestamps, of which 1.0 s count"] * 3
     assert all(picture.image is not None for picture in pictures)
 
 
