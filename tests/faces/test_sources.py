@@ -35,6 +35,15 @@ def sequence(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return uri
 
 
+def test_what_macos_adds_to_a_folder_of_pictures_is_no_frame(tmp_path: Path) -> None:
+    folder = numbered(tmp_path / "sequence", 2)
+    for path in [*folder.iterdir()]:
+        (folder / f"._{path.name}").write_bytes(b"\0\5\26\7")
+    with local_source(str(folder), "frames") as source:
+        assert isinstance(source, PictureFolder)
+        assert len(source.paths) == 2
+
+
 def test_every_tenth_picture_is_taken_in_the_order_of_their_numbers(sequence: str) -> None:
     with local_source(sequence, "faces", 10) as source:
         assert isinstance(source, PictureFolder)
