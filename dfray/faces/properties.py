@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import av
-from av.video.reformatter import ColorTrc
+if TYPE_CHECKING:
+    import av  # the driver and the extraction worker know these properties, and decode nothing
 
 _UNSTATED_TRANSFERS = (0, 2)
 """Numbers of ITU-T H.273, table 3, that stand for no statement."""
@@ -64,5 +65,7 @@ def transfer_name(number: int) -> str | None:
     """Return the name of transfer characteristics; their number in ITU-T H.273 if they have no name."""
     if number in _UNSTATED_TRANSFERS:
         return None
+    from av.video.reformatter import ColorTrc
+
     names = {member.value: member.name.lower().replace("_", "-") for member in ColorTrc}
     return names.get(number, str(number))
