@@ -127,9 +127,9 @@ class FacesSection(Section):
         0.5, description="lowest confidence of a detection that counts as a face"
     )
     doubt_score: Fraction = Field(
-        0.7,
-        description="confidence below which the landmark model and a second look must confirm a face; the "
-        "short range, whose confidences run higher, is confirmed below 0.1 more; 0: nothing is confirmed",
+        0.8,
+        description="confidence below which a face must be confirmed, by the landmark model and a second "
+        "look or, down to 0.1 less, by a face near it in the picture before; 0: nothing is confirmed",
     )
     margin_ratio: Positive = Field(
         1.3, description="side of the crop over the larger side of the detected box"

@@ -1,22 +1,24 @@
-"""Confirmation of doubtful detections: a face that scores low must be seen by the landmark model as well.
+"""Confirmation of doubtful detections: a face that scores low must be seen by the landmark model too.
 
-The detectors take bottle caps, cloth and the backs of heads for faces, at confidences up to 0.7 (full range)
-and 0.75 (short range). The landmark model has an output of its own for the presence of a face, which is
-nearly always below -4 there. Yet it is negative too for true profiles and heads bent down. So it looks at
-three regions about the box, and at the box of a second look by the detector at the face's own scale, and the
-highest of its logits is added to the detector's own evidence:
+The detectors take bottle caps, cloth and the backs of heads for faces, at confidences up to 0.76. The
+landmark model has an output of its own for the presence of a face, which is nearly always below -4 there.
+Yet it is negative too for true profiles and heads bent down. So it looks at three regions about the box, and
+at the box of a second look by the detector at the face's own scale, and the highest of its logits is added
+to the detector's own evidence:
 
     max(presence) + SCORE_WEIGHT * logit(score) >= MIN_EVIDENCE
 
-Weight and bound were chosen on clips of a crowd, an audience and talking heads, and on clips without a face
-(175 false detections): the highest sum of those was -2.3, and no face with an eye and the mouth visible is
-below -1.5 at one picture a second.
+A detection that is only a little doubtful is confirmed by a face near it in the sampled picture before.
+
+Weight and bounds were chosen on clips of a crowd, an audience and talking heads, and on footage without a
+face (200 false detections): the highest sum of those was -1.9, but for one of a man's back, and no face with
+an eye and the mouth visible is refused at one picture a second.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -31,13 +33,14 @@ HOPELESS = -8.0
 """First logit below which no further look is worth its time: half of the full range's false faces are there,
 and the lowest of a face that another look confirmed was -7.3."""
 FURTHER_SCALES = (0.8, 1.25)
-SHORT_RANGE_RISE = 0.1
-"""How much higher the short range scores: of its false faces a few reach 0.75, of its true ones most 0.9."""
+LOW_BY = 0.1
+"""Distance from the bound down to which a face in the picture before confirms."""
 CLOSER_RATIO = 1.5
 """Side of the square of a second look over that of the box."""
 CLOSER_MIN_SCORE = 0.2
 """The second look only corrects the box; the landmark model decides on it."""
 SAME_SIZE_RATIO = 2.0
+NEAR_SIZE_RATIO = 1.5
 
 
 class Confirmation:
@@ -51,9 +54,17 @@ class Confirmation:
         self._settings, self._landmarks = settings, landmarks
         self._closer: dict[Kind, FaceDetector] = {}  # loaded when first needed: doubt is rare
 
-    def accepts(self, picture: np.ndarray, face: Detection, kind: Kind) -> bool:
-        """Return True if `face`, which the detector `kind` found in `picture`, is surely one or confirmed."""
-        if self._landmarks is None or not self.is_doubtful(face, kind):
+    def accepts(
+        self, picture: np.ndarray, face: Detection, kind: Kind, before: Sequence[Detection] = ()
+    ) -> bool:
+        """Return True if `face`, which the detector `kind` found in `picture`, is surely one or confirmed.
+
+        Args:
+            before: the faces of the video's sampled picture before.
+        """
+        if self._landmarks is None or face.score >= self._settings.doubt_score:
+            return True
+        if not self.is_low(face) and any(_is_near(face.box, previous.box) for previous in before):
             return True
         needed = MIN_EVIDENCE - SCORE_WEIGHT * _log_odds(face.score)
         first = self._landmarks.presence(picture, face)
@@ -62,11 +73,9 @@ class Confirmation:
         logits = self._further_presences(self._landmarks, picture, face, kind)
         return any(logit >= needed for logit in logits)
 
-    def is_doubtful(self, face: Detection, kind: Kind) -> bool:
-        """Return True if `face` scores so low that it must be confirmed."""
-        bound = self._settings.doubt_score
-        rise = SHORT_RANGE_RISE if kind == "short" else 0.0
-        return bound > 0 and face.score < bound + rise
+    def is_low(self, face: Detection) -> bool:
+        """Return True if `face` scores so low that a face in the picture before does not confirm it."""
+        return face.score < self._settings.doubt_score - LOW_BY
 
     def close(self) -> None:
         for detector in self._closer.values():
@@ -105,6 +114,15 @@ def _square_about(picture: np.ndarray, box: Box) -> tuple[np.ndarray, int, int]:
     down, across = rows.start - top, columns.start - left
     square[down : down + inside.shape[0], across : across + inside.shape[1]] = inside
     return square, left, top
+
+
+def _is_near(box: Box, previous: Box) -> bool:
+    """Return True if a box lies within its own side of another's place and is about as large."""
+    middle, previous_middle = (
+        np.array((b[0] + b[2] / 2, b[1] + b[3] / 2)) for b in (box, previous)
+    )
+    is_near = np.abs(middle - previous_middle).max() < box[2]
+    return bool(is_near) and 1 / NEAR_SIZE_RATIO < box[2] / previous[2] < NEAR_SIZE_RATIO
 
 
 def _is_same(box: Box, first: Box) -> bool:

@@ -81,18 +81,28 @@ class FaceFinder:
             landmarks = LandmarkFinder(settings.detector_model)
         self._confirmation = Confirmation(settings, landmarks)
 
-    def find(self, picture: np.ndarray, small_faces: SmallFaces = "skip") -> SearchResult:
+    def find(
+        self,
+        picture: np.ndarray,
+        small_faces: SmallFaces = "skip",
+        before: Sequence[Detection] = (),
+    ) -> SearchResult:
         """Return the faces in `picture`, uint8 (height, width, 3) RGB.
 
         Args:
             small_faces: where only large faces are found: skip the search for small ones, search if a few
                 coarse looks hint at one, or search.
+            before: the faces of the video's sampled picture before.
         """
-        if self._first is None:
-            return self._search(picture, small_faces).result()
-        first = _FaceSet(picture, self._confirmation, self._first.kind)
-        first.add(self._first.look(picture))
-        face_set = first if first.faces else self._search(picture, small_faces, first.refused)
+        refused: Sequence[Detection] = ()
+        if self._first is not None:
+            first = _FaceSet(picture, self._confirmation, self._first.kind, before)
+            first.add(self._first.look(picture))
+            if first.faces:
+                return first.result()
+            refused = first.refused
+        face_set = _FaceSet(picture, self._confirmation, self._model.kind, before, refused)
+        self._search(face_set, picture, small_faces)
         return face_set.result()
 
     def close(self) -> None:
@@ -100,22 +110,18 @@ class FaceFinder:
         for model in filter(None, (self._first, self._model)):
             model.close()
 
-    def _search(
-        self, picture: np.ndarray, small_faces: SmallFaces, refused: Sequence[Detection] = ()
-    ) -> _FaceSet:
-        """Return the faces that the model finds, after another one's detections were `refused`."""
-        face_set = _FaceSet(picture, self._confirmation, self._model.kind, refused)
+    def _search(self, face_set: _FaceSet, picture: np.ndarray, small_faces: SmallFaces) -> None:
+        """Add the faces that the model finds."""
         face_set.add(self._model.look(picture))
         if not any(_is_large(face, picture) for face in face_set.sure_faces()):
             face_set.add(self._look_from_further_away(picture))
         if face_set.faces and not any_small(face_set.faces, picture):
             hinted = small_faces == "hint" and self._hints_at_more(picture, face_set)
             if not (hinted or small_faces == "search"):
-                return face_set
+                return
         for side in _tile_sides(max(picture.shape[:2])):
             for x, y in _tiles(picture, side):
                 face_set.add(self._look_at_tile(picture, x, y, side))
-        return face_set
 
     def _look_from_further_away(self, picture: np.ndarray) -> list[Detection]:
         """Return the faces that (nearly) fill the picture; the model overlooks them without a border."""
@@ -162,11 +168,13 @@ class _FaceSet:
         picture: np.ndarray,
         confirmation: Confirmation,
         kind: Kind,
+        before: Sequence[Detection],
         refused: Sequence[Detection] = (),
     ) -> None:
         self.faces: list[Detection] = []
         self.refused = list(refused)
         self._picture, self._confirmation, self._kind = picture, confirmation, kind
+        self._before = before
         self._accepted: list[Detection] = []
 
     def add(self, detections: list[Detection]) -> None:
@@ -174,20 +182,19 @@ class _FaceSet:
         for face in sorted(detections, key=lambda face: face.score, reverse=True):
             if self._is_better_known(face):
                 continue
-            is_face = self._confirmation.accepts(self._picture, face, self._kind)
+            is_face = self._accepts(face)
             (self._accepted if is_face else self.refused).append(face)
         self.faces = _distinct(self._accepted)
 
     def sure_faces(self) -> list[Detection]:
-        """Return the faces that score so high that they need not be confirmed."""
-        is_doubtful = self._confirmation.is_doubtful
-        return [face for face in self.faces if not is_doubtful(face, self._kind)]
+        """Return the faces that do not score low."""
+        return [face for face in self.faces if not self._confirmation.is_low(face)]
 
     def is_new(self, face: Detection) -> bool:
         """Return True if `face` is none of those found, and is confirmed if it is doubtful."""
         if len(_distinct([*self._accepted, face])) <= len(self.faces):
             return False
-        return self._confirmation.accepts(self._picture, face, self._kind)
+        return self._accepts(face)
 
     def result(self) -> SearchResult:
         """Return the faces and the count of refused ones."""
@@ -198,6 +205,9 @@ class _FaceSet:
             if all(_shared(face.box, rival.box) < SAME_FACE_RATIO for rival in faces)
         ]
         return SearchResult(faces, len(refused))
+
+    def _accepts(self, face: Detection) -> bool:
+        return self._confirmation.accepts(self._picture, face, self._kind, self._before)
 
     def _is_better_known(self, face: Detection) -> bool:
         """Return True for another box of a face found at a higher score, which need not be confirmed."""

@@ -145,12 +145,14 @@ class VideoExtractor:
         from dfray.faces.detect import any_small
 
         n_searched, has_small = 0, False
+        before: list[Detection] = []
 
         def search(image: np.ndarray) -> Frame:
-            nonlocal n_searched, has_small
+            nonlocal n_searched, has_small, before
             is_due = n_searched % HINT_EVERY == 0
             small: SmallFaces = "search" if has_small else "hint" if is_due else "skip"
-            result = self._finder.find(image, small)
+            result = self._finder.find(image, small, before)
+            before = result.faces
             if is_due:
                 has_small = any_small(result.faces, image)
             n_searched += 1

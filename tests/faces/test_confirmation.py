@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from dfray.config import FacesSection
-from dfray.faces.confirmation import SHORT_RANGE_RISE, Confirmation
+from dfray.faces.confirmation import Confirmation
 from dfray.faces.detect import FaceFinder
 from dfray.faces.face_detector import Detection
 from dfray.faces.landmarks import LandmarkFinder
-from tests.helpers.heads import blobs, dim_tilted_head
+from tests.helpers.heads import background, blobs, dim_tilted_head
 
 Build = Callable[..., FaceFinder]
 
@@ -22,7 +22,7 @@ def build() -> Iterator[Build]:
     """Make finders, each once, and close them."""
     finders: dict[tuple[str, float], FaceFinder] = {}
 
-    def built(detector: str = "full", doubt_score: float = 0.7) -> FaceFinder:
+    def built(detector: str = "full", doubt_score: float = 0.8) -> FaceFinder:
         key = detector, doubt_score
         if key not in finders:
             settings = FacesSection(detector=detector, doubt_score=doubt_score)
@@ -60,17 +60,23 @@ def test_heads_that_score_low_are_confirmed(build: Build) -> None:
         assert result.n_doubtful == 0
 
 
-def test_a_face_at_the_bound_is_sure_and_the_short_range_has_a_higher_one() -> None:
-    confirmation = Confirmation(FacesSection(doubt_score=0.7), LandmarkFinder())
+def test_a_face_near_one_of_the_picture_before_is_confirmed_unless_it_scores_low() -> None:
+    confirmation = Confirmation(FacesSection(), LandmarkFinder())
+    picture = background(400, 300)
 
-    def is_doubtful(score: float, kind: str) -> bool:
-        face = Detection(score, (0.0, 0.0, 10.0, 10.0), (5.0,) * 12)
-        return confirmation.is_doubtful(face, kind)
+    def face(score: float, x: float = 100.0, side: float = 80.0) -> Detection:
+        return Detection(score, (x, 90.0, side, side), (x + 0.5 * side, 90 + 0.5 * side) * 6)
 
-    assert is_doubtful(0.69, "full")
-    assert not is_doubtful(0.7, "full")
-    assert is_doubtful(0.7 + SHORT_RANGE_RISE - 0.01, "short")
-    assert not is_doubtful(0.7 + SHORT_RANGE_RISE + 0.01, "short")
+    def is_accepted(doubtful: Detection, *before: Detection) -> bool:
+        return confirmation.accepts(picture, doubtful, "full", before)
+
+    assert is_accepted(face(0.8))
+    assert not is_accepted(face(0.75))
+    assert is_accepted(face(0.75), face(0.9, x=150))
+    assert not is_accepted(face(0.75), face(0.9, x=200))
+    assert not is_accepted(face(0.75), face(0.9, side=140))
+    assert not is_accepted(face(0.69), face(0.9))
+    confirmation.close()
 
 
 def test_with_a_bound_of_0_nothing_is_doubtful_and_no_landmark_model_is_needed() -> None:

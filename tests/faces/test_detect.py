@@ -243,9 +243,7 @@ def test_a_picture_without_a_face_costs_one_look_more(
 def test_hints_that_nothing_confirms_start_no_search(
     finder: FaceFinder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        finder._confirmation, "accepts", lambda picture, face, kind: face.score > 0.7
-    )
+    monkeypatch.setattr(finder._confirmation, "accepts", lambda picture, face, *_: face.score > 0.7)
     picture = background(1280, 720)
     paste(picture, draw_head(1, 400), 100, 150)
     hint = face(900, 300, 60, 0.6)

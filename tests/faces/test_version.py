@@ -74,7 +74,7 @@ def test_a_new_store_states_the_version_and_the_bound_of_doubt(tmp_path: Path) -
     store.claim(SETTINGS)
     stated = json.loads((tmp_path / "extraction.json").read_text())
     assert stated["faces_version"] == FACES_VERSION
-    with pytest.raises(UserError, match=r"faces\.doubt_score 0\.7 \(now 0\.0\)"):
+    with pytest.raises(UserError, match=r"faces\.doubt_score 0\.8 \(now 0\.0\)"):
         store.claim(FacesSection(size_px=32, doubt_score=0.0))
 
 

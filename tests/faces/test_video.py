@@ -70,9 +70,9 @@ def test_a_still_picture_is_looked_at_once(
     looks: list[int] = []
     find = extractor._finder.find
 
-    def counted(image: np.ndarray, small_faces: SmallFaces) -> SearchResult:
+    def counted(image: np.ndarray, small_faces: SmallFaces, *before: object) -> SearchResult:
         looks.append(1)
-        return find(image, small_faces)
+        return find(image, small_faces, *before)
 
     monkeypatch.setattr(extractor._finder, "find", counted)
     path = write_clip(tmp_path / "still.mp4", talking_head(3), times_s=[0, 0.1, 5.1])
@@ -113,9 +113,9 @@ def test_hints_of_small_faces_are_looked_for_once_in_twenty_frames(
     asked: list[SmallFaces] = []
     find = extractor._finder.find
 
-    def noted(image: np.ndarray, small_faces: SmallFaces) -> SearchResult:
+    def noted(image: np.ndarray, small_faces: SmallFaces, *before: object) -> SearchResult:
         asked.append(small_faces)
-        return find(image, small_faces)
+        return find(image, small_faces, *before)
 
     monkeypatch.setattr(extractor._finder, "find", noted)
     path = write_clip(tmp_path / "head.mp4", talking_head(22), fps=1)
@@ -125,7 +125,7 @@ def test_hints_of_small_faces_are_looked_for_once_in_twenty_frames(
 
 
 def test_a_doubtful_face_is_refused_and_counted(tmp_path: Path) -> None:
-    for doubt_score in (0.0, 0.7):
+    for doubt_score in (0.0, 0.8):
         extractor = VideoExtractor(FacesSection(doubt_score=doubt_score))
         (frame,) = extractor.extract(PixelArray(blobs(43)))
         extractor.close()
