@@ -29,9 +29,9 @@ from dfray.faces.model_file import Kind
 
 SCORE_WEIGHT = 3.0
 MIN_EVIDENCE = -1.5
-HOPELESS = -8.0
-"""First logit below which no further look is worth its time: half of the full range's false faces are there,
-and the lowest of a face that another look confirmed was -7.3."""
+HOPELESS = -6.2
+"""Sum after the first look at the landmarks below which no other is worth its time: half or more of the false
+faces are there, and the lowest sum of a face that another look confirmed was -6.1."""
 FURTHER_SCALES = (0.8, 1.25)
 LOW_BY = 0.1
 """Distance from the bound down to which a face in the picture before confirms."""
@@ -66,9 +66,10 @@ class Confirmation:
             return True
         if not self.is_low(face) and any(_is_near(face.box, previous.box) for previous in before):
             return True
-        needed = MIN_EVIDENCE - SCORE_WEIGHT * _log_odds(face.score)
+        evidence = SCORE_WEIGHT * _log_odds(face.score)
+        needed = MIN_EVIDENCE - evidence
         first = self._landmarks.presence(picture, face)
-        if first >= needed or first < HOPELESS:
+        if first >= needed or first < HOPELESS - evidence:
             return first >= needed
         logits = self._further_presences(self._landmarks, picture, face, kind)
         return any(logit >= needed for logit in logits)
