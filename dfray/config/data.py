@@ -99,7 +99,7 @@ class DemoSection(Section):
     )
 
 
-_BEFORE_KEYS = {"doubt_score": 0.0}
+_BEFORE_KEYS = {"doubt_score": 0.0, "damaged_pictures": "use"}
 """What faces were extracted with before these keys of FacesSection existed, where it is not the default."""
 
 
@@ -128,8 +128,8 @@ class FacesSection(Section):
     )
     doubt_score: Fraction = Field(
         0.8,
-        description="confidence below which a face must be confirmed, by the landmark model and a second "
-        "look or, down to 0.1 less, by a face near it in the picture before; 0: nothing is confirmed",
+        description="confidence below which the landmark model and a second look must confirm a face; from "
+        "0.1 below it on, a face near it in the picture before is enough; 0: nothing is confirmed",
     )
     margin_ratio: Positive = Field(
         1.3, description="side of the crop over the larger side of the detected box"

@@ -91,6 +91,7 @@ def test_an_old_registered_model_scores_as_it_did_and_says_the_difference(old: P
         model = mlflow.pyfunc.load_model(str(folder), suppress_warnings=False)
     scorer = model.unwrap_python_model().scorer
     assert scorer.settings.doubt_score == 0.0  # its faces were not confirmed
+    assert scorer.settings.damaged_pictures == "use"  # nor damage noticed
     assert model.predict(portrait())["outcome"].tolist() == ["ok"]
     scorer.close()
     assert read_faces_version(folder / "artifacts" / "bundle") == 1
