@@ -32,7 +32,7 @@ from dfray.faces.messages import (
 from dfray.faces.partial import fetch_needed
 from dfray.faces.properties import OnStream, StreamProperties
 from dfray.faces.sources import PartialVideo, Source, VideoFile
-from dfray.faces.video import Frame, VideoExtractor
+from dfray.faces.video import Frame, VideoExtractor, block_start
 from dfray.storage import Range
 
 ALIVE_EVERY_S = 1.0
@@ -80,7 +80,8 @@ def _extract(task: Task, extractor: Extractor, rate_fps: float, connection: Conn
     reason, source = None, task.source
     try:
         if isinstance(source, PartialVideo):
-            fetch_needed(source, rate_fps, task.first_frame, answers.fetch, answers.send_alive)
+            start = block_start(task.first_frame)
+            fetch_needed(source, rate_fps, start, answers.fetch, answers.send_alive)
             source = VideoFile(source.path)
         frames = extractor.extract(
             source, task.first_frame, answers.send_alive, answers.send_stream

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from dfray.faces.detect import SearchResult, SmallFaces
     from dfray.faces.face_detector import Detection
 
-HINT_EVERY = 20
-"""Pictures of a video from one look for hints of small faces to the next."""
+BLOCK_FRAMES = 20
+"""Sampled frames that are searched together: the first is looked at for hints of small faces, and a face
+confirms only those after it in its block. An extraction that resumes repeats a block: it detects the same."""
 
 Status = Literal["ok", "no_face", "unreadable", "crashed", "timed_out"]
 
@@ -122,6 +123,8 @@ class VideoExtractor:
     ) -> Iterator[Frame]:
         """Yield the sampled frames of `source` from `first_frame` on, in order, as they are found.
 
+        They are those of an extraction from the start: the block of `first_frame` is searched whole.
+
         Args:
             on_picture: called for every packet or picture read, as a sign of life.
             on_stream: called with the properties of a video when they are read, and again at its end.
@@ -129,38 +132,39 @@ class VideoExtractor:
         Raises:
             UnreadableSourceError: nothing in it can be decoded, or its pictures are too large.
         """
-        pictures = _sampled(source, self._settings, first_frame, on_picture, on_stream)
+        start = block_start(first_frame)
+        pictures = _sampled(source, self._settings, start, on_picture, on_stream)
         are_faces = isinstance(source, PictureFolder) and source.are_faces
-        yield from _frames(pictures, self._uncut_face if are_faces else self._searches())
+        search = self._uncut_face if are_faces else self._searches()
+        frames = _frames(pictures, search)
+        yield from (frame for frame in frames if frame.frame_index >= first_frame)
 
     def close(self) -> None:
         self._finder.close()
 
-    def _searches(self) -> Callable[[np.ndarray], Frame]:
+    def _searches(self) -> Search:
         """Return a function that searches one picture of a video after the other.
 
         A search for small faces takes many times as long as one look, and most videos show one large
-        face: so all pictures are searched while the last look for hints has found small faces, else none.
+        face: so all pictures of a block are searched if its first one hints at small faces, else none.
         """
         from dfray.faces.detect import any_small
 
-        n_searched, has_small = 0, False
+        has_small = False
         before: list[Detection] = []
 
-        def search(image: np.ndarray) -> Frame:
-            nonlocal n_searched, has_small, before
-            is_due = n_searched % HINT_EVERY == 0
-            small: SmallFaces = "search" if has_small else "hint" if is_due else "skip"
-            result = self._finder.find(image, small, before)
+        def search(image: np.ndarray, is_first: bool) -> Frame:
+            nonlocal has_small, before
+            small: SmallFaces = "hint" if is_first else "search" if has_small else "skip"
+            result = self._finder.find(image, small, [] if is_first else before)
             before = result.faces
-            if is_due:
+            if is_first:
                 has_small = any_small(result.faces, image)
-            n_searched += 1
             return self._frame(image, result)
 
         return search
 
-    def _uncut_face(self, image: np.ndarray) -> Frame:
+    def _uncut_face(self, image: np.ndarray, _: bool) -> Frame:
         """Return the frame of a ready-made crop: its face is the largest square in the middle."""
         height, width = image.shape[:2]
         box = (0.0, 0.0, float(width), float(height))
@@ -183,6 +187,10 @@ class VideoExtractor:
         if points is not None:
             points = (points - square[:2]) * (self._settings.size_px / square[2])
         return Face(rank, detection.score, detection.box, detection.keypoints, square, crop, points)
+
+
+Search = Callable[[np.ndarray, bool], Frame]
+"""Search of a picture, given whether it is the first of its block."""
 
 
 def _sampled(
@@ -210,15 +218,21 @@ def _sampled(
             return folder_pictures(paths, first_frame, on_picture)
 
 
-def _frames(pictures: Iterator[Picture], search: Callable[[np.ndarray], Frame]) -> Iterator[Frame]:
-    """Yield the frame of each picture; a still picture, which comes again, is searched once."""
+def block_start(frame_index: int) -> int:
+    """Return the first frame of the block of a frame."""
+    return frame_index - frame_index % BLOCK_FRAMES
+
+
+def _frames(pictures: Iterator[Picture], search: Search) -> Iterator[Frame]:
+    """Yield the frame of each picture; a still picture, which comes again, is searched once in a block."""
     last = Frame(-1, None, "no_face")
-    last_image = None
+    last_image, block = None, -1
     for picture in pictures:
         k, time_s = picture.frame_index, picture.time_s
         if picture.image is None:
             yield Frame(k, time_s, "decode_error", picture.reason)
             continue
-        if picture.image is not last_image:
-            last, last_image = search(picture.image), picture.image
+        is_first = block_start(k) != block
+        if is_first or picture.image is not last_image:
+            last, last_image, block = search(picture.image, is_first), picture.image, block_start(k)
         yield replace(last, frame_index=k, time_s=time_s, reason=picture.reason)

@@ -124,6 +124,29 @@ def test_hints_of_small_faces_are_looked_for_once_in_twenty_frames(
     assert asked.count("skip") == 20
 
 
+def test_a_resumed_extraction_searches_as_one_from_the_start(
+    extractor: VideoExtractor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the same evidence of the pictures before, and the same search for small faces."""
+    searches: list[tuple[bytes, SmallFaces, int]] = []
+    find = extractor._finder.find
+
+    def noted(image: np.ndarray, small_faces: SmallFaces, before: list) -> SearchResult:
+        searches.append((image.tobytes(), small_faces, len(before)))
+        return find(image, small_faces, before)
+
+    monkeypatch.setattr(extractor._finder, "find", noted)
+    path = write_clip(tmp_path / "head.mp4", talking_head(44), fps=1)
+    frames = list(extractor.extract(VideoFile(str(path))))
+    from_start, searches[:] = list(searches), []
+    resumed = list(extractor.extract(VideoFile(str(path)), first_frame=25))
+    assert [frame.frame_index for frame in resumed] == list(range(25, 44))
+    assert searches == from_start[20:]
+    assert [[f.box for f in r.faces] for r in resumed] == [
+        [f.box for f in r.faces] for r in frames[25:]
+    ]
+
+
 def test_a_doubtful_face_is_refused_and_counted(tmp_path: Path) -> None:
     for doubt_score in (0.0, 0.8):
         extractor = VideoExtractor(FacesSection(doubt_score=doubt_score))
