@@ -1,7 +1,8 @@
 """Conversion of decoded video frames to upright 8-bit RGB with square pixels: the only one of videos.
 
-Matrix, range and depth are those that the frame states. PQ and HLG become SDR (`dfray.faces.colour`). The
-lines of an interlaced frame stay as they are coded.
+Range and depth are those that the frame states; transfer, primaries and matrix too, or else those that the
+header states. PQ and HLG become SDR (`dfray.faces.colour`). The lines of an interlaced frame stay as they are
+coded.
 """
 
 from __future__ import annotations
@@ -15,27 +16,35 @@ import numpy as np
 
 from dfray.faces.colour import BITS, HLG, PQ, SdrConverter
 from dfray.faces.orientation import Axes, clockwise_deg, display_axes, upright
-from dfray.faces.properties import StreamProperties, header_properties, transfer_name
+from dfray.faces.properties import UNSTATED, StreamProperties, header_properties, transfer_name
 
 MAX_PIXEL_ASPECT = 4.0
 """Pixels that claim to be more times as wide as high, or as high as wide, are taken as square."""
 
 _HDR_FORMAT = "gbrp12le"
 """Pixel format of `colour.BITS` bits, to which FFmpeg interpolates subsampled chroma."""
+_COLOUR_DESCRIPTION = ("color_trc", "color_primaries", "colorspace")
+"""Attributes of frames and of codec contexts: transfer, primaries and matrix, as ITU-T H.273 numbers them."""
 _LIMITED, _FULL = 1, 2
 """Ranges of values (AVColorRange)."""
 
 
 class PictureConverter:
-    """Converter of the frames of one video, which share what is prepared for them."""
+    """Converter of the frames of one video, which share what is prepared for them.
+
+    Args:
+        container, stream: as they are opened: decoding overwrites what the container states of the stream.
+    """
 
     def __init__(
         self, container: av.container.InputContainer, stream: av.video.stream.VideoStream
     ) -> None:
         self._header = header_properties(container, stream)
         self._context = stream.codec_context
-        self._coded_aspect = None
-        self._aspect = float(stream.sample_aspect_ratio or 1)
+        self._coded_aspect = self._context.sample_aspect_ratio
+        self._aspect = self._header_aspect = float(stream.sample_aspect_ratio or 1)
+        numbers = {name: getattr(self._context, name) for name in _COLOUR_DESCRIPTION}
+        self._colour = {name: n for name, n in numbers.items() if n not in UNSTATED}
         self._transfer = self._context.color_trc
         self._scans: set[str] = set()
         self._axes: dict[int, Axes] = {}
@@ -58,24 +67,31 @@ class PictureConverter:
     def picture(self, frame: av.VideoFrame) -> np.ndarray:
         """Return the upright picture with square pixels, uint8 (height, width, 3) RGB."""
         axes = self._axes_of(frame)
+        self._complete(frame)
         self._transfer = frame.color_trc
         self._scans.add("interlaced" if frame.interlaced_frame else "progressive")
         self._turn_deg = clockwise_deg(axes)
-        if (
-            self._context.sample_aspect_ratio != self._coded_aspect
-        ):  # as broadcasts do in mid-stream
-            self._coded_aspect = self._context.sample_aspect_ratio
-            self._aspect = float(self._coded_aspect or 1)
+        self._aspect = self._aspect_now()
         return upright(_with_square_pixels(self._rgb(frame), self._aspect), axes)
 
-    def _note(self, frame: av.VideoFrame, turn_deg: int) -> None:
-        """Remember what the frame states; a pixel aspect only when it changes: the container's goes first."""
+    def _aspect_now(self) -> float:
+        """Return the header's pixel aspect, or the codec's where it changed, as broadcasts do in mid-stream.
+
+        It depends on no earlier frame, so that a decode that is resumed gives the same pictures.
+        """
         coded_aspect = self._context.sample_aspect_ratio
-        if self._scans and coded_aspect != self._coded_aspect:
-            self._aspect = float(coded_aspect or 1)
-        self._coded_aspect = coded_aspect
-        self._transfer, self._turn_deg = frame.color_trc, turn_deg
-        self._scans.add("interlaced" if frame.interlaced_frame else "progressive")
+        if coded_aspect == self._coded_aspect:
+            return self._header_aspect
+        return float(coded_aspect or 1)
+
+    def _complete(self, frame: av.VideoFrame) -> None:
+        """Put what the header states in the place of what the frame does not.
+
+        Frames of HEVC state what their bitstream does: FFmpeg's decoder drops what the container states.
+        """
+        for name, number in self._colour.items():
+            if getattr(frame, name) in UNSTATED:
+                setattr(frame, name, number)
 
     def _axes_of(self, frame: av.VideoFrame) -> Axes:
         if frame.rotation not in self._axes:

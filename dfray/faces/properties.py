@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import av  # the driver and the extraction worker know these properties, and decode nothing
 
-_UNSTATED_TRANSFERS = (0, 2)
-"""Numbers of ITU-T H.273, table 3, that stand for no statement."""
+UNSTATED = (0, 2)
+"""Numbers of ITU-T H.273, tables 2 to 4, that stand for no statement; matrix 0 is that of RGB."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def header_properties(
 
 def transfer_name(number: int) -> str | None:
     """Return the name of transfer characteristics; their number in ITU-T H.273 if they have no name."""
-    if number in _UNSTATED_TRANSFERS:
+    if number in UNSTATED:
         return None
     from av.video.reformatter import ColorTrc
 

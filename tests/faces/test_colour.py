@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from dfray.faces.decode import sampled_pictures
+from dfray.faces.properties import StreamProperties
+from tests.helpers.remux import remux
 
-PQ, HLG, BT2020, P3 = 16, 18, 9, 12
+UNSTATED, PQ, HLG, BT2020, P3 = 2, 16, 18, 9, 12
 LIMITED, FULL = 1, 2
 
 SDR = np.array(
@@ -73,6 +75,7 @@ def write_codes(
     pix_fmt: str,
     transfer: int,
     primaries: int = BT2020,
+    matrix: int = BT2020,
     colour_range: int = LIMITED,
 ) -> Path:
     """Write flat fields of `codes` (N, 3), 16 px wide, in the order of the format's planes, without loss."""
@@ -83,7 +86,7 @@ def write_codes(
         stream.height, stream.width, stream.pix_fmt = 64, fields.shape[2], pix_fmt
         context = stream.codec_context
         context.color_trc, context.color_primaries = transfer, primaries
-        context.color_range, context.colorspace = colour_range, 0 if "rgb" in pix_fmt else BT2020
+        context.color_range, context.colorspace = colour_range, 0 if "rgb" in pix_fmt else matrix
         for i in range(3):
             frame = av.VideoFrame(stream.width, stream.height, pix_fmt)
             frame.pts = i
@@ -116,6 +119,45 @@ def test_hevc_of_ten_bits_as_phones_record_it_is_its_sdr_version(
     path = tmp_path / "phone.mp4"
     write_codes(path, codes, codec="libx265", pix_fmt="yuv444p10le", transfer=transfer)
     assert np.abs(levels(path) - SDR).max() <= 3
+
+
+@pytest.mark.parametrize(
+    ("transfer", "primaries", "transfer_name", "name"),
+    [
+        (PQ, BT2020, "smpte2084", "phone.mp4"),
+        (PQ, BT2020, "smpte2084", "phone.mkv"),
+        (HLG, BT2020, "arib-std-b67", "phone.mov"),
+        (PQ, P3, "smpte2084", "phone.mkv"),
+    ],
+)
+def test_colour_that_only_the_container_states_is_converted(
+    transfer: int, primaries: int, transfer_name: str, name: str, tmp_path: Path
+) -> None:
+    """FFmpeg's decoder of HEVC hides it: its frames state what the bitstream does."""
+    codes = bt2020_codes(SIGNALS[transfer](light_of(SDR, primaries)))
+    silent = write_codes(
+        tmp_path / "silent.mp4",
+        codes,
+        codec="libx265",
+        pix_fmt="yuv444p10le",
+        transfer=UNSTATED,
+        primaries=UNSTATED,
+        matrix=UNSTATED,
+    )
+    stated = {"color_trc": transfer, "color_primaries": primaries, "colorspace": BT2020}
+    path = remux(silent, tmp_path / name, **stated)
+    assert np.abs(levels(path) - SDR).max() <= 3
+    properties: list[StreamProperties] = []
+    list(sampled_pictures(str(path), 1.0, on_stream=properties.append))
+    assert [stream.transfer for stream in properties] == [transfer_name] * 2
+
+
+def test_colour_that_the_bitstream_states_goes_before_the_containers(tmp_path: Path) -> None:
+    codes = bt2020_codes(hlg_signal(light_of(SDR)))
+    path = tmp_path / "hlg.mp4"
+    write_codes(path, codes, codec="libx265", pix_fmt="yuv444p10le", transfer=HLG)
+    wrong = {"color_trc": PQ, "color_primaries": P3, "colorspace": 1}
+    assert np.abs(levels(remux(path, tmp_path / "wrong.mp4", **wrong)) - SDR).max() <= 3
 
 
 @pytest.mark.parametrize(("transfer", "primaries"), [(PQ, BT2020), (HLG, BT2020), (PQ, P3)])

@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 from dfray.faces.decode import sampled_pictures
+from dfray.faces.properties import StreamProperties
 from tests.helpers.clips import moving_noise, write_clip
+from tests.helpers.ffmpeg import run_ffmpeg
 
 
 def images(path: Path, rate_fps: float = 1.0) -> list[np.ndarray]:
@@ -96,6 +98,34 @@ def test_pixels_are_square(name: str, aspect: str, size: tuple[int, int], tmp_pa
     assert np.abs(image.astype(int) - expected).mean() < 5
 
 
+@pytest.mark.parametrize(
+    ("coded_aspect", "codec", "name"),
+    [
+        ("1", "libx264", "clip.mp4"),
+        ("2", "libx264", "clip.mkv"),
+        ("1", "libx265", "clip.mkv"),
+        ("2", "libx265", "clip.mov"),
+        ("1", "mpeg4", "clip.mov"),
+        ("2", "mpeg4", "clip.mp4"),
+    ],
+)
+def test_the_pixel_aspect_of_the_container_goes_before_the_codecs(
+    coded_aspect: str, codec: str, name: str, tmp_path: Path
+) -> None:
+    """As in any player, for files whose aspect was corrected without encoding them again."""
+    aspect, options = Fraction(coded_aspect), {"x265-params": "log-level=none"}
+    coded = tmp_path / "coded.mp4"
+    options = options if codec == "libx265" else {}
+    write_clip(coded, moving_noise(5), codec=codec, options=options, sample_aspect_ratio=aspect)
+    path = tmp_path / name
+    run_ffmpeg("-i", coded, "-c", "copy", "-aspect", "16:9", path)  # pixels of 4:3
+    properties: list[StreamProperties] = []
+    (picture,) = sampled_pictures(str(path), 1.0, on_stream=properties.append)
+    assert picture.image is not None
+    assert picture.image.shape[:2] == (96, 171)
+    assert [stream.pixel_aspect for stream in properties] == [pytest.approx(4 / 3)] * 2
+
+
 @pytest.mark.parametrize("aspect", ["9", "1/9", "65535", "1/30000"])
 def test_an_absurd_pixel_aspect_is_taken_as_square(aspect: str, tmp_path: Path) -> None:
     image = picture_of(tmp_path / "clip.mkv", moving_noise(1)[0], Fraction(aspect))
@@ -166,3 +196,5 @@ def test_the_pixel_aspect_may_change_in_mid_stream(tmp_path: Path) -> None:
     joined = tmp_path / "joined.ts"
     joined.write_bytes(parts[0].read_bytes() + shifted.read_bytes())
     assert [image.shape[1] for image in images(joined)] == [128, 128, 171, 171]
+    resumed = sampled_pictures(str(joined), 1.0, first_frame=2)
+    assert [picture.image.shape[1] for picture in resumed if picture.image is not None] == [171] * 2

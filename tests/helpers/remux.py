@@ -24,11 +24,19 @@ class Coded:
 Edit = Callable[[list[Coded]], Iterable[Coded]]
 
 
-def remux(source: Path, target: Path, edit: Edit = lambda packets: packets) -> Path:
-    """Write the video of `source` to `target`, its packets in decoding order as `edit` returns them."""
+def remux(
+    source: Path, target: Path, edit: Edit = lambda packets: packets, **settings: object
+) -> Path:
+    """Write the video of `source` to `target`, its packets in decoding order as `edit` returns them.
+
+    Args:
+        settings: attributes of the codec context that the container states, such as color_trc.
+    """
     with av.open(str(source)) as container, av.open(str(target), "w") as out:
         stream = container.streams.video[0]
         copy = out.add_stream_from_template(stream)
+        for name, value in settings.items():
+            setattr(copy.codec_context, name, value)
         for coded in edit(list(_coded(container, stream))):
             packet = av.Packet(coded.data)
             packet.pts, packet.dts, packet.is_keyframe = coded.pts, coded.dts, coded.is_key
