@@ -110,7 +110,7 @@ class Files:
         path = self.path(uri)
         if path is not None:
             return self.picture_suffixes(path).total()
-        return sum(map(is_picture, storage.list_files(uri)))
+        return len(pictures_in(uri))
 
     def has(self, uri: str) -> bool:
         """Return True if there is a file `uri`; outside the root each folder is listed once."""
@@ -148,6 +148,12 @@ class Files:
                 self._progress(count)
         self._progress(count)
         return listing.sorted()
+
+
+def pictures_in(folder: str) -> list[str]:
+    """Return the URIs of the pictures directly in `folder` whose names can be stored in a table."""
+    uris = storage.list_files(folder)
+    return [uri for uri in uris if is_picture(uri) and is_utf8(uri.rpartition("/")[2])]
 
 
 def is_utf8(path: str) -> bool:

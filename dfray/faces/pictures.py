@@ -17,6 +17,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from dfray import storage
 from dfray.faces.decode import Picture
 from dfray.faces.png import SIGNATURE, needed_chunks
 from dfray.faces.sampling import sample
@@ -57,7 +58,7 @@ def folder_pictures(
         try:
             yield Picture(k, None, read_picture(paths[k]))
         except Exception as error:
-            name = paths[k].rpartition("/")[2]
+            name = storage.printable(paths[k].rpartition("/")[2])
             yield Picture(k, None, None, f"{name} cannot be decoded: {_message(error)}")
 
 

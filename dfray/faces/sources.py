@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from dfray import storage
+from dfray.datasets.files import pictures_in
 from dfray.datasets.suffixes import is_picture
 from dfray.errors import DfrayError
 
@@ -102,8 +103,7 @@ def local_source(uri: str, kind: str = "video", stride: int = 1) -> Iterator[Sou
         with storage.local_copy(uri) as path:
             yield file_source(path)
         return
-    pictures = [path for path in storage.list_files(uri) if is_picture(path)]
-    with storage.local_copies(sorted(pictures, key=_natural_order)[::stride]) as paths:
+    with storage.local_copies(sorted(pictures_in(uri), key=_natural_order)[::stride]) as paths:
         yield PictureFolder(tuple(paths), are_faces=kind == "faces")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import zlib
 from collections.abc import Iterator
@@ -214,6 +215,13 @@ def test_a_broken_picture_costs_itself_only(tmp_path: Path) -> None:
         found = list(folder_pictures(source.paths, first_frame=1))
     assert [picture.image is None for picture in found] == [True, False]
     assert str(found[0].reason).startswith("1.png cannot be decoded")
+
+
+def test_the_reason_of_a_broken_picture_can_be_stored_whatever_its_name(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"\xff.png")
+    path.write_text("no picture")
+    (picture,) = folder_pictures([str(path)])
+    assert picture.reason == r"\xff.png cannot be decoded: no picture in a known format"
 
 
 def test_an_empty_folder_is_an_unreadable_source() -> None:

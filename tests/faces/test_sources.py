@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from dfray import storage
+from dfray.datasets.files import Files
 from dfray.faces.pictures import folder_pictures
 from dfray.faces.sources import PictureFile, PictureFolder, VideoFile, local_source
 from tests.helpers.pictures import numbered
@@ -42,6 +44,19 @@ def test_what_macos_adds_to_a_folder_of_pictures_is_no_frame(tmp_path: Path) -> 
     with local_source(str(folder), "frames") as source:
         assert isinstance(source, PictureFolder)
         assert len(source.paths) == 2
+
+
+@pytest.mark.parametrize("folder_name", [b"sequence", b"\xff"])
+def test_pictures_whose_names_are_not_utf8_are_no_frames(
+    folder_name: bytes, tmp_path: Path
+) -> None:
+    """As in the manifest; the folder of a video that is scored may have any name."""
+    folder = numbered(tmp_path / os.fsdecode(folder_name), 2)
+    Path(folder, os.fsdecode(b"1\xff.png")).touch()
+    with local_source(str(folder), "frames") as source:
+        assert isinstance(source, PictureFolder)
+        assert [Path(path).name for path in source.paths] == ["0.png", "1.png"]
+    assert Files(str(tmp_path / "elsewhere")).image_count(str(folder)) == 2
 
 
 def test_every_tenth_picture_is_taken_in_the_order_of_their_numbers(sequence: str) -> None:
