@@ -231,7 +231,12 @@ OUTCOMES = TableSpec(
         Column("time_s", pa.float64(), "time of the picture from t0, in seconds", True),
         Column("outcome", pa.string(), "faces, no_face or decode_error"),
         Column("n_faces", pa.int16(), "faces found in the frame"),
-        Column("reason", pa.string(), "why the frame could not be decoded", True),
+        Column(
+            "reason",
+            pa.string(),
+            "why the frame could not be decoded, or what is amiss with its time",
+            nullable=True,
+        ),
         Column(
             "n_doubtful",
             pa.int16(),

@@ -30,7 +30,7 @@ class Picture:
     Attributes:
         frame_index: k of the sample, due at t0 + k / rate.
         time_s: presentation time of the picture from t0, in seconds; none if not known.
-        image: uint8 (height, width, 3) RGB, upright, pixels as coded; the same array for the
+        image: uint8 (height, width, 3) RGB, upright, SDR, with square pixels; the same array for the
             samples of a still picture; none if it could not be decoded.
         reason: why there is no image, or what is amiss with the picture's time.
     """
