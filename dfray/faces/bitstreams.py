@@ -16,11 +16,13 @@ Reader = Callable[[bytes, bool], Coded]
 """Returns the properties of a packet from its bytes and the container's flag of a key picture."""
 
 _START = Coded(is_start=True, recovers_after=0)
+FLAGGED = Coded(recovers_after=0)
+"""A key picture in a codec of which only the container's flag is known."""
 _ALONE = Coded(is_start=True, recovers_after=0, is_droppable=True)
 
 
-def bitstream_reader(codec: str, extradata: bytes | None, is_intra_only: bool) -> Reader | None:
-    """Return the reader of a codec's packets; none for codecs of which no start is known.
+def bitstream_reader(codec: str, extradata: bytes | None, is_intra_only: bool) -> Reader:
+    """Return the reader of a codec's packets.
 
     Args:
         codec: FFmpeg's canonical name.
@@ -33,7 +35,7 @@ def bitstream_reader(codec: str, extradata: bytes | None, is_intra_only: bool) -
         return H264Reader(extradata or b"").read
     if codec == "hevc":
         return HevcReader(extradata or b"").read
-    return _READERS.get(codec)
+    return _READERS.get(codec, _flagged_picture)
 
 
 def _mpeg12(data: bytes, is_key: bool) -> Coded:
@@ -45,6 +47,11 @@ def _mpeg12(data: bytes, is_key: bool) -> Coded:
 
 def _key_picture(_data: bytes, is_key: bool) -> Coded:
     return _START if is_key else ORDINARY
+
+
+def _flagged_picture(_data: bytes, is_key: bool) -> Coded:
+    """Damage ends at a key picture; decoding may need headers from before it."""
+    return FLAGGED if is_key else ORDINARY
 
 
 def _vp8(data: bytes, is_key: bool) -> Coded:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import av
 import numpy as np
 
-from dfray.faces.bitstreams import bitstream_reader
+from dfray.faces.bitstreams import FLAGGED, bitstream_reader
 from dfray.faces.coded import ORDINARY, Coded
 from dfray.faces.containers import fault, packets
 from dfray.faces.timeline import NO_TIME
@@ -60,7 +60,7 @@ class _Columns:
         )
         self.pts, self.dts = array("q"), array("q")
         self.coded: list[Coded] = []  # most packets share one of a few
-        self.is_cut_away, self.is_damaged = array("b"), array("b")
+        self.is_absent, self.is_cut_away, self.is_damaged = array("b"), array("b"), array("b")
         self.end = NO_TIME
         self.has_new_headers = False
 
@@ -69,8 +69,8 @@ class _Columns:
         self.pts.append(NO_TIME if pts is None else pts)
         self.dts.append(NO_TIME if dts is None else dts)
         data = bytes(packet)
-        is_known = self._read is not None and not data.startswith(_ABSENT)
-        self.coded.append(self._read(data, is_key) if self._read and is_known else ORDINARY)
+        self.is_absent.append(data.startswith(_ABSENT))
+        self.coded.append(ORDINARY if self.is_absent[-1] else self._read(data, is_key))
         self.is_cut_away.append(packet.is_discard)
         self.is_damaged.append(packet.is_corrupt)
         if is_key and len(self.coded) > 1 and packet.has_sidedata("new_extradata"):
@@ -98,20 +98,15 @@ def _table(columns: _Columns, broken_off: str | None) -> PacketTable:
     pts, coded = np.array(columns.pts, np.int64), columns.coded
     is_cut_away = np.array(columns.is_cut_away, bool)
     starts = [(start, 0) for start in _safe_starts(columns)]
-    recoveries = [
-        (number, row.recovers_after)
-        for number, row in enumerate(coded)
-        if row.recovers_after is not None
-    ]
     highest = max((row.layer for row in coded), default=0)
     return PacketTable(
         pts=pts,
         dts=np.array(columns.dts, np.int64),
         is_shown=np.array([row.is_shown for row in coded], bool) & ~is_cut_away,
         is_droppable=np.array([row.is_droppable and row.layer == highest for row in coded], bool),
-        is_damaged=_spread(np.array(columns.is_damaged, bool)) | _gaps(coded),
+        is_damaged=_spread(np.array(columns.is_damaged, bool)) | _gaps(columns),
         start=since(pts, starts, before=0),
-        clean_since=since(pts, recoveries, before=-1),
+        clean_since=since(pts, _recoveries(coded), before=-1),
         end=columns.end,
         broken_off=broken_off,
     )
@@ -124,10 +119,25 @@ def _spread(is_damaged: np.ndarray) -> np.ndarray:
     return spread
 
 
-def _gaps(coded: list[Coded]) -> np.ndarray:
+def _gaps(columns: _Columns) -> np.ndarray:
     """Return the mask of the packets before which others are missing."""
-    has_gap = np.array([row.has_gap for row in coded], bool)
-    return has_gap & (has_gap.mean() <= MAX_GAPS if len(has_gap) else False)
+    has_gap = np.array([row.has_gap for row in columns.coded], bool)
+    n_read = len(has_gap) - sum(columns.is_absent)
+    return has_gap & bool(has_gap.sum() <= MAX_GAPS * n_read)
+
+
+def _recoveries(coded: list[Coded]) -> list[tuple[int, int]]:
+    """Return (packet, packets from there on) of where damage from before no longer shows.
+
+    A container that flags all packets as key pictures does not know them: AVI without its index.
+    """
+    if all(row is FLAGGED for row in coded):
+        return []
+    return [
+        (number, row.recovers_after)
+        for number, row in enumerate(coded)
+        if row.recovers_after is not None
+    ]
 
 
 def _safe_starts(columns: _Columns) -> list[int]:

@@ -97,7 +97,7 @@ def _unrounded(times: Timeline, rates: Sequence[Fraction]) -> Timeline:
 
 def _with_standards(rates: Sequence[Fraction]) -> list[Fraction]:
     """Return `rates` with the whole ones, and those of NTSC, that they may be rounded from."""
-    whole = [Fraction(max(1, round(rate))) for rate in rates]
-    standards = {*whole, *(rate * Fraction(1000, 1001) for rate in whole)}
+    whole_rates = [Fraction(max(1, round(rate))) for rate in rates]
+    standards = {*whole_rates, *(rate * Fraction(1000, 1001) for rate in whole_rates)}
     near = [s for s in sorted(standards) if any(abs(rate / s - 1) < _NEAR for rate in rates)]
     return [*rates, *near]

@@ -15,10 +15,12 @@ from dfray.faces.opening import Opening, look_at_opening
 from dfray.faces.packet_table import PacketTable, read_packets
 from dfray.faces.sampling import Timeline
 from dfray.faces.sources import UnreadableSourceError
-from dfray.faces.timeline import decoding_timeline, presentation_timeline
+from dfray.faces.timeline import MAX_REORDER, NO_TIME, decoding_timeline, presentation_timeline
 
 _LEAST_RATE = 1
 """Pictures a second below which a stated rate follows from jumps in the timestamps."""
+MAX_UNTIMED = 0.1
+"""Share of packets without a time up to which they are no pictures, but rests of those that were lost."""
 _GUESSED = ("h264", "hevc")
 """Codecs whose packets do not tell at once in which order their pictures are shown."""
 
@@ -119,8 +121,23 @@ def _shown(table: PacketTable, opening: Opening, codec: str) -> np.ndarray:
         first = max(first, int(np.argmax(table.clean_since >= 0)))
     is_shown = table.is_shown & (np.arange(len(table)) >= first)
     if opening.rises:
-        is_shown &= table.pts >= table.pts[first]
+        is_untimed = table.pts == NO_TIME
+        near = slice(first, _end_of_leading(table, first))
+        is_shown[near] &= (table.pts[near] >= table.pts[first]) | is_untimed[near]
+        if is_untimed[is_shown].mean() <= MAX_UNTIMED:
+            is_shown &= ~is_untimed
     return np.flatnonzero(is_shown)
+
+
+def _end_of_leading(table: PacketTable, first: int) -> int:
+    """Return the end of the packets among which those may be that are shown before the first one decoded.
+
+    Earlier times further on are those of a stream that starts anew, as in files that were joined.
+    """
+    end = min(first + 1 + MAX_REORDER, len(table))
+    numbers = np.arange(first + 1, end)
+    starts = numbers[table.clean_since[first + 1 : end] == numbers]
+    return int(starts[0]) if len(starts) else end
 
 
 def _are_guessed(dts: np.ndarray, codec: str) -> bool:

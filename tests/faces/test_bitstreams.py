@@ -20,9 +20,7 @@ def start_coded(*units: bytes) -> bytes:
 
 
 def read(codec: str, data: bytes, *, is_key: bool = False, extradata: bytes = b"") -> Coded:
-    reader = bitstream_reader(codec, extradata, is_intra_only=False)
-    assert reader is not None
-    return reader(data, is_key)
+    return bitstream_reader(codec, extradata, is_intra_only=False)(data, is_key)
 
 
 IDR, SLICE, UNUSED_SLICE = b"\x65abc", b"\x41abc", b"\x01abc"
@@ -83,7 +81,10 @@ def test_a_hidden_picture_of_vp8_is_not_shown() -> None:
 
 
 def test_every_picture_is_a_start_where_none_needs_another() -> None:
-    reader = bitstream_reader("mjpeg", None, is_intra_only=True)
-    assert reader is not None
-    assert reader(b"abc", True).is_start
-    assert bitstream_reader("wmv2", None, is_intra_only=False) is None
+    assert bitstream_reader("mjpeg", None, is_intra_only=True)(b"abc", True).is_start
+
+
+@pytest.mark.parametrize("codec", ["flv1", "wmv2", "vc1", "theora"])
+def test_damage_ends_at_the_flagged_pictures_of_codecs_that_are_not_read(codec: str) -> None:
+    assert read(codec, b"abc", is_key=True) == Coded(recovers_after=0)
+    assert read(codec, b"abc") == Coded()

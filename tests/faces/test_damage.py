@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from dfray.faces.decode import sampled_pictures
 from tests.helpers.clips import decode_all, moving_noise, write_clip
-from tests.helpers.remux import damaged, remux, with_losses, without
+from tests.helpers.remux import Coded, damaged, remux, with_losses, without
 
 FPS, GROUP = 25, 25
 CLIPS: dict[str, dict[str, Any]] = {
@@ -70,6 +71,35 @@ def test_pictures_between_damage_and_the_next_clean_start_are_errors(
     for picture in pictures:
         if picture.image is not None:
             assert np.array_equal(picture.image, reference[picture.frame_index])
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"), [("broken.flv", "flv"), ("broken.avi", "msmpeg4"), ("broken.asf", "wmv2")]
+)
+def test_damage_ends_at_the_next_key_picture_in_codecs_whose_packets_are_not_read(
+    name: str, codec: str, noise: list[np.ndarray], tmp_path: Path
+) -> None:
+    whole = write_clip(tmp_path / f"whole_{name}", noise, codec=codec, options={"g": "25"})
+    broken = remux(whole, tmp_path / name, damaged(40))
+    reference = [image for _, image in decode_all(whole)]
+    pictures = list(sampled_pictures(str(broken), FPS))
+    errors = [picture.frame_index for picture in pictures if picture.image is None]
+    assert errors == list(range(40, 50))
+    for picture in pictures:
+        if picture.image is not None:
+            assert np.array_equal(picture.image, reference[picture.frame_index])
+
+
+def test_damage_does_not_end_where_the_container_flags_every_picture_as_a_key(
+    noise: list[np.ndarray], tmp_path: Path
+) -> None:
+    def flagged(packets: list[Coded]) -> list[Coded]:
+        return [replace(coded, is_key=True) for coded in damaged(40)(packets)]
+
+    whole = write_clip(tmp_path / "whole.avi", noise, codec="msmpeg4", options={"g": "25"})
+    broken = remux(whole, tmp_path / "broken.avi", flagged)
+    errors = [p.frame_index for p in sampled_pictures(str(broken), FPS) if p.image is None]
+    assert errors == list(range(40, 100))
 
 
 @pytest.mark.parametrize("name", ["lossy.mkv", "lossy.mp4"])

@@ -13,6 +13,7 @@ from dfray.faces.partial import fetch_needed
 from dfray.faces.sources import PartialVideo
 from dfray.storage import Range
 from tests.helpers.clips import moving_noise, write_clip
+from tests.helpers.remux import remux, without
 
 RATE = 0.2
 N = 600
@@ -75,6 +76,18 @@ def test_at_most_half_of_groups_of_one_second_is_fetched_for_a_picture_every_fiv
     remote.fetch_needed(first_frame)
     assert_same_pictures(remote, clip, first_frame)
     assert remote.n_fetched < 0.5 * len(remote.content)
+
+
+def test_gaps_that_are_an_encoders_habit_are_one_in_the_packets_that_are_fetched(
+    noise: list[np.ndarray], tmp_path: Path
+) -> None:
+    options = {"preset": "ultrafast", "bf": "0", "g": "27", "sc_threshold": "0", "crf": "18"}
+    whole = write_clip(tmp_path / "whole.mp4", noise, options=options)
+    gaps = remux(whole, tmp_path / "gaps.mp4", without(*(k for k in range(N) if k % 6 == 3)))
+    remote = Remote(gaps)
+    remote.fetch_needed()
+    assert not remote.is_whole
+    assert_same_pictures(remote, gaps)
 
 
 def test_an_index_in_front_serves_as_well(clip: Path, tmp_path: Path) -> None:

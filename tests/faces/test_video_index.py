@@ -87,6 +87,29 @@ def test_pictures_before_the_first_start_of_decoding_are_not_shown(
     assert shown == list(range(shown[0], N))
 
 
+@pytest.mark.parametrize(
+    ("name", "settings"), [("h264.ts", H264), ("mpeg2.ts", MPEG2), ("mpeg2.mpg", MPEG2)]
+)
+def test_pictures_after_a_jump_back_in_time_are_shown_at_their_share(
+    name: str, settings: dict[str, Any], tmp_path: Path
+) -> None:
+    pictures = numbered_pictures(100)
+    part = write_clip(tmp_path / f"part_{name}", pictures[:50], fps=FPS, **settings)
+    joined = remux(part, tmp_path / name, later).read_bytes()
+    part = write_clip(tmp_path / f"part_{name}", pictures[50:], fps=FPS, **settings)
+    (tmp_path / name).write_bytes(joined + part.read_bytes())
+    assert numbers(tmp_path / name, 2.5) == list(range(0, 100, 10))
+
+
+def later(packets: list[Coded]) -> list[Coded]:
+    """Return the packets 30 s later, in ticks of 1 / 90000 s."""
+    for coded in packets:
+        assert coded.pts is not None
+        assert coded.dts is not None
+        coded.pts, coded.dts = coded.pts + 30 * 90_000, coded.dts + 30 * 90_000
+    return packets
+
+
 def test_packed_b_frames_are_shown_in_their_turn(tmp_path: Path) -> None:
     path = clip(tmp_path, "packed.avi", packed, **MPEG4)
     assert numbers(path, FPS)[: N - 2] == list(range(N - 2))
