@@ -18,8 +18,8 @@ from dfray.datasets.files import pictures_in
 from dfray.datasets.suffixes import is_picture
 from dfray.errors import DfrayError
 
-LONG_VIDEO_BYTES = 2 * 2**20
-"""Size of a remote file from which on parts of it are fetched; below, requests cost more than bytes."""
+LONG_VIDEO_BYTES = 8 * 2**20
+"""Size of a file on s3:// from which on parts of it are fetched; below, requests cost more than bytes."""
 MAX_PICTURE_PX = 89_478_485
 """Width times height of the largest picture that is decoded (256 MiB of RGB): Pillow's own limit."""
 
@@ -119,7 +119,7 @@ def served_source(
     Raises:
         StorageError: `uri` cannot be read.
     """
-    if kind == "video" and storage.is_remote(uri) and not is_picture(uri):
+    if kind == "video" and storage.serves_ranges(uri) and not is_picture(uri):
         with storage.partial_copy(uri) as copy:
             if copy.n_bytes >= LONG_VIDEO_BYTES:
                 yield PartialVideo(copy.path, copy.n_bytes), copy

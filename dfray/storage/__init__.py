@@ -27,7 +27,7 @@ from dfray.storage.filesystems import (
     join,
 )
 from dfray.storage.listing import exists, list_files, walk_files
-from dfray.storage.ranges import PartialCopy, Range, partial_copy
+from dfray.storage.ranges import PartialCopy, Range, partial_copy, serves_ranges
 
 __all__ = [
     "ATTEMPTS",
@@ -50,6 +50,7 @@ __all__ = [
     "put_folder",
     "put_tree",
     "read_bytes",
+    "serves_ranges",
     "walk_files",
     "write_bytes",
 ]

@@ -18,6 +18,16 @@ _LONGEST_NAME = 255
 _LONGEST_SUFFIX = 16
 
 
+def temporary_folder() -> tempfile.TemporaryDirectory[str]:
+    """Return a fresh local folder, a context that removes it.
+
+    Raises:
+        StorageError: the disk is full, or there is no place for temporary files.
+    """
+    place = tempfile.tempdir or "the folder of temporary files (TMPDIR)"
+    return attempt(lambda: tempfile.TemporaryDirectory(prefix="dfray-"), place, "write")
+
+
 def read_bytes(uri: str) -> bytes:
     """Return the content of the file at `uri`."""
     fs, path = filesystem(uri)
@@ -31,7 +41,7 @@ def write_bytes(data: bytes, uri: str) -> None:
     Raises:
         StorageError: `uri` or the local temporary folder is full or may not be written.
     """
-    with tempfile.TemporaryDirectory(prefix="dfray-") as folder:
+    with temporary_folder() as folder:
         local = Path(folder, "bytes")
         attempt(lambda: local.write_bytes(data), folder, "write")
         put(local, uri)
@@ -84,7 +94,7 @@ def local_folder(uri: str) -> Iterator[str]:
     if not is_remote(uri):
         yield absolute(uri)
         return
-    with tempfile.TemporaryDirectory(prefix="dfray-") as folder:
+    with temporary_folder() as folder:
         for file in list_files(uri):
             _download(file, os.path.join(folder, local_name(file)))
         yield folder
@@ -96,7 +106,7 @@ def local_copy(uri: str) -> Iterator[str]:
     if not is_remote(uri):
         yield absolute(uri)
         return
-    with tempfile.TemporaryDirectory(prefix="dfray-") as folder:
+    with temporary_folder() as folder:
         local = os.path.join(folder, local_name(uri))
         _download(uri, local)
         yield local
@@ -108,7 +118,7 @@ def local_copies(uris: list[str]) -> Iterator[list[str]]:
     if not any(is_remote(uri) for uri in uris):
         yield [absolute(uri) for uri in uris]
         return
-    with tempfile.TemporaryDirectory(prefix="dfray-") as folder:
+    with temporary_folder() as folder:
         folders = [os.path.join(folder, f"{place:06d}") for place in range(len(uris))]
         copies = [os.path.join(*pair) for pair in zip(folders, map(local_name, uris), strict=True)]
         fs, _ = filesystem(uris[0])

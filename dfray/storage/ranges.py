@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Iterator, Sequence
 
 from dfray.errors import StorageError
-from dfray.storage.copies import local_name
+from dfray.storage.copies import local_name, temporary_folder
 from dfray.storage.filesystems import S3, attempt, filesystem
 
 Range = tuple[int, int]
@@ -33,18 +32,19 @@ class PartialCopy:
         self._uri, self.path = uri, path
         self._fs, self._remote = filesystem(uri)
         info = attempt(lambda: self._fs.info(self._remote), uri, "look at")
+        if info["type"] != "file":
+            raise StorageError(f"{uri} is a folder, not a file.", "Name the files in it.")
         self.n_bytes = int(info["size"])
-        self._version = {"if_match": info["ETag"]} if uri.startswith(S3) else {}
+        self._version = {"if_match": info["ETag"]} if info.get("ETag") else {}
         self._copied: set[Range] = set()
-        with open(path, "wb") as file:
-            file.truncate(self.n_bytes)
+        attempt(self._make_empty, path, "write")
 
     def fetch(self, ranges: Sequence[Range]) -> None:
         """Copy these ranges, and no other byte, into the local file; a range that was copied is not again.
 
         Raises:
-            StorageError: a range lies outside the file, the file cannot be read, or it was replaced since
-                it was looked at.
+            StorageError: a range lies outside the file, the file cannot be read, it was replaced since it
+                was looked at, or the local disk is full.
         """
         for first, size in ranges:
             if first < 0 or size < 0 or first + size > self.n_bytes:
@@ -68,25 +68,40 @@ class PartialCopy:
             self._uri,
             "read",
         )
+        for start, end, content in zip(starts, ends, contents, strict=True):
+            if len(content) != end - start:
+                raise StorageError(
+                    f"{self._uri} gave {len(content)} of {end - start} bytes from {start}."
+                )
+        attempt(lambda: self._write(requests, contents), self.path, "write")
+
+    def _make_empty(self) -> None:
+        with open(self.path, "wb") as file:
+            file.truncate(self.n_bytes)
+
+    def _write(self, requests: list[list[Range]], contents: list[bytes]) -> None:
+        """Write the ranges of each request, whose content begins at its first range."""
         with open(self.path, "r+b") as file:
-            for request, start, end, content in zip(requests, starts, ends, contents, strict=True):
-                if len(content) != end - start:
-                    raise StorageError(
-                        f"{self._uri} gave {len(content)} of {end - start} bytes from {start}."
-                    )
+            for request, content in zip(requests, contents, strict=True):
+                start = request[0][0]
                 for first, size in request:
                     file.seek(first)
                     file.write(content[first - start : first - start + size])
 
 
+def serves_ranges(uri: str) -> bool:
+    """Return True if `uri` is in an object store: others may know no ranges, and state no size."""
+    return uri.startswith(S3)
+
+
 @contextlib.contextmanager
 def partial_copy(uri: str) -> Iterator[PartialCopy]:
-    """Yield a partial copy of the remote file at `uri`, nothing of which is fetched yet.
+    """Yield a partial copy of the remote file at `uri`, of `serves_ranges`; nothing of it is fetched yet.
 
     Raises:
-        StorageError: `uri` cannot be looked at.
+        StorageError: `uri` cannot be looked at or is a folder, or the local disk is full.
     """
-    with tempfile.TemporaryDirectory(prefix="dfray-") as folder:
+    with temporary_folder() as folder:
         yield PartialCopy(uri, os.path.join(folder, local_name(uri)))
 
 

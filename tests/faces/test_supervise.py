@@ -6,8 +6,10 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +45,28 @@ def encoded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def clip(encoded: Path, tmp_path: Path) -> Path:
     """Five sampled frames, in a folder of the test's own."""
     return Path(shutil.copy(encoded, tmp_path))
+
+
+@pytest.fixture
+def plain_server(clip: Path) -> Iterator[str]:
+    """http://… that gives the clip for any path, states no length and ignores Range."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+
+        def do_GET(self) -> None:
+            self.do_HEAD()
+            self.wfile.write(clip.read_bytes())
+
+        def log_message(self, *_: object) -> None:
+            """Print nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
 
 
 def run(extractor: SupervisedExtractor, path: Path) -> tuple[list[Frame], VideoEnd]:
@@ -225,6 +249,26 @@ def test_a_remote_video_that_cannot_be_read_to_its_end_is_unreadable_with_a_reas
     assert isinstance(end, VideoEnd)
     assert end.status == "unreadable"
     assert "replaced" in str(end.reason)
+
+
+def test_a_remote_folder_costs_its_row_and_not_the_extraction(
+    fragile: SupervisedExtractor, clip: Path, bucket: str
+) -> None:
+    storage.put(clip, f"{bucket}/group/clip.mp4")
+    (end,) = fragile.extract(f"{bucket}/group")
+    assert isinstance(end, VideoEnd)
+    assert (end.status, end.attempts) == ("unreadable", 1)
+    assert "folder" in str(end.reason)
+
+
+def test_a_server_that_states_no_size_and_knows_no_ranges_gives_whole_files(
+    fragile: SupervisedExtractor, clip: Path, plain_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dfray.faces.sources.LONG_VIDEO_BYTES", 1)
+    frames, end = run(fragile, clip)
+    *remote, remote_end = fragile.extract(f"{plain_server}/clip.mp4")
+    assert isinstance(remote_end, VideoEnd)
+    assert (remote_end.status, len(remote)) == (end.status, len(frames))
 
 
 PARENT = """

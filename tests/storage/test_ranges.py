@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import resource
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -68,3 +74,58 @@ def test_faults_that_pass_are_tried_again(uri: str, s3_faults: FaultProxy) -> No
         with open(copy.path, "rb") as file:
             assert file.read(1000) == CONTENT[:1000]
     assert refused
+
+
+@contextlib.contextmanager
+def files_of_at_most(n_bytes: int) -> Iterator[None]:
+    """A local disk that takes nothing beyond this place in a file."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_a_folder_of_keys_is_refused(uri: str) -> None:
+    folder = uri.rpartition("/")[0]
+    storage.write_bytes(b"below", f"{folder}/group/clip.mp4")
+    for name in (f"{folder}/group", folder):
+        with (
+            pytest.raises(StorageError, match="is a folder, not a file"),
+            storage.partial_copy(name),
+        ):
+            pass
+
+
+def test_a_full_disk_is_told_when_the_copy_is_made_and_when_ranges_are(uri: str) -> None:
+    with (
+        files_of_at_most(100_000),
+        pytest.raises(StorageError, match="disk is full"),
+        storage.partial_copy(uri),
+    ):
+        pass
+    with storage.partial_copy(uri) as copy:
+        copy.fetch([(0, 100)])
+        with files_of_at_most(100_000), pytest.raises(StorageError, match="disk is full"):
+            copy.fetch([(250_000, 100)])
+
+
+def test_a_missing_temporary_folder_is_told_for_all_kinds_of_copies(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+    for copy in (storage.partial_copy, storage.local_copy, storage.local_folder):
+        with pytest.raises(StorageError, match=r"none"), copy(uri):  # type: ignore[operator]
+            pass
+    with pytest.raises(StorageError, match="none"), storage.local_copies([uri]):
+        pass
+    with pytest.raises(StorageError, match="none"):
+        storage.write_bytes(b"", uri)
+
+
+def test_ranges_are_asked_of_object_stores_alone() -> None:
+    """Other servers may know no ranges, and need not state a size."""
+    assert storage.serves_ranges("s3://bucket/a.mp4")
+    assert not storage.serves_ranges("https://host/a.mp4")
+    assert not storage.serves_ranges("/folder/a.mp4")
