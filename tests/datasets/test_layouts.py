@@ -243,6 +243,17 @@ def test_dfdc_preview_gives_people_and_originals_from_its_list_and_names(tmp_pat
     assert videos["dfdc-preview/method_B/x/stranger"]["identity"] is None
 
 
+def test_dfdc_preview_takes_videos_of_unknown_people_in_several_sets_for_no_person(
+    tmp_path: Path,
+) -> None:
+    listed = PREVIEW | {"method_B/x/unknown.mp4": {"label": "fake", "set": "train"}}
+    write(tmp_path, "dataset.json", json.dumps(listed))
+    touch(tmp_path, listed)
+    manifest = read("dfdc_preview", tmp_path)
+    assert manifest.remarks.total() == 0
+    assert rows(manifest)["dfdc-preview/method_B/x/unknown"]["identity"] is None
+
+
 def test_dfdc_preview_with_a_person_in_two_sets_is_read_without_that_identity(
     tmp_path: Path,
 ) -> None:

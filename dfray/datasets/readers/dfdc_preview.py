@@ -42,13 +42,14 @@ def read(corpus: CorpusSection, files: Files) -> Iterator[VideoRow | Remark]:
         if folder not in LABEL_OF or entry.get("set") not in SPLIT_OF:
             raise ManifestError(f"{uri}: {path} has an unknown folder or set {entry.get('set')!r}.")
         splits[_person(path, entry)].add(SPLIT_OF[entry["set"]])
+    crossing = {name for name, in_splits in splits.items() if name and len(in_splits) > 1}
     originals = {_stem(path): path for path in entries if path.startswith("original_videos/")}
     for path, entry in entries.items():
         folder, _, name = path.partition("/")
         labels.add(path, LABEL_OF[folder], f"folder {folder}")
         labels.add(path, label_of(str(entry.get("label")), f"{uri}: {path}"), "dataset.json")
         person = _person(path, entry)
-        if len(splits[person]) > 1:
+        if person in crossing:
             yield Remark(dataset, CROSSING)
         source = _source(path, entry, originals) if labels[path] else None
         yield video_row(
@@ -60,7 +61,7 @@ def read(corpus: CorpusSection, files: Files) -> Iterator[VideoRow | Remark]:
             split=SPLIT_OF[entry["set"]],
             category="FS" if labels[path] else "real",
             source_video=source and f"{dataset}/{os.path.splitext(source)[0]}",
-            identity=person if len(splits[person]) == 1 else None,
+            identity=None if person in crossing else person,
             licence="DFDC terms of use",
         )
 
