@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from dfray.render.evaluation import show_metrics
@@ -24,13 +25,14 @@ def show_run(result: RunResult) -> None:
         console.rule("one unseen clip, scored by the champion", align="left")
         show_scores(result.scored)
     console.rule("results", align="left")
+    tracking_uri = result.run.tracking_uri
     faces = sum(summaries["n_faces"].to_pylist())
     print_lines(
         [
             ("data", f"{summaries.num_rows:,} videos, {faces:,} faces"),
             ("report", result.run.folder.report),
-            ("runs, models", _mlflow_ui(result.run.tracking_uri)),
-            ("score files", f"dfray score FILE... --tracking-uri {result.run.tracking_uri}"),
+            ("runs, models", _mlflow_ui(tracking_uri)),
+            ("score files", f"dfray score FILE... --tracking-uri {shlex.quote(tracking_uri)}"),
         ]
     )
 
@@ -38,4 +40,5 @@ def show_run(result: RunResult) -> None:
 def _mlflow_ui(tracking_uri: str) -> str:
     """Return a server's own address, or the command that serves a database."""
     is_server = tracking_uri.startswith("http")
-    return tracking_uri if is_server else f"mlflow ui --backend-store-uri {tracking_uri}"
+    command = f"mlflow ui --backend-store-uri {shlex.quote(tracking_uri)}"
+    return tracking_uri if is_server else command
