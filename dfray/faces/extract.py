@@ -84,7 +84,9 @@ def extract_faces(
         videos, settings, store.summaries(), workers=workers, seed=seed
     )
     if pending:
-        store.require_current_version()
+        store.require_current_version(
+            [name for plan in pending for name in plan.videos["video_id"].to_pylist()]
+        )
     plans = pending + committed if emit == "faces" else pending
     if not plans:
         return ray.data.from_arrow(_handed_on(emit).schema.empty_table())

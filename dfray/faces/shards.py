@@ -117,18 +117,23 @@ class FacesStore:
         version: int = self._stored_settings().get(_VERSION, UNSTATED)
         return version
 
-    def require_current_version(self) -> None:
+    def require_current_version(self, missing: Sequence[str]) -> None:
         """Check that faces of the current version may join those stored.
+
+        Args:
+            missing: video_ids without stored faces, at least one.
 
         Raises:
             UserError: those stored were taken in another way.
         """
         if self.version != FACES_VERSION:
             raise UserError(
-                f"The faces under {self.uri} were taken by version {self.version} of the extraction, and not "
-                f"of all videos; this dfray takes them by version {FACES_VERSION}, and one store holds one.",
+                f"The faces under {self.uri} were taken by version {self.version} of the extraction, and "
+                f"lack {len(missing):,} of the manifest's videos, such as {missing[0]}; this dfray takes "
+                f"them by version {FACES_VERSION}, and one store holds one.",
                 "To extract all videos anew, name another place (work_dir or name) or remove that folder; "
-                "or finish with the dfray that began.",
+                "or finish with the dfray that began. If all were extracted, the manifest was built anew and "
+                "gives some of them other ids: put the earlier manifest.parquet back.",
             )
 
     def require_claim(self) -> None:

@@ -59,7 +59,10 @@ def test_an_old_store_that_is_complete_is_handed_on_and_one_that_is_not_takes_no
     pending, committed = plan_shards(done, SETTINGS, store.summaries(), workers=1, seed=0)
     assert (len(pending), len(committed)) == (0, 1)
     more = VIDEOS.from_rows([*done.to_pylist(), video_row("another")])
-    with pytest.raises(UserError, match=r"version 1 .*version 2.*name another place"):
+    with pytest.raises(
+        UserError,
+        match=r"version 1 .*lack 1 of .*toy/camera/another.*version 2.*name another place.*other ids",
+    ):
         extract_faces(more, store.uri, SETTINGS)
 
 
