@@ -13,6 +13,7 @@ from dfray import storage
 from dfray.config import Recipe
 from dfray.datasets.manifest import fingerprint, read_manifest
 from dfray.evaluation.measure import EvaluationSet
+from dfray.faces.agreement import require_agreement
 from dfray.faces.shards import FacesStore
 from dfray.run_folder import RunFolder
 from dfray.session import session
@@ -88,9 +89,14 @@ class RunContext:
 
     @cached_property
     def evaluation_set(self) -> EvaluationSet:
-        """The faces that models are measured on, with the identity groups that the manifest states."""
+        """The faces that models are measured on, with the identity groups that the manifest states.
+
+        Raises:
+            UserError: as `require_agreement`.
+        """
         groups: dict[str, str] = {}
         if self.has_manifest:
+            require_agreement(self.faces.summaries(), self.manifest, self.faces.uri)
             columns = (self.manifest[name].to_pylist() for name in ("video_id", "identity_group"))
             groups = {video: group for video, group in zip(*columns, strict=True) if group}
         return EvaluationSet(self.recipe, self.faces, groups)
@@ -129,9 +135,14 @@ class RunContext:
 
         Args:
             videos: VIDEOS to count among; default: the run's manifest.
+
+        Raises:
+            UserError: as `require_agreement`.
         """
         videos = self.manifest if videos is None else videos
-        done = set(self.faces.summaries()["video_id"].to_pylist())
+        summaries = self.faces.summaries()
+        require_agreement(summaries, videos, self.faces.uri)
+        done = set(summaries["video_id"].to_pylist())
         return ExtractedVideos(
             len(done.intersection(videos["video_id"].to_pylist())), videos.num_rows
         )

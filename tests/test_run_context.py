@@ -52,6 +52,22 @@ def test_extracted_videos_are_counted_among_the_manifests_or_others(tmp_path: Pa
     assert ExtractedVideos(1000, 2000).note.startswith("1,000 of 2,000 videos are done")
 
 
+def test_faces_of_another_split_than_the_manifests_are_neither_trained_on_nor_measured(
+    tmp_path: Path,
+) -> None:
+    from dfray.datasets.manifest import Manifest, write_manifest
+
+    recipe = toy_recipe(tmp_path)
+    write_toy_faces(recipe, videos=4, faces=1)
+    rows = RunContext.of(recipe).manifest.to_pylist()
+    rows[1]["split"] = "test"
+    write_manifest(Manifest(videos_table(rows)), RunContext.of(recipe).folder.manifest)
+    with pytest.raises(UserError, match=r"1 of the 4 .*another split"):
+        RunContext.of(recipe).extracted()
+    with pytest.raises(UserError, match=r"1 of the 4 .*another split"):
+        _ = RunContext.of(recipe).evaluation_set
+
+
 def test_the_tracking_server_is_resolved_when_it_is_used() -> None:
     """Extraction to a bucket needs no tracking server."""
     run = RunContext.of(toy_recipe("s3://bucket/runs"))
