@@ -18,6 +18,7 @@ class Coded:
         layer: temporal layer; pictures of a higher one may need even a droppable one.
         has_parameters: it carries parameter sets that later pictures may need.
         has_gap: pictures that it may need are missing before it.
+        completes_picture: it holds the second field of the picture whose first one is in the packet before.
     """
 
     is_shown: bool = True
@@ -27,6 +28,7 @@ class Coded:
     layer: int = 0
     has_parameters: bool = False
     has_gap: bool = False
+    completes_picture: bool = False
 
 
 ORDINARY = Coded()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dfray.faces.coded import DROPPABLE, ORDINARY, Coded
 from dfray.faces.nal_units import Bits, DamagedUnitError, start_coded_units, unit_splitter
@@ -12,6 +12,8 @@ _PLACE = 4
 _HIGH_PROFILES = frozenset({44, 83, 86, 100, 110, 118, 122, 128, 134, 135, 138, 139, 244})
 """Profiles whose sequence parameter sets state the chroma format."""
 _SLICE_HEADER_BYTES = 24
+_SLICES = frozenset({1, 2, 5})
+"""Types of the units that begin with a slice header; 5 is of an IDR picture."""
 
 
 @dataclass(frozen=True)
@@ -22,11 +24,22 @@ class _Numbering:
         n_bits: length of frame_num.
         allows_gaps: missing numbers mean nothing.
         has_planes: a slice states its colour plane before its number.
+        has_fields: a picture may be coded as two fields.
     """
 
     n_bits: int
     allows_gaps: bool
     has_planes: bool
+    has_fields: bool
+
+
+@dataclass(frozen=True)
+class _Field:
+    """A field of a picture: the two of one differ in their lines alone (3.30 and 3.31)."""
+
+    number: int
+    is_reference: bool
+    is_bottom: bool
 
 
 class H264Reader:
@@ -39,6 +52,7 @@ class H264Reader:
         self._split = unit_splitter(extradata, _PLACE)
         self._numbering: _Numbering | None = None
         self._last_number: int | None = None
+        self._first_field: _Field | None = None
         for unit in _first_sets(extradata):
             self._read_set(unit)
 
@@ -53,10 +67,12 @@ class H264Reader:
         has_parameters, recovers_after = False, None
         for at in self._split(data):
             kind = data[at] & 31
+            if kind in _SLICES and self._completes_picture(data, at):
+                return Coded(has_parameters=has_parameters, completes_picture=True)
             if kind == 5:  # an IDR picture
                 self._last_number = 0
                 return Coded(is_start=True, recovers_after=0, has_parameters=has_parameters)
-            if kind in (1, 2):
+            if kind in _SLICES:
                 return self._picture(data, at, has_parameters, recovers_after)
             if kind == 6:
                 recovers_after = _recovery_count(data[at + 1 : at + 257])
@@ -68,8 +84,9 @@ class H264Reader:
     def _picture(
         self, data: bytes, at: int, has_parameters: bool, recovers_after: int | None
     ) -> Coded:
-        is_droppable = not data[at] & 0x60
-        has_gap = self._leaves_out(data[at : at + _SLICE_HEADER_BYTES], is_droppable)
+        is_reference = bool(data[at] & 0x60)
+        has_gap = self._leaves_out(data[at : at + _SLICE_HEADER_BYTES], is_reference)
+        is_droppable = not is_reference and self._first_field is None
         if recovers_after is None and not has_parameters and not has_gap:
             return DROPPABLE if is_droppable else ORDINARY
         return Coded(
@@ -79,17 +96,30 @@ class H264Reader:
             has_gap=has_gap and recovers_after is None,
         )
 
-    def _leaves_out(self, unit: bytes, is_droppable: bool) -> bool:
+    def _completes_picture(self, data: bytes, at: int) -> bool:
+        """Return True if the first slice of a packet, here, is of the second field of the picture before.
+
+        Transport streams have packets of one field, other containers of both.
+        """
+        first, self._first_field = self._first_field, None
+        if self._numbering is None or not self._numbering.has_fields:
+            return False
+        field = _field(data, at, self._numbering)
+        if field is None:
+            return False
+        if first == replace(field, is_bottom=not field.is_bottom):
+            return True
+        slices = [place for place in self._split(data) if data[place] & 31 in _SLICES]
+        if all(_field(data, place, self._numbering) == field for place in slices):
+            self._first_field = field
+        return False
+
+    def _leaves_out(self, unit: bytes, is_reference: bool) -> bool:
         """Return True if a number is missing before the picture of this slice."""
         if self._numbering is None:
             return False
-        bits = Bits(unit[1:])
-        for _ in range(3):  # first macroblock, type, parameter set
-            bits.golomb()
-        if self._numbering.has_planes:
-            bits.number(2)
-        number, last = bits.number(self._numbering.n_bits), self._last_number
-        if not is_droppable:
+        number, last = _number(Bits(unit[1:]), self._numbering), self._last_number
+        if is_reference:
             self._last_number = number
         if self._numbering.allows_gaps or last is None:
             return False
@@ -101,6 +131,24 @@ class H264Reader:
             self._numbering = _numbering(unit)
         except DamagedUnitError:
             self._numbering = None
+
+
+def _number(bits: Bits, numbering: _Numbering) -> int:
+    """Return frame_num of a slice header (7.3.3), read up to there."""
+    for _ in range(3):  # first macroblock, type, parameter set
+        bits.golomb()
+    if numbering.has_planes:
+        bits.number(2)
+    return bits.number(numbering.n_bits)
+
+
+def _field(data: bytes, at: int, numbering: _Numbering) -> _Field | None:
+    """Return the field of the slice whose unit begins here; none if it is of a frame."""
+    bits = Bits(data[at + 1 : at + _SLICE_HEADER_BYTES])
+    number = _number(bits, numbering)
+    if not bits.number(1):  # field_pic_flag
+        return None
+    return _Field(number, bool(data[at] & 0x60), bool(bits.number(1)))
 
 
 def _first_sets(extradata: bytes) -> list[bytes]:
@@ -138,7 +186,10 @@ def _numbering(unit: bytes) -> _Numbering:
         for _ in range(bits.golomb()):
             bits.signed_golomb()
     bits.golomb()
-    return _Numbering(n_bits, bool(bits.number(1)), has_planes)
+    allows_gaps = bool(bits.number(1))
+    bits.golomb()
+    bits.golomb()
+    return _Numbering(n_bits, allows_gaps, has_planes, has_fields=not bits.number(1))
 
 
 def _skip_scaling(bits: Bits, n_lists: int) -> None:

@@ -26,7 +26,8 @@ class PacketTable:
 
     Attributes:
         pts, dts: int64 (N,), times of presentation and decoding in ticks, NO_TIME where none is stated.
-        is_shown: bool (N,), the packet's picture is shown: not cut away by an edit list, not hidden.
+        is_shown: bool (N,), the packet's picture is shown: not cut away by an edit list, not hidden. Of two
+            packets with a field each, the second stands for the picture.
         is_droppable: bool (N,), no other picture needs it.
         is_damaged: bool (N,), data was lost there before the container was read.
         start: int64 (N,), packet from which on decoding gives this picture as a decoding of the whole does.
@@ -95,14 +96,18 @@ def read_packets(
 
 
 def _table(columns: _Columns, broken_off: str | None) -> PacketTable:
-    pts, coded = np.array(columns.pts, np.int64), columns.coded
+    coded = columns.coded
+    completes_picture = np.array([row.completes_picture for row in coded], bool)
+    pts = _of_pictures(np.array(columns.pts, np.int64), completes_picture)
     is_cut_away = np.array(columns.is_cut_away, bool)
     starts = [(start, 0) for start in _safe_starts(columns)]
     highest = max((row.layer for row in coded), default=0)
     return PacketTable(
         pts=pts,
         dts=np.array(columns.dts, np.int64),
-        is_shown=np.array([row.is_shown for row in coded], bool) & ~is_cut_away,
+        is_shown=np.array([row.is_shown for row in coded], bool)
+        & ~is_cut_away
+        & ~np.append(completes_picture[1:], False),
         is_droppable=np.array([row.is_droppable and row.layer == highest for row in coded], bool),
         is_damaged=_spread(np.array(columns.is_damaged, bool)) | _gaps(columns),
         start=since(pts, starts, before=0),
@@ -110,6 +115,14 @@ def _table(columns: _Columns, broken_off: str | None) -> PacketTable:
         end=columns.end,
         broken_off=broken_off,
     )
+
+
+def _of_pictures(pts: np.ndarray, completes_picture: np.ndarray) -> np.ndarray:
+    """Return the times of packets, of a second field that of its picture, which the decoder states."""
+    times = pts.copy()
+    seconds = np.flatnonzero(completes_picture)
+    times[seconds] = pts[seconds - 1]
+    return times
 
 
 def _spread(is_damaged: np.ndarray) -> np.ndarray:

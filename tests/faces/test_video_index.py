@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from dfray.faces.decode import Picture, sampled_pictures
 from tests.helpers.clips import write_clip
 from tests.helpers.numbered import number_of, numbered_pictures
+from tests.helpers.paff import write_fields
 from tests.helpers.remux import (
     Coded,
     Edit,
@@ -108,6 +110,40 @@ def later(packets: list[Coded]) -> list[Coded]:
         assert coded.dts is not None
         coded.pts, coded.dts = coded.pts + 30 * 90_000, coded.dts + 30 * 90_000
     return packets
+
+
+def fields_apart(packets: list[Coded]) -> list[Coded]:
+    """Return the packets of a raw stream of fields with times of 50 a second, in ticks of 1 / 1200000 s."""
+    for place, coded in enumerate(packets):
+        coded.pts = coded.dts = 24_000 * place
+    return packets
+
+
+def fields_together(packets: list[Coded]) -> list[Coded]:
+    timed = fields_apart(packets)
+    return [
+        replace(first, data=first.data + second.data)
+        for first, second in zip(timed[::2], timed[1::2], strict=True)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "edit"),
+    [
+        ("apart.ts", fields_apart),
+        ("apart.m2ts", fields_apart),
+        ("second_fields_without_a_time.ts", fields_together),
+        ("together.mkv", fields_together),
+    ],
+)
+def test_two_fields_with_a_packet_each_are_one_picture(
+    name: str, edit: Edit, tmp_path: Path
+) -> None:
+    raw = write_fields(tmp_path / "raw.h264", numbered_pictures(50))
+    path = remux(raw, tmp_path / name, edit)
+    assert numbers(path, FPS) == list(range(50))
+    assert numbers(path, 2.5) == list(range(0, 50, 10))
+    assert numbers(path, 2.0) == [0, 12, 25, 37]
 
 
 def test_packed_b_frames_are_shown_in_their_turn(tmp_path: Path) -> None:
