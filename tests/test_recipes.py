@@ -22,7 +22,7 @@ from dfray.faces.shards import FacesStore
 from dfray.models.backbone import build_detector
 from dfray.recipe import load_recipe, named_recipes
 from dfray.run_context import RunContext
-from dfray.run_manifest import planned_videos
+from dfray.run_manifest import planned_manifest
 from dfray.stages import check_manifest
 from dfray.tables import FAKE, REAL
 from dfray.training.learner import Learner
@@ -139,7 +139,7 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[int, FacesStore]:
     stores = {}
     for count in (1, 2):
         recipe = load_recipe("twin-sbi", [*few, f"demo.datasets={count}"])
-        videos = planned_videos(RunContext.of(recipe)).to_pylist()
+        videos = planned_manifest(RunContext.of(recipe)).videos.to_pylist()
         stores[count] = write_store(
             tmp_path_factory.mktemp("faces"),
             [(video, list(crops[4 * (i % 2) :][:4])) for i, video in enumerate(videos)],

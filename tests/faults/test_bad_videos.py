@@ -107,9 +107,12 @@ def test_a_truncated_file_gives_the_faces_that_it_still_has(
 ) -> None:
     path = cut(write_clip(tmp_path / "clip.mkv", talking_head(100), options={"g": "25"}), 0.5)
     frames, end = run(extractor, path)
-    assert 1 <= len(frames) < 4
-    assert set(outcomes(frames)) == {"faces"}
-    assert end.status == "ok"
+    *decoded, missing = frames
+    assert 1 <= len(decoded) < 4
+    assert set(outcomes(decoded)) == {"faces"}
+    assert missing.outcome == "decode_error"
+    assert "the file is shorter than its header says" in (missing.reason or "")
+    assert (end.status, end.reason) == ("ok", missing.reason)
 
 
 def test_one_pixel_is_enough(extractor: SupervisedExtractor, tmp_path: Path) -> None:

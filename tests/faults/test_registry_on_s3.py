@@ -100,7 +100,7 @@ def test_a_champion_that_the_store_has_lost_is_told_and_replaced_only_if_that_is
         "a client went to the object store itself, which it may not be able to reach"
     )
     folder = storage.join(
-        mlflow_packages, versions.get("1").source.removeprefix("mlflow-artifacts:")
+        mlflow_packages, versions.get("1").source.removeprefix("mlflow-artifacts:/")
     )
     files = list(storage.walk_files(folder))
     (weights,) = (file for file in files if file.endswith("model.safetensors"))

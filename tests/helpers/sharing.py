@@ -17,10 +17,13 @@ if TYPE_CHECKING:
 SHARED = ("ray_session", "mlflow_url", "scored_in_process", "refused_run")
 """Fixtures that start processes once for all files that ask for them."""
 
+FAULTS = ("tests/faults/", "tests/training/")
+"""Files with a Ray session of their own, as they mostly wait: in one session all would take twice the time."""
+
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling | None:
-    """Return a scheduler by file (`--dist loadfile`) that takes all files with a shared fixture as one.
+    """Return a scheduler by file (`--dist loadfile`) that takes files with a shared fixture as two groups.
 
     The process that schedules knows names of tests alone, so a file's text tells. xdist's marks for groups do
     nothing under pytest 9.2: they change `_nodeid`, which `nodeid` no longer reads.
@@ -32,7 +35,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFil
     class SharingFiles(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file = super()._split_scope(nodeid)
-            return "shared" if asks_for_shared(config.rootpath / file) else file
+            if not asks_for_shared(config.rootpath / file):
+                return file
+            return "shared, faults" if file.startswith(FAULTS) else "shared, rest"
 
     return SharingFiles(config, log)
 

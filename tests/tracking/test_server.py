@@ -40,17 +40,18 @@ def test_register_promote_and_score_without_a_word_then_lose_files_and_rights(
     decision = promote(SECTION, server, measure=lambda *_: measured(), slowdown=lambda *_: 1.0)
     assert decision.promoted
     assert read_history(SECTION, server) == [decision]
-    (scored,) = score_files([str(clip)], tracking_uri=server)
+    champion = f"models:/{SECTION.model_name}@champion"  # of several on this server
+    (scored,) = score_files([str(clip)], model_uri=champion, tracking_uri=server)
     assert (scored.outcome, scored.n_faces) == ("ok", 4)
     with downloaded_bundle(SECTION.model_name, version, server) as bundle:
         assert (Path(bundle) / "bundle.json").is_file()
     assert not Path(bundle).exists()
     assert capfd.readouterr() == ("", "")
     source = Versions(SECTION.model_name, server).get(version).source
-    package = storage.join(mlflow_packages, source.removeprefix("mlflow-artifacts:"))
+    package = storage.join(mlflow_packages, source.removeprefix("mlflow-artifacts:/"))
     storage.filesystem(package)[0].rm(package, recursive=True)
     with pytest.raises(RegistryError, match="all its files are gone"):
-        score_files([str(clip)], tracking_uri=server)
+        score_files([str(clip)], model_uri=champion, tracking_uri=server)
     with FaultProxy(server) as proxy:
         history = Versions(SECTION.model_name, proxy.url).history
         proxy.fault = at_writing(Fault(403))
