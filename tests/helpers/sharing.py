@@ -23,7 +23,7 @@ FAULTS = ("tests/faults/", "tests/training/")
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling | None:
-    """Return a scheduler by file (`--dist loadfile`) that takes files with a shared fixture as two groups.
+    """Return a scheduler by file (`--dist loadfile`), for which files with a shared fixture are two groups.
 
     The process that schedules knows names of tests alone, so a file's text tells. xdist's marks for groups do
     nothing under pytest 9.2: they change `_nodeid`, which `nodeid` no longer reads.
