@@ -18,7 +18,7 @@ SHARED = ("ray_session", "mlflow_url", "scored_in_process", "refused_run")
 """Fixtures that start processes once for all files that ask for them."""
 
 FAULTS = ("tests/faults/", "tests/training/")
-"""Files with a Ray session of their own, as they mostly wait: in one session all would take twice the time."""
+"""Files with a Ray session of their own: tests with Ray mostly wait, and in one session all wait in turn."""
 
 
 @pytest.hookimpl(optionalhook=True)
