@@ -17,13 +17,10 @@ if TYPE_CHECKING:
 SHARED = ("ray_session", "mlflow_url", "scored_in_process", "refused_run")
 """Fixtures that start processes once for all files that ask for them."""
 
-FAULTS = ("tests/faults/", "tests/training/")
-"""Files with a Ray session of their own: tests with Ray mostly wait, and in one session all wait in turn."""
-
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling | None:
-    """Return a scheduler by file (`--dist loadfile`), for which files with a shared fixture are two groups.
+    """Return a scheduler by file (`--dist loadfile`), for which files with a shared fixture are one.
 
     The process that schedules knows names of tests alone, so a file's text tells. xdist's marks for groups do
     nothing under pytest 9.2: they change `_nodeid`, which `nodeid` no longer reads.
@@ -35,9 +32,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFil
     class SharingFiles(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file = super()._split_scope(nodeid)
-            if not asks_for_shared(config.rootpath / file):
-                return file
-            return "shared, faults" if file.startswith(FAULTS) else "shared, rest"
+            return "shared" if asks_for_shared(config.rootpath / file) else file
 
     return SharingFiles(config, log)
 
