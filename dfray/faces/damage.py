@@ -6,6 +6,8 @@ decoder: what is decoded after them is torn until the next clean start.
 
 from __future__ import annotations
 
+import bisect
+
 import numpy as np
 
 from dfray.faces.video_index import VideoIndex
@@ -22,7 +24,7 @@ class Damage:
         self._packets = index.packets
         self._first = int(index.shown_packets[0])
         self._n_lost_before = np.concatenate([[0], np.cumsum(index.packets.is_damaged)])
-        self._damaged: list[int] = []
+        self._damaged: list[int] = []  # sorted
         self._faults: dict[int, str] = {}
 
     def add(self, packet: int, fault: str) -> None:
@@ -31,7 +33,7 @@ class Damage:
             return
         self._faults.setdefault(packet, fault)
         if not self._packets.is_droppable[packet]:
-            self._damaged.append(packet)
+            bisect.insort(self._damaged, packet)
 
     def was_lost(self, packet: int) -> bool:
         """Return True if the container tells of data lost in the picture or in one that it builds on."""
@@ -44,7 +46,7 @@ class Damage:
             return self._faults[packet]
         if self.was_lost(packet):
             return _LOST
-        since = self._packets.clean_since[packet]
-        if any(since <= damaged < packet for damaged in self._damaged):
+        n_before = bisect.bisect_left(self._damaged, packet)
+        if n_before and self._damaged[n_before - 1] >= self._packets.clean_since[packet]:
             return TORN
         return None
