@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dfray.faces.coded import ORDINARY, Coded
 from dfray.faces.h264 import H264Reader
 from dfray.faces.hevc import HevcReader
+from dfray.faces.nal_units import DamagedUnitError
 
 Reader = Callable[[bytes, bool], Coded]
 """Returns the properties of a packet from its bytes and the container's flag of a key picture."""
@@ -32,10 +33,22 @@ def bitstream_reader(codec: str, extradata: bytes | None, is_intra_only: bool) -
     if is_intra_only:
         return lambda _data, _is_key: _ALONE
     if codec == "h264":
-        return H264Reader(extradata or b"").read
+        return _or_ordinary(H264Reader(extradata or b"").read)
     if codec == "hevc":
-        return HevcReader(extradata or b"").read
+        return _or_ordinary(HevcReader(extradata or b"").read)
     return _READERS.get(codec, _flagged_picture)
+
+
+def _or_ordinary(read: Callable[[bytes], Coded]) -> Reader:
+    """Return the reader for which a damaged packet is an ordinary one."""
+
+    def read_packet(data: bytes, _is_key: bool) -> Coded:
+        try:
+            return read(data)
+        except DamagedUnitError:
+            return ORDINARY
+
+    return read_packet
 
 
 def _mpeg12(data: bytes, is_key: bool) -> Coded:

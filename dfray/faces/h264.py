@@ -56,14 +56,12 @@ class H264Reader:
         for unit in _first_sets(extradata):
             self._read_set(unit)
 
-    def read(self, data: bytes, _is_key: bool) -> Coded:
-        """Return the properties of a packet."""
-        try:
-            return self._read(data)
-        except DamagedUnitError:
-            return ORDINARY
+    def read(self, data: bytes) -> Coded:
+        """Return the properties of a packet.
 
-    def _read(self, data: bytes) -> Coded:
+        Raises:
+            DamagedUnitError: it cannot be read as far as they stand.
+        """
         has_parameters, recovers_after = False, None
         for at in self._split(data):
             kind = data[at] & 31

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dfray.faces.coded import DROPPABLE, ORDINARY, Coded
-from dfray.faces.nal_units import DamagedUnitError, unit_splitter
+from dfray.faces.nal_units import unit_splitter
 
 _PLACE = 21
 """Byte of an HEVCDecoderConfigurationRecord that holds the length of the units' sizes (ISO/IEC 14496-15)."""
@@ -15,14 +15,12 @@ class HevcReader:
     def __init__(self, extradata: bytes) -> None:
         self._split = unit_splitter(extradata, _PLACE)
 
-    def read(self, data: bytes, _is_key: bool) -> Coded:
-        """Return the properties of a packet."""
-        try:
-            return self._read(data)
-        except DamagedUnitError:
-            return ORDINARY
+    def read(self, data: bytes) -> Coded:
+        """Return the properties of a packet.
 
-    def _read(self, data: bytes) -> Coded:
+        Raises:
+            DamagedUnitError: it cannot be read as far as they stand.
+        """
         has_parameters = False
         for at in self._split(data):
             kind, layer = data[at] >> 1 & 63, (data[at + 1] & 7) - 1
