@@ -99,8 +99,8 @@ class DemoSection(Section):
     )
 
 
-_BEFORE_KEYS = {"doubt_score": 0.0, "damaged_pictures": "use"}
-"""What faces were extracted with before these keys of FacesSection existed, where it is not the default."""
+BEFORE_KEYS = {"doubt_score": 0.0, "damaged_pictures": "use"}
+"""Values that runs, stores and models without these keys of FacesSection were made with: they are younger."""
 
 
 class FacesSection(Section):
@@ -156,7 +156,7 @@ class FacesSection(Section):
     @classmethod
     def from_stored(cls, settings: Mapping[str, Any]) -> Self:
         """Return the settings that a store or a bundle holds; younger keys have the effect of their time."""
-        return cls.model_validate(_BEFORE_KEYS | dict(settings))
+        return cls.model_validate(BEFORE_KEYS | dict(settings))
 
     def shaping(self) -> dict[str, Any]:
         """Return the settings that a face row depends on: all but shard size, time limit and attempts."""

@@ -7,16 +7,19 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from dfray.config.batches import AugmentSection, BatchesSection
-from dfray.config.data import ClusterSection, CorpusSection, DemoSection, FacesSection
+from dfray.config.data import (
+    BEFORE_KEYS,
+    ClusterSection,
+    CorpusSection,
+    DemoSection,
+    FacesSection,
+)
 from dfray.config.evaluation import EvaluationSection
 from dfray.config.model import ModelSection, ObjectiveSection
 from dfray.config.registry import RegistrySection
 from dfray.config.search import SearchSection
 from dfray.config.section import Section
 from dfray.config.training import TrainingSection
-
-_YOUNGER_KEYS = (("faces", "doubt_score"), ("faces", "damaged_pictures"))
-"""Keys that were added after runs had been made: (section, key)."""
 
 
 class Recipe(Section):
@@ -136,9 +139,9 @@ class Recipe(Section):
         content = self.model_dump(mode="json", exclude=excluded)
         content["registry"].pop("tracking_uri")
         content["training"].pop("min_workers")  # the batches are the same
-        for section, key in _YOUNGER_KEYS:
-            if content[section][key] == type(getattr(self, section)).model_fields[key].default:
-                content[section].pop(key)
+        for key in BEFORE_KEYS:
+            if content["faces"][key] == FacesSection.model_fields[key].default:
+                content["faces"].pop(key)
         for corpus in content["corpora"]:
             if corpus["reader"] == "demo":  # generated from the recipe itself
                 corpus.pop("root")
