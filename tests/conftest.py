@@ -109,7 +109,6 @@ def two_nodes(_local_cluster: LocalCluster) -> Iterator[LocalCluster]:
 QUIET_RAY = {
     "RAY_prestart_worker_first_driver": "0",
     "RAY_enable_worker_prestart": "0",
-    "RAY_REPORTER_UPDATE_INTERVAL_MS": "60000",
     "REPORTER_UPDATE_INTERVAL_MS": "60000",
     "RAY_LOG_MONITOR_MANY_FILES_THRESHOLD": "0",
     "LOG_NAME_UPDATE_INTERVAL_S": "5",

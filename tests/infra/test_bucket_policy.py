@@ -97,8 +97,8 @@ def as_user(server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     allow_unchecked(server, UNCHECKED)
 
 
-def walk_every_road(local: Path) -> None:
-    """What dfray, Ray Train and Parquet readers do with a bucket."""
+def call_every_operation(local: Path) -> str:
+    """Do with a bucket what dfray, Ray Train and Parquet readers do; return the URI of the folder."""
     (local / "file").write_bytes(b"small")
     run = f"s3://dfray/{uuid.uuid4().hex}"
     storage.put(local / "file", f"{run}/small")
@@ -112,6 +112,7 @@ def walk_every_road(local: Path) -> None:
     if storage.exists(f"{run}/train/epoch-000/state.pt"):
         raise PermissionError("The checkpoint is still there.")
     upload_in_parts(f"{run}/large")
+    return run
 
 
 def upload_in_parts(uri: str) -> None:
@@ -129,9 +130,10 @@ def upload_in_parts(uri: str) -> None:
     fs.call_s3("abort_multipart_upload", **begin())
 
 
-def test_every_road_is_open_with_it(as_user: Any, tmp_path: Path):
+def test_it_allows_every_operation(as_user: Any, tmp_path: Path):
     as_user(json.loads(POLICY.read_text()))
-    walk_every_road(tmp_path)
+    run = call_every_operation(tmp_path)
+    assert storage.list_files(run) == [f"{run}/large", f"{run}/small"]
 
 
 @pytest.mark.parametrize("withheld", ACTIONS)
@@ -141,7 +143,7 @@ def test_none_of_its_actions_is_too_much(as_user: Any, tmp_path: Path, withheld:
         statement["Action"] = [a for a in statement["Action"] if a != withheld] or ["s3:Nothing"]
     as_user(policy)
     with pytest.raises((StorageError, PermissionError)):
-        walk_every_road(tmp_path)
+        call_every_operation(tmp_path)
 
 
 def test_it_reaches_one_bucket_and_no_other():

@@ -146,7 +146,7 @@ def test_what_is_interrupted_while_it_comes_up_leaves_nothing(tmp_path: Path):
 @pytest.mark.ray
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_the_road_of_a_small_demo_on_two_nodes_and_s3_and_nothing_is_left_of_it(tmp_path: Path):
+def test_a_small_demo_runs_on_two_nodes_and_s3_and_leaves_nothing(tmp_path: Path):
     folders = {
         "DFRAY_INFRA_DIR": str(tmp_path / "infra"),
         "DFRAY_CLUSTER_DIR": str(tmp_path / "cluster"),

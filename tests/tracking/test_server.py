@@ -1,4 +1,4 @@
-"""The whole road through the registry against a real MLflow server."""
+"""Registration, promotion and scoring against a real MLflow server."""
 
 from collections.abc import Callable
 from pathlib import Path
