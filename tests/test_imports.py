@@ -23,9 +23,7 @@ UNWANTED = {
     "train controller": FOR_LATER | TO_SEE | {"timm", "torchvision"},
     "train worker": FOR_LATER | TO_SEE,
     "extraction worker": FOR_LATER | TO_SEE | TO_LEARN | {"ray.train", "ray.tune"},
-    "its child": FOR_LATER - {"matplotlib"}
-    | TO_LEARN
-    | {"pandas", "pyarrow", "ray"},  # MediaPipe's
+    "its child": FOR_LATER | TO_LEARN | {"pandas", "pyarrow", "ray", "sounddevice"},
 }
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from dfray.config import FacesSection
 from dfray.errors import ModelFileError
+from dfray.faces.mediapipe_import import import_mediapipe
 from dfray.faces.model_file import Kind, detector_model_path
 
 Box = tuple[float, float, float, float]
@@ -51,15 +52,15 @@ class FaceDetector:
     """
 
     def __init__(self, kind: Kind, settings: FacesSection) -> None:
-        from mediapipe.tasks.python import BaseOptions, vision
-
+        self._mediapipe = import_mediapipe()
+        tasks = self._mediapipe.tasks
         path = detector_model_path(kind, settings.detector_model)
-        options = vision.FaceDetectorOptions(
-            base_options=BaseOptions(model_asset_path=path),
+        options = tasks.vision.FaceDetectorOptions(
+            base_options=tasks.BaseOptions(model_asset_path=path),
             min_detection_confidence=settings.min_score,
         )
         try:
-            self._detector = vision.FaceDetector.create_from_options(options)
+            self._detector = tasks.vision.FaceDetector.create_from_options(options)
         except (RuntimeError, ValueError) as error:
             raise ModelFileError(
                 f"MediaPipe cannot load the face detector's model {path}: {error}",
@@ -72,10 +73,9 @@ class FaceDetector:
 
     def look(self, picture: np.ndarray) -> list[Detection]:
         """Return the faces in `picture`, uint8 (height, width, 3)."""
-        import mediapipe
-
         size = picture.shape[1::-1]
-        image = mediapipe.Image(mediapipe.ImageFormat.SRGB, np.ascontiguousarray(picture))
+        srgb = self._mediapipe.ImageFormat.SRGB
+        image = self._mediapipe.Image(srgb, np.ascontiguousarray(picture))
         faces = []
         for detection in self._detector.detect(image).detections:
             clamped = detection.bounding_box

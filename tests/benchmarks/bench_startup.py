@@ -68,7 +68,7 @@ KINDS = {
     ),
     "its child": Kind(
         "import dfray.faces.child, dfray.faces.pictures, dfray.faces.detect, dfray.faces.landmarks; "
-        "import mediapipe, cv2",
+        "import cv2; from dfray.faces import mediapipe_import as m; m.import_mediapipe()",
         "import av, cv2, mediapipe, PIL.Image; from pydantic import BaseModel",
     ),
 }
