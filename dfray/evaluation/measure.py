@@ -11,12 +11,17 @@ import pyarrow as pa
 
 from dfray.config import EvaluationSection, Recipe, WantedRate
 from dfray.faces.shards import FacesStore, read_boxes
+from dfray.models.bundle_description import (
+    DecisionRule,
+    VideoRule,
+    read_decision_rule,
+    write_decision_rule,
+)
 from dfray.session import require_cpus
 
 if TYPE_CHECKING:
     from dfray.evaluation.metrics import Metrics
     from dfray.evaluation.robustness import PostProcessingDrop
-    from dfray.models.bundle import DecisionRule, VideoRule
 
 OnStep = Callable[[str], None]
 """Called with the name of each step of a measurement."""
@@ -123,7 +128,6 @@ def measure_model(
         EvaluationError: scoring failed.
     """
     from dfray.evaluation.robustness import measure_drops
-    from dfray.models.bundle import read_decision_rule
 
     section = evaluation_set.section
     if fit:
@@ -149,7 +153,6 @@ def fit_decision_rule(evaluation_set: EvaluationSet, bundle_uri: str) -> Decisio
     Raises:
         UserError: validation is too small, or lacks a class.
     """
-    from dfray.models.bundle import DecisionRule, read_decision_rule, write_decision_rule
 
     section = evaluation_set.section
     fitted_on = None
@@ -169,7 +172,6 @@ def fit_decision_rule(evaluation_set: EvaluationSet, bundle_uri: str) -> Decisio
 def _fitted(evaluation_set: EvaluationSet, bundle_uri: str, rule: DecisionRule) -> DecisionRule:
     """Fit temperature and threshold on validation as the recipe asks; the bundle holds `rule`."""
     from dfray.evaluation.decision import fit_temperature, fit_threshold
-    from dfray.models.bundle import write_decision_rule
 
     section = evaluation_set.section
     scores = evaluation_set.score(bundle_uri, section.fit_split)

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from dfray import storage
 from dfray.evaluation.measure import EvaluationResult, EvaluationSet
 from dfray.evaluation.summary import read_drops, write_summary
+from dfray.models.bundle_description import DecisionRule
 from dfray.tables import SCORES
-
-if TYPE_CHECKING:
-    from dfray.models.bundle import DecisionRule
 
 SCORES_FILE = "scores.parquet"
 

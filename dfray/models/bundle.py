@@ -15,9 +15,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,54 +26,23 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 import dfray
-from dfray import storage
-from dfray.config import EvaluationSection, ModelSection
+from dfray.config import ModelSection
 from dfray.errors import ModelFileError
 from dfray.faces.version import FACES_VERSION, UNSTATED
 from dfray.models.backbone import Detector, build_detector
+from dfray.models.bundle_description import (
+    DESCRIPTION,
+    HINT,
+    SCHEMA_VERSION,
+    DecisionRule,
+    decision_criteria_of,
+    decision_rule_of,
+    missing_file_error,
+    read_description,
+)
 from dfray.models.preprocess import Preprocess
 
-SCHEMA_VERSION = 2
-WEIGHTS, DESCRIPTION = "model.safetensors", "bundle.json"
-VideoRule = Literal["mean", "max_of_persons"]
-_KEYS = ("weights_sha256", "class_names", "threshold", "mean", "std", "faces", "recipe")
-_HINT = "Copy the model's folder again from where it was saved; no part of it may be edited."
-
-
-@dataclass(frozen=True)
-class DecisionRule:
-    """The rule that turns scores into calls, fixed before any test data are seen.
-
-    Attributes:
-        threshold: fake at or above this fake probability.
-        temperature: T, which the log-odds of fake against real are divided by (arXiv 1706.04599
-            section 4.2, for two classes); 1 leaves scores as the network gives them.
-        fitted_on: the faces that either was fitted on; None: neither was.
-        decision_criteria: the settings it was made for, `EvaluationSection.decision_criteria`; stored
-            as `wish`, the name of the bundles that exist.
-    """
-
-    threshold: float = 0.5
-    temperature: float = 1.0
-    fitted_on: str | None = None
-    decision_criteria: dict[str, Any] = field(
-        default_factory=lambda: EvaluationSection().decision_criteria
-    )
-
-    @property
-    def video_rule(self) -> VideoRule:
-        """The aggregation from faces to a video's score that the threshold is for."""
-        rule: VideoRule = self.decision_criteria["video_rule"]
-        return rule
-
-    def stored(self) -> dict[str, Any]:
-        """Return the rule as bundle.json and the run's state hold it."""
-        return {
-            "threshold": self.threshold,
-            "temperature": self.temperature,
-            "fitted_on": self.fitted_on,
-            "wish": self.decision_criteria,
-        }
+WEIGHTS = "model.safetensors"
 
 
 @dataclass
@@ -105,7 +74,7 @@ class Bundle:
 
     @property
     def decision_rule(self) -> DecisionRule:
-        criteria = self.decision_criteria or _criteria_of(self.recipe)
+        criteria = self.decision_criteria or decision_criteria_of(self.recipe)
         return DecisionRule(self.threshold, self.temperature, self.fitted_on, criteria)
 
     def save(self, folder: str | Path) -> None:
@@ -136,15 +105,15 @@ class Bundle:
             ModelFileError: a file is missing, truncated, not the one saved, or of another version.
         """
         folder = Path(folder)
-        description = _describe(str(folder))
+        description = read_description(str(folder))
         if not (folder / WEIGHTS).is_file():
-            raise _no_model(str(folder), WEIGHTS)
+            raise missing_file_error(str(folder), WEIGHTS)
         sha256 = _sha256(folder / WEIGHTS)
         if sha256 != description["weights_sha256"]:
             raise ModelFileError(
                 f"{folder / WEIGHTS} is not the file that was saved: its SHA-256 is {sha256}, "
                 f"not {description['weights_sha256']}.",
-                _HINT,
+                HINT,
             )
         resolved = {name: description[name] for name in ("mean", "std")}
         section = ModelSection.model_validate(description["recipe"]["model"] | resolved)
@@ -153,7 +122,7 @@ class Bundle:
             detector.load_state_dict(load_file(folder / WEIGHTS), strict=True)
         except (SafetensorError, RuntimeError) as error:
             raise ModelFileError(
-                f"{folder / WEIGHTS} does not fit {section.backbone}: {error}.", _HINT
+                f"{folder / WEIGHTS} does not fit {section.backbone}: {error}.", HINT
             ) from error
         return cls(
             detector=detector.to(device).eval(),
@@ -162,7 +131,7 @@ class Bundle:
             class_names=tuple(description["class_names"]),
             faces=description["faces"],
             faces_version=description.get("faces_version", UNSTATED),
-            **asdict(_decision_rule(description)),
+            **asdict(decision_rule_of(description)),
         )
 
     def predict(
@@ -200,96 +169,6 @@ def fake_probability(logits: Tensor, temperature: float = 1.0) -> Tensor:
 def fake_log_odds(logits: Tensor) -> Tensor:
     """Return the log of P(any fake class) over P(real): (B, C) logits, class 0 real -> (B,) float32."""
     return logits.float()[:, 1:].logsumexp(dim=1) - logits.float()[:, 0]
-
-
-def read_decision_rule(uri: str | Path) -> DecisionRule:
-    """Return the decision rule of the bundle in the folder `uri`, read without its weights.
-
-    Raises:
-        ModelFileError: the description is missing, damaged or of another version.
-    """
-    return _decision_rule(_describe(str(uri)))
-
-
-def read_faces(uri: str | Path) -> dict[str, Any]:
-    """Return the faces section that the bundle in the folder `uri` was trained with, as JSON.
-
-    Raises:
-        ModelFileError: as `read_decision_rule`.
-    """
-    faces: dict[str, Any] = _describe(str(uri))["faces"]
-    return faces
-
-
-def read_faces_version(uri: str | Path) -> int:
-    """Return the version of how the faces were taken that the bundle in the folder `uri` learned from.
-
-    Raises:
-        ModelFileError: as `read_decision_rule`.
-    """
-    version: int = _describe(str(uri)).get("faces_version", UNSTATED)
-    return version
-
-
-def read_recipe(uri: str | Path) -> dict[str, Any]:
-    """Return the recipe that the bundle in the folder `uri` was trained by, as JSON.
-
-    Raises:
-        ModelFileError: as `read_decision_rule`.
-    """
-    recipe: dict[str, Any] = _describe(str(uri))["recipe"]
-    return recipe
-
-
-def write_decision_rule(uri: str | Path, rule: DecisionRule) -> None:
-    """Make `rule` the one of the bundle in the folder `uri`; its weights stay unchanged.
-
-    Raises:
-        ModelFileError: as `read_decision_rule`.
-    """
-    description = _describe(str(uri)) | rule.stored()
-    data = (json.dumps(description, indent=2) + "\n").encode()
-    storage.write_bytes(data, storage.join(str(uri), DESCRIPTION))
-
-
-def _decision_rule(description: dict[str, Any]) -> DecisionRule:
-    """Return the rule in a bundle.json; the oldest have only a threshold, and the recipe's criteria."""
-    return DecisionRule(
-        threshold=description["threshold"],
-        temperature=description.get("temperature", 1.0),
-        fitted_on=description.get("fitted_on"),
-        decision_criteria=description.get("wish") or _criteria_of(description["recipe"]),
-    )
-
-
-def _criteria_of(recipe: dict[str, Any]) -> dict[str, Any]:
-    return EvaluationSection.model_validate(recipe.get("evaluation", {})).decision_criteria
-
-
-def _describe(folder: str) -> dict[str, Any]:
-    """Return the content of bundle.json, checked to be of this version."""
-    uri = storage.join(folder, DESCRIPTION)
-    if not storage.exists(uri):
-        raise _no_model(folder, DESCRIPTION)
-    try:
-        description: dict[str, Any] = json.loads(storage.read_bytes(uri))
-        version = description["schema_version"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ModelFileError(f"{uri} cannot be read: {error!r}.", _HINT) from error
-    missing = [key for key in _KEYS if key not in description]
-    if version == SCHEMA_VERSION and missing:
-        raise ModelFileError(f"{uri} lacks {', '.join(missing)}.", _HINT)
-    if version != SCHEMA_VERSION:
-        raise ModelFileError(
-            f"{uri} has schema version {version}; "
-            f"this dfray {dfray.__version__} reads {SCHEMA_VERSION}.",
-            f"Use dfray {description.get('dfray_version', 'of its time')}.",
-        )
-    return description
-
-
-def _no_model(folder: str, name: str) -> ModelFileError:
-    return ModelFileError(f"{folder} holds no {name}, so it is no model of dfray.", _HINT)
 
 
 def _sha256(path: Path) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 from dfray.config import GatesSection, RegistrySection
 from dfray.errors import RegistryError, UserError
 from dfray.evaluation.protocol import load_protocol
+from dfray.models.bundle_description import read_faces_version
 from dfray.registry.champion import (
     ChampionState,
     current_champion,
@@ -226,7 +227,6 @@ def _promotion_record(
 
 def _faces_notes(candidate: _Contender, champion: _Contender | None) -> tuple[str, ...]:
     """Return a note if the two models learned from faces that were taken in different ways."""
-    from dfray.models.bundle import read_faces_version
 
     if champion is None:
         return ()

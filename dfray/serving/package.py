@@ -33,7 +33,7 @@ from dfray.faces.model_file import (
     landmark_model_path,
 )
 from dfray.faces.version import UNSTATED
-from dfray.models.bundle import DESCRIPTION
+from dfray.models.bundle_description import DESCRIPTION
 from dfray.registry import checksums
 from dfray.registry.measurement_store import metric_tags, save_scores
 from dfray.registry.measurements import HeadlineMetrics

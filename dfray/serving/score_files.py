@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from dfray.faces.version import version_note
+from dfray.models.bundle_description import read_faces_version
 from dfray.registry.champion import find_version
 from dfray.tracking.client import talking
 
@@ -77,7 +78,6 @@ def score_files(
             its row has the reason.
         RegistryError: MLflow cannot give the model.
     """
-    from dfray.models.bundle import read_faces_version
 
     versions, version = find_version(model_uri, tracking_uri)
     with versions.downloaded(version) as folder, _loaded(folder) as model:

@@ -9,6 +9,7 @@ from dfray import storage
 from dfray.config import FacesSection
 from dfray.errors import UserError
 from dfray.faces.version import version_note
+from dfray.models.bundle_description import read_faces, read_faces_version, read_recipe
 from dfray.progress import stage
 from dfray.run_context import RunContext
 
@@ -54,7 +55,6 @@ def compare_models(run: RunContext, protocol: str = "paper", models: Sequence[st
 
 def _bundles(run: RunContext, models: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Yield name in the table and URI of each bundle, the run's own first; every node can read them."""
-    from dfray.models.bundle import read_recipe
     from dfray.registry.champion import find_version
     from dfray.serving.package import downloaded_bundle
 
@@ -89,7 +89,6 @@ def _measure(run: RunContext, protocol: Protocol, name: str, bundle_uri: str) ->
 
 def _notes(run: RunContext, bundle_uri: str) -> str | None:
     """Return how the stored faces differ from those that the model learned from."""
-    from dfray.models.bundle import read_faces_version
 
     notes = (
         _size_note(run.recipe.faces.size_px, bundle_uri),
@@ -100,7 +99,6 @@ def _notes(run: RunContext, bundle_uri: str) -> str | None:
 
 def _size_note(size_px: int, bundle_uri: str) -> str | None:
     """Return a note on a model whose input size differs from that of the stored faces."""
-    from dfray.models.bundle import read_recipe
 
     input_px = read_recipe(bundle_uri)["model"]["size_px"]
     if input_px == size_px:
@@ -116,7 +114,6 @@ def _require_same_faces(settings: FacesSection, name: str, bundle_uri: str) -> N
     Raises:
         UserError: with both values of each setting that differs.
     """
-    from dfray.models.bundle import read_faces
 
     trained_on = read_faces(bundle_uri)
     stored = settings.model_dump(mode="json")

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from dfray import storage
 from dfray.errors import UserError
+from dfray.models.bundle_description import DecisionRule, read_decision_rule
 from dfray.progress import stage
 from dfray.run_context import RunContext
 
 if TYPE_CHECKING:
-    from dfray.models.bundle import DecisionRule
     from dfray.tracking.run import Run
 
 
@@ -61,7 +61,6 @@ def _evaluated_rule(run: RunContext) -> DecisionRule:
     Raises:
         UserError: the stored metrics are of another rule.
     """
-    from dfray.models.bundle import read_decision_rule
 
     rule = read_decision_rule(run.folder.model)
     criteria, evaluated = (

@@ -8,7 +8,8 @@ import pytest
 
 from dfray import storage
 from dfray.config import Recipe
-from dfray.models.bundle import Bundle, DecisionRule, read_decision_rule
+from dfray.models.bundle import Bundle
+from dfray.models.bundle_description import DecisionRule, read_decision_rule
 from dfray.run_context import RunContext
 from tests.helpers.evaluated import fit, save_model, untrained_run, with_evaluation
 from tests.helpers.toy import toy_recipe

@@ -18,7 +18,8 @@ from dfray.faces.model_file import FILE_NAMES, detector_model_path
 from dfray.faces.shard_plan import plan_shards
 from dfray.faces.shards import FacesStore
 from dfray.faces.version import FACES_VERSION, version_note
-from dfray.models.bundle import Bundle, read_faces_version
+from dfray.models.bundle import Bundle
+from dfray.models.bundle_description import read_faces_version
 from dfray.render.scores import show_scores
 from dfray.serving.score_files import FileScore
 from dfray.tables import FACES, VIDEOS

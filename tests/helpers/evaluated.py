@@ -11,7 +11,8 @@ from dfray.config import Recipe
 from dfray.datasets.manifest import Manifest, write_manifest
 from dfray.evaluation.measure import fit_decision_rule
 from dfray.models.backbone import build_detector
-from dfray.models.bundle import Bundle, DecisionRule
+from dfray.models.bundle import Bundle
+from dfray.models.bundle_description import DecisionRule
 from dfray.models.preprocess import Preprocess
 from dfray.run_context import RunContext
 from tests.helpers.rows import fake_row, video_row, videos_table, write_store

@@ -29,9 +29,13 @@ def tracking_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture
 def section(request: pytest.FixtureRequest) -> RegistrySection:
     """Settings with a registered model of the test's own."""
+    return section_of(request.node.name.replace("[", "-").replace("]", ""))
+
+
+def section_of(name: str) -> RegistrySection:
+    """Return settings with the registered model `name`, and gates that 80 videos can pass."""
     from dfray.config import GatesSection, RegistrySection
 
-    name = request.node.name.replace("[", "-").replace("]", "")
     gates = GatesSection(min_auc=0.75, auc_margin=0.03, balanced_accuracy_margin=0.1, resamples=300)
     return RegistrySection(model_name=name, gates=gates)
 

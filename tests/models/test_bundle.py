@@ -10,10 +10,9 @@ from dfray import storage
 from dfray.config import CorpusSection, EvaluationSection, ModelSection, Recipe
 from dfray.errors import ModelFileError
 from dfray.models.backbone import build_detector
-from dfray.models.bundle import (
-    Bundle,
+from dfray.models.bundle import Bundle, fake_probability
+from dfray.models.bundle_description import (
     DecisionRule,
-    fake_probability,
     read_decision_rule,
     read_faces,
     read_recipe,

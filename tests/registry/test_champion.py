@@ -18,19 +18,28 @@ from dfray.tracking.client import connect
 from tests.helpers.forks import fork
 from tests.helpers.scored import measured
 from tests.registry.promoter import promote_version
+from tests.registry.stored_model import StoredModel
 from tests.registry.test_promote import promote
 
 Add = Callable[..., str]
 
 
-@pytest.fixture
-def two_champions(section, tracking_uri, add_version: Add) -> Versions:
-    """Version 1 was the champion, version 2 is it, version 3 is the candidate."""
+@pytest.fixture(scope="module")
+def model_with_two_champions(tmp_path_factory: pytest.TempPathFactory) -> StoredModel:
+    model = StoredModel("two champions", tmp_path_factory.mktemp("two-champions"))
     for apart in (2.0, 2.1, 2.2):
-        add_version(measured(apart))
+        model.add_version(measured(apart))
         if apart < 2.2:
-            promote(section, tracking_uri)
-    return Versions(section.model_name, tracking_uri)
+            promote(*model.place)
+    model.keep()
+    return model
+
+
+@pytest.fixture
+def two_champions(model_with_two_champions: StoredModel) -> StoredModel:
+    """Version 1 was the champion, version 2 is it, version 3 is the candidate."""
+    model_with_two_champions.restore()
+    return model_with_two_champions
 
 
 def test_a_process_that_dies_between_record_and_alias_is_made_good_by_who_comes_next(
@@ -55,28 +64,25 @@ def test_a_process_that_dies_between_record_and_alias_is_made_good_by_who_comes_
     assert capsys.readouterr().err == ""
 
 
-def test_an_alias_moved_past_the_gates_is_moved_back_and_told(
-    two_champions: Versions, section, tracking_uri, capsys
-):
-    two_champions.point(CHAMPION, "3")
-    assert find_version(f"models:/{two_champions.name}@champion", tracking_uri)[1] == "2"
+def test_an_alias_moved_past_the_gates_is_moved_back_and_told(two_champions: StoredModel, capsys):
+    two_champions.versions.point(CHAMPION, "3")
+    _, version = find_version(two_champions.champion_uri, two_champions.tracking_uri)
+    assert version == "2"
     assert "pointed to version 3 and now to version 2" in capsys.readouterr().err
 
 
-def test_a_deleted_champion_is_told_and_nothing_takes_its_place(
-    two_champions: Versions, section, tracking_uri
-):
-    two_champions.client.delete_model_version(two_champions.name, "2")
+def test_a_deleted_champion_is_told_and_nothing_takes_its_place(two_champions: StoredModel):
+    two_champions.versions.client.delete_model_version(two_champions.name, "2")
     told = "version 2, has been deleted by hand. It was not replaced"
     with pytest.raises(UserError, match=told):
-        promote(section, tracking_uri)
+        promote(*two_champions.place)
     with pytest.raises(UserError, match=told):
         score_files(
-            [], model_uri=f"models:/{section.model_name}@champion", tracking_uri=tracking_uri
+            [], model_uri=two_champions.champion_uri, tracking_uri=two_champions.tracking_uri
         )
-    assert CHAMPION not in two_champions.aliases()
-    assert rollback(section, tracking_uri).version.number == "1"
-    assert promote(section, tracking_uri).champion_before.number == "1"
+    assert CHAMPION not in two_champions.versions.aliases()
+    assert rollback(*two_champions.place).version.number == "1"
+    assert promote(*two_champions.place).champion_before.number == "1"
 
 
 def test_a_model_begun_anew_under_the_name_of_a_deleted_one_has_other_versions(
@@ -97,17 +103,15 @@ def test_a_model_begun_anew_under_the_name_of_a_deleted_one_has_other_versions(
     assert versions.aliases()[CHAMPION] == "1"
 
 
-def test_a_lost_champion_is_promoted_over_only_where_that_is_asked_for(
-    two_champions: Versions, section, tracking_uri
-):
+def test_a_lost_champion_is_promoted_over_only_where_that_is_asked_for(two_champions: StoredModel):
     with pytest.raises(UserError, match="No champion of .* is lost"):
-        promote(section, tracking_uri, over_lost_champion=True)
-    two_champions.client.delete_model_version(two_champions.name, "2")
-    decision = promote(section, tracking_uri, over_lost_champion=True)
+        promote(*two_champions.place, over_lost_champion=True)
+    two_champions.versions.client.delete_model_version(two_champions.name, "2")
+    decision = promote(*two_champions.place, over_lost_champion=True)
     assert decision.promoted
     assert decision.champion_before.number == "2"
     assert decision.reasons[-1] == ("max_slowdown does not apply: the champion, version 2, is lost")
-    assert two_champions.aliases()[CHAMPION] == "3"
+    assert two_champions.versions.aliases()[CHAMPION] == "3"
 
 
 @pytest.mark.parametrize(
@@ -124,31 +128,32 @@ def test_a_lost_champion_is_promoted_over_only_where_that_is_asked_for(
     ],
 )
 def test_a_champion_whose_package_is_damaged_is_told_and_not_replaced(
-    two_champions: Versions, section, tracking_uri, add_version, damage, told
+    two_champions: StoredModel, damage, told
 ):
-    damage(add_version.package("1"))
+    damage(two_champions.add_version.package("1"))
     with pytest.raises(UserError, match=rf"version 2, is damaged: .*{told}.*It was not replaced"):
-        promote(section, tracking_uri)
+        promote(*two_champions.place)
     with pytest.raises(RegistryError, match=told):
         score_files(
-            [], model_uri=f"models:/{section.model_name}@champion", tracking_uri=tracking_uri
+            [], model_uri=two_champions.champion_uri, tracking_uri=two_champions.tracking_uri
         )
-    (champion,) = [one for one in show_versions(section, tracking_uri) if CHAMPION in one.aliases]
+    (champion,) = [one for one in show_versions(*two_champions.place) if CHAMPION in one.aliases]
     assert champion.damaged
     assert told in champion.package
-    assert two_champions.aliases()[CHAMPION] == "2"
+    assert two_champions.versions.aliases()[CHAMPION] == "2"
 
 
 def test_a_damaged_candidate_is_not_promoted_and_a_damaged_version_not_rolled_back_to(
-    two_champions: Versions, section, tracking_uri, add_version
+    two_champions: StoredModel,
 ):
     for made in ("0", "2"):
-        (add_version.package(made) / "artifacts/bundle/bundle.json").write_text("other")
+        package = two_champions.add_version.package(made)
+        (package / "artifacts/bundle/bundle.json").write_text("other")
     with pytest.raises(DamagedPackageError, match="version 3 of"):
-        promote(section, tracking_uri)
+        promote(*two_champions.place)
     with pytest.raises(DamagedPackageError, match="version 1 of"):
-        rollback(section, tracking_uri)
-    assert two_champions.aliases()[CHAMPION] == "2"
+        rollback(*two_champions.place)
+    assert two_champions.versions.aliases()[CHAMPION] == "2"
 
 
 def test_a_version_of_before_there_were_checksums_is_not_trusted(
@@ -162,25 +167,25 @@ def test_a_version_of_before_there_were_checksums_is_not_trusted(
 
 
 def test_a_registered_model_deleted_by_hand_is_told_from_one_that_never_was(
-    two_champions: Versions, section, tracking_uri
+    two_champions: StoredModel,
 ):
-    connect(tracking_uri).delete_registered_model(section.model_name)
+    connect(two_champions.tracking_uri).delete_registered_model(two_champions.name)
     for command in (promote, rollback):
         with pytest.raises(UserError, match=r"has been deleted by hand; 2 decision\(s\) about it"):
-            command(section, tracking_uri)
+            command(*two_champions.place)
 
 
-def test_show_tells_aliases_figures_and_state(two_champions: Versions, section, tracking_uri):
-    found = show_versions(section, tracking_uri)
+def test_show_tells_aliases_figures_and_state(two_champions: StoredModel):
+    found = show_versions(*two_champions.place)
     assert [(one.number, one.aliases, one.package) for one in found] == [
         ("3", ("candidate",), "ok"),
         ("2", ("champion",), "ok"),
         ("1", ("previous",), "ok"),
     ]
     assert found[0].metrics == (measured(2.2).metrics,)
-    assert show_version(section, tracking_uri, "previous") == found[2]
+    assert show_version(*two_champions.place, "previous") == found[2]
     with pytest.raises(UserError, match="no alias 'best'"):
-        show_version(section, tracking_uri, "best")
+        show_version(*two_champions.place, "best")
 
 
 def test_show_tells_of_a_model_that_does_not_exist_once(tracking_uri, capsys):

@@ -152,7 +152,7 @@ def test_after_the_last_record_was_deleted_by_hand_a_decision_is_asked_for_twice
     assert history.append(promotion("3"), after=3).sequence == 4
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 def shared(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URI of a registry that several use: a file, or a server in front of a database."""
     if request.param == "sqlite":

@@ -20,7 +20,8 @@ from dfray.errors import ModelFileError, UserError
 from dfray.faces.model_file import FILE_NAMES, LANDMARKS_FILE, SHA256, detector_model_path
 from dfray.faces.sources import VideoFile
 from dfray.faces.video import VideoExtractor
-from dfray.models.bundle import Bundle, DecisionRule, write_decision_rule
+from dfray.models.bundle import Bundle
+from dfray.models.bundle_description import DecisionRule, write_decision_rule
 from dfray.registry.checksums import faults_of
 from dfray.registry.measurement_store import load_headline_metrics
 from dfray.registry.versions import Versions

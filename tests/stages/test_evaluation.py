@@ -14,7 +14,7 @@ from dfray import stages, storage
 from dfray.config import Recipe
 from dfray.errors import UserError
 from dfray.evaluation.metrics import Metrics
-from dfray.models.bundle import read_decision_rule, write_decision_rule
+from dfray.models.bundle_description import read_decision_rule, write_decision_rule
 from dfray.registry.measurement_store import load_measurement
 from dfray.registry.versions import Versions
 from dfray.run_context import RunContext

@@ -1,5 +1,9 @@
-"""One of two workers, as its own process: `ddp_worker.py RANK FOLDER`; see test_two_workers.py."""
+"""Two workers, forked from a process that has imported what they need: `ddp_worker.py FOLDER`.
 
+See test_two_workers.py.
+"""
+
+import multiprocessing
 import sys
 from pathlib import Path
 
@@ -94,4 +98,15 @@ def main(rank: int, folder: str) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2])
+    import pytorch_metric_learning.losses  # noqa: F401  what the first loss and optimizer would import
+    import torch._dynamo
+
+    fork = multiprocessing.get_context("fork")
+    workers = [
+        fork.Process(target=main, args=(rank, sys.argv[1]), daemon=True) for rank in range(2)
+    ]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    sys.exit(any(worker.exitcode for worker in workers))

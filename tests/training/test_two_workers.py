@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
+from functools import cache
 
 import pytest
 import torch
@@ -53,6 +53,7 @@ def arguments():
     }
 
 
+@cache
 def of_one_worker(name):
     """What one worker with the whole batch does."""
     asked = arguments()[name]
@@ -69,16 +70,8 @@ def two_workers(tmp_path_factory):
     torch.save(INSIDE, folder / "inside.pt")
     torch.save(ACCUMULATED, folder / "accumulated.pt")
     environment = os.environ | {"GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
-    script = str(Path(ddp_worker.__file__))
-    workers = [
-        subprocess.Popen([sys.executable, script, str(rank), str(folder)], env=environment)
-        for rank in range(2)
-    ]
-    try:
-        assert [worker.wait(timeout=120) for worker in workers] == [0, 0]
-    finally:
-        for worker in workers:
-            worker.kill()
+    command = [sys.executable, ddp_worker.__file__, str(folder)]
+    subprocess.run(command, env=environment, timeout=120, check=True)
     files = {name: str(number) for number, name in enumerate([*asked, "inside"])}
     files |= {name: name for name in ("accumulated", "validated")}
     return {
