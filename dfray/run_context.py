@@ -13,8 +13,7 @@ from dfray import storage
 from dfray.config import Recipe
 from dfray.datasets.manifest import fingerprint, read_manifest
 from dfray.evaluation.measure import EvaluationSet
-from dfray.faces.agreement import require_agreement
-from dfray.faces.shards import FacesStore
+from dfray.faces.view import FacesView
 from dfray.run_folder import RunFolder
 from dfray.session import session
 
@@ -47,26 +46,17 @@ class RunContext:
     Making one reads and writes nothing; what is read is read once.
 
     Attributes:
-        faces: the run's own store; the trials of a search share that of the search's run.
         verbose: show Ray's own output.
     """
 
     recipe: Recipe
     folder: RunFolder
-    faces: FacesStore
     verbose: bool = False
 
     @classmethod
-    def of(
-        cls, recipe: Recipe, *, faces_uri: str | None = None, verbose: bool = False
-    ) -> RunContext:
-        """Return the context of a recipe's run.
-
-        Args:
-            faces_uri: a store of faces outside the run's folder.
-        """
-        folder = RunFolder(recipe, faces=faces_uri)
-        return cls(recipe, folder, FacesStore(folder.faces), verbose)
+    def of(cls, recipe: Recipe, *, verbose: bool = False) -> RunContext:
+        """Return the context of a recipe's run."""
+        return cls(recipe, RunFolder(recipe), verbose)
 
     def session(self) -> AbstractContextManager[None]:
         """Return a context in which Ray is connected, as `dfray.session.session`."""
@@ -88,17 +78,27 @@ class RunContext:
         return read_manifest(self.folder.manifest)
 
     @cached_property
+    def faces(self) -> FacesView:
+        """The stored faces of the manifest's videos.
+
+        Raises:
+            UserError: the manifest is not yet built.
+        """
+        return self.faces_of(self.manifest)
+
+    def faces_of(self, videos: pa.Table) -> FacesView:
+        """Return the stored faces of VIDEOS."""
+        return FacesView(self.folder.faces, videos)
+
+    @cached_property
     def evaluation_set(self) -> EvaluationSet:
         """The faces that models are measured on, with the identity groups that the manifest states.
 
         Raises:
-            UserError: as `require_agreement`.
+            UserError: the manifest is not yet built.
         """
-        groups: dict[str, str] = {}
-        if self.has_manifest:
-            require_agreement(self.faces.summaries(), self.manifest, self.faces.uri)
-            columns = (self.manifest[name].to_pylist() for name in ("video_id", "identity_group"))
-            groups = {video: group for video, group in zip(*columns, strict=True) if group}
+        columns = (self.manifest[name].to_pylist() for name in ("video_id", "identity_group"))
+        groups = {video: group for video, group in zip(*columns, strict=True) if group}
         return EvaluationSet(self.recipe, self.faces, groups)
 
     @cached_property
@@ -135,14 +135,6 @@ class RunContext:
 
         Args:
             videos: VIDEOS to count among; default: the run's manifest.
-
-        Raises:
-            UserError: as `require_agreement`.
         """
         videos = self.manifest if videos is None else videos
-        summaries = self.faces.summaries()
-        require_agreement(summaries, videos, self.faces.uri)
-        done = set(summaries["video_id"].to_pylist())
-        return ExtractedVideos(
-            len(done.intersection(videos["video_id"].to_pylist())), videos.num_rows
-        )
+        return ExtractedVideos(self.faces_of(videos).summaries().num_rows, videos.num_rows)

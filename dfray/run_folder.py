@@ -59,16 +59,18 @@ class RunFolder:
     """URIs of one run's files; making one reads and writes nothing.
 
     Args:
-        faces: URI of faces outside the run; the trials of a search share one store.
+        faces, manifest: URIs outside the run; the trials of a search share one store and one manifest.
     """
 
-    def __init__(self, recipe: Recipe, *, faces: str | None = None) -> None:
+    def __init__(
+        self, recipe: Recipe, *, faces: str | None = None, manifest: str | None = None
+    ) -> None:
         self.recipe = recipe
         self.work_dir = storage.absolute(recipe.work_dir)
         self.root = storage.join(self.work_dir, recipe.name)
         self.recipe_file = storage.join(self.root, "recipe.yaml")
         self.clips = storage.join(self.root, "clips")
-        self.manifest = storage.join(self.root, "manifest.parquet")
+        self.manifest = manifest or storage.join(self.root, "manifest.parquet")
         self.faces = faces or storage.join(self.root, "faces")
         self.not_finite = storage.join(self.root, "not_finite")
         self.model = storage.join(self.root, "model")
@@ -77,6 +79,12 @@ class RunFolder:
         self.metrics = storage.join(self.evaluation, "metrics.json")
         self.report = storage.join(self.evaluation, "report.html")
         self._state = storage.join(self.root, "state.json")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, RunFolder) and vars(self) == vars(other)
+
+    def __hash__(self) -> int:
+        return hash(self.root)
 
     def claim(self) -> None:
         """Bind the folder to the recipe, or check that it is bound to the same one.

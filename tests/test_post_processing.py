@@ -197,7 +197,7 @@ def test_losses_add_up_a_video_that_two_tasks_shared():
 def test_actors_measure_what_a_plain_loop_measures(bundle, store, tmp_path, ray_session):
     bundle.save(tmp_path / "bundle")
     section = EvaluationSection(post_processing=["noise", "jpeg"], num_workers=1)
-    found = measure_drops(store.uri, str(tmp_path / "bundle"), labelled(store), section)
+    found = measure_drops(store, str(tmp_path / "bundle"), labelled(store), section)
     faces = tables.FACES.read(store.shards("test")[0])
     sums = sums_of(bundle, faces, ["noise", "jpeg"], batch_size=128)
     assert found == auc_drops(sums, labelled(store), ["noise", "jpeg"])

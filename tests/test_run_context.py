@@ -15,13 +15,8 @@ from tests.helpers.toy import toy_recipe, write_toy_faces
 
 def test_making_one_touches_nothing(tmp_path: Path) -> None:
     run = RunContext.of(toy_recipe(tmp_path))
-    assert run.faces.uri == run.folder.faces == str(tmp_path / "toy" / "faces")
+    assert run.folder.faces == str(tmp_path / "toy" / "faces")
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_trial_reads_the_faces_of_its_search(tmp_path: Path) -> None:
-    run = RunContext.of(toy_recipe(tmp_path), faces_uri=str(tmp_path / "shared"))
-    assert run.faces.uri == run.folder.faces == str(tmp_path / "shared")
 
 
 def test_a_manifest_that_is_not_built_is_refused_with_the_command_that_builds_it(
@@ -52,7 +47,7 @@ def test_extracted_videos_are_counted_among_the_manifests_or_others(tmp_path: Pa
     assert ExtractedVideos(1000, 2000).note.startswith("1,000 of 2,000 videos are done")
 
 
-def test_faces_of_another_split_than_the_manifests_are_neither_trained_on_nor_measured(
+def test_stored_faces_have_the_split_of_the_manifest_of_now(
     tmp_path: Path,
 ) -> None:
     from dfray.datasets.manifest import Manifest, write_manifest
@@ -62,10 +57,11 @@ def test_faces_of_another_split_than_the_manifests_are_neither_trained_on_nor_me
     rows = RunContext.of(recipe).manifest.to_pylist()
     rows[1]["split"] = "test"
     write_manifest(Manifest(videos_table(rows)), RunContext.of(recipe).folder.manifest)
-    with pytest.raises(UserError, match=r"1 of the 4 .*another split"):
-        RunContext.of(recipe).extracted()
-    with pytest.raises(UserError, match=r"1 of the 4 .*another split"):
-        _ = RunContext.of(recipe).evaluation_set
+    run = RunContext.of(recipe)
+    assert run.extracted().missing == 0
+    assert run.evaluation_set.faces.summaries(["test"])["video_id"].to_pylist() == [
+        rows[1]["video_id"]
+    ]
 
 
 def test_the_tracking_server_is_resolved_when_it_is_used() -> None:
@@ -80,7 +76,6 @@ def test_identity_groups_of_the_evaluation_set_come_from_the_manifest(tmp_path: 
     from dfray.datasets.manifest import Manifest, write_manifest
 
     run = RunContext.of(toy_recipe(tmp_path))
-    assert run.evaluation_set.identity_groups == {}
     rows = [video_row("a", identity_group="asian"), video_row("b")]
     write_manifest(Manifest(videos_table(rows), [], {}), run.folder.manifest)
     groups = RunContext.of(run.recipe).evaluation_set.identity_groups

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from dfray.config import EvaluationSection, Recipe, WantedRate
-from dfray.faces.shards import FacesStore, read_boxes
+from dfray.faces.shards import FacesStore, described, read_boxes
 from dfray.models.bundle_description import (
     DecisionRule,
     VideoRule,
@@ -33,7 +33,7 @@ class EvaluationSet:
 
     Attributes:
         recipe: its evaluation section and seed; the frame rate of its faces; its cluster's wait.
-        faces: the store of all splits.
+        faces: the run's, of all splits.
         identity_groups: video_id -> group of the person, for the videos whose corpus states it.
     """
 
@@ -56,7 +56,8 @@ class EvaluationSet:
         from dfray.evaluation.score import collect_scores, score_faces
 
         require_cpus({"scoring": self.section.num_workers}, wait_s=self.recipe.cluster.wait_s)
-        return collect_scores(score_faces(self.faces.uri, bundle_uri, split, self.section))
+        scores = collect_scores(score_faces(self.faces, bundle_uri, split, self.section))
+        return described(scores, self.faces.summaries([split]))
 
     def video_scores(self, scores: pa.Table, split: str, video_rule: VideoRule) -> pa.Table:
         """Return VIDEO_SCORES of the SCORES of `split`, aggregated by `video_rule`."""
@@ -141,7 +142,7 @@ def measure_model(
     drops: list[PostProcessingDrop] = []
     if post_process and section.post_processing:
         on_step(f"post-processing: {', '.join(section.post_processing)}")
-        drops = measure_drops(evaluation_set.faces.uri, bundle_uri, videos, section)
+        drops = measure_drops(evaluation_set.faces, bundle_uri, videos, section)
     return EvaluationResult(evaluation_set, rule, scores, videos, drops)
 
 

@@ -22,6 +22,7 @@ from dfray.tables import FAKE, REAL
 
 if TYPE_CHECKING:
     from dfray.config import EvaluationSection
+    from dfray.faces.shards import FacesStore
     from dfray.models.bundle import Bundle
 
 SUMS = pa.schema(
@@ -58,7 +59,7 @@ class PostProcessingDrop:
 
 
 def measure_drops(
-    faces_uri: str, bundle_uri: str, videos: pa.Table, section: EvaluationSection
+    faces: FacesStore, bundle_uri: str, videos: pa.Table, section: EvaluationSection
 ) -> list[PostProcessingDrop]:
     """Return the drop of AUC for every kind in `section.post_processing`, on the connected Ray cluster.
 
@@ -71,9 +72,7 @@ def measure_drops(
         UserError, EvaluationError: as `score_faces` and `collect_scores`.
     """
     kinds = tuple(dict.fromkeys(section.post_processing))
-    plan = on_actors(
-        PostProcessedScorer, faces_uri, bundle_uri, section.split, section, kinds=kinds
-    )
+    plan = on_actors(PostProcessedScorer, faces, bundle_uri, section.split, section, kinds=kinds)
     return auc_drops(collect(plan), videos, kinds)
 
 

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from dfray import storage
 from dfray.config import EvaluationSection
 from dfray.errors import EvaluationError, UserError, explain
 from dfray.faces.crop_codec import decode_images
-from dfray.faces.shards import ROW_GROUP, FacesStore, open_shard
+from dfray.faces.shards import ROW_GROUP, FacesStore, open_shard, videos_by_shard
 from dfray.tables import SCORES
 
 if TYPE_CHECKING:
@@ -39,12 +40,12 @@ _READ = [*_COPIED, "size_px", "encoding", "image"]
 
 
 def score_faces(
-    faces_uri: str, bundle_uri: str, split: str, section: EvaluationSection
+    faces: FacesStore, bundle_uri: str, split: str, section: EvaluationSection
 ) -> ray.data.Dataset:
     """Every face of `split` scored by the model; lazy, on the Ray cluster that is connected.
 
     Args:
-        faces_uri: where extraction wrote; only the shards of `split` are read.
+        faces: the run's; only row groups with faces of `split` are read.
         bundle_uri: the folder of a saved `Bundle`; every node must reach it.
         section: batch_size faces go through the model at once, on num_workers actors.
 
@@ -54,12 +55,12 @@ def score_faces(
     Raises:
         UserError: there is no face of this split.
     """
-    return on_actors(FaceScorer, faces_uri, bundle_uri, split, section)
+    return on_actors(FaceScorer, faces, bundle_uri, split, section)
 
 
 def on_actors(
     scorer: type[FaceScorer],
-    faces_uri: str,
+    faces: FacesStore,
     bundle_uri: str,
     split: str,
     section: EvaluationSection,
@@ -69,10 +70,10 @@ def on_actors(
     import ray.data
     from ray.util.annotations import RayDeprecationWarning
 
-    tasks = plan_tasks(FacesStore(faces_uri), split)
+    tasks = plan_tasks(faces, split)
     if not tasks:
         raise UserError(
-            f"There is no face of the split {split} under {faces_uri}.",
+            f"There is no face of the split {split} under {faces.uri}.",
             "Extract that split, or evaluate another (evaluation.split).",
         )
     workers = min(section.num_workers, len(tasks))
@@ -124,26 +125,28 @@ def collect(dataset: ray.data.Dataset) -> pa.Table:
 
 
 def plan_tasks(store: FacesStore, split: str) -> list[dict[str, Any]]:
-    """The split's faces as tasks {uri, first_group, n_groups}; every row group in exactly one."""
-    faces_in: dict[str, int] = {}
-    summaries = store.summaries([split])
-    for shard, n_faces in zip(
-        summaries.column("shard").to_pylist(), summaries.column("n_faces").to_pylist(), strict=True
-    ):
-        if shard is not None:
-            faces_in[shard] = faces_in.get(shard, 0) + n_faces
+    """Return the split's faces as tasks {uri, groups, videos}.
+
+    Every row group that holds any of them is in exactly one, with the video_ids to read of it.
+    """
     tasks = []
-    for shard, n_faces in sorted(faces_in.items()):
-        n_groups = -(-n_faces // ROW_GROUP)
-        tasks += [
-            {
-                "uri": store.shard_uri(shard),
-                "first_group": first,
-                "n_groups": min(GROUPS_PER_TASK, n_groups - first),
-            }
-            for first in range(0, n_groups, GROUPS_PER_TASK)
-        ]
+    for shard, videos in videos_by_shard(store.summaries([split])).items():
+        first, n_faces = videos["first_row"].to_numpy(), videos["n_faces"].to_numpy()
+        ids = np.asarray(videos["video_id"].to_pylist(), object)
+        first_group, last_group = first // ROW_GROUP, (first + n_faces - 1) // ROW_GROUP
+        groups = sorted(
+            {g for ends in zip(first_group, last_group, strict=True) for g in _range(*ends)}
+        )
+        for start in range(0, len(groups), GROUPS_PER_TASK):
+            of_task = groups[start : start + GROUPS_PER_TASK]
+            is_there = (first_group <= of_task[-1]) & (last_group >= of_task[0])
+            task = {"uri": store.shard_uri(shard), "groups": of_task}
+            tasks.append(task | {"videos": ids[is_there].tolist()})
     return tasks
+
+
+def _range(first: int, last: int) -> range:
+    return range(int(first), int(last) + 1)
 
 
 class FaceScorer:
@@ -166,9 +169,9 @@ class FaceScorer:
 
     def read(self, task: dict[str, Any]) -> pa.Table:
         """The rows of FACES of one task."""
-        groups = range(task["first_group"], task["first_group"] + task["n_groups"])
-        read = partial(open_shard(task["uri"]).read_row_groups, list(groups), columns=_READ)
-        return storage.attempt(read, task["uri"], "read")
+        read = partial(open_shard(task["uri"]).read_row_groups, task["groups"], columns=_READ)
+        faces = storage.attempt(read, task["uri"], "read")
+        return faces.filter(pc.is_in(faces["video_id"], pa.array(task["videos"], pa.string())))
 
 
 def score_table(bundle: Bundle, faces: pa.Table) -> pa.Table:

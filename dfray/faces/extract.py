@@ -29,9 +29,10 @@ from dfray.errors import DfrayError, ExtractionError, explain, first_line
 from dfray.faces.rows import face_rows, lost_row, outcome_row, summary_row
 from dfray.faces.shard_plan import ShardPlan, expected_faces, plan_shards
 from dfray.faces.shard_writer import ShardWriter
-from dfray.faces.shards import ROW_GROUP, FacesStore, iter_row_groups
+from dfray.faces.shards import ROW_GROUP, FacesStore, described, iter_row_groups
 from dfray.faces.supervise import SupervisedExtractor
 from dfray.faces.video import VideoEnd
+from dfray.faces.view import FacesView
 from dfray.tables import FACES, SUMMARIES, Row, TableSpec
 
 if TYPE_CHECKING:
@@ -80,9 +81,8 @@ def extract_faces(
 
     store = FacesStore(out)
     store.claim(settings)
-    pending, committed = plan_shards(
-        videos, settings, store.summaries(), workers=workers, seed=seed
-    )
+    stored = FacesView(out, videos).summaries()
+    pending, committed = plan_shards(videos, settings, stored, workers=workers, seed=seed)
     if pending:
         store.require_current_version(
             [name for plan in pending for name in plan.videos["video_id"].to_pylist()]
@@ -254,7 +254,7 @@ class ShardExtractor:
         for group in iter_row_groups(self.store.shard_uri(shard)):
             keys = zip(group["video_id"].to_pylist(), group["frame_index"].to_pylist(), strict=True)
             is_passed = [video in allowances and allowances[video].take(k) for video, k in keys]
-            yield from group.filter(pa.array(is_passed)).to_pylist()
+            yield from described(group.filter(pa.array(is_passed)), videos).to_pylist()
 
     def _report(self, counts: dict[str, int]) -> None:
         if self.progress is not None:

@@ -57,7 +57,7 @@ def plan_shards(
 
     Args:
         videos: VIDEOS, with or without a `quota` column.
-        done: SUMMARIES of the committed videos.
+        done: SUMMARIES of those of them that are committed.
         workers: extraction actors; small manifests are cut finer, so that all have work.
 
     Returns:
@@ -101,7 +101,8 @@ def _cut(
 
 
 def _new_shard(split: str, videos: pa.Table, settings: FacesSection) -> ShardPlan:
-    content = "\n".join([str(settings.shaping()), *videos.column("video_id").to_pylist()])
+    names = (name for column in ("video_id", "uri") for name in videos[column].to_pylist())
+    content = "\n".join([str(settings.shaping()), *names])
     return ShardPlan(f"{split}-{hashlib.sha256(content.encode()).hexdigest()[:12]}", videos)
 
 

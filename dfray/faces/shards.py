@@ -9,7 +9,7 @@
 A shard without its commit record does not exist: readers start from `videos/`, so a killed writer
 leaves nothing half done. An actor can outlive its run for a while, and the next run plans its videos anew:
 so only the run that claimed the store last may commit, and no video is there twice.
-Every shard holds videos of one split, so evaluation reads only test faces.
+Every shard holds videos of one split, that of the manifest that they were extracted by.
 Pixels are raw bytes in a binary column under lz4: lossless, and read several times faster than PNG.
 """
 
@@ -33,6 +33,10 @@ from dfray.tables import FACES, OUTCOMES, SUMMARIES, TableSpec
 
 ROW_GROUP = 64
 """Rows in every row group of a shard but the last: row r lies in group r // ROW_GROUP."""
+DESCRIBING = ("dataset", "split", "label", "category", "method", "source_video", "identity")
+"""Columns of all tables in which the manifest describes a video."""
+_FILE = "__filename"
+"""Name by which Arrow gives the file of a row."""
 _VERSION = "faces_version"
 _EARLY_KEYS = ("landmarks",)
 """Keys of FacesSection that a store of the first version may lack and that had their default then."""
@@ -53,7 +57,9 @@ class FacesStore:
 
     def summaries(self, splits: Sequence[str] | None = None) -> pa.Table:
         """Return SUMMARIES of every committed video, of all splits or of some."""
-        return self._read_all("videos", SUMMARIES, splits)
+        names = self._committed()
+        names = [name for name in names if splits is None or name.rpartition("-")[0] in splits]
+        return self._read("videos", SUMMARIES, names)
 
     def shard_summaries(self, shard: str) -> pa.Table:
         """Return SUMMARIES of the videos of one committed shard."""
@@ -61,25 +67,21 @@ class FacesStore:
 
     def outcomes(self) -> pa.Table:
         """Return OUTCOMES of every sampled frame of every committed video."""
-        return self._read_all("outcomes", OUTCOMES, None)
+        return self._read("outcomes", OUTCOMES, self._committed())
 
     def shards(self, split: str) -> list[str]:
         """Return the URIs of the shards that hold the faces of `split`, in the order of their names."""
-        table = self.summaries([split])
-        table = table.filter(pc.greater(table["n_faces"], 0))
-        names = table["shard"].unique().to_pylist()
-        return [self.shard_uri(name) for name in sorted(names)]
+        return [self.shard_uri(name) for name in videos_by_shard(self.summaries([split]))]
 
     def fingerprint(self, split: str | None = None) -> str:
-        """Return 16 hex digits that identify the faces of a split (or all): settings, videos, counts."""
+        """Return 16 hex digits that identify the faces of a split or of all: settings, videos, counts."""
         import hashlib
 
         table = self.summaries([split] if split else None).sort_by("video_id")
         digest = hashlib.sha256(json.dumps(self._stored_settings()).encode())
-        for video, faces in zip(
-            table.column("video_id").to_pylist(), table.column("n_faces").to_pylist(), strict=True
-        ):
-            digest.update(f"{video}\0{faces}\n".encode())
+        columns = (table[name].to_pylist() for name in ("video_id", "category", "n_faces"))
+        for video, category, faces in zip(*columns, strict=True):
+            digest.update(f"{video}\0{category}\0{faces}\n".encode())
         return digest.hexdigest()[:16]
 
     def claim(self, settings: FacesSection) -> None:
@@ -160,22 +162,33 @@ class FacesStore:
         settings: dict[str, Any] = json.loads(storage.read_bytes(self._settings_uri))
         return settings
 
-    def _read_all(self, folder: str, spec: TableSpec, splits: Sequence[str] | None) -> pa.Table:
+    def _committed(self) -> list[str]:
+        """Return the names of the committed shards."""
+        files = storage.list_files(storage.join(self.uri, "videos"), ".parquet")
+        return [uri.rpartition("/")[2].removesuffix(".parquet") for uri in files]
+
+    def _read(
+        self, folder: str, spec: TableSpec, shards: Sequence[str], *, with_shard: bool = False
+    ) -> pa.Table:
+        """Return the rows of the spec's tables of some shards; with the name of its shard, if asked for."""
         import pyarrow.dataset
 
-        committed = storage.list_files(storage.join(self.uri, "videos"), ".parquet")
-        names = [uri.rsplit("/", 1)[-1] for uri in committed]
-        names = [n for n in names if splits is None or n.rsplit("-", 1)[0] in splits]
-        if not names:
-            return spec.schema.empty_table()
+        if not shards:
+            empty = spec.schema.empty_table()
+            return empty.append_column("shard", pa.array([], pa.string())) if with_shard else empty
         fs, path = storage.arrow_filesystem(storage.join(self.uri, folder))
         files = pyarrow.dataset.dataset(
-            [f"{path}/{name}" for name in names],
+            [f"{path}/{name}.parquet" for name in shards],
             schema=spec.schema,
             format="parquet",
             filesystem=fs,
         )
-        return storage.attempt(files.to_table, self.uri, "read")
+        columns = [*spec.names, *([_FILE] if with_shard else [])]
+        table = storage.attempt(partial(files.to_table, columns), self.uri, "read")
+        if not with_shard:
+            return table
+        names = pc.replace_substring_regex(table[_FILE], r"^.*/|\.parquet$", "")
+        return table.drop_columns(_FILE).append_column("shard", names)
 
 
 def iter_row_groups(uri: str, columns: list[str] | None = None) -> Iterator[pa.Table]:
@@ -206,11 +219,35 @@ BOX_COLUMNS = (
 
 def read_boxes(store: FacesStore, split: str) -> pa.Table:
     """Return the BOX_COLUMNS of FACES of every face of `split`, in the order of video, frame and face."""
-    fields = [FACES.schema.field(name) for name in BOX_COLUMNS]
-    tables = [open_shard(uri).read(columns=list(BOX_COLUMNS)) for uri in store.shards(split)]
-    table = pa.concat_tables(
-        [pa.schema(fields).empty_table(), *(t.select(BOX_COLUMNS) for t in tables)]
-    )
+    summaries = store.summaries([split])
+    tables = [pa.schema([FACES.schema.field(name) for name in BOX_COLUMNS]).empty_table()]
+    for name, videos in videos_by_shard(summaries).items():
+        boxes = open_shard(store.shard_uri(name)).read(columns=list(BOX_COLUMNS))
+        is_of_split = pc.is_in(boxes["video_id"], videos["video_id"].combine_chunks())
+        tables.append(boxes.select(BOX_COLUMNS).filter(is_of_split))
+    table = described(pa.concat_tables(tables), summaries)
     return table.sort_by(
         [(name, "ascending") for name in ("video_id", "frame_index", "face_index")]
     )
+
+
+def videos_by_shard(summaries: pa.Table) -> dict[str, pa.Table]:
+    """Return the SUMMARIES of the videos with faces by the name of their shard, in its order."""
+    table = summaries.filter(pc.greater(summaries["n_faces"], 0))
+    names = sorted(table["shard"].unique().to_pylist())
+    return {name: table.filter(pc.equal(table["shard"], name)) for name in names}
+
+
+def described(rows: pa.Table, videos: pa.Table) -> pa.Table:
+    """Return rows of videos with the values of `videos` in the columns that describe a video.
+
+    Args:
+        rows: any table with `video_id`, each of which `videos` has once.
+        videos: VIDEOS or SUMMARIES.
+    """
+    place = pc.index_in(rows["video_id"], value_set=videos["video_id"].combine_chunks())
+    for name in DESCRIBING:
+        if name in rows.column_names:
+            column = rows.schema.get_field_index(name)
+            rows = rows.set_column(column, rows.schema.field(name), videos[name].take(place))
+    return rows

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from dfray import storage
 from dfray.config import Recipe
 from dfray.errors import DfrayError, first_line, root_error
-from dfray.run_context import RunContext
+from dfray.run_folder import RunFolder
 from dfray.search.concurrency import trains_in_process
 from dfray.search.folder import TrialFolder
 from dfray.search.result import Trial
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from dfray.run_folder import RunFolder
     from dfray.training.context import History
     from dfray.training.learner import Learner
 
@@ -42,13 +41,13 @@ class TrialSettings:
 
     Attributes:
         recipe: the search's own, `work_dir` absolute.
-        faces: URI of the faces that all trials read.
+        run: folder of the search's run, whose manifest and faces all trials read.
         trials: URI of the folder of their folders.
         use_gpu: train each trial's worker on a GPU.
     """
 
     recipe: Recipe
-    faces: str
+    run: RunFolder
     trials: str
     use_gpu: bool = False
 
@@ -88,7 +87,7 @@ def run_trial(config: Mapping[str, Any], settings: TrialSettings) -> None:
     section, trial_folder = settings.recipe.search, settings.folder(trial.id)
     try:
         recipe = settings.recipe_of(trial)
-        folder = RunContext.of(recipe, faces_uri=settings.faces).folder
+        folder = RunFolder(recipe, faces=settings.run.faces, manifest=settings.run.manifest)
         folder.claim()
         record = TrialRecord(trial_folder, section.metric_key, section.mode)
         if trains_in_process(settings.recipe):

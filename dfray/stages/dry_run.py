@@ -13,6 +13,7 @@ from dfray.batches.sample import quotas, sample_faces
 from dfray.config import Recipe
 from dfray.errors import DfrayError
 from dfray.faces.shard_plan import expected_faces
+from dfray.faces.view import FacesView
 from dfray.run_context import RunContext
 from dfray.run_manifest import planned_manifest
 
@@ -90,17 +91,17 @@ def _sample(run: RunContext, videos: pa.Table, missing: int) -> tuple[Counts, st
         missing: number of videos without extracted faces.
     """
     if not missing:
-        return _extracted(run), "of the extracted faces"
+        return _extracted(run.faces_of(videos), run.recipe), "of the extracted faces"
     source = f"expected from durations; {missing:,} videos are not yet extracted"
     return _expected(videos, run.recipe), source
 
 
-def _extracted(run: RunContext) -> Counts:
+def _extracted(faces: FacesView, recipe: Recipe) -> Counts:
     """Count the sample of the stored faces."""
     counts = {}
     for split in ("train", "val"):
-        sample = sample_faces(run.faces.summaries([split]), split, run.recipe.batches)
-        counts[split] = _by_class(sample.label, run.recipe)
+        sample = sample_faces(faces.summaries([split]), split, recipe.batches)
+        counts[split] = _by_class(sample.label, recipe)
     return counts
 
 

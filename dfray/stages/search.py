@@ -66,7 +66,7 @@ def run_search(run: RunContext, folder: SearchFolder) -> SearchResult:
     capacity = trial_capacity(recipe, nodes)
     print(f"Trials: {capacity.arithmetic}.", file=sys.stderr)
     folder.begin()
-    settings = TrialSettings(recipe, run.faces.uri, folder.trials, use_gpu=capacity.gpus > 0)
+    settings = TrialSettings(recipe, run.folder, folder.trials, use_gpu=capacity.gpus > 0)
     with SearchRuns(settings, run.tracking_uri, folder.id, fingerprint(run.manifest)) as runs:
         search = _Search(folder, settings, capacity, runs)
         trials = search.run_trials()

@@ -18,7 +18,7 @@ from dfray.batches.sample import require_batch, sample_faces
 from dfray.batches.stream import with_stream_quotas
 from dfray.config import Recipe
 from dfray.faces.extract import extract_faces
-from dfray.faces.shards import FacesStore
+from dfray.faces.view import FacesView
 from dfray.models.backbone import build_detector
 from dfray.models.weights import resolve
 from dfray.run_folder import RunFolder
@@ -188,7 +188,10 @@ def worker_config(
     Raises:
         ManifestError, RecipeError, ModelFileError: as `train_detector`.
     """
-    videos = FacesStore(folder.faces).summaries(["train", "val"]) if streamed is None else streamed
+    videos = streamed
+    if videos is None:
+        faces = FacesView.of_manifest(folder.faces, folder.manifest)
+        videos = faces.summaries(["train", "val"])
     classes = require_trainable_classes(recipe, videos)
     steps = None
     if streamed is not None:
@@ -198,7 +201,7 @@ def worker_config(
     return WorkerConfig(
         recipe=recipe.model_copy(update=absolute),
         class_names=tuple(classes.class_names),
-        faces_uri=folder.faces,
+        folder=folder,
         stream_steps=steps,
         progress=progress,
         record=record,
@@ -214,7 +217,7 @@ def check_worker_config(config: WorkerConfig) -> list[str]:
     Raises:
         ManifestError, RecipeError, ModelFileError: as `train_detector`.
     """
-    recipe, faces = config.recipe, FacesStore(config.faces_uri)
+    recipe, faces = config.recipe, config.open_faces()
     lines = build_detector(recipe.model, len(config.class_names)).description()
     if config.stream_steps is None:
         sample_faces(faces.summaries(["val"]), "val", recipe.batches)

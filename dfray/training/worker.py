@@ -24,7 +24,6 @@ from dfray.batches.reader import Batch, FacesReader
 from dfray.batches.sample import sample_faces
 from dfray.batches.stream import FacesStream
 from dfray.errors import TrainingError
-from dfray.faces.shards import FacesStore
 from dfray.training.context import (
     EpochMetrics,
     History,
@@ -67,6 +66,7 @@ class Worker:
         self.rank, self.world_size = context.rank, context.world_size
         self.position = WorkerPosition(self.rank, self.world_size, recipe.training.epochs)
         self.folder, self.device = config.folder, context.device
+        self.faces = config.open_faces()
         checkpoint = context.checkpoint()
         self.learner = Learner(
             recipe,
@@ -74,7 +74,7 @@ class Worker:
             self.device,
             resuming=checkpoint is not None,
             sync_statistics=self.world_size > 1 and self.device.type == "cuda",
-            faces_version=FacesStore(config.faces_uri).version,
+            faces_version=self.faces.version,
         )
         self._report_warnings()
         self.history: History = []
@@ -88,29 +88,28 @@ class Worker:
 
     def run(self) -> History:
         """Train and validate the epochs that are left; return the metrics of all."""
-        store = FacesStore(self.folder.faces)
         if self.history:
             done, epochs = len(self.history), self.recipe.training.epochs
             self._report({"resumed": [f"training resumes after epoch {done} of {epochs}"]})
         for epoch in range(len(self.history), self.recipe.training.epochs):
             seed_epoch(self.recipe.seed, epoch, self.rank)
             start = time.perf_counter()
-            metrics = self._train_epoch(epoch, *self._batches(store, epoch))
+            metrics = self._train_epoch(epoch, *self._batches(epoch))
             metrics["seconds"] = time.perf_counter() - start
             metrics["workers"] = self.world_size
             metrics |= self.learner.objective.end_epoch()
-            metrics |= self.learner.validate(self._reader(store, "val"))
+            metrics |= self.learner.validate(self._reader("val"))
             metrics["ended_at_s"] = time.time()
             self.history.append(metrics)
             self._report({"epoch": epoch + 1, "val_loss": metrics["val_loss"]})
             self.context.report(self.learner, self.history)
         return self.history
 
-    def _batches(self, store: FacesStore, epoch: int) -> tuple[Iterator[Batch], int]:
+    def _batches(self, epoch: int) -> tuple[Iterator[Batch], int]:
         """Return the batches of an epoch and their number, an upper bound for a stream."""
         if epoch == 0 and self.config.stream_steps is not None:
             return self._stream().epoch(0), self.config.stream_steps
-        reader = self._reader(store, "train")
+        reader = self._reader("train")
         return reader.epoch(epoch), reader.steps
 
     def _train_epoch(self, epoch: int, batches: Iterator[Batch], steps: int) -> EpochMetrics:
@@ -167,10 +166,10 @@ class Worker:
             classes=self.classes,
         )
 
-    def _reader(self, store: FacesStore, split: str) -> FacesReader:
-        summaries = store.summaries([split])
+    def _reader(self, split: str) -> FacesReader:
+        summaries = self.faces.summaries([split])
         return FacesReader(
-            store,
+            self.faces,
             sample_faces(summaries, split, self.recipe.batches, self.classes),
             self.recipe.batches,
             rank=self.rank,

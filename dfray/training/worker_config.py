@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dfray.config import Recipe
+from dfray.faces.view import FacesView
 from dfray.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ class WorkerConfig:
     Attributes:
         recipe: `work_dir` absolute, the model's weights, mean and std resolved.
         class_names: of the labels, the first is real.
-        faces_uri: of the faces dataset.
+        folder: of the run; it names the store of faces and the manifest.
         stream_steps: steps of the first epoch if the extraction feeds it; None: all faces are written.
         progress: actor for TrainingStatus, if any.
         record: receiver of each epoch's model, if any.
@@ -29,11 +30,11 @@ class WorkerConfig:
 
     recipe: Recipe
     class_names: tuple[str, ...]
-    faces_uri: str
+    folder: RunFolder
     stream_steps: int | None = None
     progress: ActorHandle | None = None
     record: EpochRecord | None = None
 
-    @property
-    def folder(self) -> RunFolder:
-        return RunFolder(self.recipe, faces=self.faces_uri)
+    def open_faces(self) -> FacesView:
+        """Return the stored faces of the manifest's videos."""
+        return FacesView.of_manifest(self.folder.faces, self.folder.manifest)

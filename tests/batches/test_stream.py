@@ -21,6 +21,7 @@ from dfray.batches.labels import LabelScheme
 from dfray.batches.reader import Batch
 from dfray.batches.stream import FacesStream, with_stream_quotas
 from dfray.config import BatchesSection, FacesSection
+from dfray.datasets.manifest import Manifest, write_manifest
 from dfray.errors import ResourceError
 from dfray.faces.extract import BLOCK_BYTES, extract_faces
 from dfray.faces.shards import FacesStore
@@ -195,6 +196,7 @@ class TestTraining:
         taken = ray.remote(num_cpus=8 - 3)(Counts).remote()  # leaves two trainers and an actor
         ray.get(taken.get.remote())
         timeline = ray.remote(num_cpus=0)(Timeline).remote()
+        write_manifest(Manifest(videos), RunFolder(recipe).manifest)
         history = train_detector(recipe, videos, stream=True, progress=timeline)
         ray.kill(taken)
         return recipe, videos, history, ray.get(timeline.all.remote())

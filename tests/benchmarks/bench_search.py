@@ -131,7 +131,7 @@ def _trial_settings(recipe: Recipe, name: str) -> TrialSettings:
     folder = RunContext.of(recipe).folder
     absolute = recipe.model_copy(update={"work_dir": folder.work_dir})
     use_gpu = _fits(recipe).gpus > 0
-    return TrialSettings(absolute, folder.faces, f"{folder.root}/{name}", use_gpu=use_gpu)
+    return TrialSettings(absolute, folder, f"{folder.root}/{name}", use_gpu=use_gpu)
 
 
 def _fits(recipe: Recipe) -> TrialCapacity:

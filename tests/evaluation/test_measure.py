@@ -12,6 +12,7 @@ from dfray.models.bundle import Bundle
 from dfray.models.bundle_description import DecisionRule, read_decision_rule
 from dfray.run_context import RunContext
 from tests.helpers.evaluated import fit, save_model, untrained_run, with_evaluation
+from tests.helpers.runs import write_faces
 from tests.helpers.toy import toy_recipe
 
 pytestmark = pytest.mark.ray
@@ -24,6 +25,7 @@ def recipe(tmp_path_factory: pytest.TempPathFactory, scored_in_process: None) ->
 
 def test_a_fixed_decision_leaves_the_model_alone(ray_session: None, tmp_path: Path) -> None:
     plain = toy_recipe(tmp_path, "plain", "model.backbone=test_resnet", "evaluation.threshold=0.3")
+    write_faces(plain, [])
     save_model(plain, tmp_path / "model", seed=0)
     before = storage.read_bytes(f"{tmp_path}/model/bundle.json")
     rule = fit(plain, str(tmp_path / "model"))

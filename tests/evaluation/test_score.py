@@ -91,7 +91,7 @@ def scored(store, bundle_uri, ray_session):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(score, "GROUPS_PER_TASK", 1)
         assert len(plan_tasks(store, "test")) == 3
-        return score_faces(store.uri, bundle_uri, "test", SECTION).materialize()
+        return score_faces(store, bundle_uri, "test", SECTION).materialize()
 
 
 @pytest.mark.ray
@@ -121,7 +121,7 @@ def test_a_bad_crop_ends_scoring_with_its_own_error(tmp_path, bundle_uri, ray_se
     writer.add_summary(video | summary)
     writer.commit()
     with pytest.raises(SchemaError, match="does not have the 4800 bytes"):
-        collect_scores(score_faces(broken.uri, bundle_uri, "test", SECTION))
+        collect_scores(score_faces(broken, bundle_uri, "test", SECTION))
 
 
 @pytest.mark.ray
@@ -139,13 +139,13 @@ def test_an_actor_that_keeps_dying_ends_scoring(store, bundle_uri, ray_session, 
 
     monkeypatch.setattr(score, "FaceScorer", Dying)
     with pytest.raises(EvaluationError, match=r"Scoring failed: .*died"):
-        collect_scores(score_faces(store.uri, bundle_uri, "test", SECTION))
+        collect_scores(score_faces(store, bundle_uri, "test", SECTION))
 
 
 @pytest.mark.ray
 def test_a_split_without_faces_is_refused(store, bundle_uri, ray_session):
     with pytest.raises(UserError, match="no face of the split val"):
-        score_faces(store.uri, bundle_uri, "val", SECTION)
+        score_faces(store, bundle_uri, "val", SECTION)
 
 
 @pytest.mark.ray
@@ -173,11 +173,7 @@ def test_tasks_cover_each_row_group_once(store, monkeypatch):
     monkeypatch.setattr(score, "GROUPS_PER_TASK", 2)
     n_faces = faces_of(store).num_rows
     tasks = plan_tasks(store, "test")
-    groups = [
-        group
-        for task in tasks
-        for group in range(task["first_group"], task["first_group"] + task["n_groups"])
-    ]
+    groups = [group for task in tasks for group in task["groups"]]
     assert groups == list(range(-(-n_faces // ROW_GROUP)))
     assert {task["uri"] for task in tasks} == set(store.shards("test"))
 

@@ -35,7 +35,7 @@ class Search:
         self.folder, self.recipe = folder, searched_recipe(folder, *self.changes)
         self.root = Path(RunFolder(self.recipe).root, "search")
         self.settings = TrialSettings(
-            self.recipe, RunFolder(self.recipe).faces, str(self.root / "trials")
+            self.recipe, RunFolder(self.recipe), str(self.root / "trials")
         )
         self.driver: subprocess.Popen[str] = self.drive()
 
@@ -108,7 +108,7 @@ def kept(before: dict[str, Trial], after: dict[str, Trial], late_s: float = 0.0)
 
 def planned(search: Search, folder: Path) -> list[dict]:
     """The parameters that the search draws when nothing cuts it off."""
-    settings = TrialSettings(search.recipe, "", str(folder / "undisturbed"))
+    settings = TrialSettings(search.recipe, RunFolder(search.recipe), str(folder / "undisturbed"))
     searcher = StudySearch(settings)
     names = [searcher.suggest(str(number))["id"] for number in range(search.recipe.search.trials)]
     return [settings.read(name).parameters for name in names]

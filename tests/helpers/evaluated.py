@@ -40,7 +40,7 @@ def untrained_run(folder: Path) -> Recipe:
         level = rng.normal(140 if number % 2 else 110, 25)
         crops = rng.normal(level, 30, (4, 32, 32, 3)).clip(0, 255).astype(np.uint8)
         rows.append((video, list(crops)))
-    write_store(run.faces.uri, rows, recipe.faces)
+    write_store(run.folder.faces, rows, recipe.faces)
     manifest = Manifest(videos_table([video for video, _ in rows]), [], {})
     write_manifest(manifest, run.folder.manifest)
     save_model(recipe, Path(run.folder.model), seed=0)

@@ -25,16 +25,16 @@ start_actors = score.on_actors
 
 def in_process(
     scorer: type[FaceScorer],
-    faces_uri: str,
+    faces: FacesStore,
     bundle_uri: str,
     split: str,
     section: EvaluationSection,
     **options: Any,
 ) -> ray.data.Dataset:
     """As `on_actors`, with one scorer in this process."""
-    tasks = plan_tasks(FacesStore(faces_uri), split)
+    tasks = plan_tasks(faces, split)
     if not tasks:
-        return start_actors(scorer, faces_uri, bundle_uri, split, section, **options)
+        return start_actors(scorer, faces, bundle_uri, split, section, **options)
     made = scorer(storage.absolute(bundle_uri), section.batch_size, **options)
     return ray.data.from_arrow(list(made(pa.Table.from_pylist(tasks))))
 

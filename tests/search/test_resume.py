@@ -21,6 +21,7 @@ from dfray.models.bundle import Bundle
 from dfray.registry.measurement_store import load_headline_metrics
 from dfray.registry.versions import Versions
 from dfray.run_context import RunContext
+from dfray.run_folder import RunFolder
 from dfray.search.result import SearchResult, Trial
 from dfray.search.trial import TrialSettings
 from dfray.tracking.client import connect
@@ -50,7 +51,7 @@ def cut_off(ray_session, tmp_path_factory) -> CutOff:
     folder = tmp_path_factory.mktemp("search")
     recipe = searched_recipe(folder)
     trials = folder / "toy" / "search" / "trials"
-    settings = TrialSettings(recipe, str(folder / "toy" / "faces"), str(trials))
+    settings = TrialSettings(recipe, RunFolder(recipe), str(trials))
     driver = subprocess.Popen(
         [sys.executable, "-m", "dfray.cli", "search", *words(folder)],
         cwd=ROOT,
@@ -96,7 +97,11 @@ def test_what_had_been_trained_is_kept(cut_off: CutOff) -> None:
 
 
 def test_ended_trials_are_not_trained_again(cut_off: CutOff) -> None:
-    settings = TrialSettings(cut_off.recipe, "", str(Path(cut_off.result.trials[0].folder).parent))
+    settings = TrialSettings(
+        cut_off.recipe,
+        RunFolder(cut_off.recipe),
+        str(Path(cut_off.result.trials[0].folder).parent),
+    )
     ended = [name for name, trial in cut_off.before.items() if trial.state != "running"]
     assert "trial-000" in ended
     for name in ended:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ History = list[dict[str, float]]
 def settings(tmp_path_factory: pytest.TempPathFactory) -> TrialSettings:
     folder = tmp_path_factory.mktemp("trials")
     recipe = searched_recipe(folder)
-    return TrialSettings(recipe, RunFolder(recipe).faces, str(folder / "toy" / "search" / "trials"))
+    return TrialSettings(recipe, RunFolder(recipe), str(folder / "toy" / "search" / "trials"))
 
 
 @pytest.fixture
@@ -95,7 +96,9 @@ def test_one_that_has_ended_only_tells_what_it_did(settings: TrialSettings, list
 def test_one_that_fails_says_why_and_may_be_tried_again(settings: TrialSettings, listen) -> None:
     listen()
     config = begin(settings, "trial-005")
-    broken = TrialSettings(settings.recipe, f"{settings.faces}-gone", settings.trials)
+    broken = replace(
+        settings, run=RunFolder(settings.recipe, faces="gone", manifest=settings.run.manifest)
+    )
     with pytest.raises(ManifestError) as refused:
         run_trial(config, broken)
     failed = settings.read("trial-005")

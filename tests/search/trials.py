@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from dfray.config import Recipe
+from dfray.run_folder import RunFolder
 from dfray.search.result import State, Trial
 from dfray.search.trial import TrialSettings
 from tests.helpers.toy import toy_recipe
@@ -12,7 +13,7 @@ from tests.helpers.toy import toy_recipe
 
 def settings_of(folder: Path, *overrides: str) -> TrialSettings:
     recipe: Recipe = toy_recipe(folder, "toy", *overrides)
-    return TrialSettings(recipe, str(folder / "faces"), str(folder / "trials"))
+    return TrialSettings(recipe, RunFolder(recipe), str(folder / "trials"))
 
 
 def curve(*values: float, figure: str = "val_auc") -> list[dict[str, float]]:

@@ -8,7 +8,8 @@ import numpy as np
 
 from dfray.run_context import RunContext
 from dfray.stages.training import unblended_notes
-from tests.helpers.rows import video_row, write_store
+from tests.helpers.rows import video_row
+from tests.helpers.runs import write_faces
 from tests.helpers.toy import toy_recipe
 
 
@@ -21,12 +22,7 @@ def test_real_faces_without_landmarks_are_noted_before_self_blending(tmp_path: P
         (video_row("b", dataset="crops", kind="faces", split="val"), crops),
     ]
     points = np.zeros((468, 2), np.float32)
-    write_store(
-        run.faces.uri,
-        videos,
-        run.recipe.faces,
-        lambda video, frame: points if video["kind"] == "video" else None,
-    )
+    write_faces(run.recipe, videos, lambda video, _: points if video["kind"] == "video" else None)
     assert unblended_notes(run) == [
         "val: 3 of 3 real faces of crops have no landmarks and are not blended"
     ]

@@ -15,9 +15,9 @@ from dfray.config import Recipe
 from dfray.errors import ManifestError, UserError
 from dfray.recipe import load_recipe
 from dfray.run_context import RunContext
-from dfray.run_folder import RunFolder
 from tests.helpers.mesh import oval_landmarks
-from tests.helpers.rows import fake_row, video_row, write_store
+from tests.helpers.rows import fake_row, video_row
+from tests.helpers.runs import write_faces
 
 SIDE = 48
 RECIPE = f"""
@@ -43,10 +43,9 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
         images[..., channel] += 150
         return list(images)
 
-    write_store(
-        RunFolder(recipe).faces,
+    write_faces(
+        recipe,
         [(video_row("a"), crops(1)), (fake_row("b"), crops(0))],
-        recipe.faces,
         lambda _, frame: points + frame / 10 if frame % 2 else None,
     )
     return recipe
@@ -119,6 +118,6 @@ def test_faces_without_landmarks_say_what_is_missing(recipe: Recipe, tmp_path: P
     bare = recipe.faces.model_copy(update={"landmarks": False})
     elsewhere = recipe.model_copy(update={"work_dir": str(tmp_path), "faces": bare})
     images = [np.zeros((64, 64, 3), np.uint8)]
-    write_store(RunFolder(elsewhere).faces, [(video_row("a"), images)], bare)
+    write_faces(elsewhere, [(video_row("a"), images)])
     with pytest.raises(ManifestError, match=r"no real face with landmarks.*faces\.landmarks: true"):
         stages.self_blend(RunContext.of(elsewhere), "sheet.png")

@@ -1,0 +1,67 @@
+"""Faces of one run: the stored videos that its manifest lists, described as the manifest describes them.
+
+Many recipes share a store, and a corpus changes: the split, class and person stored with a video are those
+of an earlier manifest. A stored video is the listed one if id and URI agree, and has the manifest's split and
+class. So another split costs no extraction, and test videos are never trained on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Self
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dfray.faces.shards import DESCRIBING, FacesStore, described
+from dfray.tables import OUTCOMES, VIDEOS
+
+
+class FacesView(FacesStore):
+    """A store restricted to the videos of a manifest.
+
+    Args:
+        uri: of the store.
+        videos: VIDEOS of the manifest.
+    """
+
+    def __init__(self, uri: str, videos: pa.Table) -> None:
+        super().__init__(uri)
+        self._videos = videos.select(["video_id", "uri", *DESCRIBING])
+
+    @classmethod
+    def of_manifest(cls, uri: str, manifest_uri: str) -> Self:
+        """Return the view by a manifest that is written.
+
+        Raises:
+            SchemaError, StorageError: the manifest cannot be read.
+        """
+        return cls(uri, VIDEOS.read(manifest_uri))
+
+    def summaries(self, splits: Sequence[str] | None = None) -> pa.Table:
+        """Return SUMMARIES of the listed videos that are stored, in the manifest's order.
+
+        Args:
+            splits: by the manifest; None: all.
+        """
+        stored = super().summaries()
+        rows = pc.index_in(_key(self._videos), value_set=_key(stored))
+        is_stored = pc.is_valid(rows)
+        table = described(stored.take(rows.filter(is_stored)), self._videos.filter(is_stored))
+        if splits is None:
+            return table
+        return table.filter(pc.is_in(table["split"], pa.array(splits, pa.string())))
+
+    def outcomes(self) -> pa.Table:
+        """Return OUTCOMES of every sampled frame of the listed videos that are stored."""
+        summaries = self.summaries()
+        names = [name for name in summaries["shard"].unique().to_pylist() if name is not None]
+        table = self._read("outcomes", OUTCOMES, names, with_shard=True)
+        is_listed = pc.is_in(_key(table, "shard"), value_set=_key(summaries, "shard"))
+        return table.filter(is_listed).select(OUTCOMES.names)
+
+
+def _key(table: pa.Table, column: str = "uri") -> pa.Array:
+    """Return a string for each row that only rows of the same video_id and `column` share."""
+    key = pc.binary_join_element_wise(table["video_id"], table[column], "\0")
+    return key.combine_chunks() if isinstance(key, pa.ChunkedArray) else key
