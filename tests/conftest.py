@@ -69,6 +69,7 @@ def s3_endpoint(s3_proxy: FaultProxy) -> str:
 def s3_faults(s3_proxy: FaultProxy) -> Iterator[FaultProxy]:
     """The proxy in front of S3, for faults that end with the test."""
     s3_proxy.requests.clear()
+    s3_proxy.answered.clear()
     yield s3_proxy
     s3_proxy.pass_on()
 

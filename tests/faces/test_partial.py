@@ -8,11 +8,14 @@ import av
 import numpy as np
 import pytest
 
+from dfray import storage
+from dfray.faces import sources
 from dfray.faces.decode import sampled_pictures
 from dfray.faces.partial import fetch_needed
-from dfray.faces.sources import PartialVideo
+from dfray.faces.sources import PartialVideo, served_source
 from dfray.storage import Range
 from tests.helpers.clips import moving_noise, write_clip
+from tests.helpers.proxy import FaultProxy
 from tests.helpers.remux import remux, without
 
 RATE = 0.2
@@ -76,6 +79,24 @@ def test_at_most_half_of_groups_of_one_second_is_fetched_for_a_picture_every_fiv
     remote.fetch_needed(first_frame)
     assert_same_pictures(remote, clip, first_frame)
     assert remote.n_fetched < 0.5 * len(remote.content)
+
+
+def test_at_most_half_of_the_object_leaves_the_object_store(
+    clip: Path, bucket: str, s3_faults: FaultProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "LONG_VIDEO_BYTES", 1)
+    uri = storage.join(bucket, clip.name)
+    storage.put(clip, uri)
+    s3_faults.answered.clear()
+    with served_source(uri) as (video, copy):
+        assert isinstance(video, PartialVideo)
+        fetch_needed(video, RATE, 0, copy.fetch, lambda: None)
+        n_sent = sum(n_bytes for _, n_bytes in s3_faults.answered)
+        assert 0.1 * video.n_bytes < n_sent < 0.5 * video.n_bytes
+        for ours, theirs in zip(
+            sampled_pictures(video.path, RATE), sampled_pictures(str(clip), RATE), strict=True
+        ):
+            assert np.array_equal(ours.image, theirs.image)
 
 
 def test_gaps_that_are_an_encoders_habit_are_one_in_the_packets_that_are_fetched(

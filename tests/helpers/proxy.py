@@ -59,6 +59,7 @@ class FaultProxy:
 
     Attributes:
         requests: every request that came, in order.
+        answered: the request and the bytes of each piece of an answer that was passed on, heads included.
         fault: called with every request; what it returns is done to it.
         is_cut: connections are closed without an answer.
     """
@@ -69,6 +70,7 @@ class FaultProxy:
         self._server = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.url = f"http://127.0.0.1:{self._server.getsockname()[1]}"
         self.requests: list[Request] = []
+        self.answered: list[tuple[Request, int]] = []
         self._over = threading.Event()
         self.pass_on()
 
@@ -136,7 +138,7 @@ class FaultProxy:
                     server.recv(1)  # it has been done
                     client.shutdown(socket.SHUT_RDWR)  # closing alone would wait for the pump
                     return
-                _pump(server, client)
+                _pump(server, client, lambda n_bytes: self.answered.append((request, n_bytes)))
 
 
 def _read_head(client: socket.socket) -> tuple[bytes, bytes]:
@@ -160,8 +162,12 @@ def _drain(client: socket.socket) -> None:
     client.settimeout(None)
 
 
-def _pump(source: socket.socket, target: socket.socket) -> None:
+def _pump(
+    source: socket.socket, target: socket.socket, note: Callable[[int], None] = lambda n_bytes: None
+) -> None:
+    """Pass on all that comes; the bytes of each piece are noted before, so that who reads it finds them."""
     with suppress(OSError):
         while data := source.recv(65536):
+            note(len(data))
             target.sendall(data)
         target.shutdown(socket.SHUT_WR)
