@@ -21,7 +21,6 @@ import contextlib
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -29,53 +28,22 @@ import numpy as np
 from dfray.faces.containers import is_rewound, open_video
 from dfray.faces.conversion import PictureConverter
 from dfray.faces.decode import sampled_pictures
-from tests.benchmarks.bench_extraction import FPS, SIZES, pictures
+from tests.benchmarks.filmed import HEVC_55, VP9_55, h264, write
 from tests.benchmarks.measure import holds, interleaved, use_one_core
-from tests.helpers.clips import write_clip
 
 SKIPPED_BEFORE = {"h264", "mpeg1video", "mpeg2video", "mpeg4"}
 """Codecs of which pictures that no other needs were left out."""
 
 
-@dataclass(frozen=True)
-class Clip:
-    """A clip to be generated, and the share of every packet's cost that it may take."""
-
-    name: str
-    codec: str
-    options: dict[str, str]
-    at_most: float
-
-
-def filmed(width: int, height: int) -> Iterator[np.ndarray]:
-    """The pictures of bench_extraction with a sensor's noise: without it most bits are in key pictures."""
-    rng = np.random.default_rng(0)
-    noise = rng.normal(0, 4, (2 * height, 2 * width, 3)).round().astype(np.int16)
-    for picture in pictures(width, height):
-        y, x = rng.integers(height), rng.integers(width)
-        yield (picture + noise[y : y + height, x : x + width]).clip(0, 255).astype(np.uint8)
-
-
-def h264(gop: int, at_most: float) -> Clip:
-    options = {"preset": "fast", "crf": "23", "g": str(gop), "bf": "3"}
-    return Clip(f"h264_gop{gop}.mp4", "libx264", options, at_most)
-
-
 CLIPS = (
-    h264(25, 0.70),
-    h264(55, 0.80),
-    h264(250, 1.05),
-    h264(30, 0.55),
-    Clip(
-        "hevc_gop55.mp4",
-        "libx265",
-        {"preset": "ultrafast", "x265-params": "keyint=55:bframes=3:log-level=none"},
-        0.70,
-    ),
-    Clip(
-        "vp9_gop55.webm", "libvpx-vp9", {"g": "55", "deadline": "realtime", "cpu-used": "8"}, 0.75
-    ),
+    (h264(25), 0.70),
+    (h264(55), 0.80),
+    (h264(250), 1.05),
+    (h264(30), 0.55),
+    (HEVC_55, 0.70),
+    (VP9_55, 0.75),
 )
+"""Clips, each with the share of every packet's cost that it may take."""
 
 
 def ours(path: Path) -> Iterator[np.ndarray]:
@@ -103,10 +71,8 @@ def every_packet(path: Path) -> Iterator[np.ndarray]:
                     yield converter.picture(frame)
 
 
-def compare(clip: Clip, folder: Path, repeats: int) -> bool:
+def compare(path: Path, at_most: float, repeats: int) -> bool:
     """Print the line of one clip; return True if its bound holds."""
-    shown = filmed(*SIZES["720p"])
-    path = write_clip(folder / clip.name, shown, fps=FPS, codec=clip.codec, options=clip.options)
     pairs = zip(ours(path), every_packet(path), strict=True)
     assert all(np.array_equal(one, other) for one, other in pairs)
     ways = {
@@ -114,9 +80,9 @@ def compare(clip: Clip, folder: Path, repeats: int) -> bool:
         "every packet": lambda: sum(1 for _ in every_packet(path)),
     }
     spent = interleaved(ways, repeats)
-    print(f"{clip.name}: " + ", ".join(f"{way} {s:.2f} s" for way, s in spent.items()))
+    print(f"{path.name}: " + ", ".join(f"{way} {s:.2f} s" for way, s in spent.items()))
     ratio = spent["ours"] / spent["every packet"]
-    return holds(f"  ours/every packet, {clip.name}", ratio, at_most=clip.at_most)
+    return holds(f"  ours/every packet, {path.name}", ratio, at_most=at_most)
 
 
 def main() -> int:
@@ -127,7 +93,7 @@ def main() -> int:
     repeats = parser.parse_args().repeats
     use_one_core()
     with tempfile.TemporaryDirectory(prefix="dfray-bench-") as folder:
-        results = [compare(clip, Path(folder), repeats) for clip in CLIPS]
+        results = [compare(write(clip, Path(folder)), bound, repeats) for clip, bound in CLIPS]
     return 0 if all(results) else 1
 
 

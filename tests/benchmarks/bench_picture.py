@@ -14,49 +14,19 @@ Asked for: at most 0.8 of the build before.
 from __future__ import annotations
 
 import argparse
-import os
-import statistics
-import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from tests.benchmarks.bench_extraction import FPS, SIZES, pictures
-from tests.benchmarks.measure import holds, use_one_core
+from tests.benchmarks.builds import ROOT, running_stages
+from tests.benchmarks.measure import holds, medians, use_one_core
 
 BOUND = 0.8
-ROOT = Path(__file__).parents[2]
-STAGE = Path(__file__).with_name("picture_stage.py")
-
-
-@contextmanager
-def stage(checkout: Path, sampled: Path) -> Iterator[subprocess.Popen[str]]:
-    """Start the stage of a checkout; end it."""
-    process = subprocess.Popen(
-        [sys.executable, str(STAGE), str(sampled)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        cwd=checkout,
-        env=os.environ | {"PYTHONPATH": str(checkout)},
-    )
-    try:
-        yield process
-    finally:
-        process.stdin.close()
-        process.wait(timeout=60)
-
-
-def one_round(process: subprocess.Popen[str]) -> float:
-    """CPU milliseconds of a picture."""
-    process.stdin.write("\n")
-    process.stdin.flush()
-    return float(process.stdout.readline())
+VIDEOS_PER_SHARD = 5
 
 
 def main() -> int:
@@ -68,22 +38,21 @@ def main() -> int:
     args = parser.parse_args()
     use_one_core()
     checkouts = {"now": ROOT} | ({"before": args.before.resolve()} if args.before else {})
-    with tempfile.TemporaryDirectory(prefix="dfray-bench-") as folder, ExitStack() as stack:
-        sampled = Path(folder, "pictures.npy")
-        moving = list(pictures(*SIZES["720p"]))
-        np.save(sampled, np.stack(moving[::FPS]))
-        stages = {
-            name: stack.enter_context(stage(path, sampled)) for name, path in checkouts.items()
-        }
-        spent: dict[str, list[float]] = {name: [] for name in stages}
-        for _ in range(args.rounds + 1):
-            for name, process in stages.items():
-                spent[name].append(one_round(process))
-    medians = {name: statistics.median(times[1:]) for name, times in spent.items()}
-    print("; ".join(f"{name}: {ms:.2f} ms a picture" for name, ms in medians.items()))
+    with tempfile.TemporaryDirectory(prefix="dfray-bench-") as folder:
+        path = Path(folder, "pictures.npy")
+        sampled = list(pictures(*SIZES["720p"]))[::FPS]
+        np.save(path, np.stack(sampled))
+        with running_stages(checkouts, VIDEOS_PER_SHARD, path) as stages:
+            clocks = {name: partial(stage.extract, path) for name, stage in stages.items()}
+            spent = medians(clocks, args.rounds)
+    print(
+        "; ".join(
+            f"{name}: {s / len(sampled) * 1000:.2f} ms a picture" for name, s in spent.items()
+        )
+    )
     if not args.before:
         return 0
-    return 0 if holds("now/before", medians["now"] / medians["before"], at_most=BOUND) else 1
+    return 0 if holds("now/before", spent["now"] / spent["before"], at_most=BOUND) else 1
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import platform
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 
@@ -27,14 +28,19 @@ def cpu_seconds(work: Callable[[], object]) -> float:
 
 
 def interleaved(ways: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, float]:
-    """Median CPU seconds of each way over `repeats` rounds of all, after a round not counted.
+    """Median CPU seconds of each way over `repeats` rounds of all, after a round not counted."""
+    return medians({name: partial(cpu_seconds, work) for name, work in ways.items()}, repeats)
+
+
+def medians(clocks: Mapping[str, Callable[[], float]], repeats: int) -> dict[str, float]:
+    """Median of what each clock returns over `repeats` rounds of all, after a round not counted.
 
     In turn, so that what the machine does besides falls on all alike.
     """
-    spent: dict[str, list[float]] = {name: [] for name in ways}
+    spent: dict[str, list[float]] = {name: [] for name in clocks}
     for _ in range(repeats + 1):
-        for name, work in ways.items():
-            spent[name].append(cpu_seconds(work))
+        for name, clock in clocks.items():
+            spent[name].append(clock())
     return {name: statistics.median(seconds[1:]) for name, seconds in spent.items()}
 
 

@@ -1,10 +1,11 @@
-"""One build's extraction of decoded pictures, driven by `bench_picture` over standard input and output.
+"""One build's extraction stage, driven by `builds` over standard input and output.
 
-    PYTHONPATH=<checkout> python picture_stage.py <pictures.npy>
+    PYTHONPATH=<checkout> python build_stage.py <videos of a shard> [pictures.npy]
 
-For every line that comes in, a shard of VIDEOS_PER_SHARD videos is extracted, and the CPU milliseconds per
-picture go out, child included. It uses only what builds since 6bfe815 have in common. With a file descriptor
-as second argument it is the child that detects, in which decoding is replaced by the pictures.
+For every line that comes in, a shard of videos is extracted, all of them the video at the URI in the line,
+and the CPU seconds of a video go out, child included. With pictures, they are extracted in place of what the
+video shows: nothing is decoded. It uses only what builds since 6bfe815 have in common. With a file descriptor
+as last argument it is the child that detects.
 """
 
 from __future__ import annotations
@@ -26,8 +27,6 @@ from dfray.faces.shards import FacesStore
 from dfray.faces.supervise import SupervisedExtractor
 from dfray.tables import VIDEOS
 
-VIDEOS_PER_SHARD = 5
-
 
 def serve_child(pictures: np.ndarray) -> None:
     """Run the child's program on `pictures`, uint8 (N, height, width, 3), instead of decoded ones."""
@@ -40,27 +39,31 @@ def serve_child(pictures: np.ndarray) -> None:
     child.main()
 
 
-def serve_stage(path: str) -> None:
+def serve_stage(n_videos: int, *pictures: str) -> None:
     """Extract a shard for every line of standard input."""
-    n_pictures = len(np.load(path, mmap_mode="r")) * VIDEOS_PER_SHARD
-    command = (sys.executable, __file__, path)
+    instead = [(sys.executable, __file__, str(n_videos), path) for path in pictures]
     with tempfile.TemporaryDirectory() as folder:
         store, settings = FacesStore(folder), FacesSection()
         store.claim(settings)
         stage = ShardExtractor(
-            store, settings, "summaries", None, lambda given: SupervisedExtractor(given, command)
+            store,
+            settings,
+            "summaries",
+            None,
+            lambda section: SupervisedExtractor(section, *instead),
         )
-        for number, _ in enumerate(sys.stdin):
+        for number, line in enumerate(sys.stdin):
             before_s = _cpu_s()
-            videos = [_video(f"{number}-{i}") for i in range(VIDEOS_PER_SHARD)]
-            list(stage.extract(f"run-{number}", VIDEOS.from_rows(videos)))
-            print((_cpu_s() - before_s) / n_pictures * 1000, flush=True)
+            videos = [_video(f"{number}-{i}", line.strip()) for i in range(n_videos)]
+            (summaries,) = stage.extract(f"run-{number}", VIDEOS.from_rows(videos))
+            assert set(summaries["status"].to_pylist()) <= {"ok", "no_face"}
+            print((_cpu_s() - before_s) / n_videos, flush=True)
         stage.close()
 
 
-def _video(name: str) -> dict[str, object]:
+def _video(name: str, uri: str) -> dict[str, object]:
     names = {"dataset": "demo", "split": "train", "label": 0, "category": "real", "method": "real"}
-    return names | {"video_id": f"demo/real/{name}", "uri": __file__, "duration_s": 20.0}
+    return names | {"video_id": f"demo/real/{name}", "uri": uri, "duration_s": 20.0}
 
 
 def _cpu_s() -> float:
@@ -70,7 +73,7 @@ def _cpu_s() -> float:
 
 if __name__ == "__main__":
     cv2.setNumThreads(1)
-    if len(sys.argv) > 2:
-        serve_child(np.load(sys.argv[1]))
+    if len(sys.argv) > 3:
+        serve_child(np.load(sys.argv[2]))
     else:
-        serve_stage(sys.argv[1])
+        serve_stage(int(sys.argv[1]), *sys.argv[2:])
