@@ -15,9 +15,11 @@ import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import dfray
 from dfray.errors import ClusterError, UserError
+from dfray.resources import Node
 
 _TIMEOUT_S = 5.0
 _GIVE_TOKEN = (
@@ -66,14 +68,42 @@ def require_gcs(address: str) -> None:
     Raises:
         ClusterError: nothing answers, the token is missing or wrong, or Ray is of another version.
     """
+    from ray.core.generated import gcs_service_pb2
+
+    answer = _ask_gcs(address, "CheckAlive", gcs_service_pb2.CheckAliveRequest())
+    _require_protected(address)
+    _require_same_version(address, answer.ray_version)
+
+
+def gcs_nodes(address: str) -> list[Node]:
+    """Return the living nodes of the cluster whose GCS is at `address`, without connecting a driver.
+
+    Raises:
+        ClusterError: nothing answers, or the token is missing or wrong.
+    """
+    from ray.core.generated import gcs_pb2, gcs_service_pb2
+
+    answer = _ask_gcs(address, "GetAllNodeInfo", gcs_service_pb2.GetAllNodeInfoRequest())
+    return [
+        Node(dict(node.resources_total), dict(node.labels))
+        for node in answer.node_info_list
+        if node.state == gcs_pb2.GcsNodeInfo.ALIVE
+    ]
+
+
+def _ask_gcs(address: str, method: str, request: Any) -> Any:
+    """Return the GCS's answer to one request.
+
+    Raises:
+        ClusterError: nothing answers, or the token is missing or wrong.
+    """
     import grpc  # type: ignore[import-untyped]
-    from ray.core.generated import gcs_service_pb2, gcs_service_pb2_grpc
+    from ray.core.generated import gcs_service_pb2_grpc
 
     with grpc.insecure_channel(address) as channel:
         gcs = gcs_service_pb2_grpc.NodeInfoGcsServiceStub(channel)
-        request = gcs_service_pb2.CheckAliveRequest()
         try:
-            answer = gcs.CheckAlive(
+            return getattr(gcs, method)(
                 request, timeout=_TIMEOUT_S, metadata=list(authorization().items())
             )
         except grpc.RpcError as error:
@@ -84,8 +114,6 @@ def require_gcs(address: str) -> None:
                 "Check cluster.address (host:port of the GCS, 6379 by default) and that the cluster "
                 "is up, or leave it empty for a local one.",
             ) from error
-    _require_protected(address)
-    _require_same_version(address, answer.ray_version)
 
 
 def require_dashboard(url: str) -> None:

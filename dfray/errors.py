@@ -60,6 +60,10 @@ class ClusterError(UserError):
     """A cluster that does not answer, refuses the token, or runs another version of Ray."""
 
 
+class CheckError(UserError):
+    """A request that the checks before it refuse; the message lists every reason."""
+
+
 class ModelFileError(UserError):
     """A model file that is missing, is not the expected one, or cannot be loaded."""
 

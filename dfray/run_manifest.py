@@ -17,42 +17,41 @@ from dfray.tables import VIDEOS
 
 
 def check_manifest(run: RunContext, *, opened: int | None = manifests.OPENED) -> Manifest:
-    """Read and check the corpora; return the manifest that they give.
+    """Read and check the corpora; return the manifest that they give, with its account. Write nothing.
 
-    Writes nothing but the demo's clips, if the recipe has them.
+    The demo's clips are listed without being drawn.
 
     Args:
         opened: files of each dataset that are opened; None: all.
     """
-    if run.recipe.demo is not None:
-        _generate_clips(run)
-    return _read_corpora(run.recipe.corpora, opened)
-
-
-def build_manifest(run: RunContext) -> Manifest:
-    """Check the corpora, write the run's manifest and return it."""
-    run.folder.claim()
-    manifest = check_manifest(run)
-    manifests.write_manifest(manifest, run.folder.manifest)
-    return manifest
-
-
-def planned_manifest(run: RunContext) -> Manifest:
-    """Return the run's manifest, or the one that it would have, with its account; writes nothing.
-
-    The demo's clips are listed without being drawn. A manifest that is written has no account.
-    """
     recipe = run.recipe
-    if run.has_manifest:
-        return Manifest(run.manifest)
     if recipe.demo is None:
-        return check_manifest(run)
+        return _read_corpora(recipe.corpora, opened)
     clips = _demo_videos(recipe)
     corpora = [corpus for corpus in recipe.corpora if corpus.reader != "demo"]
     if not corpora:
         return Manifest(clips)
-    others = _read_corpora(corpora, manifests.OPENED)
+    others = _read_corpora(corpora, opened)
     return replace(others, videos=pa.concat_tables([clips, others.videos]))
+
+
+def planned_manifest(run: RunContext) -> Manifest:
+    """Return the run's manifest, which has no account, or the one that it would have; write nothing."""
+    return Manifest(run.manifest) if run.has_manifest else check_manifest(run)
+
+
+def build_manifest(run: RunContext, manifest: Manifest | None = None) -> Manifest:
+    """Draw the demo's clips, if the recipe has them, and write the run's manifest; return it.
+
+    Args:
+        manifest: as `check_manifest` has just returned it; default: it is read now.
+    """
+    run.folder.claim()
+    if run.recipe.demo is not None:
+        _generate_clips(run)
+    manifest = manifest or check_manifest(run)
+    manifests.write_manifest(manifest, run.folder.manifest)
+    return manifest
 
 
 def _read_corpora(corpora: Sequence[CorpusSection], opened: int | None) -> Manifest:

@@ -2,26 +2,25 @@
 
 A local cluster may declare more logical CPUs than the machine has cores (the demo's does): Ray counts them
 only to place actors. Ray waits without a message when a plan needs more CPUs than the cluster has, so
-`require_cpus` adds the plan up first.
+`require_resources` adds the plan up first.
 """
 
 from __future__ import annotations
 
-import itertools
 import logging
 import os
 import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from math import ceil
 from typing import Any
 
 from dfray import access
 from dfray.config import ClusterSection
 from dfray.errors import ClusterError, ResourceError
+from dfray.resources import Need, Node, lacking
 
 
 @contextmanager
@@ -70,9 +69,14 @@ def require_cluster(cluster: ClusterSection) -> None:
     address = cluster.address or _environment_address()
     if _is_connected() or address is None:
         return
-    if "://" not in address and address.rpartition(":")[2].isdigit():  # else "auto"
+    if _is_gcs(address):
         access.use_token(own=False)
         access.require_gcs(address)
+
+
+def _is_gcs(address: str) -> bool:
+    """Return True for host:port; else it is `auto`, or a URL of Ray's client."""
+    return "://" not in address and address.rpartition(":")[2].isdigit()
 
 
 def _local_options(cluster: ClusterSection) -> dict[str, Any]:
@@ -180,17 +184,45 @@ def cpus_of(*places: Mapping[str, str] | None) -> float:
     return float(sum(node["Resources"].get("CPU", 0) for node in nodes.values()))
 
 
-def require_cpus(
-    plan: Mapping[str, float],
-    places: Mapping[str, Mapping[str, str]] | None = None,
-    *,
-    wait_s: float = 0,
-) -> None:
-    """Check that the cluster has the CPUs that the plan needs all at once.
+def starts_cluster(cluster: ClusterSection) -> bool:
+    """Return True if a session would start a local cluster, which gains no nodes."""
+    return not _is_connected() and (cluster.address or _environment_address()) is None
+
+
+def expected_nodes(cluster: ClusterSection) -> list[Node] | None:
+    """Return the nodes that a session would have, without starting one; None: they cannot be told.
+
+    Raises:
+        ClusterError: the running cluster does not answer.
+    """
+    if _is_connected():
+        return ray_nodes()
+    address = cluster.address or _environment_address()
+    if address is None:
+        return [local_node(cluster)]
+    return access.gcs_nodes(address) if _is_gcs(address) else None
+
+
+def local_node(cluster: ClusterSection) -> Node:
+    """Return the node of the local cluster that a session would start."""
+    from ray._private.accelerators import get_accelerator_manager_for_resource
+
+    cpus = cluster.num_cpus or os.cpu_count() or 1
+    manager = get_accelerator_manager_for_resource("GPU")
+    gpus = manager.get_current_node_num_accelerators()
+    visible = manager.get_current_process_visible_accelerator_ids()
+    return Node({"CPU": cpus, "GPU": gpus if visible is None else min(gpus, len(visible))})
+
+
+def ray_nodes() -> list[Node]:
+    """Return the living nodes of the cluster that Ray is connected to."""
+    return [Node(node["Resources"], node["Labels"]) for node in nodes_of()]
+
+
+def require_resources(needs: Sequence[Need], *, wait_s: float = 0) -> None:
+    """Check that the connected cluster has the CPUs and GPUs that processes need all at once.
 
     Args:
-        plan: name of a need -> CPUs, such as {"train workers": 2, "extraction": 1}.
-        places: name of a need -> labels of the nodes that it must run on; default: any node.
         wait_s: seconds to wait for nodes that an autoscaler has yet to start.
 
     Raises:
@@ -199,58 +231,48 @@ def require_cpus(
     import gc
 
     gc.collect()  # the actors of a plan that failed keep their CPUs until they are collected
-    labels = {name: (places or {}).get(name, {}) for name in plan}
-    lacking = _lacking(plan, labels)
-    if lacking and wait_s:
-        print(f"{lacking} Waiting up to {wait_s:g} s for nodes.", file=sys.stderr)
-        lacking = _awaited(plan, labels, wait_s)
-    if lacking:
-        raise ResourceError(
-            f"{lacking} Ray would wait for ever.",
-            "Add nodes, lower training.num_workers or cluster.extract_workers, declare more logical "
-            "CPUs on a local cluster (cluster.num_cpus), or wait for an autoscaler's nodes "
-            "(cluster.wait_s).",
-        )
+    sentence = lacking(needs, ray_nodes())
+    if sentence and wait_s:
+        print(f"{sentence} Waiting up to {wait_s:g} s for nodes.", file=sys.stderr)
+        sentence = _awaited(needs, wait_s)
+    if sentence:
+        raise no_room(sentence)
 
 
-def _lacking(plan: Mapping[str, float], labels: Mapping[str, Mapping[str, str]]) -> str | None:
-    """Return a sentence on the needs that do not fit on the cluster's nodes; None: all fit."""
-    for size in range(len(plan), 0, -1):  # what shares nodes must fit on them together
-        for names in itertools.combinations(plan, size):
-            need = sum(plan[name] for name in names)
-            have = cpus_of(*(labels[name] for name in names))
-            if need <= have:
-                continue
-            added = " + ".join(f"{plan[name]:g} {name}{_where(labels[name])}" for name in names)
-            suffix = " there" if all(labels[name] for name in names) else ""
-            return (
-                f"The plan needs {need:g} CPUs at once ({added}); the cluster has {have:g}{suffix}."
-            )
-    return None
+def no_room(sentence: str) -> ResourceError:
+    """Return the error of a plan that the cluster lacks nodes for, as `dfray.resources.lacking` states it."""
+    mend = (
+        "Set training.use_gpu: false, lower training.num_workers, or add nodes with GPUs"
+        if "GPU" in sentence
+        else "Add nodes, lower training.num_workers or cluster.extract_workers, declare more logical "
+        "CPUs on a local cluster (cluster.num_cpus)"
+    )
+    return ResourceError(
+        f"{sentence} Ray would wait for ever.",
+        f"{mend}, or wait for an autoscaler's nodes (cluster.wait_s).",
+    )
 
 
-def _awaited(
-    plan: Mapping[str, float], labels: Mapping[str, Mapping[str, str]], wait_s: float
-) -> str | None:
-    """Wait for nodes, and return as `_lacking` once all needs fit or the time is over.
+def _awaited(needs: Sequence[Need], wait_s: float) -> str | None:
+    """Wait for nodes, and return as `lacking` once all needs fit or the time is over.
 
     An autoscaler starts nodes for a placement group that does not fit. Unlike a request for resources the
     group ends with this process, and the nodes that were started for it end then, too.
     """
     import ray.util
 
-    units = [({"CPU": 1}, dict(labels[name])) for name in plan for _ in range(ceil(plan[name]))]
+    units = [unit for need in needs for unit in _units(need)]
     bundles, selectors = map(list, zip(*units, strict=True))
     demand = ray.util.placement_group(bundles, bundle_label_selector=selectors)
     end = time.monotonic() + wait_s
     try:
-        while (lacking := _lacking(plan, labels)) and time.monotonic() < end:
+        while (sentence := lacking(needs, ray_nodes())) and time.monotonic() < end:
             time.sleep(1)
-        return lacking
+        return sentence
     finally:
         ray.util.remove_placement_group(demand)
 
 
-def _where(labels: Mapping[str, str]) -> str:
-    pairs = ", ".join(f"{key}={value}" for key, value in labels.items())
-    return f" on nodes with {pairs}" if pairs else ""
+def _units(need: Need) -> list[tuple[dict[str, float], dict[str, str]]]:
+    """Return (resources, labels) of each process, for a placement group."""
+    return [(need.each, dict(need.labels))] * need.count

@@ -8,26 +8,20 @@ import pytest
 
 from dfray import stages
 from dfray.config import ClusterSection
-from dfray.errors import ClusterError, ManifestError, ResourceError, root_error
+from dfray.errors import CheckError, ClusterError, ManifestError, ResourceError, root_error
 from dfray.recipe import load_recipe
+from dfray.resources import Need
 from dfray.run_context import RunContext
-from dfray.session import require_cpus, session
+from dfray.session import require_resources, session
 
 
 @pytest.mark.ray
-def test_a_plan_that_fits_passes_and_one_that_does_not_is_added_up(ray_session):
-    require_cpus({"train workers": 2, "extraction": 1})
-    with pytest.raises(ResourceError, match=r"needs 9 CPUs .*\(8 train workers \+ 1 extraction\)"):
-        require_cpus({"train workers": 8, "extraction": 1})
-
-
-@pytest.mark.ray
-def test_what_needs_labels_counts_the_cpus_of_nodes_that_have_them(ray_session):
-    plan = {"train workers": 2, "extraction": 1}
-    require_cpus(plan, {"train workers": {"role": "!cpu"}})
-    error = r"needs 2 CPUs at once \(2 train workers on nodes with role=gpu\); .* has 0 there"
+def test_a_plan_that_does_not_fit_on_the_cluster_is_refused_with_its_sum(ray_session):
+    workers = Need("train workers", 8)
+    require_resources([workers])
+    error = r"needs 9 CPUs .*\(8 train workers \+ 1 extraction\).* Ray would wait for ever"
     with pytest.raises(ResourceError, match=error):
-        require_cpus(plan, {"train workers": {"role": "gpu"}})
+        require_resources([workers, Need("extraction", 1)])
 
 
 @pytest.mark.ray
@@ -65,7 +59,7 @@ def test_a_dead_address_is_said_within_seconds(no_session):
 )
 def test_a_stage_says_so_before_it_does_anything_else(stage, no_session, tmp_path):
     recipe = load_recipe("demo", [f"work_dir={tmp_path}", "cluster.address=127.0.0.1:1"])
-    with pytest.raises(ClusterError, match=r"No Ray cluster answers at 127.0.0.1:1"):
+    with pytest.raises(CheckError, match=r"No Ray cluster answers at 127.0.0.1:1"):
         stage(RunContext.of(recipe))
     assert list(tmp_path.iterdir()) == []
 

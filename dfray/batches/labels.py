@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dfray.errors import ManifestError
-from dfray.tables import REAL
+from dfray.tables import FAKE, REAL
 
 Scheme = Literal["binary", "category", "dataset"]
 
@@ -84,6 +84,20 @@ class LabelScheme:
 
 
 BINARY = LabelScheme.named("binary", ())
+
+
+def lacking_classes(videos: pa.Table, splits: Iterable[str]) -> dict[str, list[str]]:
+    """Return split -> `real` and `fake`, as far as the split has no such video; without complete splits.
+
+    Args:
+        videos: has the columns split and label: VIDEOS, SUMMARIES.
+    """
+    pairs = set(zip(videos["split"].to_pylist(), videos["label"].to_pylist(), strict=True))
+    lacking = {
+        split: [n for label, n in ((REAL, "real"), (FAKE, "fake")) if (split, label) not in pairs]
+        for split in splits
+    }
+    return {split: names for split, names in lacking.items() if names}
 
 
 def _names(scheme: Scheme, videos: pa.Table) -> list[str]:

@@ -20,6 +20,7 @@ from dfray.cli import search as search
 from dfray.cli import registry as registry
 from dfray.cli import plan as plan
 from dfray.cli import jobs as jobs
+from dfray.cli import doctor as doctor
 from dfray.cli import data as data
 from dfray.cli import recipes as recipes
 from dfray.cli import face_models as face_models

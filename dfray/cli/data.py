@@ -25,16 +25,24 @@ def manifest_check(
         ),
     ] = False,
 ) -> None:
-    """Count videos by dataset, split and class, and compare with the published counts of each corpus.
+    """Count the videos, compare with the published counts, and list all that `dfray run` would refuse.
 
-    Lists the files that are missing and those that cannot be opened. Writes nothing.
+    Lists the files that are missing and those that cannot be opened. Writes nothing, and draws no clip of the
+    demo. Exit code 2 if the run would be refused.
 
     Example: dfray manifest check mine.yaml --list-only
     """
-    from dfray import stages
+    from functools import partial
+
+    from dfray import checks, stages
     from dfray.render.data import show_manifest
 
-    show_manifest(stages.check_manifest(call.run, opened=0 if list_only else None))
+    read = partial(stages.check_manifest, opened=0 if list_only else None)
+    subject = checks.Subject(call.run, read)
+    findings = checks.find_problems(subject, "run")
+    if subject.videos is not None:
+        show_manifest(subject.manifest)
+    checks.report(findings)
 
 
 @recipe_command(manifest_app, "build")

@@ -17,7 +17,9 @@ def train(
     dry_run: Annotated[
         bool,
         typer.Option(
-            "--dry-run", help="Print model size, sample, memory and time instead of training."
+            "--dry-run",
+            help="Print model size, sample, memory and time instead of training; exit code 2 and all reasons "
+            "if the training would be refused.",
         ),
     ] = False,
 ) -> None:
@@ -27,13 +29,18 @@ def train(
 
     Example: dfray train mine.yaml --dry-run
     """
-    from dfray import stages
+    from dfray import checks, stages
     from dfray.render.training import show_history, show_training_plan
 
-    if dry_run:
-        show_training_plan(stages.plan_training(call.run))
-    else:
+    if not dry_run:
         show_history(stages.train(call.run))
+        return
+    subject = checks.Subject(call.run)
+    findings = checks.find_problems(subject, "train")
+    try:
+        show_training_plan(stages.plan_training(call.run, subject))
+    finally:
+        checks.report(findings)  # an error of the plan is among them
 
 
 @recipe_command(app, panel=PIPELINE)

@@ -29,7 +29,7 @@ from dfray.datasets.published import Comparison, Published, compare_counts
 from dfray.datasets.readers import reader
 from dfray.datasets.readers.rows import LeftOut, Remark, VideoRow
 from dfray.errors import ManifestError
-from dfray.tables import CATEGORIES, FAKE, KINDS, REAL, SPLITS, VIDEOS
+from dfray.tables import CATEGORIES, KINDS, SPLITS, VIDEOS
 
 OPENED = 1000
 """Files of each dataset that are opened while a manifest is built."""
@@ -178,24 +178,6 @@ def validate(rows: Sequence[Mapping[str, Any]]) -> None:
         )
     _refuse_duplicates(rows)
     _refuse_crossing(rows)
-
-
-def require_both_classes(videos: pa.Table, splits: Iterable[str]) -> None:
-    """Check that each of `splits` has real and fake videos.
-
-    Raises:
-        ManifestError: one of them is empty or has one class only.
-    """
-    pairs = set(zip(videos["split"].to_pylist(), videos["label"].to_pylist(), strict=True))
-    for split in splits:
-        lacking = [
-            name for label, name in ((REAL, "real"), (FAKE, "fake")) if (split, label) not in pairs
-        ]
-        if lacking:
-            raise ManifestError(
-                f"Split {split} has no {' and no '.join(lacking)} video.",
-                "Training and validation need both classes: see `dfray manifest check`.",
-            )
 
 
 def _refuse_duplicates(rows: Sequence[Mapping[str, Any]]) -> None:

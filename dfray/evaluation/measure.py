@@ -17,7 +17,8 @@ from dfray.models.bundle_description import (
     read_decision_rule,
     write_decision_rule,
 )
-from dfray.session import require_cpus
+from dfray.resources import Need
+from dfray.session import require_resources
 
 if TYPE_CHECKING:
     from dfray.evaluation.metrics import Metrics
@@ -55,7 +56,9 @@ class EvaluationSet:
         """Return SCORES of every face of `split`; needs a connected Ray."""
         from dfray.evaluation.score import collect_scores, score_faces
 
-        require_cpus({"scoring": self.section.num_workers}, wait_s=self.recipe.cluster.wait_s)
+        require_resources(
+            [Need("scoring", self.section.num_workers)], wait_s=self.recipe.cluster.wait_s
+        )
         scores = collect_scores(score_faces(self.faces, bundle_uri, split, self.section))
         return described(scores, self.faces.summaries([split]))
 

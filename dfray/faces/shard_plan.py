@@ -50,6 +50,16 @@ def expected_faces(videos: pa.Table, settings: FacesSection) -> np.ndarray:
     return at_least_one
 
 
+def expected_bytes(videos: pa.Table, settings: FacesSection) -> np.ndarray:
+    """Return the bytes to expect of each video's stored faces: float64 (N,)."""
+    size: np.ndarray = expected_faces(videos, settings) * _bytes_per_face(settings)
+    return size
+
+
+def _bytes_per_face(settings: FacesSection) -> float:
+    return settings.size_px**2 * 3 * (0.1 if settings.storage == "jpeg" else 0.75)
+
+
 def plan_shards(
     videos: pa.Table, settings: FacesSection, done: pa.Table, *, workers: int, seed: int
 ) -> tuple[list[ShardPlan], list[ShardPlan]]:
@@ -93,8 +103,7 @@ def _cut(
     """Return `rows` in consecutive parts of about `shard_mb` each, and at least four a worker."""
     if len(rows) == 0:
         return []
-    bytes_per_face = settings.size_px**2 * 3 * (0.1 if settings.storage == "jpeg" else 0.75)
-    size = faces[rows] * bytes_per_face
+    size = faces[rows] * _bytes_per_face(settings)
     limit = min(settings.shard_mb * 2**20, float(size.sum()) / min(4 * workers, len(rows)))
     number = np.floor((np.cumsum(size) - size / 2) / math.ceil(limit)).astype(int)
     return np.split(rows, np.flatnonzero(np.diff(number)) + 1)

@@ -143,7 +143,7 @@ def _videos(run: RunContext, manifest: str | None, clips: str | None) -> tuple[p
     if of_demo and not storage.exists(videos["uri"][0].as_py()):
         raise UserError(
             "The demo's clips are not drawn yet, so there is nothing to measure.",
-            "`dfray manifest check` with the same recipe draws them; --clips FOLDER names others.",
+            "`dfray manifest build` with the same recipe draws them; --clips FOLDER names others.",
         )
     if clips and any(videos["n_images"].to_pylist()):
         notes.append("A picture of a folder costs as much as a sampled frame of the clips.")

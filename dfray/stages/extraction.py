@@ -8,8 +8,9 @@ import pyarrow as pa
 
 from dfray.config import ClusterSection
 from dfray.progress import counting_actor, stage, watching
+from dfray.resources import Need
 from dfray.run_context import RunContext
-from dfray.session import cpus_of, require_cpus
+from dfray.session import cpus_of, require_resources
 
 _WITHOUT_FACES = ("unreadable", "crashed", "timed_out", "no_face")
 
@@ -48,8 +49,7 @@ def extract_missing_faces(run: RunContext) -> pa.Table:
 
 def _extract_workers(cluster: ClusterSection) -> int:
     """Return the number of extraction actors that the cluster has CPUs for."""
-    places = {"extraction": cluster.extract_on}
-    require_cpus({"extraction": 1}, places, wait_s=cluster.wait_s)
+    require_resources([Need("extraction", 1, labels=cluster.extract_on)], wait_s=cluster.wait_s)
     free = max(1, int(cpus_of(cluster.extract_on)) - 1)
     workers = cluster.extract_workers or free
     return workers if cluster.wait_s else min(workers, free)  # an autoscaler may add nodes

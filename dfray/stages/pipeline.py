@@ -10,21 +10,20 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from dfray.checks import Subject, require_sound
 from dfray.progress import stage
 from dfray.run_context import RunContext
 from dfray.run_manifest import build_manifest
-from dfray.session import require_cluster
 from dfray.stages.evaluation import evaluate
 from dfray.stages.extraction import extract_missing_faces
 from dfray.stages.promotion import promote
 from dfray.stages.registration import register
 from dfray.stages.registry import promotion_history, score
-from dfray.stages.search import open_search, run_search
+from dfray.stages.search import run_search
 from dfray.stages.training import (
     History,
     is_trained,
     log_training,
-    prepare_training,
     show_trained,
     train_model,
 )
@@ -52,14 +51,17 @@ def run_pipeline(run: RunContext) -> RunResult:
     """Run every stage from clips or corpora to a promoted detector, in one Ray session.
 
     The last stage scores one held-out clip with the champion, if there is one.
-    """
-    from dfray.tracking.client import connect
 
-    require_cluster(run.recipe.cluster)
-    run.folder.claim()
-    connect(run.tracking_uri)  # before any compute is spent
+    Raises:
+        CheckError: a stage would fail, or no model can pass the gates; nothing was started.
+    """
+    if not is_trained(run):
+        subject = Subject(run)
+        require_sound(subject, "run")
+        run.folder.claim()
+        _ensure_manifest(subject)
     with run.session():
-        history = train(run)
+        history = _train(run)
         metrics = evaluate(run)
         version = register(run)
         decision = _standing_promotion(run, version) or promote(run, version=version)
@@ -73,10 +75,14 @@ def extract(run: RunContext) -> pa.Table:
 
     Returns:
         SUMMARIES of all of the run's videos.
+
+    Raises:
+        CheckError: the extraction would fail; nothing was started.
     """
-    require_cluster(run.recipe.cluster)
+    subject = Subject(run)
+    require_sound(subject, "extract")
     run.folder.claim()
-    _ensure_manifest(run)
+    _ensure_manifest(subject)
     return extract_missing_faces(run)
 
 
@@ -90,16 +96,24 @@ def train(run: RunContext) -> History:
         The metrics of every epoch.
 
     Raises:
+        CheckError: the training would fail; nothing was started.
         RegistryError: MLflow does not answer at the end. The model is stored: train again once it does.
     """
+    if not is_trained(run):
+        subject = Subject(run)
+        require_sound(subject, "train")
+        run.folder.claim()
+        _ensure_manifest(subject)
+    return _train(run)
+
+
+def _train(run: RunContext) -> History:
+    """Train as `train`, once its checks are done and the manifest is written."""
     if is_trained(run):
         run.folder.claim()
         show_trained(run)
         return log_training(run)
-    require_cluster(run.recipe.cluster)
-    run.folder.claim()
-    _ensure_manifest(run)
-    tracked = prepare_training(run)
+    tracked = run.tracking_run()
     with run.session():
         if not run.recipe.batches.stream_first_epoch:
             _ensure_faces(run)
@@ -114,30 +128,30 @@ def search(run: RunContext, *, resume: bool = False) -> SearchResult:
         resume: continue a search that was cut off, or start one.
 
     Raises:
-        RecipeError: the space has a key or a value that the recipe refuses.
+        CheckError: the search would fail; nothing was started.
         UserError: the folder holds an unfinished search, and `resume` is False.
         ResourceError: not even one trial fits on the cluster.
         SearchError: no trial reported the metric.
     """
-    from dfray.datasets.manifest import require_both_classes
+    from dfray.search.folder import SearchFolder
     from dfray.search.result import SearchResult
-    from dfray.tracking.client import connect
 
-    folder = open_search(run, resume=resume)
+    folder = SearchFolder(run.folder)
+    folder.require_free(resume=resume)
     if folder.has_ended:
         return SearchResult.load(folder.result)
-    connect(run.tracking_uri)  # before any compute is spent
-    _ensure_manifest(run)
-    if run.recipe.batches.self_blend is None:
-        require_both_classes(run.manifest, ("train", "val"))
+    subject = Subject(run)
+    require_sound(subject, "search")
+    run.folder.claim()
+    _ensure_manifest(subject)
     with run.session():
         _ensure_faces(run)
         return run_search(run, folder)
 
 
-def _ensure_manifest(run: RunContext) -> None:
-    if not run.has_manifest:
-        build_manifest(run)
+def _ensure_manifest(subject: Subject) -> None:
+    if not subject.run.has_manifest:
+        build_manifest(subject.run, subject.manifest)
 
 
 def _ensure_faces(run: RunContext) -> None:

@@ -13,7 +13,8 @@ from dfray.errors import SearchError
 from dfray.progress import StageLine, stage
 from dfray.run_context import RunContext
 from dfray.search.result import Finalist, SearchResult, Trial
-from dfray.session import nodes_of, require_cluster, require_cpus
+from dfray.session import nodes_of, ray_nodes, require_resources
+from dfray.training.needs import training_needs
 
 if TYPE_CHECKING:
     from ray.tune.search import Searcher
@@ -22,26 +23,6 @@ if TYPE_CHECKING:
     from dfray.search.folder import SearchFolder
     from dfray.search.tracking import SearchRuns
     from dfray.search.trial import TrialSettings
-
-
-def open_search(run: RunContext, *, resume: bool) -> SearchFolder:
-    """Check the space, claim the run's folder for the search, and return the search's folder.
-
-    Raises:
-        RecipeError: the space has a key or a value that the recipe refuses.
-        UserError: the folder holds an unfinished search, and `resume` is False.
-        ClusterError: the cluster does not answer.
-    """
-    from dfray.search.folder import SearchFolder
-    from dfray.search.space import require_space
-
-    require_space(run.recipe)
-    folder = SearchFolder(run.folder)
-    if not folder.has_ended:
-        require_cluster(run.recipe.cluster)
-    run.folder.claim()
-    folder.require_free(resume=resume)
-    return folder
 
 
 def run_search(run: RunContext, folder: SearchFolder) -> SearchResult:
@@ -82,9 +63,8 @@ def _await_nodes(recipe: Recipe) -> None:
     """Wait for the nodes of all concurrent trials, if an autoscaler may start some."""
     cluster, trials = recipe.cluster, recipe.search.max_concurrent or 1
     if cluster.wait_s:
-        cpus_each = recipe.search.trial_workers * recipe.training.cpus_per_worker
-        plan, places = {"trials": trials * cpus_each}, {"trials": cluster.train_on}
-        require_cpus(plan, places, wait_s=cluster.wait_s)
+        needs = training_needs(recipe, ray_nodes(), workers=trials * recipe.search.trial_workers)
+        require_resources(needs, wait_s=cluster.wait_s)
 
 
 def _require_trainable(run: RunContext) -> None:

@@ -20,22 +20,6 @@ def is_trained(run: RunContext) -> bool:
     return run.folder.state().history is not None
 
 
-def prepare_training(run: RunContext) -> Run:
-    """Start the training's MLflow run, once the videos have been checked; return it.
-
-    Raises:
-        ManifestError, RecipeError: a split lacks a class.
-        RegistryError: MLflow does not answer.
-    """
-    from dfray.datasets.manifest import require_both_classes
-    from dfray.training.classes import require_trainable_classes
-
-    if run.recipe.batches.self_blend is None:  # else the sample asks for real videos alone
-        require_both_classes(run.manifest, ("train", "val"))
-    require_trainable_classes(run.recipe, run.manifest)
-    return run.tracking_run()
-
-
 def train_model(run: RunContext, tracked: Run) -> History:
     """Train the model, keep the bundle of the best epoch, and return the metrics of every epoch.
 

@@ -28,6 +28,7 @@ from dfray.storage.filesystems import (
 )
 from dfray.storage.listing import exists, list_files, walk_files
 from dfray.storage.ranges import PartialCopy, Range, partial_copy, serves_ranges
+from dfray.storage.room import free_bytes, require_writable
 
 __all__ = [
     "ATTEMPTS",
@@ -38,6 +39,7 @@ __all__ = [
     "attempt",
     "exists",
     "filesystem",
+    "free_bytes",
     "is_remote",
     "join",
     "list_files",
@@ -50,6 +52,7 @@ __all__ = [
     "put_folder",
     "put_tree",
     "read_bytes",
+    "require_writable",
     "serves_ranges",
     "walk_files",
     "write_bytes",

@@ -110,6 +110,19 @@ def connect(tracking_uri: str) -> MlflowClient:
     return client
 
 
+def require_reachable(tracking_uri: str) -> None:
+    """Check that the tracking server answers, or that its database can be used or made; write nothing.
+
+    Raises:
+        RegistryError, StorageError: nothing answers there, or the database's folder cannot be written.
+    """
+    path = tracking_uri.removeprefix(SQLITE)
+    if tracking_uri.startswith(SQLITE) and not os.path.exists(path):
+        storage.require_writable(os.path.dirname(path))
+    else:
+        connect(tracking_uri)
+
+
 @contextmanager
 def talking(action: str) -> Iterator[None]:
     """MLflow without its log lines and warnings; a fault is a RegistryError that says what was tried."""

@@ -55,8 +55,14 @@ class LivingNodes(ElasticScalingPolicy):
     def make_decision_for_non_running_worker_group(self) -> ScalingDecision:
         decision = super().make_decision_for_non_running_worker_group()
         if isinstance(decision, NoopDecision):
-            minimum = self.scaling_config.min_workers
-            reason = f"waiting for nodes: {minimum} workers do not fit on the living nodes"
+            config = self.scaling_config
+            each = " and ".join(
+                f"{amount:g} {name}" for name, amount in config.resources_per_worker.items()
+            )
+            reason = (
+                f"waiting for nodes: {config.min_workers} workers of {each} each do not fit on the "
+                "living nodes"
+            )
             status: TrainingStatus = {"waiting": reason}
             self.progress.note.remote(status)
             time.sleep(_RETRY_S)  # Ray's controller would retry at once

@@ -22,10 +22,11 @@ from dfray.faces.view import FacesView
 from dfray.models.backbone import build_detector
 from dfray.models.weights import resolve
 from dfray.run_folder import RunFolder
-from dfray.session import cpus_of, nodes_of, require_cpus
+from dfray.session import cpus_of, nodes_of, ray_nodes, require_resources
 from dfray.training.classes import require_trainable_classes
 from dfray.training.context import EpochMetrics, EpochRecord, History, TrainingStatus
 from dfray.training.failure import explain_failure, last_status
+from dfray.training.needs import training_needs, trains_on_gpus
 from dfray.training.worker import train_worker
 from dfray.training.worker_config import WorkerConfig
 
@@ -58,20 +59,13 @@ class Workers:
         """Return the workers of a recipe on the cluster that Ray is connected to.
 
         Raises:
-            ResourceError: the cluster has too few CPUs.
+            ResourceError: the cluster has too few CPUs or GPUs.
         """
-        import ray
-
         section, cluster = recipe.training, recipe.cluster
-        counts = section.worker_counts
-        plan: dict[str, float] = {"train workers": counts[0] * section.cpus_per_worker}
-        if streaming:
-            plan |= {"extraction": 1}  # its plan reads nothing: no task besides the actors
-        places = {"train workers": cluster.train_on, "extraction": cluster.extract_on}
-        require_cpus(plan, places, wait_s=cluster.wait_s)
-        use_gpu = section.use_gpu
-        if use_gpu is None:
-            use_gpu = ray.cluster_resources().get("GPU", 0) > 0
+        counts, nodes = section.worker_counts, ray_nodes()
+        needs = training_needs(recipe, nodes, workers=counts[0], streaming=streaming)
+        require_resources(needs, wait_s=cluster.wait_s)
+        use_gpu = trains_on_gpus(recipe, nodes)
         extracting, training = nodes_of(cluster.extract_on), nodes_of(cluster.train_on)
         shared = any(node in training for node in extracting)
         train_cpus = counts[-1] * section.cpus_per_worker if shared else 0

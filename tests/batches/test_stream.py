@@ -26,8 +26,9 @@ from dfray.errors import ResourceError
 from dfray.faces.extract import BLOCK_BYTES, extract_faces
 from dfray.faces.shards import FacesStore
 from dfray.progress import Counts, counting_actor
+from dfray.resources import Need
 from dfray.run_folder import RunFolder
-from dfray.session import require_cpus
+from dfray.session import require_resources
 from dfray.tables import FACES
 from tests.helpers.corpus import write_corpus, write_crowds
 from tests.helpers.processes import wait_for
@@ -191,7 +192,9 @@ class TestTraining:
         recipe = toy_recipe(
             tmp_path, "stream", "training.epochs=2", "faces.rate_fps=2", "cluster.extract_workers=2"
         )
-        require_cpus({"everything": 8})  # what tests before this one have left ends first
+        require_resources(
+            [Need("everything", 8)]
+        )  # what tests before this one have left ends first
         wait_for(lambda: ray.available_resources().get("CPU") == 8)
         taken = ray.remote(num_cpus=8 - 3)(Counts).remote()  # leaves two trainers and an actor
         ray.get(taken.get.remote())

@@ -136,7 +136,10 @@ MISTAKES = {
     ),
     "wrong type": (["train", "demo", "training.epochs=x"], r"training.epochs: .*integer.*'x'"),
     "no value": (["train", "demo", "training.epochs"], r"not of the form section.key=value"),
-    "corpus not there": (["manifest", "check", "small.yaml"], r"corpus is not a folder"),
+    "corpus not there": (
+        ["manifest", "check", "small.yaml"],
+        r"corpora.0.root: there is no corpus. Name the folder",
+    ),
     "evaluate first": (["evaluate", "small.yaml"], r"no model/bundle.json yet. Run `dfray train`"),
     "a choice on test data": (
         ["evaluate", "small.yaml", "evaluation.fit_split=test"],
@@ -275,17 +278,17 @@ def test_a_server_that_is_away_is_said_within_seconds_and_before_any_work(
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         dead = f"http://127.0.0.1:{sock.getsockname()[1]}"
-        told = f"dfray: failed: No MLflow server answers at {dead}."
+        told = f"No MLflow server answers at {dead}."
         write_corpus(folder / "corpus", 4, seconds=1, splits=("train", "val"))
         start = time.monotonic()
         scored = dfray(folder, "score", "clip.mp4", MLFLOW_TRACKING_URI=dead)
         assert time.monotonic() - start < 15
         assert (scored.code, scored.out) == (1, "")
-        assert scored.err.startswith(told)
+        assert scored.err.startswith(f"dfray: failed: {told}")
         assert len(scored.err.splitlines()) == 1
-        walked = dfray(folder, "run", "small.yaml", f"registry.tracking_uri={dead}")
-        assert walked.code == 1
-        assert walked.err.startswith(told)
+        walked = dfray(folder, "train", "small.yaml", f"registry.tracking_uri={dead}")
+        assert walked.code == 2
+        assert told in walked.err
         assert not (folder / "runs" / "small" / "manifest.parquet").exists()
 
 
@@ -293,7 +296,7 @@ def test_a_split_with_one_class_is_refused_before_any_work(dfray: Command, folde
     write_corpus(folder / "corpus", 3, seconds=1, splits=("train", "val"))
     done = dfray(folder, "train", "small.yaml")
     assert (done.code, done.out) == (2, "")
-    assert "dfray: error: Split val has no fake video." in done.err
+    assert "  - classes: Split val has no fake video." in done.err
     assert not (folder / "runs" / "small" / "faces").exists()
 
 
@@ -319,7 +322,7 @@ def test_a_run_whose_detector_is_refused_says_why_with_exit_code_1(
     refused_run: RefusedRun,
 ) -> None:
     assert refused_run.done.code == 1
-    assert "is not promoted, there is no champion:\n  - scored videos 4" in refused_run.done.out
+    assert "is not promoted, there is no champion:\n  - calibration error" in refused_run.done.out
 
 
 @pytest.fixture
@@ -369,3 +372,37 @@ def test_score_prints_json_that_parses_and_tells_a_missing_file_by_its_exit_code
     assert clip.name in first
     assert "gone.mp4" in second
     assert "No such file or directory" in both.out
+
+
+def test_doctor_prints_a_row_a_check_and_with_a_recipe_its_problems(
+    dfray: Command, folder: Path
+) -> None:
+    done = dfray(folder, "doctor", "small.yaml", "training.use_gpu=true", "--json")
+    rows = {row["check"]: row for row in json.loads(done.out)}
+    assert done.code == 2
+    assert rows["python"]["severity"] == "ok"
+    assert rows["corpora"]["message"] == "corpora.0.root: there is no corpus."
+    assert "GPU" in rows["room to train"]["message"]
+    assert [path.name for path in folder.iterdir()] == ["small.yaml"]
+    table = dfray(folder, "doctor").out.splitlines()
+    assert table[0].split() == ["check", "finding"]
+    assert table[1].split()[:2] == ["✓", "python"]
+
+
+def test_a_dry_run_prints_the_plan_and_all_that_would_be_refused(
+    dfray: Command, folder: Path
+) -> None:
+    words = ["training.use_gpu=true", "registry.tracking_uri=runs"]
+    done = dfray(folder, "train", "small.yaml", "--dry-run", *words)
+    assert done.code == 2
+    assert "parameters" in done.out
+    assert re.search(r"dfray: error: 3 problems:\n  - tracking: .*\n  - corpora: ", done.err)
+    assert "  - room to train: The plan needs 1 GPU at once" in done.err
+    assert [path.name for path in folder.iterdir()] == ["small.yaml"]
+
+
+def test_a_check_of_the_demo_draws_no_clip(dfray: Command, tmp_path: Path) -> None:
+    done = dfray(tmp_path, "manifest", "check", "demo")
+    assert (done.code, done.err) == (0, "")
+    assert "164 videos; 0 missing; 0 cannot be opened (0 were tried)." in done.out
+    assert list(tmp_path.iterdir()) == []

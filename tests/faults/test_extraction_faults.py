@@ -24,7 +24,8 @@ from dfray.errors import ExtractionError, StorageError
 from dfray.faces.extract import extract_faces, write_faces
 from dfray.faces.shards import FacesStore
 from dfray.faces.supervise import SupervisedExtractor
-from dfray.session import require_cpus
+from dfray.resources import Need
+from dfray.session import require_resources
 from tests.helpers.corpus import videos_of, write_corpus, write_crowds
 from tests.helpers.processes import ray_processes, wait_for
 from tests.helpers.rows import video_row, videos_table
@@ -186,7 +187,7 @@ def test_a_full_disk_is_one_line_and_finished_work_is_kept(
     done = FacesStore(str(store)).summaries().num_rows
     assert 0 < done < 8
     assert not list(store.rglob("*.part"))
-    require_cpus({"what comes next": 8})
+    require_resources([Need("what comes next", 8)])
     wait_for(lambda: ray.available_resources()["CPU"] == 8, timeout_s=30)
 
     subprocess.run(["mount", "-o", "remount,size=100m", small_disk], check=True)

@@ -25,7 +25,8 @@ registry:
 """
 
 
-REFUSING = "registry.gates.min_videos=1000"
+REFUSING = "registry.gates.max_calibration_error=0"
+"""A gate that a model fails, and that no count of videos tells of before."""
 
 
 @dataclass(frozen=True)

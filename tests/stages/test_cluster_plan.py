@@ -154,7 +154,7 @@ def test_published_videos_need_clips(tmp_path: Path) -> None:
 
 def test_a_demo_whose_clips_are_not_drawn_says_what_draws_them(tmp_path: Path) -> None:
     demo = load_recipe("demo", [f"work_dir={tmp_path}", f"corpora.0.root={tmp_path}/clips"])
-    with pytest.raises(UserError, match="not drawn yet.*`dfray manifest check`"):
+    with pytest.raises(UserError, match="not drawn yet.*`dfray manifest build`"):
         stages.plan_cluster(RunContext.of(demo), "1x4cpu")
 
 

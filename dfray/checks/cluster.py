@@ -1,0 +1,78 @@
+"""Checks of the Ray cluster: its answer, and its CPUs and GPUs, without a session."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from dfray.checks.finding import Finding
+from dfray.checks.subject import Subject
+from dfray.resources import Need, lacking
+from dfray.session import no_room, require_cluster, starts_cluster
+from dfray.training.needs import training_needs
+
+_SOCKET_BYTES = 107
+"""Longest path of a Unix socket on Linux, without the zero at its end."""
+_SOCKET = "ray/session_2026-01-01_00-00-00_000000_1234567/sockets/plasma_store"
+"""Longest path of a socket that Ray makes below its temporary folder."""
+
+
+def cluster(subject: Subject) -> Iterator[Finding]:
+    """Yield the cluster that does not answer, refuses the token, or runs another Ray."""
+    require_cluster(subject.recipe.cluster)
+    yield from ()
+
+
+def extraction_room(subject: Subject) -> Iterator[Finding]:
+    """Yield the CPU that the extraction lacks."""
+    section = subject.recipe.cluster
+    yield from _room(subject, [Need("extraction", 1, labels=section.extract_on)])
+
+
+def training_room(subject: Subject) -> Iterator[Finding]:
+    """Yield the CPUs and GPUs that the training lacks."""
+    recipe = subject.recipe
+    streaming = recipe.batches.stream_first_epoch and subject.missing > 0
+    workers = recipe.training.worker_counts[0]
+    needs = training_needs(recipe, subject.nodes or [], workers=workers, streaming=streaming)
+    yield from _room(subject, needs)
+
+
+def trial_room(subject: Subject) -> Iterator[Finding]:
+    """Yield the CPUs and GPUs that one trial of the search lacks."""
+    workers = subject.recipe.search.trial_workers
+    yield from _room(subject, training_needs(subject.recipe, subject.nodes or [], workers=workers))
+
+
+def scoring_room(subject: Subject) -> Iterator[Finding]:
+    """Yield the CPUs that the scoring actors lack."""
+    yield from _room(subject, [Need("scoring", subject.recipe.evaluation.num_workers)])
+
+
+def _room(subject: Subject, needs: list[Need]) -> Iterator[Finding]:
+    """Yield needs that the nodes cannot meet, unless an autoscaler may add some."""
+    section = subject.recipe.cluster
+    if subject.nodes is None or (section.wait_s and not starts_cluster(section)):
+        return
+    if sentence := lacking(needs, subject.nodes):
+        yield Finding.of(no_room(sentence))
+
+
+def sockets(subject: Subject) -> Iterator[Finding]:
+    """Yield the temporary folder whose path is too long for the sockets of a local Ray."""
+    if starts_cluster(subject.recipe.cluster):
+        yield from long_sockets()
+
+
+def long_sockets() -> Iterator[Finding]:
+    """Yield the temporary folder of this environment if it is too long for Ray's sockets."""
+    name = next((name for name in ("RAY_TMPDIR", "TMPDIR") if name in os.environ), None)
+    folder = os.environ[name] if name else "/tmp"
+    length = len(os.path.join(folder, _SOCKET).encode())
+    if length > _SOCKET_BYTES:
+        room = _SOCKET_BYTES - (length - len(folder.encode()))
+        yield Finding(
+            f"{name} is {folder}: its {len(folder.encode())} bytes are too many for the paths of Ray's "
+            f"sockets, which leave {room}.",
+            "Set RAY_TMPDIR to a shorter folder, such as /tmp.",
+        )

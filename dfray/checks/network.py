@@ -1,0 +1,51 @@
+"""Checks of the network and of its initial weights, built without memory for its parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dfray import storage
+from dfray.checks.finding import Finding
+from dfray.checks.subject import Subject
+
+LARGE = 20_000_000
+"""Parameters from which random initial weights are warned of: half a million faces do not train a ViT."""
+_ANY_CLASSES = 2
+
+
+def network(subject: Subject) -> Iterator[Finding]:
+    """Yield the backbone that cannot be built, and the file of weights that is not there."""
+    import torch
+
+    from dfray.models.backbone import build_detector
+    from dfray.models.weights import require_activation
+
+    section = subject.recipe.model
+    require_activation(section)
+    with torch.device("meta"):
+        detector = build_detector(section.without_weights(), _ANY_CLASSES)
+    parameters = sum(parameter.numel() for parameter in detector.backbone.parameters())
+    if section.weights is None and parameters >= LARGE:
+        yield Finding(
+            f"model.weights is null: the {parameters / 1e6:,.0f} million parameters of "
+            f"{section.backbone} start from random numbers.",
+            "Set model.weights: timm, or name a file, unless that is meant.",
+            "warn",
+        )
+    if _is_file(section.weights) and not storage.exists(str(section.weights)):
+        yield Finding(
+            f"model.weights: there is no {section.weights}.", "Name the file of the weights."
+        )
+
+
+def _is_file(weights: str | None) -> bool:
+    """Return True if weights are a file on a disk or in an object store, not on the hub."""
+    return weights not in (None, "timm") and not str(weights).startswith("hf://")
+
+
+def space(subject: Subject) -> Iterator[Finding]:
+    """Yield the key or the value of the search's space that the recipe refuses."""
+    from dfray.search.space import require_space
+
+    require_space(subject.recipe)
+    yield from ()

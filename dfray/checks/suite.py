@@ -1,0 +1,77 @@
+"""The one list of checks, and the stages that each belongs to.
+
+To add a check, write a function that yields findings, or raises a DfrayError, into a module of its subject,
+and add its line to CHECKS. `dfray manifest check` runs those of `run`, a stage and its `--dry-run` those
+of the stage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+from dfray.checks import cluster, disk, network, promotion, videos
+from dfray.checks.finding import Finding, named_findings, report
+from dfray.checks.subject import Subject
+
+Stage = Literal["extract", "train", "search", "run"]
+
+_EXTRACTING: tuple[Stage, ...] = ("extract", "train", "search", "run")
+_TRAINING: tuple[Stage, ...] = ("train", "search", "run")
+_REGISTERING: tuple[Stage, ...] = ("search", "run")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One entry of the list.
+
+    Attributes:
+        find: yields the findings, or raises the DfrayError that the stage would raise.
+        stages: stages that the findings concern.
+    """
+
+    name: str
+    find: Callable[[Subject], Iterable[Finding]]
+    stages: tuple[Stage, ...]
+
+    def findings(self, subject: Subject) -> Iterator[Finding]:
+        """Return the findings, an error among them, with the check's name."""
+        return named_findings(self.name, partial(self.find, subject))
+
+
+CHECKS = (
+    Check("cluster", cluster.cluster, _EXTRACTING),
+    Check("sockets", cluster.sockets, _EXTRACTING),
+    Check("work_dir", disk.work_dir, _EXTRACTING),
+    Check("model name", promotion.model_name, _REGISTERING),
+    Check("tracking", promotion.tracking, _TRAINING),
+    Check("corpora", videos.corpora, _EXTRACTING),
+    Check("faces", videos.faces, _EXTRACTING),
+    Check("disk", disk.space_for_faces, _EXTRACTING),
+    Check("room to extract", cluster.extraction_room, _EXTRACTING),
+    Check("room to train", cluster.training_room, ("train", "run")),
+    Check("room for a trial", cluster.trial_room, ("search",)),
+    Check("room to score", cluster.scoring_room, ("run", "search")),
+    Check("classes", videos.classes, _TRAINING),
+    Check("batch", videos.batch, _TRAINING),
+    Check("network", network.network, _TRAINING),
+    Check("search space", network.space, ("search",)),
+    Check("gates", promotion.gates, ("run",)),
+)
+
+
+def find_problems(subject: Subject, stage: Stage) -> list[Finding]:
+    """Return what the checks of a stage find, warnings too."""
+    checks = (check for check in CHECKS if stage in check.stages)
+    return [finding for check in checks for finding in check.findings(subject)]
+
+
+def require_sound(subject: Subject, stage: Stage) -> None:
+    """Run the checks of a stage before it spends anything; warnings are printed to stderr.
+
+    Raises:
+        CheckError: the stage would fail; the message lists all reasons.
+    """
+    report(find_problems(subject, stage))

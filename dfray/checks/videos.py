@@ -1,0 +1,67 @@
+"""Checks of corpora, classes and faces: what training refuses of the videos."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dfray import storage
+from dfray.batches.labels import lacking_classes
+from dfray.checks.finding import Finding
+from dfray.checks.subject import Subject
+from dfray.planning.sample import planned_sample
+from dfray.training.classes import require_trainable_classes
+
+_BOTH = "Training and validation need both classes: see `dfray manifest check`."
+
+
+def corpora(subject: Subject) -> Iterator[Finding]:
+    """Yield each root that is not there, or the contradiction of the corpora."""
+    recipe = subject.recipe
+    if not subject.run.has_manifest:
+        absent = [
+            Finding(
+                f"corpora.{number}.root: there is no {corpus.root}.",
+                f"Name the folder or the file that reader {corpus.reader} reads.",
+            )
+            for number, corpus in enumerate(recipe.corpora)
+            if corpus.reader != "demo" and not storage.exists(corpus.root)
+        ]
+        if absent:
+            yield from absent
+            return
+    _ = subject.manifest
+
+
+def faces(subject: Subject) -> Iterator[Finding]:
+    """Yield the store whose faces were taken in another way and lack videos."""
+    if subject.missing and (videos := subject.videos) is not None:
+        store = subject.run.faces_of(videos)
+        stored = set(store.summaries()["video_id"].to_pylist())
+        store.require_current_version(
+            [x for x in videos["video_id"].to_pylist() if x not in stored]
+        )
+    yield from ()
+
+
+def classes(subject: Subject) -> Iterator[Finding]:
+    """Yield each split of training that lacks a class, and what `batches.labels` lacks."""
+    recipe, videos = subject.recipe, subject.videos
+    if videos is not None and recipe.batches.self_blend is None:  # else real videos are enough
+        for split, names in lacking_classes(videos, ("train", "val")).items():
+            yield Finding(f"Split {split} has no {' and no '.join(names)} video.", _BOTH)
+    require_trainable_classes(recipe, videos)
+
+
+def batch(subject: Subject) -> Iterator[Finding]:
+    """Yield the sample that does not fill one batch."""
+    videos, size = subject.videos, subject.recipe.batches.batch_size
+    if videos is None or lacking_classes(videos, ("train",)):
+        return
+    sample = planned_sample(subject.run, videos, subject.missing)
+    count = sum(sample.counts["train"])
+    if count < size:
+        number = f"about {count:,}" if subject.missing else f"{count:,}"
+        yield Finding(
+            f"The training sample has {number} faces ({sample.source}), less than a batch of {size}.",
+            "Choose a smaller batches.batch_size, raise faces.rate_fps, or add videos.",
+        )
