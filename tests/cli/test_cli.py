@@ -252,8 +252,8 @@ def test_manifest_check_counts_and_lists_and_writes_nothing(dfray: Command, fold
     rows = [f"corpus/{s}/real/{n}.mp4,real" for s, n in (("train", "000"), ("test", "gone"))]
     (folder / "list.csv").write_text(f"uri,label,split\n{rows[0]},test\n{rows[1]},test\n")
     before = sorted(folder.rglob("*"))
-    done = dfray(folder, "manifest", "check", "small.yaml")
-    assert done.code == 0
+    done = dfray(folder, "manifest", "check", "small.yaml", "batches.batch_size=2")
+    assert done.code == 0, done.err
     assert re.search(r"toy +train +real +2\ntoy +train +FS +1\ntoy +val +real +1", done.out)
     assert "8 videos; 0 missing; 2 cannot be opened (8 were tried)." in done.out
     assert "toy/real/empty: empty file" in done.out
