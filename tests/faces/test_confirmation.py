@@ -34,13 +34,17 @@ def build() -> Iterator[Build]:
         finder.close()
 
 
+@pytest.fixture(scope="module")
+def spotted() -> list[np.ndarray]:
+    return [blobs(seed) for seed in range(37, 53)]
+
+
 @pytest.mark.parametrize("detector", ["full", "short", "cascade"])
 def test_most_blobs_that_the_detector_takes_for_faces_are_refused(
-    build: Build, detector: str
+    build: Build, spotted: list[np.ndarray], detector: str
 ) -> None:
-    pictures = [blobs(seed) for seed in range(37, 53)]
-    unconfirmed = [build(detector, 0.0).find(picture) for picture in pictures]
-    confirmed = [build(detector).find(picture) for picture in pictures]
+    unconfirmed = [build(detector, 0.0).find(picture) for picture in spotted]
+    confirmed = [build(detector).find(picture) for picture in spotted]
     is_low = [any(face.score < 0.7 for face in result.faces) for result in unconfirmed]
     n_kept = sum(any(face.score < 0.7 for face in result.faces) for result in confirmed)
     assert sum(is_low) >= 10

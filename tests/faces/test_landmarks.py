@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,13 +25,8 @@ from dfray.faces.video import VideoExtractor
 from dfray.tables import FACES, VIDEOS
 from tests.helpers.clips import moving_noise, talking_head, write_clip
 from tests.helpers.heads import background, draw_head, paste
+from tests.helpers.mesh_points import LIPS, eyes, middle
 from tests.helpers.rows import video_row
-
-BESIDE = Path(__file__).parents[3] / "shared" / "corpus"
-CORPUS = Path(os.environ.get("DFRAY_CORPUS", BESIDE))
-
-# Points of the mesh: corners of the eyes, outer lip above and below, chin and top of the face.
-RIGHT_EYE, LEFT_EYE, LIPS, CHIN, TOP = (33, 133), (362, 263), (0, 17), 152, 10
 
 
 @pytest.fixture(scope="module")
@@ -46,14 +39,6 @@ def detector() -> Iterator[FaceFinder]:
 @pytest.fixture(scope="module")
 def landmarks() -> LandmarkFinder:
     return LandmarkFinder()
-
-
-def middle(points: np.ndarray, ends: tuple[int, int]) -> np.ndarray:
-    return points[list(ends)].mean(axis=0)
-
-
-def eyes(points: np.ndarray) -> np.ndarray:
-    return np.stack([middle(points, RIGHT_EYE), middle(points, LEFT_EYE)])
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -197,31 +182,3 @@ def test_a_file_that_is_no_model_is_refused(
     )
     with pytest.raises(ModelFileError, match="cannot load the landmark model"):
         LandmarkFinder()
-
-
-@pytest.mark.skipif(
-    not (CORPUS / "INDEX.csv").exists(), reason="no real clips: set DFRAY_CORPUS to their folder"
-)
-def test_points_lie_on_the_faces_of_real_clips() -> None:
-    with open(CORPUS / "INDEX.csv", newline="") as file:
-        names = [row["file"] for row in csv.DictReader(file) if row["label"] == "real"]
-    extractor = VideoExtractor(FacesSection(landmarks=True))
-    faces, off = [], []
-    for name in names:
-        for frame in extractor.extract(VideoFile(str(CORPUS / name))):
-            if frame.outcome == "faces":  # the largest; others may be a few pixels in a crowd
-                faces.append(frame.faces[0])
-            if frame.frame_index == 2:
-                break
-    extractor.close()
-    assert len(faces) > 40
-    seen = [face for face in faces if face.landmarks is not None]
-    assert len(seen) >= 0.9 * len(faces)
-    for face in seen:
-        keypoints = (np.reshape(face.keypoints, (6, 2)) - face.crop[:2]) * (224 / face.crop[2])
-        assert face.landmarks[TOP, 1] < eyes(face.landmarks)[:, 1].mean() < face.landmarks[CHIN, 1]
-        off.append(np.abs(eyes(face.landmarks) - keypoints[:2]).max() / 224)
-        inside = np.mean((face.landmarks > 0) & (face.landmarks < 224))
-        assert inside > 0.9, face.crop
-    assert np.median(off) < 0.05
-    assert max(off) < 0.2

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import cv2
 import numpy as np
 
 _SIDE = 256
 
 
+@lru_cache(maxsize=128)
 def draw_head(seed: int, side: int) -> tuple[np.ndarray, np.ndarray]:
     """A head of its own for each seed.
 
     Returns:
         (rgb, alpha): uint8 (side, side, 3), and float32 (side, side, 1) in 0..1. The head, hair
-        included, fills the height; it is drawn at 256 and shrunk.
+        included, fills the height; it is drawn at 256 and shrunk. Read-only.
     """
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[0:_SIDE, 0:_SIDE].astype(np.float32) / (_SIDE / 2) - 1
@@ -27,8 +30,10 @@ def draw_head(seed: int, side: int) -> tuple[np.ndarray, np.ndarray]:
     alpha = np.clip((1 - radius) * 20, 0, 1)
 
     def paint(mask: np.ndarray, color: object, strength: float = 1.0) -> None:
-        weight = (np.clip(mask, 0, 1) * strength)[..., None]
-        rgb[:] = rgb * (1 - weight) + np.asarray(color, np.float32) * weight
+        left, top, width, height = cv2.boundingRect((mask > 0).astype(np.uint8))
+        box = slice(top, top + height), slice(left, left + width)
+        weight = (np.clip(mask[box], 0, 1) * strength)[..., None]
+        rgb[box] = rgb[box] * (1 - weight) + np.asarray(color, np.float32) * weight
 
     def blob(cx: float, cy: float, rx: float, ry: float, edge: float = 6) -> np.ndarray:
         return (1 - ((x - cx) / rx) ** 2 - ((y - cy) / ry) ** 2) * edge
@@ -47,11 +52,18 @@ def draw_head(seed: int, side: int) -> tuple[np.ndarray, np.ndarray]:
     paint(blob(0, 0.52, 0.2, 0.015), (90, 30, 30))
     size = (side, side)
     image = cv2.resize(np.clip(rgb, 0, 255).astype(np.uint8), size, interpolation=cv2.INTER_AREA)
-    return image, cv2.resize(alpha, size, interpolation=cv2.INTER_AREA)[..., None]
+    alpha = cv2.resize(alpha, size, interpolation=cv2.INTER_AREA)[..., None]
+    image.flags.writeable = alpha.flags.writeable = False
+    return image, alpha
 
 
 def background(width: int, height: int, seed: int = 0) -> np.ndarray:
     """A smooth, textured picture without a face: uint8 (height, width, 3)."""
+    return _background(width, height, seed).copy()
+
+
+@lru_cache(maxsize=16)
+def _background(width: int, height: int, seed: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
     coarse = rng.integers(70, 190, (max(2, height // 90), max(2, width // 90), 3)).astype(np.uint8)
     smooth = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC).astype(np.int16)

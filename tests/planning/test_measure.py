@@ -13,13 +13,14 @@ from dfray.config import FacesSection
 from dfray.errors import ManifestError
 from dfray.planning.measure import MIN_VIDEOS, draw, measure_extraction
 from tests.helpers.clips import talking_head, write_clip
+from tests.helpers.corpus import QUICK
 from tests.helpers.rows import video_row, videos_table
 
 SETTINGS = FacesSection(size_px=96)
 
 
 def clip(folder: Path, name: str, seconds: int, **row: object) -> dict:
-    path = write_clip(folder / f"{name}.mp4", talking_head(2 * seconds), fps=2)
+    path = write_clip(folder / f"{name}.mp4", talking_head(2 * seconds), fps=2, options=QUICK)
     return video_row(name, uri=str(path), duration_s=float(seconds), **row)
 
 
@@ -62,11 +63,11 @@ def test_when_the_time_is_up_no_further_video_begins(tmp_path: Path) -> None:
 def test_a_video_that_takes_too_long_is_broken_off_and_counts_for_what_was_done(
     tmp_path: Path,
 ) -> None:
-    long = clip(tmp_path, "long", 200)
+    long = clip(tmp_path, "long", 80)
     start = time.monotonic()
-    cost = measure_extraction(videos_table([long]), SETTINGS, sample=5, seconds=0.3)
+    cost = measure_extraction(videos_table([long]), SETTINGS, sample=5, seconds=0.1)
     (video,) = cost.datasets["toy"].videos
-    assert 0 < video.frames < 200
+    assert 0 < video.frames < 80
     assert video.expected == video.frames
     assert 0.02 < video.cpu_s < time.monotonic() - start
 

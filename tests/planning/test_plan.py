@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import pytest
 
-from dfray.config import CorpusSection, ModelSection, Recipe
+from dfray.config import CorpusSection, ModelSection, Recipe, TrainingSection
 from dfray.errors import ResourceError
 from dfray.planning.extraction import DatasetTotal, ExtractionTotal, Interval
 from dfray.planning.nodes import parse_nodes
 from dfray.planning.plan import ClusterPlan, require_room
 from dfray.planning.speed import Speed
-from dfray.training.estimate import estimate_training
+from dfray.training.estimate import TrainingEstimate, estimate_training
 
 GIB = 2**30
 SMALL = ModelSection(backbone="test_vit", size_px=32)
@@ -22,6 +23,11 @@ TRAIN, VAL = 64_000, 6_000
 def recipe(**sections: object) -> Recipe:
     corpora = [CorpusSection(reader="folder", root="clips")]
     return Recipe(name="t", corpora=corpora, model=SMALL, **sections)
+
+
+@cache
+def estimated(training: TrainingSection) -> TrainingEstimate:
+    return estimate_training(recipe(training=training), 2, TRAIN)
 
 
 def plan(
@@ -45,7 +51,7 @@ def plan(
         read_per_s=2000.0,
         measured_bytes=GIB,
         speed=Speed(rate, "given"),
-        training=estimate_training(chosen, 2, TRAIN),
+        training=estimated(chosen.training),
     )
 
 

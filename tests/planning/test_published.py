@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
@@ -22,20 +23,34 @@ def recipe(*corpora: CorpusSection) -> Recipe:
     return Recipe(name="t", corpora=list(corpora))
 
 
-def test_table_1_has_226_000_videos_to_train_and_validate_on() -> None:
-    videos, unknown = published_videos(load_recipe("fsfm-ba"))
+@pytest.fixture(scope="module")
+def paper() -> Recipe:
+    return load_recipe("fsfm-ba")
+
+
+@pytest.fixture(scope="module")
+def published(paper: Recipe) -> tuple[pa.Table, list[str]]:
+    """VIDEOS of the paper's corpora, and those of unknown size."""
+    return published_videos(paper)
+
+
+def test_table_1_has_226_000_videos_to_train_and_validate_on(
+    published: tuple[pa.Table, list[str]],
+) -> None:
+    videos, unknown = published
     counts = Counter(videos["split"].to_pylist())
     assert counts["train"] + counts["val"] == 226_372
     assert unknown == ["itw"]
 
 
-def test_an_epoch_takes_the_real_faces_of_table_1() -> None:
+def test_an_epoch_takes_the_real_faces_of_table_1(
+    paper: Recipe, published: tuple[pa.Table, list[str]]
+) -> None:
     """And of three corpora its fakes; how those of DFDC and ForgeryNet were thinned is not published."""
-    recipe = load_recipe("fsfm-ba")
-    videos, _ = published_videos(recipe)
+    videos, _ = published
     train = videos.filter(pc.equal(videos["split"], "train"))
     dataset, label = np.asarray(train["dataset"].to_pylist()), train["label"].to_numpy()
-    quota = quotas(dataset, label, expected_faces(train, recipe.faces), recipe.batches.sampling)
+    quota = quotas(dataset, label, expected_faces(train, paper.faces), paper.batches.sampling)
     taken = {
         name: [round(quota[(dataset == name) & (label == one)].sum(), -3) for one in (REAL, FAKE)]
         for name in np.unique(dataset).tolist()

@@ -16,7 +16,7 @@ def test_relight_stays_within_its_factors():
 
 
 def test_contrast_is_about_the_mean_grey_as_pillow_has_it(crops, pictures, difference):
-    factor = torch.linspace(0.1, 1.9, 32)
+    factor = torch.linspace(0.1, 1.9, len(crops))
     ours = colour.look_up(crops, colour.contrast_tables(crops, factor))
     theirs = [
         ImageEnhance.Contrast(picture).enhance(value.item())

@@ -14,7 +14,7 @@ from dfray.batches.augment.crop import RATIO, draw_crops, flip, resized_crop
 @pytest.mark.parametrize("size", [224, 96])
 @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
 def test_a_resized_crop_is_pillows_to_a_level(interpolation, size, crops, pictures, difference):
-    boxes = draw_crops(32, 224, (0.08, 1.0))
+    boxes = draw_crops(len(crops), 224, (0.08, 1.0))
     ours = resized_crop(crops, boxes, size, interpolation)
     corners = zip(
         *(part.tolist() for part in (boxes.left, boxes.top, boxes.width, boxes.height)), strict=True
@@ -31,7 +31,7 @@ def test_a_resized_crop_is_pillows_to_a_level(interpolation, size, crops, pictur
 
 
 def test_the_whole_picture_at_its_own_size_is_itself(crops):
-    whole = draw_crops(32, 224, None)
+    whole = draw_crops(len(crops), 224, None)
     assert torch.equal(resized_crop(crops, whole, 224, "bicubic"), crops)
 
 
