@@ -40,6 +40,7 @@ from dfray.models.bundle_description import (
     missing_file_error,
     read_description,
 )
+from dfray.models.initial_values import SkipDraws
 from dfray.models.preprocess import Preprocess
 
 WEIGHTS = "model.safetensors"
@@ -117,7 +118,8 @@ class Bundle:
             )
         resolved = {name: description[name] for name in ("mean", "std")}
         section = ModelSection.model_validate(description["recipe"]["model"] | resolved)
-        detector = build_detector(section.without_weights(), len(description["class_names"]))
+        with SkipDraws():
+            detector = build_detector(section.without_weights(), len(description["class_names"]))
         try:
             detector.load_state_dict(load_file(folder / WEIGHTS), strict=True)
         except (SafetensorError, RuntimeError) as error:

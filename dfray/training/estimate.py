@@ -17,6 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from dfray.config import ModelSection, Recipe
 from dfray.models.backbone import build_detector
+from dfray.models.initial_values import SkipDraws
 from dfray.models.tuning import ParameterCounts
 from dfray.models.weights import require_activation
 from dfray.training.optim import Schedule
@@ -52,7 +53,7 @@ class NetworkCost:
             RecipeError: as `build_detector`.
         """
         require_activation(section)
-        with torch.device("meta"):
+        with torch.device("meta"), SkipDraws():
             detector = build_detector(section.without_weights(), num_classes).train()
             images = torch.empty(_PROBE_BATCH, 3, section.size_px, section.size_px)
         # A weight is saved itself or as a view, such as its transpose: both have its storage.

@@ -7,6 +7,7 @@ from torch import nn
 from dfray.config import ModelSection
 from dfray.errors import ModelFileError, RecipeError
 from dfray.models.backbone import build_detector
+from dfray.models.initial_values import SkipDraws
 from tests.models.plain_vit import linear, norm, quick_gelu, tokens_of
 
 
@@ -29,7 +30,7 @@ def detector_of(backbone, size_px=64, num_classes=2, **options):
 )
 @pytest.mark.parametrize("num_classes", [2, 5])
 def test_gives_logits_and_embeddings(backbone, size_px, dim, num_classes):
-    with torch.device("meta"), torch.inference_mode():
+    with torch.device("meta"), SkipDraws(), torch.inference_mode():
         detector = detector_of(backbone, size_px, num_classes)
         logits, embeddings = detector(torch.empty(3, 3, size_px, size_px))
     assert logits.shape == (3, num_classes)
@@ -38,7 +39,7 @@ def test_gives_logits_and_embeddings(backbone, size_px, dim, num_classes):
 
 
 def test_vit_base_of_the_paper_builds():
-    with torch.device("meta"):
+    with torch.device("meta"), SkipDraws():
         detector = build_detector(ModelSection(backbone="vit_base_patch16_224"), 2)
     assert detector.embedding_dim == 768
     assert sum(p.numel() for p in detector.parameters()) == 85_800_194
@@ -73,7 +74,7 @@ def test_pooled_embedding_is_taken_before_the_norm_and_leaves_the_logits_alone()
 
 
 def test_embedding_of_clip_is_its_normalised_class_token():
-    with torch.device("meta"):  # 88 million weights, drawn once and below
+    with torch.device("meta"), SkipDraws():  # 88 million weights, drawn once and below
         detector = detector_of("vit_base_patch32_clip_quickgelu_224", normalise_embedding=True)
     detector.to_empty(device="cpu")
     for parameter in detector.backbone.parameters():
@@ -103,7 +104,7 @@ def test_embedding_of_clip_is_its_normalised_class_token():
     ],
 )
 def test_encoders_of_the_clip_paper_and_its_successor_are_known_by_name(backbone, size_px, dim):
-    with torch.device("meta"):
+    with torch.device("meta"), SkipDraws():
         section = ModelSection(backbone=backbone, size_px=size_px, normalise_embedding=True)
         detector = build_detector(section, 2)
         logits, embeddings = detector(torch.empty(3, 3, size_px, size_px))

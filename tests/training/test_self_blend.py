@@ -29,9 +29,9 @@ SECTION = SelfBlendSection(ratios=(1.0,), rgb=0.2)
 
 def test_steps_learn_to_tell_fakes_made_of_real_faces_alone():
     step, _ = step_over("resnet10t", weight=0.0, blend=SelfBlend(SECTION))
-    faces = torch.from_numpy(head_pictures(16, 64))
-    points, labels = oval_landmarks(16, **HEAD_OVAL), torch.zeros(16, dtype=torch.long)
-    step.augment.preprocess.size_px = 64
+    faces = torch.from_numpy(head_pictures(8, 64))
+    points, labels = oval_landmarks(8, **HEAD_OVAL), torch.zeros(8, dtype=torch.long)
+    step.augment.preprocess.size_px = 48
     torch.manual_seed(0)
     terms = [step(faces, labels, number, points) for number in range(4, 24)]
     losses = [float(term["cross_entropy"]) for term in terms]
@@ -129,7 +129,11 @@ def test_a_worker_without_a_usable_face_validates_with_the_others(faces, tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("backbone", "size_px"), [("efficientnet_b4", 380), ("vit_base_patch16_224", 224)]
+    ("backbone", "size_px"),
+    [
+        ("efficientnet_b4", 380),
+        pytest.param("vit_base_patch16_224", 224, marks=pytest.mark.slow),
+    ],
 )
 def test_the_papers_backbones_take_blended_faces(backbone, size_px):
     section = ModelSection(backbone=backbone, size_px=size_px)
