@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 import jinja2
@@ -25,8 +26,12 @@ def plot(title: str, caption: str, figure: go.Figure) -> Plot:
     return Plot(title, caption, Markup(figure.to_json()))
 
 
+@cache
 def template_environment(package: str) -> jinja2.Environment:
-    """Return the Jinja environment for the templates of `package`, which may import those of this room."""
+    """Return the Jinja environment for the templates of `package`, which may import those of this room.
+
+    It is one for a package, as it keeps the templates that it has compiled.
+    """
     shared = jinja2.PackageLoader("dfray.pages")
     env = jinja2.Environment(
         loader=jinja2.ChoiceLoader([jinja2.PackageLoader(package), shared]),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import statistics
 import time
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -46,6 +47,7 @@ class NetworkCost:
     saved_bytes: float
 
     @classmethod
+    @cache
     def of(cls, section: ModelSection, num_classes: int) -> NetworkCost:
         """Build the network on the meta device, run two empty images through it, and count.
 
@@ -137,8 +139,9 @@ def estimate_training(
     )
 
 
+@cache
 def matmul_flops_per_s() -> float:
-    """Measure the operations per second of a large matrix product: bf16 on a GPU, else float32.
+    """Measure the operations per second of a large matrix product, once: bf16 on a GPU, else float32.
 
     Of random numbers, as chips draw less power for zeros and ones, and then run faster; the first product,
     which loads its library, is not counted.

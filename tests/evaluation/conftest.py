@@ -14,7 +14,7 @@ from dfray.tables import OUTCOMES, SCORES, SUMMARIES
 METHODS = {"real": ["source"], "FS": ["swap"], "RE": ["mouth"]}
 
 
-@dataclass
+@dataclass(eq=False)
 class Scored:
     """The tables of one evaluation."""
 

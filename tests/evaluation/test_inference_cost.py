@@ -14,6 +14,7 @@ def test_a_model_of_nine_times_the_pixels_costs_several_times_as_much(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(inference_cost, "_ROUNDS", 3)
+    monkeypatch.setattr(inference_cost, "FACES", 2)
     small = str(save_bundle(tmp_path / "small"))
     model = RECIPE.model.model_copy(update={"size_px": 192})
     large = str(save_bundle(tmp_path / "large", RECIPE.model_copy(update={"model": model})))

@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import replace
+from functools import cache
 from html.parser import HTMLParser
 
 import numpy as np
@@ -10,11 +11,12 @@ import pytest
 
 from dfray.config import EvaluationSection
 from dfray.errors import StorageError
-from dfray.evaluation.metrics import compute_metrics
+from dfray.evaluation.metrics import Metrics, compute_metrics
 from dfray.evaluation.mistakes import Mistake
 from dfray.evaluation.report import headline_cards, write_report
 from dfray.evaluation.robustness import PostProcessingDrop
 from dfray.post_processing import POST_PROCESSINGS
+from tests.evaluation.conftest import Scored
 
 EVIL = "</script><script>alert('x')</script>"
 JPEG = b"\xff\xd8\xff\xe0 not looked at"
@@ -74,6 +76,11 @@ class Page(HTMLParser):
         ]
 
 
+@cache
+def metrics_of(scored: Scored) -> Metrics:
+    return compute_metrics(scored.videos, scored.faces, EvaluationSection(bootstrap=20), 0)
+
+
 @pytest.fixture
 def render(tmp_path):
     return renderer(tmp_path / "report.html")
@@ -83,11 +90,10 @@ def renderer(path):
     """render(scored, **changes) -> the Page that is written to `path`."""
 
     def render(scored, **changes) -> Page:
-        metrics = compute_metrics(scored.videos, scored.faces, EvaluationSection(bootstrap=50), 0)
         arguments = {
             "title": "A detector",
             "recipe": {"name": "demo", "model": {"backbone": "resnet10t"}},
-            "metrics": metrics,
+            "metrics": metrics_of(scored),
             "video_scores": scored.videos,
             "face_scores": scored.faces,
             "summaries": scored.summaries,
@@ -120,7 +126,7 @@ def mistake(scored, number, **changes) -> Mistake:
 
 
 def test_headline_figures_stand_with_their_intervals_and_meaning(scored, plain_page):
-    metrics = compute_metrics(scored.videos, scored.faces, EvaluationSection(bootstrap=50), 0)
+    metrics = metrics_of(scored)
     auc, *_, coverage = headline_cards(metrics)
     level = metrics.overall.video
     assert auc.value == f"{level.auc.value:.3f}"
@@ -136,7 +142,7 @@ def test_headline_figures_stand_with_their_intervals_and_meaning(scored, plain_p
 def test_tables_hold_every_group_at_both_levels(make_scored, render):
     scored = make_scored(6, datasets=("one", "two"))
     page = render(scored)
-    metrics = compute_metrics(scored.videos, scored.faces, EvaluationSection(bootstrap=50), 0)
+    metrics = metrics_of(scored)
     for group in [metrics.overall, *metrics.datasets, *metrics.methods]:
         for level in (group.video, group.frame):
             name = group.method or group.dataset or "Overall"

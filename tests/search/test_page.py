@@ -7,6 +7,7 @@ import io
 import json
 import re
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import plotly.io
@@ -20,29 +21,35 @@ from dfray.tracking.run import start_run
 from tests.helpers.searches import SPACE, M, W, ended_search
 
 
+@cache
+def page(trials: int, failed: int = 0) -> str:
+    """The page of a search that has ended."""
+    return to_html(ended_search(trials, failed=failed), SPACE)
+
+
 @pytest.mark.parametrize(("trials", "failed"), [(1, 0), (3, 1), (12, 1), (200, 5)])
 def test_a_search_of_any_size_has_a_page_with_every_trial(trials: int, failed: int) -> None:
     result = ended_search(trials, failed=failed)
-    html = to_html(result, SPACE)
+    html = page(trials, failed)
     for trial in result.trials:
         assert f'<td title="{trial.id}">{trial.number}</td>' in html
     assert html.count("The loss is not finite at step 3: &lt;nan&gt;.") == failed
 
 
 def test_only_the_best_stand_open_and_the_others_are_folded() -> None:
-    html = to_html(ended_search(200), SPACE)
+    html = page(200)
     assert "<summary>The other 175</summary>" in html
-    assert "<summary>" not in to_html(ended_search(12), SPACE)
+    assert "<summary>" not in page(12)
 
 
 def test_the_page_needs_no_network() -> None:
-    html = to_html(ended_search(12), SPACE)
+    html = page(12)
     assert "default-src 'none'" in html
     assert not re.findall(r"<(?:script|link|img)[^>]+(?:src|href)=", html)
 
 
 def test_every_chart_is_valid_json_with_something_drawn() -> None:
-    html = to_html(ended_search(12, failed=1), SPACE)
+    html = page(12, 1)
     charts = re.findall(r'<script type="application/json">(.*?)</script>', html, re.DOTALL)
     assert len(charts) == 6
     assert all(json.loads(chart)["data"] for chart in charts)
@@ -50,14 +57,13 @@ def test_every_chart_is_valid_json_with_something_drawn() -> None:
 
 
 def test_the_page_says_why_there_is_no_importance() -> None:
-    html = to_html(ended_search(1), SPACE)
+    html = page(1)
     assert "is not computed: it takes 6 trials with a value, and there are 1." in html
 
 
 def test_the_winner_is_the_mean_over_its_seeds_with_the_spread() -> None:
-    result = ended_search(12)
-    html = to_html(result, SPACE)
-    best = result.finalists[0]
+    best = ended_search(12).finalists[0]
+    html = page(12)
     assert f'<div class="value">{best.mean:.4f}</div>' in html
     assert f"± {best.spread:.4f} (standard deviation of 3 seeds)" in html
     assert "registered as version 3" in html
@@ -96,7 +102,7 @@ def test_without_finalists_the_page_says_that_one_seed_is_all_there_is() -> None
 
 
 def test_epochs_taken_stand_against_running_all_to_the_end() -> None:
-    html = to_html(ended_search(12), SPACE)
+    html = page(12)
     assert '<div class="value">62 %</div>' in html
     assert "60 of 96" in html
 
@@ -152,4 +158,4 @@ def test_a_result_read_back_from_json_gives_the_same_page(tmp_path: Path) -> Non
     result = ended_search(12)
     result.save(str(tmp_path / "result.json"))
     again = type(result).load(str(tmp_path / "result.json"))
-    assert to_html(again, SPACE) == to_html(result, SPACE)
+    assert to_html(again, SPACE) == page(12)
