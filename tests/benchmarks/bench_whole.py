@@ -54,8 +54,7 @@ def compare(path: Path, stages: dict[str, BuildStage], rounds: int, at_most: flo
 
 def decode(path: Path) -> None:
     """Decode the sampled pictures."""
-    for picture in sampled_pictures(str(path), 1.0):
-        assert picture.image is not None
+    assert all(picture.image is not None for picture in sampled_pictures(str(path), 1.0))
 
 
 def main() -> int:

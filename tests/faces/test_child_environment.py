@@ -23,3 +23,13 @@ def test_the_child_holds_no_credentials(monkeypatch: pytest.MonkeyPatch) -> None
     inherited = child_environment()
     assert not SECRETS.keys() & inherited.keys()
     assert {"PATH", "OMP_NUM_THREADS", "PYTHONPATH"} <= inherited.keys()
+
+
+def test_freed_pictures_are_kept_by_the_allocator_unless_the_user_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("MALLOC_TRIM_THRESHOLD_", raising=False)
+    monkeypatch.setenv("MALLOC_MMAP_THRESHOLD_", "4096")
+    inherited = child_environment()
+    assert int(inherited["MALLOC_TRIM_THRESHOLD_"]) > 2 * 1920 * 1080 * 3
+    assert inherited["MALLOC_MMAP_THRESHOLD_"] == "4096"
