@@ -1,8 +1,9 @@
-"""Conversion of high dynamic range to BT.709 SDR, display-referred: PQ and HLG (ITU-R BT.2100-2).
+"""Conversion to BT.709 SDR, display-referred, of PQ and HLG (ITU-R BT.2100-2), and of SDR in wide primaries.
 
 Light is taken as a display shows it, in cd/m2, relative to the 203 cd/m2 of SDR white (ITU-R BT.2408-7). It
 goes from its primaries to those of BT.709 and through the inverse of gamma 2.4 (ITU-R BT.1886). Up to white
 that is the picture of an SDR display; above white a soft shoulder in each channel ends at the largest level.
+SDR in BT.2020 or Display P3 primaries ends at white: colours that BT.709 does not have are clipped.
 
 Each step is a table of one channel or a matrix: a 3-D table that holds it all is up to 39 of 255 levels off
 in saturated colours, even with 65 nodes a side, as a channel that nears zero has an unbounded slope.
@@ -34,17 +35,23 @@ _CHROMATICITIES = {
 }
 """Number of the primaries (ITU-T H.273, table 2) -> x, y of red, green and blue; all with white D65."""
 _BT709, _BT2020 = 1, 9
+_WIDE = frozenset(_CHROMATICITIES) - {_BT709}
 _D65 = (0.3127, 0.3290)
 
 _BLOCK_PX = 16_384
 """Pixels converted at a time, so that they stay in the processor's cache: this halves the time."""
 
 
+def is_converted(transfer: int, primaries: int) -> bool:
+    """Return True if pictures of this transfer and these primaries differ from BT.709 SDR."""
+    return transfer in (PQ, HLG) or primaries in _WIDE
+
+
 class SdrConverter:
-    """Converter of RGB codes of PQ or HLG to 8-bit SDR.
+    """Converter of RGB codes to 8-bit SDR.
 
     Args:
-        transfer: PQ or HLG.
+        transfer: PQ or HLG; any other is SDR.
         primaries: as ITU-T H.273 numbers them; BT.2020 if they are not stated or not known.
         white: code of the signal 1.
     """
@@ -55,12 +62,12 @@ class SdrConverter:
         to_xyz = _xyz_of_rgb(primaries)
         to_bt709 = np.linalg.inv(_xyz_of_rgb(_BT709)) @ to_xyz
         signal = np.minimum(np.arange(2**BITS) / white, 1)
-        light = hlg_scene_light(signal) * _HLG_PEAK if transfer == HLG else pq_light(signal)
-        self._light = light.astype(np.float32)
+        self._light = _coded_light(transfer, signal).astype(np.float32)
         self._matrix = (to_bt709 / SDR_WHITE).astype(np.float32)
         self._luminance = to_xyz[1:2].astype(np.float32) if transfer == HLG else None
         values = _light_of_upper_bits()
-        self._levels = (255 * sdr_signal(values)).round().astype(np.uint8)
+        signals = sdr_signal(values) if transfer in (PQ, HLG) else values.clip(0, 1) ** (1 / 2.4)
+        self._levels = (255 * signals).round().astype(np.uint8)
         self._gains = hlg_gain(values / _HLG_PEAK).astype(np.float32)
 
     def picture(self, codes: np.ndarray) -> np.ndarray:
@@ -77,6 +84,15 @@ class SdrConverter:
             light = cv2.transform(light, self._matrix)
             self._levels.take(_upper_bits(light), out=image[rows], mode="clip")
         return image
+
+
+def _coded_light(transfer: int, signal: np.ndarray) -> np.ndarray:
+    """Return the light of a display, in cd/m2, of a signal, 0..1; of HLG that of the scene, 1000 at most."""
+    if transfer == HLG:
+        return hlg_scene_light(signal) * _HLG_PEAK
+    if transfer == PQ:
+        return pq_light(signal)
+    return np.asarray(SDR_WHITE * signal**2.4)
 
 
 def pq_light(signal: np.ndarray) -> np.ndarray:

@@ -1,8 +1,8 @@
 """Conversion of decoded video frames to upright 8-bit RGB with square pixels: the only one of videos.
 
 Range and depth are those that the frame states; transfer, primaries and matrix too, or else those that the
-header states. PQ and HLG become SDR (`dfray.faces.colour`). The lines of an interlaced frame stay as they are
-coded.
+header states. PQ, HLG and wide primaries become BT.709 SDR (`dfray.faces.colour`). The lines of an interlaced
+frame stay as they are coded.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import av.video.reformatter
 import cv2
 import numpy as np
 
-from dfray.faces.colour import BITS, HLG, PQ, SdrConverter
+from dfray.faces.colour import BITS, SdrConverter, is_converted
 from dfray.faces.orientation import Axes, clockwise_deg, display_axes, upright
 from dfray.faces.properties import UNSTATED, StreamProperties, header_properties, transfer_name
 
@@ -103,7 +103,7 @@ class PictureConverter:
         """Return the coded picture as uint8 (height, width, 3) RGB."""
         if frame.format.name.startswith("gray") and frame.color_range == _LIMITED:
             frame = _luma_only(frame)
-        if frame.color_trc not in (PQ, HLG):
+        if not is_converted(frame.color_trc, frame.color_primaries):
             return self._planes(frame, "rgb24")
         key = frame.color_trc, frame.color_primaries, _white_code(frame)
         if key not in self._sdr:

@@ -2,7 +2,8 @@
 
     1  until November 2026; stores and models of that time state no version
     2  the boxes of faces at the left and upper edge in place, doubtful faces confirmed, faces that fill the
-       picture found; pictures at the times at which they are shown, with square pixels, PQ and HLG as SDR
+       picture found; pictures at the times at which they are shown, with square pixels; PQ, HLG and
+       wide primaries as BT.709 SDR
 
 A change that moves, adds or removes crops, or changes their pixels, is a new version.
 """

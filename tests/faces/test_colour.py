@@ -1,4 +1,4 @@
-"""PQ and HLG footage gives the picture of its SDR version; both come from the standards' formulas here."""
+"""PQ, HLG and wide primaries give the picture of BT.709 SDR; all come from the standards' formulas here."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dfray.faces.decode import sampled_pictures
 from dfray.faces.properties import StreamProperties
 from tests.helpers.remux import remux
 
-UNSTATED, PQ, HLG, BT2020, P3 = 2, 16, 18, 9, 12
+BT709, UNSTATED, PQ, HLG, BT2020, P3 = 1, 2, 16, 18, 9, 12
 LIMITED, FULL = 1, 2
 
 SDR = np.array(
@@ -119,6 +119,24 @@ def test_hevc_of_ten_bits_as_phones_record_it_is_its_sdr_version(
     path = tmp_path / "phone.mp4"
     write_codes(path, codes, codec="libx265", pix_fmt="yuv444p10le", transfer=transfer)
     assert np.abs(levels(path) - SDR).max() <= 3
+
+
+@pytest.mark.parametrize("primaries", [BT2020, P3])
+def test_sdr_in_wide_primaries_is_its_bt709_version(primaries: int, tmp_path: Path) -> None:
+    signal = (light_of(SDR, primaries) / 203) ** (1 / 2.4)
+    codes = bt2020_codes(signal)
+    path = tmp_path / "wide.mp4"
+    write_codes(
+        path,
+        codes,
+        codec="libx265",
+        pix_fmt="yuv444p10le",
+        transfer=BT709,
+        primaries=primaries,
+    )
+    shown = levels(path)
+    assert np.abs(shown - SDR).max() <= 3
+    assert shown[0].tolist() == [255, 255, 255]
 
 
 @pytest.mark.parametrize(
