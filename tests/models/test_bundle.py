@@ -1,6 +1,7 @@
 """A saved model is the model: bit for bit, whole, or refused."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -41,10 +42,17 @@ def bundle_of(backbone="resnet10t", class_names=("real", "fake"), **options):
     )
 
 
+@pytest.fixture(scope="module")
+def _saved(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("saved")
+    bundle_of().save(folder)
+    return folder
+
+
 @pytest.fixture
-def saved(tmp_path):
-    bundle_of().save(tmp_path / "model")
-    return tmp_path / "model"
+def saved(_saved, tmp_path):
+    """A bundle that the test may damage."""
+    return shutil.copytree(_saved, tmp_path / "model")
 
 
 @pytest.mark.parametrize("backbone", ["resnet10t", "vit_tiny_patch16_224"])

@@ -1,5 +1,7 @@
 """How a backbone starts: timm's own weights, a copy of them, and the normalisation that belongs to them."""
 
+from functools import cache
+
 import pytest
 import timm
 import torch
@@ -8,6 +10,7 @@ from safetensors.torch import save_file
 from dfray.config import ModelSection
 from dfray.errors import ModelFileError, RecipeError
 from dfray.models.backbone import build_detector
+from dfray.models.initial_values import SkipDraws
 from dfray.models.preprocess import Preprocess
 from dfray.models.weights import normalisation
 from tests.models.fsfm_file import checkpoint_of, encoder_weights
@@ -19,8 +22,14 @@ CLIP = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711
 
 def published(backbone, **options):
     """Weights of a timm model as it would be published, with nothing left at its start."""
+    return dict(_published(backbone, **options))
+
+
+@cache
+def _published(backbone, **options):
+    with SkipDraws():
+        weights = timm.create_model(backbone, **options).state_dict()
     torch.manual_seed(5)
-    weights = timm.create_model(backbone, **options).state_dict()
     return {k: torch.rand_like(v) if v.is_floating_point() else v for k, v in weights.items()}
 
 
@@ -95,14 +104,14 @@ def test_weights_of_another_size_are_fitted_to_the_grid_once(tmp_path):
 
 
 def test_openais_own_layout_is_converted(tmp_path):
-    weights = published("vit_medium_patch32_clip_224", num_classes=0)
+    weights = published("vit_xsmall_patch16_clip_224", num_classes=0)
     theirs = {f"visual.{_openai_name(k)}": v for k, v in weights.items()}
     theirs["visual.class_embedding"] = theirs["visual.class_embedding"][0, 0]
     theirs["visual.positional_embedding"] = theirs["visual.positional_embedding"][0]
     theirs |= {"visual.proj": torch.zeros(512, 256), "logit_scale": torch.zeros(())}
     theirs["token_embedding.weight"] = torch.zeros(5, 7)  # the text's tower
     torch.save({"state_dict": theirs}, tmp_path / "clip.pt")
-    detector = detector_from(tmp_path / "clip.pt", "vit_medium_patch32_clip_224")
+    detector = detector_from(tmp_path / "clip.pt", "vit_xsmall_patch16_clip_224")
     assert shared_weights(detector, weights) == set(weights)
 
 
@@ -231,5 +240,9 @@ def test_the_quickgelu_backbone_takes_them(hub_cache):
         backbone="vit_large_patch14_clip_quickgelu_224.openai",
         weights="hf://timm/vit_large_patch14_clip_224.openai",
     )
-    with torch.device("meta"), pytest.raises(ModelFileError, match="cannot be downloaded"):
+    with (
+        torch.device("meta"),
+        SkipDraws(),
+        pytest.raises(ModelFileError, match="cannot be downloaded"),
+    ):
         build_detector(section, 2)
