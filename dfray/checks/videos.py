@@ -9,7 +9,6 @@ from dfray.batches.labels import lacking_classes
 from dfray.checks.finding import Finding
 from dfray.checks.subject import Subject
 from dfray.planning.sample import planned_sample
-from dfray.training.classes import require_trainable_classes
 
 _BOTH = "Training and validation need both classes: see `dfray manifest check`."
 
@@ -45,6 +44,8 @@ def faces(subject: Subject) -> Iterator[Finding]:
 
 def classes(subject: Subject) -> Iterator[Finding]:
     """Yield each split of training that lacks a class, and what `batches.labels` lacks."""
+    from dfray.training.classes import require_trainable_classes  # imports torch
+
     recipe, videos = subject.recipe, subject.videos
     if videos is not None and recipe.batches.self_blend is None:  # else real videos are enough
         for split, names in lacking_classes(videos, ("train", "val")).items():
