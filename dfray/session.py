@@ -20,6 +20,7 @@ from typing import Any
 from dfray import access
 from dfray.config import ClusterSection
 from dfray.errors import ClusterError, ResourceError
+from dfray.notes import note
 from dfray.resources import Need, Node, lacking
 
 
@@ -89,10 +90,9 @@ def _local_options(cluster: ClusterSection) -> dict[str, Any]:
     starts = max(cluster.num_cpus or cores, cores)
     os.environ.setdefault("RAY_worker_maximum_startup_concurrency", str(starts))
     if starts > cores:
-        print(
+        note(
             f"The local Ray declares {starts} logical CPUs on {cores} cores, so that trainers "
-            "and extraction run side by side (cluster.num_cpus).",
-            file=sys.stderr,
+            "and extraction run side by side (cluster.num_cpus)."
         )
     if cluster.object_store_mb:
         options["object_store_memory"] = cluster.object_store_mb * 2**20
@@ -233,7 +233,7 @@ def require_resources(needs: Sequence[Need], *, wait_s: float = 0) -> None:
     gc.collect()  # the actors of a plan that failed keep their CPUs until they are collected
     sentence = lacking(needs, ray_nodes())
     if sentence and wait_s:
-        print(f"{sentence} Waiting up to {wait_s:g} s for nodes.", file=sys.stderr)
+        note(f"{sentence} Waiting up to {wait_s:g} s for nodes.")
         sentence = _awaited(needs, wait_s)
     if sentence:
         raise no_room(sentence)

@@ -6,6 +6,7 @@ imports are inside the commands, so that `dfray --help` takes under half a secon
 
 from __future__ import annotations
 
+import shlex
 import sys
 
 from dfray.cli.app import app
@@ -40,10 +41,7 @@ def main(*command: str) -> None:
     try:
         code = app([*command, *sys.argv[1:]], standalone_mode=False)
         if code == _CTRL_C:
-            print(
-                "Stopped. Run the same command again to resume. A search takes --resume.",
-                file=sys.stderr,
-            )
+            print(_stopped([*command, *sys.argv[1:]]), file=sys.stderr)
         sys.exit(code if isinstance(code, int) else 0)
     except DfrayError as error:
         _fail(error, error)
@@ -55,6 +53,14 @@ def main(*command: str) -> None:
         from dfray.errors import root_error
 
         _fail(root_error(error), error)
+
+
+def _stopped(words: list[str]) -> str:
+    """Return how to go on after Ctrl-C."""
+    if words[:1] == ["search"]:
+        resumed = words if "--resume" in words else [*words, "--resume"]
+        return f"Stopped. Resume: {shlex.join(['dfray', *resumed])}"
+    return "Stopped. Run the same command again to resume."
 
 
 def _fail(cause: BaseException, error: BaseException) -> None:

@@ -40,5 +40,6 @@ def dfray(
 
     Stages: videos -> manifest -> faces -> training -> evaluation -> registry.
 
-    Start with `dfray run demo`; then copy jobs/recipes/demo.yaml and name your own videos in it.
+    Start with `dfray run demo`; then write a recipe for your own videos: `dfray recipes new mine.yaml
+    --videos DIR`.
     """

@@ -1,7 +1,7 @@
 """Arguments and options that commands share, declared once.
 
-A command's function declares its own options only. `command` adds --verbose to it; `recipe_command` also
-adds the recipe, its overrides and --print-recipe, and calls it with a `RecipeCall`:
+A command's function declares its own options only. `command` adds --verbose and --quiet to it;
+`recipe_command` also adds the recipe, its overrides and --print-recipe, and calls it with a `RecipeCall`:
 
     @recipe_command(app, panel=PIPELINE)
     def train(call: RecipeCall, dry_run: Annotated[bool, typer.Option(help="...")] = False) -> None:
@@ -19,6 +19,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec
 
 import typer
+
+from dfray.notes import quietly
 
 if TYPE_CHECKING:
     from dfray.config import Recipe
@@ -77,21 +79,27 @@ Verbose = Annotated[
     bool,
     typer.Option("--verbose", "-v", help="Show Ray's own output, and the tracebacks of errors."),
 ]
+Quiet = Annotated[
+    bool,
+    typer.Option(
+        "--quiet", "-q", help="Print results, warnings and errors; no progress, no notes."
+    ),
+]
 
 
 def command(
     group: typer.Typer, name: str | None = None, *, panel: str | None = None
 ) -> Callable[[Callable[P, None]], Callable[P, None]]:
-    """Return a decorator that makes a function a command of `group`, with --verbose."""
+    """Return a decorator that makes a function a command of `group`, with --verbose and --quiet."""
 
     def register(function: Callable[P, None]) -> Callable[P, None]:
         @functools.wraps(function)
-        def run(*, verbose: bool, **options: Any) -> None:
-            with tracebacks(verbose):
+        def run(*, verbose: bool, quiet: bool, **options: Any) -> None:
+            with tracebacks(verbose), quietly(quiet):
                 function(**options)  # type: ignore[call-arg]
 
         parameters = _parameters(function)
-        _declare(run, [*parameters, _parameter("verbose", Verbose, False)])
+        _declare(run, [*parameters, *_output()])
         group.command(name, rich_help_panel=panel)(run)
         return function
 
@@ -115,9 +123,10 @@ def recipe_command(
             overrides: list[str] | None,
             print_recipe: bool,
             verbose: bool,
+            quiet: bool,
             **options: Any,
         ) -> None:
-            with tracebacks(verbose):
+            with tracebacks(verbose), quietly(quiet):
                 resolved = resolve_recipe(recipe, overrides, print_only=print_recipe)
                 call = RecipeCall(resolved, (recipe, *(overrides or ())), verbose)
                 function(call, **options)  # type: ignore[call-arg]
@@ -130,7 +139,7 @@ def recipe_command(
                 _parameter("overrides", Overrides, None),
                 *parameters,
                 _parameter("print_recipe", PrintRecipe, False),
-                _parameter("verbose", Verbose, False),
+                *_output(),
             ],
         )
         group.command(name, rich_help_panel=panel)(run)
@@ -180,6 +189,11 @@ def _parameter(
     return inspect.Parameter(
         name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default
     )
+
+
+def _output() -> list[inspect.Parameter]:
+    """Return the options of every command that concern what it prints."""
+    return [_parameter("verbose", Verbose, False), _parameter("quiet", Quiet, False)]
 
 
 def _declare(function: Callable[..., None], parameters: list[inspect.Parameter]) -> None:

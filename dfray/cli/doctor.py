@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from dfray.cli.app import INSPECTION, AsJson, app
-from dfray.cli.command import Overrides, command, complete_recipe, resolve_recipe
+from dfray.cli.command import Overrides, PrintRecipe, command, complete_recipe, resolve_recipe
 
 OptionalRecipe = Annotated[
     str | None,
@@ -21,7 +21,10 @@ OptionalRecipe = Annotated[
 
 @command(app, panel=INSPECTION)
 def doctor(
-    recipe: OptionalRecipe = None, overrides: Overrides = None, as_json: AsJson = False
+    recipe: OptionalRecipe = None,
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+    print_recipe: PrintRecipe = False,
 ) -> None:
     """Check this machine: packages, GPU, memory, disk, model files, object store, MLflow, and a recipe.
 
@@ -34,9 +37,9 @@ def doctor(
     from dfray.render.checks import show_findings
     from dfray.run_context import RunContext
 
+    resolved = recipe and resolve_recipe(recipe, overrides, print_only=print_recipe)
     findings = machine_findings()
-    if recipe is not None:
-        resolved = resolve_recipe(recipe, overrides, print_only=False)
+    if resolved:
         findings += find_problems(Subject(RunContext.of(resolved)), "run")
     show_findings(findings, as_json=as_json)
     if any(finding.severity == "refuse" for finding in findings):

@@ -38,3 +38,25 @@ def keys(
     from dfray.render.recipes import show_keys
 
     show_keys(recipe_keys(section))
+
+
+@command(recipes_app)
+def new(
+    path: Annotated[
+        str, typer.Argument(metavar="FILE", help="YAML file to write, such as mine.yaml.")
+    ],
+    videos: Annotated[
+        str,
+        typer.Option(help="Folder of the videos, local or s3://, or a CSV file that lists them."),
+    ],
+) -> None:
+    """Write a recipe for one's own videos, with the keys that matter and their comments.
+
+    Looks at the folder: which reader takes its videos, how many there are, and how long they are.
+
+    Example: dfray recipes new mine.yaml --videos my/clips
+    """
+    from dfray.planning.new_recipe import write_recipe
+    from dfray.render.recipes import show_new
+
+    show_new(path, write_recipe(path, videos))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import statistics
 import time
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -37,12 +38,17 @@ class Speed:
 
     Attributes:
         source: origin of the number, for the output.
-        is_assumed: neither measured nor given.
+        origin: measured here, given by the user, or assumed from the GPU's peak.
     """
 
     images_per_s: float
     source: str
-    is_assumed: bool = False
+    origin: Literal["measured", "given", "assumed"] = "measured"
+
+    @property
+    def is_measured(self) -> bool:
+        """True if a training step ran on this machine."""
+        return self.origin == "measured"
 
 
 def training_speed(
@@ -59,7 +65,7 @@ def training_speed(
         RecipeError: the network cannot be built.
     """
     if images_per_s is not None:
-        return Speed(images_per_s, "given by --images-per-s")
+        return Speed(images_per_s, "given by --images-per-s", "given")
     if trains_on_gpus(recipe, nodes):
         if torch.cuda.is_available():
             rate = _measured(recipe, classes, torch.device("cuda"))
@@ -99,7 +105,7 @@ def _assumed(recipe: Recipe, classes: LabelScheme, nodes: Nodes) -> Speed:
         f"ASSUMED: {ASSUMED_SHARE:.0%} of the {peak} Tflop/s of a {str(slowest).upper()}, as this "
         "machine has no GPU to measure; give --images-per-s if you know it"
     )
-    return Speed(rate, source, is_assumed=True)
+    return Speed(rate, source, "assumed")
 
 
 def _measured(recipe: Recipe, classes: LabelScheme, device: torch.device) -> float:

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from dfray.render.tables import new_table
+from dfray.render.tables import console, new_table
 
 if TYPE_CHECKING:
     from dfray.jobs.info import JobInfo
     from dfray.jobs.submission import Submission
 
-_out = Console(soft_wrap=True, highlight=False)
 _err = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
 
 
@@ -43,7 +42,7 @@ def show_jobs(jobs: list[JobInfo], *, as_json: bool = False) -> None:
     for job in jobs:
         cells = (job.id, job.stage or "–", job.recipe or "–", job.user or "–", job.state)
         table.add_row(*cells, _span(job.age_s), _span(job.duration_s))
-    _out.print(table)
+    console.print(table, highlight=False)
 
 
 def show_interrupted(job_id: str) -> None:
@@ -70,10 +69,17 @@ def show_end(job: JobInfo, *, was_over: bool = False) -> None:
     elif job.state == "SUCCEEDED":
         _err.print(f"✓ job {job.id} has succeeded{duration}.")
     elif job.state == "STOPPED":
-        _err.print(f"Job {job.id} was stopped{duration}. Submit it again to resume.")
+        _err.print(f"Job {job.id} was stopped{duration}. Submit it again{_resume(job)} to resume.")
     else:
         _err.print(f"Job {job.id} has failed{duration}{_reason(job)}.")
-        _err.print("Finished work is kept: correct the cause and submit it again to resume.")
+        _err.print(
+            f"Finished work is kept: correct the cause and submit it again{_resume(job)} to resume."
+        )
+
+
+def _resume(job: JobInfo) -> str:
+    """Return the option that a search needs to go on."""
+    return " with --resume" if job.stage == "search" else ""
 
 
 def _reason(job: JobInfo) -> str:

@@ -27,14 +27,15 @@ def show_run(result: RunResult) -> None:
     console.rule("results", align="left")
     tracking_uri = result.run.tracking_uri
     faces = sum(summaries["n_faces"].to_pylist())
-    print_lines(
-        [
-            ("data", f"{summaries.num_rows:,} videos, {faces:,} faces"),
-            ("report", result.run.folder.report),
-            ("runs, models", _mlflow_ui(tracking_uri)),
-            ("score files", f"dfray score FILE... --tracking-uri {shlex.quote(tracking_uri)}"),
-        ]
-    )
+    lines = [
+        ("data", f"{summaries.num_rows:,} videos, {faces:,} faces"),
+        ("report", result.run.folder.report),
+        ("runs, models", _mlflow_ui(tracking_uri)),
+    ]
+    if result.decision.promoted or result.decision.champion_before:  # else nothing can score
+        command = f"dfray score FILE... --tracking-uri {shlex.quote(tracking_uri)}"
+        lines.append(("score files", command))
+    print_lines(lines)
 
 
 def _mlflow_ui(tracking_uri: str) -> str:

@@ -3,11 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-console = Console(soft_wrap=True)
+_UNFOLDED = 10_000
+"""Columns of a table in a file or a pipe: its rows stay lines, whatever they hold."""
+
+
+class _Console(Console):
+    """Console that folds no table but on a terminal, where the width is a reader's."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        width = self._width
+        if not self.is_terminal and any(isinstance(item, Table) for item in objects):
+            self._width = _UNFOLDED
+        try:
+            super().print(*objects, **options)
+        finally:
+            self._width = width
+
+
+console = _Console(soft_wrap=True)
 _LISTED = 20
 """Files that a list prints before it only counts them."""
 _LABEL_WIDTH = 13

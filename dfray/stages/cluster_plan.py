@@ -16,7 +16,7 @@ from dfray.datasets.manifest import read_manifest
 from dfray.datasets.probe import probe
 from dfray.errors import ManifestError, UserError
 from dfray.faces.shard_plan import UNKNOWN_DURATION_S
-from dfray.progress import stage
+from dfray.progress import ASIDE, stage
 from dfray.run_context import RunContext
 from dfray.run_manifest import planned_manifest
 from dfray.tables import VIDEOS
@@ -73,7 +73,11 @@ def plan_cluster(
     classes = require_trainable_classes(recipe, None if manifest == PUBLISHED else videos)
     with stage("measure training") as line:
         speed = training_speed(recipe, classes, cluster, images_per_s)
-        line.finish(f"{speed.images_per_s:,.1f} images/s a worker")
+        rate = f"{speed.images_per_s:,.1f} images/s a worker"
+        if speed.is_measured:
+            line.finish(rate)
+        else:
+            line.finish(f"nothing measured: {rate}, {speed.origin}", ASIDE)
     cost = _measure(measured, recipe, sample, seconds)
     total = estimate_extraction(videos, cost, recipe.faces, recipe.batches, recipe.seed)
     return ClusterPlan(

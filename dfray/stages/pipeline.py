@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from dfray.checks import Subject, require_sound
-from dfray.progress import stage
+from dfray.progress import ASIDE, stage
 from dfray.run_context import RunContext
 from dfray.run_manifest import build_manifest
 from dfray.stages.evaluation import evaluate
@@ -172,7 +172,7 @@ def score_held_out_clip(run: RunContext) -> list[FileScore]:
     with stage("score") as line:
         if clip is None:
             line.say(f"Split {split} has no video file: no clip is scored.")
-            line.finish("skipped")
+            line.finish("skipped", ASIDE)
             return []
         model = f"models:/{run.recipe.registry.model_name}@champion"
         scored = score([clip], model=model, tracking_uri=run.tracking_uri)

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dfray.progress import stage
+from dfray.progress import ASIDE, DONE, FAILED, stage
 from dfray.run_context import RunContext
 
 if TYPE_CHECKING:
@@ -38,8 +38,15 @@ def promote(
             dry_run=dry_run,
             over_lost_champion=over_lost_champion,
         )
-        line.finish("promoted" if record.promoted else "refused")
+        line.finish(*_outcome(record, dry_run))
     return record
+
+
+def _outcome(record: PromotionRecord, dry_run: bool) -> tuple[str, str]:
+    """Return the stage's result and its mark; a dry run has changed nothing."""
+    if dry_run:
+        return f"would be {'promoted' if record.promoted else 'refused'}", ASIDE
+    return ("promoted", DONE) if record.promoted else ("refused", FAILED)
 
 
 def rollback(run: RunContext) -> PromotionRecord:

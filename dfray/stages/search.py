@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 from dfray.config import Recipe, SearchSection
 from dfray.datasets.manifest import fingerprint
 from dfray.errors import SearchError
+from dfray.notes import note
 from dfray.progress import StageLine, stage
 from dfray.run_context import RunContext
 from dfray.search.result import Finalist, SearchResult, Trial
@@ -45,7 +45,7 @@ def run_search(run: RunContext, folder: SearchFolder) -> SearchResult:
     _await_nodes(recipe)
     nodes = [node["Resources"] for node in nodes_of(recipe.cluster.train_on)]
     capacity = trial_capacity(recipe, nodes)
-    print(f"Trials: {capacity.arithmetic}.", file=sys.stderr)
+    note(f"Trials: {capacity.arithmetic}.")
     folder.begin()
     settings = TrialSettings(recipe, run.folder, folder.trials, use_gpu=capacity.gpus > 0)
     with SearchRuns(settings, run.tracking_uri, folder.id, fingerprint(run.manifest)) as runs:

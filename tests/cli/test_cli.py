@@ -311,7 +311,8 @@ def test_a_run_prints_results_on_stdout_and_a_line_a_stage_on_stderr(
     said = ("The local Ray declares", "has BatchNorm", "parameters are trained", "· ")
     lines = [line for line in run.err.splitlines() if not any(word in line for word in said)]
     assert [line.split()[1] for line in lines] == list(stages)
-    assert all(line.startswith("✓ ") for line in lines)
+    assert [line[0] for line in lines] == ["✓", "✓", "✓", "✓", "✗"]  # a refusal is no tick
+    assert "score files" not in run.out  # nothing is there to score with
     assert "all videos" in run.out
     assert f"report        {refused_run.work_dir}/small/evaluation/report.html\n" in run.out
     assert "✓" not in run.out
@@ -399,6 +400,36 @@ def test_a_dry_run_prints_the_plan_and_all_that_would_be_refused(
     assert re.search(r"dfray: error: 3 problems:\n  - tracking: .*\n  - corpora: ", done.err)
     assert "  - room to train: The plan needs 1 GPU at once" in done.err
     assert [path.name for path in folder.iterdir()] == ["small.yaml"]
+
+
+def test_ctrl_c_in_a_search_prints_the_command_that_resumes_it(
+    dfray: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("dfray.stages.search", interrupt)
+    done = dfray(tmp_path, "search", "demo", "description=two words", "name=a")
+    assert done.code == 130
+    assert (
+        done.err == "Stopped. Resume: dfray search demo 'description=two words' name=a --resume\n"
+    )
+
+
+def test_a_quiet_command_prints_its_result_alone(dfray: Command, folder: Path) -> None:
+    write_corpus(folder / "corpus", 2, seconds=1, splits=("train",))
+    loud = dfray(folder, "manifest", "build", "small.yaml")
+    quiet = dfray(folder, "manifest", "build", "small.yaml", "--quiet")
+    assert loud.err.startswith("✓ manifest")
+    assert (quiet.code, quiet.err, quiet.out) == (0, "", loud.out)
+
+
+def test_a_table_in_a_pipe_is_not_folded(dfray: Command, folder: Path) -> None:
+    root = folder / ("a" * 100) / ("b" * 100)
+    write_corpus(root, 2, seconds=1)
+    words = ["corpora=[{reader: folder, root: '" + str(root) + "', dataset: " + "d" * 200 + "}]"]
+    rows = dfray(folder, "manifest", "build", "small.yaml", *words).out.splitlines()
+    assert sum("d" * 200 in row for row in rows) == 2  # real and FS
 
 
 def test_a_check_of_the_demo_draws_no_clip(dfray: Command, tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def test_a_core_is_measured_with_the_recipes_own_step(
     found = training_speed(recipe(**sections), BINARY, CPUS, None)
     assert 5 < found.images_per_s < 50_000
     assert "measured on one core" in found.source
-    assert not found.is_assumed
+    assert found.is_measured
 
 
 @pytest.mark.usefixtures("_no_gpu")
@@ -70,7 +70,7 @@ def test_without_a_gpu_here_its_speed_is_assumed_aloud() -> None:
     found = training_speed(recipe(), BINARY, GPUS, None)
     flops = TRAIN_TO_FORWARD * NetworkCost.of(SMALL, 2).forward_flops
     assert found.images_per_s == pytest.approx(0.15 * 312e12 / flops)  # the slower kind's
-    assert found.is_assumed
+    assert found.origin == "assumed"
     assert found.source.startswith("ASSUMED: 15% of the 312 Tflop/s of a A100")
 
 
