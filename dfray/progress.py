@@ -121,8 +121,8 @@ class StageLine:
         """Return the line for a log."""
         count = f"{self.done:g}/{self.total}" if self.total else ""
         clock = str(timedelta(seconds=int(time.monotonic() - self._start)))
-        words = [f"{self.mark or '·'} {self.title:<15}", count, clock, self.detail]
-        return " ".join(word for word in words if word)
+        parts = [f"{self.mark or '·'} {self.title:<15}", count, clock, self.detail]
+        return " ".join(part for part in parts if part)
 
 
 class Surface(Protocol):

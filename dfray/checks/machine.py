@@ -34,16 +34,17 @@ def _python() -> Iterator[Finding]:
 
 
 def _packages() -> Iterator[Finding]:
-    outside, others = outside_of_ranges(), differs_from_lock()
+    outside, unlocked = outside_of_ranges(), differs_from_lock()
     for sentence in outside:
         yield Finding(sentence, "Install what pyproject.toml asks for: make setup.")
-    if others:
-        some = ", ".join(others[:5]) + (f" and {len(others) - 5} more" if len(others) > 5 else "")
+    if unlocked:
+        more = f" and {len(unlocked) - 5} more" if len(unlocked) > 5 else ""
+        some = ", ".join(unlocked[:5]) + more
         yield _warning(
-            f"{len(others)} packages are not of the locked, tested version: {some}.",
+            f"{len(unlocked)} packages are not of the locked, tested version: {some}.",
             "make setup installs the locked ones.",
         )
-    if not outside and not others:
+    if not outside and not unlocked:
         yield _ok(f"as pyproject.toml and the lock ask for; dfray {_version('dfray')}")
 
 

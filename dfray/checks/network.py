@@ -9,22 +9,16 @@ from dfray.checks.finding import Finding
 from dfray.checks.subject import Subject
 
 LARGE = 20_000_000
-"""Parameters from which random initial weights are warned of: half a million faces do not train a ViT."""
+"""Parameters from which random initial weights are warned of: more than EfficientNet-B4 has, fewer than ResNet-50."""
 _ANY_CLASSES = 2
 
 
 def network(subject: Subject) -> Iterator[Finding]:
     """Yield the backbone that cannot be built, and the file of weights that is not there."""
-    import torch
-
-    from dfray.models.backbone import build_detector
-    from dfray.models.weights import require_activation
+    from dfray.training.estimate import NetworkCost
 
     section = subject.recipe.model
-    require_activation(section)
-    with torch.device("meta"):
-        detector = build_detector(section.without_weights(), _ANY_CLASSES)
-    parameters = sum(parameter.numel() for parameter in detector.backbone.parameters())
+    parameters = NetworkCost.of(section, _ANY_CLASSES).counts.all
     if section.weights is None and parameters >= LARGE:
         yield Finding(
             f"model.weights is null: the {parameters / 1e6:,.0f} million parameters of "

@@ -55,10 +55,10 @@ def main(*command: str) -> None:
         _fail(root_error(error), error)
 
 
-def _stopped(words: list[str]) -> str:
+def _stopped(arguments: list[str]) -> str:
     """Return how to go on after Ctrl-C."""
-    if words[:1] == ["search"]:
-        resumed = words if "--resume" in words else [*words, "--resume"]
+    if arguments[:1] == ["search"]:
+        resumed = arguments if "--resume" in arguments else [*arguments, "--resume"]
         return f"Stopped. Resume: {shlex.join(['dfray', *resumed])}"
     return "Stopped. Run the same command again to resume."
 
