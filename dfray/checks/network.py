@@ -9,7 +9,7 @@ from dfray.checks.finding import Finding
 from dfray.checks.subject import Subject
 
 LARGE = 20_000_000
-"""Parameters from which random initial weights are warned of: more than EfficientNet-B4 has, fewer than ResNet-50."""
+"""Parameters from which random initial weights are warned of, between EfficientNet-B4's and ResNet-50's."""
 _ANY_CLASSES = 2
 
 
