@@ -24,32 +24,35 @@ _OPENED = 50
 _BATCHES_PER_EPOCH = 8
 """Batches that a small corpus is cut into at least."""
 _BATCH_SIZES = (64, 32, 16, 8, 4)
+_COMMENTED = re.compile(r'^((?: *[^#"\s][^#"\n]*?)(?:"(?:[^"\\\n]|\\.)*")?) *# (.*)$', re.MULTILINE)
+"""Line with a value, which may be a JSON string, and a comment behind it."""
+_COMMENT_COLUMN = 33
 _TEMPLATE = """\
 # Written by `dfray recipes new` for {root}: {counts}.
 # `dfray recipes keys` lists every key with its default; `dfray manifest check` says what a run would refuse.
-name: {name}                     # of the run and of its folder in work_dir
-work_dir: runs                   # or s3://bucket/folder
+name: {name}  # of the run and of its folder in work_dir
+work_dir: runs  # or s3://bucket/folder
 
 corpora:
-  - reader: {reader}             # {title}
+  - reader: {reader}  # {title}
     root: {root_yaml}
     # split: test                # put every video into one split; else {splits}
 
 faces:
-  rate_fps: {rate_fps}           # sampled frames per second of video: about {faces} faces in all
-  size_px: 224                   # side of the stored crop
+  rate_fps: {rate_fps}  # sampled frames per second of video: about {faces} faces in all
+  size_px: 224  # side of the stored crop
   # margin_ratio: 1.3            # side of the crop over the side of the detected box
 
 batches:
-  batch_size: {batch_size}       # faces per optimizer step, over all workers together
+  batch_size: {batch_size}  # faces per optimizer step, over all workers together
 
 model:
 {model}
 
 training:
-  num_workers: {workers}         # data-parallel workers
+  num_workers: {workers}  # data-parallel workers
   epochs: 10
-  lr: {lr}                       # highest learning rate, after the warm-up
+  lr: {lr}  # highest learning rate, after the warm-up
   warmup_epochs: 1
   # use_gpu: false               # default: one GPU a worker, if the cluster has any
 
@@ -61,18 +64,18 @@ evaluation:
   # threshold: {{fpr: 0.05}}       # fit the threshold on validation; default: 0.5
 
 registry:
-  model_name: {name}             # of the registered model
-  gates:                         # a model that fails one is not promoted
+  model_name: {name}  # of the registered model
+  gates:  # a model that fails one is not promoted
     min_auc: 0.8
     min_balanced_accuracy: 0.7
-    min_videos: {min_videos}     # split {split} has {measured} videos
+    min_videos: {min_videos}  # split {split} has {measured} videos
 """
 _ON_GPU = """\
-  backbone: vit_base_patch16_224 # any timm name; jobs/recipes/fsfm-ba.yaml has a face foundation model
-  weights: timm                  # fetched at the first training; or a path, s3:// or hf://
+  backbone: vit_base_patch16_224  # any timm name; jobs/recipes/fsfm-ba.yaml has a face foundation model
+  weights: timm  # fetched at the first training; or a path, s3:// or hf://
   size_px: 224"""
 _ON_CPU = """\
-  backbone: resnet10t            # small, for CPUs; any timm name, such as vit_base_patch16_224 on a GPU
+  backbone: resnet10t  # small, for CPUs; any timm name, such as vit_base_patch16_224 on a GPU
   # weights: timm                # those that timm publishes, fetched at the first training; default: random
   size_px: 112"""
 
@@ -153,7 +156,7 @@ def recipe_text(name: str, collection: Collection, *, gpus: int) -> str:
     is_train = [split == "train" for split in videos["split"].to_pylist()]
     split = "test" if collection.videos["test"] else "val"
     measured = collection.videos[split]
-    return _TEMPLATE.format(
+    text = _TEMPLATE.format(
         name=json.dumps(name),
         root=collection.root,
         root_yaml=json.dumps(collection.root, ensure_ascii=False),
@@ -171,6 +174,7 @@ def recipe_text(name: str, collection: Collection, *, gpus: int) -> str:
         min_videos=max(1, min(measured, GatesSection().min_videos)),
         measured=measured,
     )
+    return _COMMENTED.sub(lambda line: f"{line[1]:<{_COMMENT_COLUMN}}# {line[2]}", text)
 
 
 def run_name(path: str) -> str:

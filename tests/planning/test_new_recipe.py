@@ -52,6 +52,22 @@ def test_the_comments_state_counts_and_how_splits_were_made(tmp_path: Path) -> N
     assert "else no split is stated: drawn by a hash" in text
 
 
+def test_comments_are_aligned_and_a_name_with_their_sign_is_not_taken_for_one(
+    tmp_path: Path,
+) -> None:
+    root = tmp_path / 'a" # b'
+    touch(root, ["train/real/a.mp4"])
+    text = recipe_text("a", look_at(str(root)), gpus=0)
+    (tmp_path / "a.yaml").write_text(text)
+    assert load_recipe(str(tmp_path / "a.yaml")).corpora[0].root == str(root)
+    columns = {
+        line.index(" # ")
+        for line in text.splitlines()
+        if " # " in line and not line.strip().startswith("#") and "root" not in line
+    }
+    assert columns == {32}
+
+
 def test_a_published_corpus_is_read_by_its_own_reader(tmp_path: Path) -> None:
     touch(tmp_path, ["Celeb-real/id0_0000.mp4", "Celeb-synthesis/id0_id1_0000.mp4"])
     (tmp_path / "List_of_testing_videos.txt").write_text("1 Celeb-real/id0_0000.mp4\n")
