@@ -1,8 +1,8 @@
 """The one list of checks, and the stages that each belongs to.
 
 To add a check, write a function that yields findings, or raises a DfrayError, into a module of its subject,
-and add its line to CHECKS. `dfray manifest check` runs those of `run`, a stage and its `--dry-run` those
-of the stage.
+and add its line to CHECKS. `dfray manifest check` and `dfray train --dry-run` run those
+of `run`, a stage its own.
 """
 
 from __future__ import annotations

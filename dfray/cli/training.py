@@ -19,7 +19,7 @@ def train(
         typer.Option(
             "--dry-run",
             help="Print model size, sample, memory and time instead of training; exit code 2 and all reasons "
-            "if the training would be refused.",
+            "if training, evaluation, registration or promotion would be refused.",
         ),
     ] = False,
 ) -> None:
@@ -36,7 +36,7 @@ def train(
         show_history(stages.train(call.run))
         return
     subject = checks.Subject(call.run)
-    findings = checks.find_problems(subject, "train")
+    findings = checks.find_problems(subject, "run")
     try:
         show_training_plan(stages.plan_training(call.run, subject))
     finally:
