@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from dfray import stages, storage
 from dfray.cli import app
-from dfray.errors import RecipeError, SearchError, UserError
+from dfray.errors import CheckError, SearchError, UserError
 from dfray.run_context import RunContext
 from dfray.tracking.client import connect
 from tests.search.kit import searched_recipe, words
@@ -60,7 +60,7 @@ def test_a_choice_that_no_trial_can_train_is_refused_before_the_first(
 
 def test_a_space_that_makes_no_recipe_leaves_no_trace(tmp_path: Path) -> None:
     recipe = searched_recipe(tmp_path, "search.space={training.lr: {uniform: [-1, 1]}}")
-    with pytest.raises(RecipeError, match=r"training.lr"):
+    with pytest.raises(CheckError, match=r"training.lr"):
         stages.search(RunContext.of(recipe))
     assert not (tmp_path / "toy" / "search").exists()
 
