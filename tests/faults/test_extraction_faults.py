@@ -35,14 +35,15 @@ pytestmark = pytest.mark.ray
 REPOSITORY = Path(__file__).parents[2]
 TOY = str(REPOSITORY / "tests/helpers/toy.yaml")
 SETTINGS = FacesSection(size_px=256)
+FACES = 40
 ACTOR = "ray::MapWorker(MapBatches(ShardExtractor))"
 
 
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory) -> Path:
-    """Eight clips of twenty heads: most of a second of work each, and 80 faces."""
+    """Eight clips of twenty heads: a third of a second of work each, and FACES faces."""
     root = tmp_path_factory.mktemp("clips")
-    write_crowds(root, 8)
+    write_crowds(root, 8, seconds=2)
     return root
 
 
@@ -65,7 +66,7 @@ def is_worker(process: psutil.Process) -> bool:
 def test_a_killed_actor_costs_no_row_and_doubles_none(ray_session, clips, tmp_path):
     """Killed when the first blocks are out and the first parts of its shard are committed."""
     videos = videos_of(clips)
-    quota = pa.array([80] * videos.num_rows, pa.int32())
+    quota = pa.array([FACES] * videos.num_rows, pa.int32())
     settings = FacesSection(size_px=384, shard_mb=1)
     dataset = extract_faces(
         videos.append_column("quota", quota), str(tmp_path), settings, emit="faces"
@@ -82,9 +83,9 @@ def test_a_killed_actor_costs_no_row_and_doubles_none(ray_session, clips, tmp_pa
     assert killed
     summaries = FacesStore(str(tmp_path)).summaries()
     assert sorted(summaries["video_id"].to_pylist()) == sorted(videos["video_id"].to_pylist())
-    assert set(summaries["n_faces"].to_pylist()) == {80}
+    assert set(summaries["n_faces"].to_pylist()) == {FACES}
     assert set(keys.values()) == {1}
-    assert len(keys) == 80 * 8
+    assert len(keys) == FACES * 8
 
 
 def test_a_killed_run_is_gone_on_with_where_it_was(ray_session, clips, tmp_path):
@@ -116,7 +117,7 @@ def test_a_killed_run_is_gone_on_with_where_it_was(ray_session, clips, tmp_path)
     assert after.items() > before.items()
     kept = FacesStore(str(store)).summaries()
     assert sorted(kept["video_id"].to_pylist()) == sorted(videos["video_id"].to_pylist())
-    assert kept["n_faces"].to_pylist() == [80] * 8
+    assert kept["n_faces"].to_pylist() == [FACES] * 8
 
 
 def test_a_poison_video_costs_itself_only(ray_session, tmp_path):
@@ -149,11 +150,11 @@ def test_a_poison_video_costs_itself_only(ray_session, tmp_path):
 
 @pytest.fixture
 def small_disk(tmp_path) -> Iterator[Path]:
-    """A file system of twelve megabytes."""
+    """A file system of six megabytes."""
     path = tmp_path / "disk"
     path.mkdir()
     mount = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", path], capture_output=True, text=True
+        ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", path], capture_output=True, text=True
     )
     if mount.returncode:
         pytest.skip(f"only root may mount a small disk: {mount.stderr.strip()}")
@@ -193,7 +194,7 @@ def test_a_full_disk_is_one_line_and_finished_work_is_kept(
     subprocess.run(["mount", "-o", "remount,size=100m", small_disk], check=True)
     assert dfray(monkeypatch, *command) == 0
     assert files(store).items() > before.items()
-    assert FacesStore(str(store)).summaries()["n_faces"].to_pylist() == [80] * 8
+    assert FacesStore(str(store)).summaries()["n_faces"].to_pylist() == [FACES] * 8
 
 
 FULL_TEMPORARY_FOLDER = """

@@ -13,21 +13,19 @@ from dfray.errors import StorageError
 from dfray.faces.extract import write_faces
 from dfray.faces.shards import FacesStore
 from tests.faults.kit import fails_for_good
-from tests.helpers.corpus import videos_of, write_crowds
+from tests.helpers.corpus import write_corpus
 from tests.helpers.proxy import Fault, FaultProxy, Request
 
 pytestmark = pytest.mark.ray
 
 SETTINGS = FacesSection(size_px=64)
-FACES = 40  # of a clip
+FACES = 3  # of a clip
 CLIPS = 4
 
 
 @pytest.fixture(scope="module")
 def videos(tmp_path_factory: pytest.TempPathFactory) -> pa.Table:
-    root = tmp_path_factory.mktemp("clips")
-    write_crowds(root, CLIPS, seconds=2)
-    return videos_of(root)
+    return write_corpus(tmp_path_factory.mktemp("clips"), CLIPS, seconds=FACES)
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ RECIPE = Recipe(
     name="tiny",
     corpora=[CorpusSection(reader="folder", root="clips")],
     faces=FacesSection(rate_fps=2.0),
-    model=ModelSection(backbone="resnet10t", size_px=64),
+    model=ModelSection(backbone="test_resnet", size_px=64),
     registry=SECTION,
 )
 

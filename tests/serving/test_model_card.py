@@ -89,7 +89,7 @@ def test_weights_bring_their_own_licence():
 def test_it_tells_origin_figures_and_limits():
     text = card(FREE, evaluation="| AUC by dataset |")
     for told in (
-        *("1111aaaa", "2222bbbb", "3333cccc", "c0ffee", "abcd", "resnet10t"),
+        *("1111aaaa", "2222bbbb", "3333cccc", "c0ffee", "abcd", RECIPE.model.backbone),
         "AUC, video level: 0.9100",
         "**Not** as proof",
         "| AUC by dataset |",

@@ -19,6 +19,7 @@ from dfray.config import EvaluationSection, FacesSection
 from dfray.errors import ModelFileError, UserError
 from dfray.faces.model_file import FILE_NAMES, LANDMARKS_FILE, SHA256, detector_model_path
 from dfray.faces.sources import VideoFile
+from dfray.faces.supervise import SupervisedExtractor
 from dfray.faces.video import VideoExtractor
 from dfray.models.bundle import Bundle
 from dfray.models.bundle_description import DecisionRule, write_decision_rule
@@ -69,7 +70,7 @@ def test_a_new_version_is_the_candidate_with_its_figures(tracking_uri: str, vers
     assert load_headline_metrics(versions, version, "demo") == FIGURES
     found = versions.get(version)
     assert found.tags["auc"] == "0.9100"
-    assert found.tags["dfray.backbone"] == "resnet10t"
+    assert found.tags["dfray.backbone"] == "test_resnet"
     run = connect(tracking_uri).get_run(found.run_id)
     assert len(run.outputs.model_outputs) == 1
 
@@ -318,8 +319,19 @@ def test_it_scores_in_a_clean_environment_made_from_its_own_requirements(
     assert row["fake_probability"] == pytest.approx(here["fake_probability"], abs=1e-4)
 
 
+@pytest.fixture(scope="module")
+def extractor(model: Any) -> SupervisedExtractor:
+    """The one that the model has started for a picture without a face."""
+    scorer: MediaScorer = model.unwrap_python_model().scorer
+    scorer.predict(background(64, 64))
+    assert scorer._extractor is not None
+    return scorer._extractor
+
+
 @pytest.mark.parametrize("rule", ["mean", "max_of_persons"])
-def test_a_video_is_scored_by_the_rule_its_threshold_was_chosen_under(tmp_path: Path, rule: str):
+def test_a_video_is_scored_by_the_rule_its_threshold_was_chosen_under(
+    extractor: SupervisedExtractor, tmp_path: Path, rule: str
+):
     """Two people, of whom the second is called fake: the mean hides it, the highest person does not."""
     bundle = save_bundle(tmp_path / "bundle")
     write_decision_rule(
@@ -329,6 +341,7 @@ def test_a_video_is_scored_by_the_rule_its_threshold_was_chosen_under(tmp_path: 
     detector.mkdir()
     shutil.copyfile(detector_model_path("full"), detector / FILE_NAMES["full"])
     scorer = MediaScorer(str(bundle), str(detector))
+    scorer._extractor = extractor
     scores = np.array([0.1, 0.9] * 4, np.float32)
     embeddings = np.tile(np.eye(2, dtype=np.float32), (4, 1))
     positions = [
@@ -338,4 +351,3 @@ def test_a_video_is_scored_by_the_rule_its_threshold_was_chosen_under(tmp_path: 
     assert scorer._aggregate(scores, embeddings, positions) == pytest.approx(expected)
     row = scorer.predict(portrait()).iloc[0]
     assert (row.outcome, row.n_faces) == ("ok", 1)
-    scorer.close()
