@@ -27,7 +27,11 @@ UNWANTED = {
     "train worker": FOR_LATER | TO_SEE,
     "driver": FOR_LATER | TO_SEE,
 }
-SEQUENCES = [["its child"], ["command"], ["extraction worker", "train controller", "train worker", "driver"]]
+SEQUENCES = [
+    ["its child"],
+    ["command"],
+    ["extraction worker", "train controller", "train worker", "driver"],
+]
 """Kinds whose imports one process makes one after the other: what one of them lacks, the next may import."""
 
 
