@@ -11,10 +11,12 @@ import pyarrow as pa
 
 from dfray import storage
 from dfray.config import Recipe
-from dfray.datasets.manifest import fingerprint, read_manifest
+from dfray.datasets.manifest import Manifest, fingerprint, read_manifest, write_manifest
+from dfray.dependencies import Dependencies, of_faces, of_training
+from dfray.errors import UserError
 from dfray.evaluation.measure import EvaluationSet
 from dfray.faces.view import FacesView
-from dfray.run_folder import RunFolder
+from dfray.run_folder import RunFolder, RunsOfName
 from dfray.session import session
 
 if TYPE_CHECKING:
@@ -43,20 +45,22 @@ class ExtractedVideos:
 class RunContext:
     """Recipe, folder, faces, manifest, evaluation set and tracking server of one run.
 
-    Making one reads and writes nothing; what is read is read once.
+    Making one reads and writes nothing; what is read is read once. The folder's name is the key of what the
+    training depends on, so it needs the manifest.
 
     Attributes:
+        runs: all runs of the recipe's name.
         verbose: show Ray's own output.
     """
 
     recipe: Recipe
-    folder: RunFolder
+    runs: RunsOfName
     verbose: bool = False
 
     @classmethod
     def of(cls, recipe: Recipe, *, verbose: bool = False) -> RunContext:
         """Return the context of a recipe's run."""
-        return cls(recipe, RunFolder(recipe), verbose)
+        return cls(recipe, RunsOfName(recipe.work_dir, recipe.name), verbose)
 
     def session(self) -> AbstractContextManager[None]:
         """Return a context in which Ray is connected, as `dfray.session.session`."""
@@ -65,17 +69,52 @@ class RunContext:
     @property
     def has_manifest(self) -> bool:
         """True once the manifest is written."""
-        return storage.exists(self.folder.manifest)
+        return storage.exists(self.runs.manifest)
 
     @cached_property
     def manifest(self) -> pa.Table:
-        """VIDEOS of the run.
+        """VIDEOS of the run, as the corpora were when a command last looked at them.
 
         Raises:
             UserError: the manifest is not yet built.
         """
-        self.folder.require("manifest.parquet", "manifest build")
-        return read_manifest(self.folder.manifest)
+        if not self.has_manifest:
+            raise UserError(
+                f"{self.runs.root} has no manifest.parquet yet.",
+                "Run `dfray manifest build` with this recipe first.",
+            )
+        return read_manifest(self.runs.manifest)
+
+    def look_at(self, videos: pa.Table) -> None:
+        """Make VIDEOS the run's manifest from now on; nothing is written."""
+        for name in ("dependencies", "folder", "faces", "evaluation_set"):
+            vars(self).pop(name, None)
+        vars(self)["manifest"] = videos
+
+    @cached_property
+    def dependencies(self) -> Dependencies:
+        """Dependencies of the run's training."""
+        return of_training(self.recipe, self.manifest)
+
+    @cached_property
+    def folder(self) -> RunFolder:
+        """The run's folder.
+
+        Raises:
+            UserError: the manifest is not yet built.
+        """
+        return self.runs.folder(self.recipe, self.dependencies.key, of_faces(self.recipe).key)
+
+    def claim(self) -> None:
+        """Begin the run's folder, or go on with it, and make it the latest of its name.
+
+        Raises:
+            UserError: the folder is of an earlier dfray.
+        """
+        self.runs.require_keyed(self.folder.faces)
+        self.folder.claim(self.dependencies.values)
+        self.runs.point_to(self.folder)
+        write_manifest(Manifest(self.manifest), self.folder.manifest)
 
     @cached_property
     def faces(self) -> FacesView:
@@ -88,7 +127,8 @@ class RunContext:
 
     def faces_of(self, videos: pa.Table) -> FacesView:
         """Return the stored faces of VIDEOS."""
-        return FacesView(self.folder.faces, videos)
+        store = storage.join(self.runs.work_dir, "faces", of_faces(self.recipe).key)
+        return FacesView(store, videos)
 
     @cached_property
     def evaluation_set(self) -> EvaluationSet:
@@ -110,7 +150,7 @@ class RunContext:
         """
         from dfray.tracking.client import resolve_tracking_uri
 
-        return resolve_tracking_uri(self.recipe.registry, self.folder.work_dir)
+        return resolve_tracking_uri(self.recipe.registry, self.runs.work_dir)
 
     def tracking_run(self) -> Run:
         """Start the MLflow run of this run's training, or resume it; return it.
@@ -122,12 +162,13 @@ class RunContext:
 
         state = self.folder.state()
         tracked = start_run(
-            self.recipe,
+            self.folder.stored_recipe(),
             self.tracking_uri,
             manifest_fingerprint=fingerprint(self.manifest),
-            run_id=state.run_id,
+            run_id=state.run_id if state.tracking_uri == self.tracking_uri else None,
         )
-        self.folder.update_state(replace(state, run_id=tracked.run_id))
+        state = replace(state, run_id=tracked.run_id, tracking_uri=self.tracking_uri)
+        self.folder.update_state(state)
         return tracked
 
     def extracted(self, videos: pa.Table | None = None) -> ExtractedVideos:
@@ -138,3 +179,25 @@ class RunContext:
         """
         videos = self.manifest if videos is None else videos
         return ExtractedVideos(self.faces_of(videos).summaries().num_rows, videos.num_rows)
+
+    def require_model(self) -> None:
+        """Check that the run's model is trained.
+
+        Raises:
+            UserError: it is not; the message has what differs from the latest run of this name.
+        """
+        if not self.has_manifest:
+            raise UserError(
+                f"{self.runs.root} has no model/bundle.json yet.",
+                "Run `dfray train` with this recipe first.",
+            )
+        changes = self.changes_since_latest()
+        self.folder.require("model/bundle.json", "train", "; ".join(changes))
+
+    def changes_since_latest(self) -> list[str]:
+        """Return what the training depends on that differs from the latest run of this name."""
+        latest = self.runs.latest()
+        if latest in (None, self.dependencies.key) or latest not in self.runs.run_keys():
+            return []
+        folder = RunFolder(self.recipe, root=storage.join(self.runs.root, str(latest)))
+        return self.dependencies.changes(folder.record()["dependencies"])

@@ -1,24 +1,33 @@
-"""Run folder layout and ownership: <work_dir>/<name>.
+"""Folders of runs.
 
-recipe.yaml        the resolved recipe, defaults included
-clips/             the demo's generated videos
-manifest.parquet   VIDEOS
-faces/             FACES, OUTCOMES and SUMMARIES in shards
-train/             Ray Train's checkpoints
-not_finite/        batches whose loss was not finite, one .npz for each step and worker
-model/             the bundle of the best epoch
-evaluation/        scores.parquet, metrics.json, metrics.md, report.html, and tables of protocols
-versions/          bundles of registered models that were measured here
-search/            the trials of a search, each a run folder, and the search's result
-state.json         RunState
+<work_dir>/
+  faces/<key>/           faces that all recipes with these settings share, a store
+  clips/<key>/           the demo's generated videos
+  <name>/                all runs of a recipe's name:
+    manifest.parquet     VIDEOS, as the corpora were when a command last looked at them
+    latest               key of the run that a command last used, and the path of its report
+    search/              the trials of a search, each a run folder, and the search's result
+    <key>/               one run; the key is that of all that its training depends on:
+      recipe.yaml        the resolved recipe that it was trained by, defaults included
+      run.json           when it began, and what its training depends on
+      manifest.parquet   VIDEOS that it last worked on
+      train/             Ray Train's checkpoints, until the training has ended
+      not_finite/        batches whose loss was not finite, one .npz for each step and worker
+      model/             the bundle of the best epoch
+      evaluation/        scores.parquet, metrics.json, metrics.md, report.html, and tables of protocols
+      versions/          bundles of registered models while they are measured
+      state.json         RunState
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, Self
 
 import yaml
 
@@ -28,26 +37,39 @@ from dfray.errors import UserError
 from dfray.nested import flatten
 from dfray.recipe import dump_recipe
 
+SHARED_FOLDERS = ("faces", "clips")
+"""Folders of a work_dir that belong to no name."""
+_KEY = re.compile(r"[0-9a-f]{12}")
+
 
 @dataclass(frozen=True)
 class RunState:
     """Progress of a run's stages.
 
     Attributes:
-        run_id: of the training's MLflow run.
+        run_id, tracking_uri: of the training's MLflow run, and its server.
         history: metrics of every epoch, once the last one has ended.
+        reused: the run whose finished training this one has, as NAME/KEY.
         logged: MLflow has every epoch.
         measured: the decision rule of the last evaluation, as `DecisionRule.stored` gives it.
-        registered: the decision rule of the registered version.
+        figures: what the last evaluation depends on beside the training.
+        registered: what the registered version depends on beside the training.
         version: the registered version's number.
+        decided: what the last decision about that version depends on beside the training.
+        promoted: that decision.
     """
 
     run_id: str | None = None
+    tracking_uri: str | None = None
     history: list[dict[str, float]] | None = None
+    reused: str | None = None
     logged: bool = False
     measured: dict[str, Any] | None = None
+    figures: dict[str, Any] | None = None
     registered: dict[str, Any] | None = None
     version: str | None = None
+    decided: dict[str, Any] | None = None
+    promoted: bool = False
 
     def to_json(self) -> bytes:
         """Return the values that are set, as JSON."""
@@ -59,19 +81,25 @@ class RunFolder:
     """URIs of one run's files; making one reads and writes nothing.
 
     Args:
+        root: default: <work_dir>/<name>, as for a trial of a search.
         faces, manifest: URIs outside the run; the trials of a search share one store and one manifest.
     """
 
     def __init__(
-        self, recipe: Recipe, *, faces: str | None = None, manifest: str | None = None
+        self,
+        recipe: Recipe,
+        *,
+        root: str | None = None,
+        faces: str | None = None,
+        manifest: str | None = None,
     ) -> None:
         self.recipe = recipe
         self.work_dir = storage.absolute(recipe.work_dir)
-        self.root = storage.join(self.work_dir, recipe.name)
+        self.root = root or storage.join(self.work_dir, recipe.name)
         self.recipe_file = storage.join(self.root, "recipe.yaml")
-        self.clips = storage.join(self.root, "clips")
         self.manifest = manifest or storage.join(self.root, "manifest.parquet")
         self.faces = faces or storage.join(self.root, "faces")
+        self.checkpoints = storage.join(self.root, "train")
         self.not_finite = storage.join(self.root, "not_finite")
         self.model = storage.join(self.root, "model")
         self.evaluation = storage.join(self.root, "evaluation")
@@ -79,42 +107,40 @@ class RunFolder:
         self.metrics = storage.join(self.evaluation, "metrics.json")
         self.report = storage.join(self.evaluation, "report.html")
         self._state = storage.join(self.root, "state.json")
+        self._record = storage.join(self.root, "run.json")
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, RunFolder) and vars(self) == vars(other)
+    def __eq__(self, value: object) -> bool:
+        return isinstance(value, RunFolder) and vars(self) == vars(value)
 
     def __hash__(self) -> int:
         return hash(self.root)
 
-    def claim(self) -> None:
-        """Bind the folder to the recipe, or check that it is bound to the same one.
-
-        Ray Train resumes any checkpoint under the run's name; this keeps it from another recipe's.
+    @classmethod
+    def at(cls, root: str) -> Self:
+        """Return the folder of a run that was claimed, by the recipe that it keeps.
 
         Raises:
-            UserError: the name was used with another recipe; the message lists the differences.
+            StorageError: it keeps none.
         """
+        content = storage.read_bytes(storage.join(root, "recipe.yaml"))
+        return cls(Recipe.model_validate(yaml.safe_load(content)), root=root)
+
+    def claim(self, dependencies: Mapping[str, Any] | None = None) -> None:
+        """Write the recipe and what the training depends on, unless an earlier command did."""
         if not storage.exists(self.recipe_file):
+            began = datetime.now(UTC).isoformat(timespec="milliseconds")
+            record = {"began": began, "dependencies": dict(dependencies or {})}
+            storage.write_bytes(json.dumps(record, indent=2).encode(), self._record)
             storage.write_bytes(dump_recipe(self.recipe).encode(), self.recipe_file)
-        else:
-            self._require_same(self.recipe)
 
-    def claim_to_measure(self) -> Recipe:
-        """Claim the folder for a recipe whose evaluation section may differ.
+    def stored_recipe(self) -> Recipe:
+        """Return the recipe that the run was created with."""
+        return Recipe.model_validate(yaml.safe_load(storage.read_bytes(self.recipe_file)))
 
-        Returns:
-            The recipe that the run was created with.
-
-        Raises:
-            UserError: as `claim`.
-        """
-        recipe = self.recipe
-        if storage.exists(self.recipe_file):
-            recipe = recipe.model_copy(update={"evaluation": self._stored_recipe().evaluation})
-            self._require_same(recipe)
-        else:
-            self.claim()
-        return recipe
+    def record(self) -> dict[str, Any]:
+        """Return when the run began, and the dependencies of its training."""
+        record: dict[str, Any] = json.loads(storage.read_bytes(self._record))
+        return record
 
     def share_version(self, model_name: str, version: str, bundle: str | os.PathLike[str]) -> str:
         """Copy a registered version's local bundle where every node can read it; return its URI."""
@@ -132,29 +158,76 @@ class RunFolder:
         """Write the progress of the run's stages."""
         storage.write_bytes(state.to_json(), self._state)
 
-    def require(self, relative: str, command: str) -> None:
+    def require(self, relative: str, command: str, reason: str = "") -> None:
         """Check that an earlier stage's result exists.
+
+        Args:
+            reason: why it may be missing, for the message.
 
         Raises:
             UserError: it does not; the hint names the command to run first.
         """
         if not storage.exists(storage.join(self.root, relative)):
+            because = f" ({reason})" if reason else ""
             raise UserError(
-                f"{self.root} has no {relative} yet.",
+                f"{self.root} has no {relative} yet{because}.",
                 f"Run `dfray {command}` with this recipe first.",
             )
 
-    def _require_same(self, recipe: Recipe) -> None:
-        stored = self._stored_recipe()
-        if stored.fingerprint() != recipe.fingerprint():
-            changes = ", ".join(differences(stored.content(), recipe.content()))
+
+class RunsOfName:
+    """All runs of one recipe's name; making one reads and writes nothing."""
+
+    def __init__(self, work_dir: str, name: str) -> None:
+        self.work_dir, self.name = storage.absolute(work_dir), name
+        self.root = storage.join(self.work_dir, name)
+        self.manifest = storage.join(self.root, "manifest.parquet")
+        self._latest = storage.join(self.root, "latest")
+
+    def folder(self, recipe: Recipe, key: str, faces_key: str) -> RunFolder:
+        """Return the folder of the run with this key."""
+        root, faces = storage.join(self.root, key), storage.join(self.work_dir, "faces", faces_key)
+        return RunFolder(recipe, root=root, faces=faces)
+
+    def run_keys(self) -> list[str]:
+        """Return the keys of the runs."""
+        return [name for name in storage.list_folders(self.root) if _KEY.fullmatch(name)]
+
+    def latest(self) -> str | None:
+        """Return the key of the run that a command last used; None: there is none."""
+        if not storage.exists(self._latest):
+            return None
+        return str(json.loads(storage.read_bytes(self._latest))["run"])
+
+    def point_to(self, folder: RunFolder) -> None:
+        """Make a run the latest."""
+        pointer = {"run": folder.root.rpartition("/")[2], "report": folder.report}
+        data = (json.dumps(pointer, indent=2) + "\n").encode()
+        if not storage.exists(self._latest) or storage.read_bytes(self._latest) != data:
+            storage.write_bytes(data, self._latest)
+
+    def require_keyed(self, faces_uri: str) -> None:
+        """Refuse a folder of the time when a name had one run, with its faces in it.
+
+        Args:
+            faces_uri: store of the recipe's faces.
+
+        Raises:
+            UserError: the hint says how to keep those faces.
+        """
+        if storage.exists(storage.join(self.root, "recipe.yaml")):
             raise UserError(
-                f"{self.root} belongs to another recipe of the name {recipe.name}: {changes}.",
-                f"Give this recipe another name (name=...), or remove {self.root}.",
+                f"{self.root} was made by an earlier dfray, which kept one run there, with its faces.",
+                f"To keep the faces, if they were taken by this recipe's settings, move {self.root}/faces to "
+                f"{faces_uri}; then move {self.root} away, or name another run (name=...).",
             )
 
-    def _stored_recipe(self) -> Recipe:
-        return Recipe.model_validate(yaml.safe_load(storage.read_bytes(self.recipe_file)))
+
+def names_of_runs(work_dir: str) -> list[str]:
+    """Return the names that have runs in a work_dir."""
+    names = storage.list_folders(storage.absolute(work_dir))
+    candidates = [name for name in names if name not in SHARED_FOLDERS]
+    return [name for name in candidates if RunsOfName(work_dir, name).run_keys()]
 
 
 def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:

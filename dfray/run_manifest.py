@@ -10,14 +10,17 @@ import pyarrow as pa
 from dfray.config import CorpusSection, Recipe
 from dfray.datasets import manifest as manifests
 from dfray.datasets.files import Files
-from dfray.datasets.manifest import Manifest
+from dfray.datasets.manifest import Manifest, read_manifest
+from dfray.notes import note
 from dfray.progress import stage
 from dfray.run_context import RunContext
 from dfray.tables import VIDEOS
 
+_COMPARED = ("split", "label", "category", "dataset")
+
 
 def check_manifest(run: RunContext, *, opened: int | None = manifests.OPENED) -> Manifest:
-    """Read and check the corpora; return the manifest that they give, with its account. Write nothing.
+    """Look at the corpora, say what changed since the last look; return their manifest. Write nothing.
 
     The demo's clips are listed without being drawn.
 
@@ -25,19 +28,17 @@ def check_manifest(run: RunContext, *, opened: int | None = manifests.OPENED) ->
         opened: files of each dataset that are opened; None: all.
     """
     recipe = run.recipe
-    if recipe.demo is None:
-        return _read_corpora(recipe.corpora, opened)
-    clips = _demo_videos(recipe)
+    earlier = run.manifest if run.has_manifest else None
+    clips = _demo_videos(recipe) if recipe.demo is not None else VIDEOS.from_rows([])
     corpora = [corpus for corpus in recipe.corpora if corpus.reader != "demo"]
-    if not corpora:
-        return Manifest(clips)
-    others = _read_corpora(corpora, opened)
-    return replace(others, videos=pa.concat_tables([clips, others.videos]))
-
-
-def planned_manifest(run: RunContext) -> Manifest:
-    """Return the run's manifest, which has no account, or the one that it would have; write nothing."""
-    return Manifest(run.manifest) if run.has_manifest else check_manifest(run)
+    manifest = Manifest(clips)
+    if corpora:
+        read = _read_corpora(corpora, opened)
+        manifest = replace(read, videos=pa.concat_tables([clips, read.videos]))
+    changes = changes_since(earlier, manifest.videos) if earlier is not None else ""
+    if changes:
+        note(f"· since the last look at the corpora: {changes}")
+    return manifest
 
 
 def build_manifest(run: RunContext, manifest: Manifest | None = None) -> Manifest:
@@ -46,12 +47,29 @@ def build_manifest(run: RunContext, manifest: Manifest | None = None) -> Manifes
     Args:
         manifest: as `check_manifest` has just returned it; default: it is read now.
     """
-    run.folder.claim()
-    if run.recipe.demo is not None:
-        _generate_clips(run)
     manifest = manifest or check_manifest(run)
-    manifests.write_manifest(manifest, run.folder.manifest)
+    _generate_clips(run.recipe)
+    if not run.has_manifest or not manifest.videos.equals(read_manifest(run.runs.manifest)):
+        manifests.write_manifest(manifest, run.runs.manifest)
+    run.look_at(manifest.videos)
     return manifest
+
+
+def changes_since(earlier: pa.Table, videos: pa.Table) -> str:
+    """Return how the videos differ from those of an earlier manifest, as `+5, -2 videos`; empty if not."""
+    before, now = (
+        {(row["video_id"], row["uri"]): tuple(row[name] for name in _COMPARED) for row in rows}
+        for rows in (earlier.to_pylist(), videos.to_pylist())
+    )
+    changed = sum(before[key] != now[key] for key in before.keys() & now.keys())
+    counts = [
+        f"{sign}{count:,}"
+        for sign, count in (("+", len(now.keys() - before)), ("-", len(before.keys() - now)))
+        if count
+    ]
+    sentences = [f"{', '.join(counts)} videos"] if counts else []
+    sentences += [f"{changed:,} with another split or class"] if changed else []
+    return "; ".join(sentences)
 
 
 def _read_corpora(corpora: Sequence[CorpusSection], opened: int | None) -> Manifest:
@@ -63,12 +81,16 @@ def _read_corpora(corpora: Sequence[CorpusSection], opened: int | None) -> Manif
     return manifest
 
 
-def _generate_clips(run: RunContext) -> None:
+def _generate_clips(recipe: Recipe) -> None:
+    """Draw the demo's clips that the recipe reads and that are not drawn yet."""
+    roots = {corpus.root for corpus in recipe.corpora if corpus.reader == "demo"}
+    if recipe.demo is None or not roots:
+        return
     from dfray.demo import generate_clips
 
-    assert run.recipe.demo is not None
+    (root,) = roots
     with stage("clips", total=1) as line:
-        generate_clips(run.folder.clips, run.recipe.demo, run.recipe.seed, line.update)
+        generate_clips(root, recipe.demo, recipe.seed, line.update)
         line.finish()
 
 

@@ -24,8 +24,7 @@ from dfray.models.backbone import Detector, build_detector
 from dfray.models.initial_values import SkipDraws
 from dfray.recipe import load_recipe, named_recipes
 from dfray.run_context import RunContext
-from dfray.run_manifest import planned_manifest
-from dfray.stages import check_manifest
+from dfray.run_manifest import check_manifest
 from dfray.tables import FAKE, REAL
 from dfray.training.learner import Learner
 from dfray.training.optim import Schedule
@@ -149,7 +148,7 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[int, FacesStore]:
     stores = {}
     for count in (1, 2):
         recipe = load_recipe("twin-sbi", [*few, f"demo.datasets={count}"])
-        videos = planned_manifest(RunContext.of(recipe)).videos.to_pylist()
+        videos = check_manifest(RunContext.of(recipe)).videos.to_pylist()
         stores[count] = write_store(
             tmp_path_factory.mktemp("faces"),
             [(video, list(crops[4 * (i % 2) :][:4])) for i, video in enumerate(videos)],

@@ -10,12 +10,13 @@ from dfray import storage
 from dfray.errors import UserError
 from dfray.run_context import ExtractedVideos, RunContext
 from tests.helpers.rows import video_row, videos_table
-from tests.helpers.toy import toy_recipe, write_toy_faces
+from tests.helpers.runs import write_faces
+from tests.helpers.toy import toy_recipe, toy_videos
 
 
 def test_making_one_touches_nothing(tmp_path: Path) -> None:
     run = RunContext.of(toy_recipe(tmp_path))
-    assert run.folder.faces == str(tmp_path / "toy" / "faces")
+    assert run.runs.root == str(tmp_path / "toy")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -30,7 +31,7 @@ def test_a_manifest_that_is_not_built_is_refused_with_the_command_that_builds_it
 
 def test_the_manifest_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = toy_recipe(tmp_path)
-    write_toy_faces(recipe, videos=4, faces=1)
+    write_faces(recipe, toy_videos(videos=4, faces=1))
     run = RunContext.of(recipe)
     first = run.manifest
     monkeypatch.setattr(storage, "exists", lambda uri: pytest.fail(f"looked for {uri}"))
@@ -39,10 +40,11 @@ def test_the_manifest_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_extracted_videos_are_counted_among_the_manifests_or_others(tmp_path: Path) -> None:
     recipe = toy_recipe(tmp_path)
-    write_toy_faces(recipe, videos=4, faces=1)
+    write_faces(recipe, toy_videos(videos=4, faces=1))
     run = RunContext.of(recipe)
     assert run.extracted() == ExtractedVideos(4, 4)
-    extracted = run.extracted(videos_table([video_row("elsewhere")]))
+    run.look_at(videos_table([video_row("elsewhere")]))
+    extracted = run.extracted()
     assert (extracted.done, extracted.missing) == (0, 1)
     assert ExtractedVideos(1000, 2000).note.startswith("1,000 of 2,000 videos are done")
 
@@ -53,10 +55,10 @@ def test_stored_faces_have_the_split_of_the_manifest_of_now(
     from dfray.datasets.manifest import Manifest, write_manifest
 
     recipe = toy_recipe(tmp_path)
-    write_toy_faces(recipe, videos=4, faces=1)
+    write_faces(recipe, toy_videos(videos=4, faces=1))
     rows = RunContext.of(recipe).manifest.to_pylist()
     rows[1]["split"] = "test"
-    write_manifest(Manifest(videos_table(rows)), RunContext.of(recipe).folder.manifest)
+    write_manifest(Manifest(videos_table(rows)), RunContext.of(recipe).runs.manifest)
     run = RunContext.of(recipe)
     assert run.extracted().missing == 0
     assert run.evaluation_set.faces.summaries(["test"])["video_id"].to_pylist() == [
@@ -67,7 +69,7 @@ def test_stored_faces_have_the_split_of_the_manifest_of_now(
 def test_the_tracking_server_is_resolved_when_it_is_used() -> None:
     """Extraction to a bucket needs no tracking server."""
     run = RunContext.of(toy_recipe("s3://bucket/runs"))
-    assert run.folder.faces == "s3://bucket/runs/toy/faces"
+    assert run.runs.manifest == "s3://bucket/runs/toy/manifest.parquet"
     with pytest.raises(UserError, match=r"registry.tracking_uri is empty"):
         _ = run.tracking_uri
 
@@ -77,7 +79,7 @@ def test_identity_groups_of_the_evaluation_set_come_from_the_manifest(tmp_path: 
 
     run = RunContext.of(toy_recipe(tmp_path))
     rows = [video_row("a", identity_group="asian"), video_row("b")]
-    write_manifest(Manifest(videos_table(rows), [], {}), run.folder.manifest)
+    write_manifest(Manifest(videos_table(rows), [], {}), run.runs.manifest)
     groups = RunContext.of(run.recipe).evaluation_set.identity_groups
     assert list(groups.values()) == ["asian"]
 
@@ -86,6 +88,9 @@ def test_a_registered_bundle_is_shared_with_every_node_in_the_runs_folder(tmp_pa
     bundle = tmp_path / "bundle"
     bundle.mkdir()
     (bundle / "bundle.json").write_text("{}")
-    uri = RunContext.of(toy_recipe(tmp_path / "runs")).folder.share_version("model", "3", bundle)
-    assert uri.endswith("runs/toy/versions/model/3")
+    recipe = toy_recipe(tmp_path / "runs")
+    write_faces(recipe, [])
+    folder = RunContext.of(recipe).folder
+    uri = folder.share_version("model", "3", bundle)
+    assert uri == f"{folder.root}/versions/model/3"
     assert Path(uri, "bundle.json").read_text() == "{}"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dfray.errors import UserError
-from dfray.run_folder import RunFolder, RunState, differences
+from dfray.run_folder import RunFolder, RunsOfName, RunState, differences, names_of_runs
 from tests.helpers.toy import toy_recipe
 
 STORED = {
@@ -22,20 +22,33 @@ STORED = {
 }
 
 
-def test_a_name_that_belongs_to_another_recipe_is_refused(tmp_path: Path) -> None:
-    RunFolder(toy_recipe(tmp_path)).claim()
-    RunFolder(toy_recipe(tmp_path, "toy", "cluster.num_cpus=2")).claim()
-    with pytest.raises(UserError, match=r"training.lr 0.001 -> 0.1"):
-        RunFolder(toy_recipe(tmp_path, "toy", "training.lr=0.1")).claim()
+def test_a_run_keeps_the_recipe_that_it_was_created_with(tmp_path: Path) -> None:
+    RunFolder(toy_recipe(tmp_path)).claim({"training.lr": 0.001})
+    again = RunFolder(toy_recipe(tmp_path, "toy", "cluster.num_cpus=2"))
+    again.claim({"training.lr": 0.001})
+    assert again.stored_recipe() == toy_recipe(tmp_path)
+    assert again.record()["dependencies"] == {"training.lr": 0.001}
 
 
-def test_a_measurement_may_change_the_evaluation_and_nothing_else(tmp_path: Path) -> None:
-    recipe = toy_recipe(tmp_path)
-    RunFolder(recipe).claim()
-    measuring = RunFolder(toy_recipe(tmp_path, "toy", "evaluation.threshold=0.7"))
-    assert measuring.claim_to_measure() == recipe
-    with pytest.raises(UserError, match=r"seed \d+ -> 8"):
-        RunFolder(toy_recipe(tmp_path, "toy", "seed=8")).claim_to_measure()
+def test_the_latest_run_of_a_name_is_pointed_to(tmp_path: Path) -> None:
+    runs = RunsOfName(str(tmp_path), "toy")
+    assert (runs.latest(), runs.run_keys()) == (None, [])
+    folder = runs.folder(toy_recipe(tmp_path), "0123456789ab", "fedcba987654")
+    assert folder.faces == f"{tmp_path}/faces/fedcba987654"
+    folder.claim()
+    runs.point_to(folder)
+    assert (runs.latest(), runs.run_keys()) == ("0123456789ab", ["0123456789ab"])
+    assert json.loads(Path(runs.root, "latest").read_text())["report"] == folder.report
+    assert names_of_runs(str(tmp_path)) == ["toy"]
+
+
+def test_a_folder_of_an_earlier_dfray_is_refused_with_what_keeps_its_faces(tmp_path: Path) -> None:
+    runs = RunsOfName(str(tmp_path), "toy")
+    runs.require_keyed("store")
+    Path(runs.root).mkdir()
+    Path(runs.root, "recipe.yaml").touch()
+    with pytest.raises(UserError, match=r"earlier dfray.*move .*toy/faces to store"):
+        runs.require_keyed("store")
 
 
 def test_a_stored_state_is_read_and_written_with_the_same_keys(tmp_path: Path) -> None:

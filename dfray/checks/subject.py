@@ -13,7 +13,7 @@ from dfray.datasets.manifest import Manifest
 from dfray.errors import DfrayError
 from dfray.resources import Node
 from dfray.run_context import RunContext
-from dfray.run_manifest import planned_manifest
+from dfray.run_manifest import check_manifest
 from dfray.session import expected_nodes
 
 
@@ -26,7 +26,7 @@ class Subject:
     """
 
     run: RunContext
-    read: Callable[[RunContext], Manifest] = planned_manifest
+    read: Callable[[RunContext], Manifest] = check_manifest
 
     @property
     def recipe(self) -> Recipe:

@@ -16,19 +16,17 @@ _BOTH = "Training and validation need both classes: see `dfray manifest check`."
 def corpora(subject: Subject) -> Iterator[Finding]:
     """Yield each root that is not there, or the contradiction of the corpora."""
     recipe = subject.recipe
-    if not subject.run.has_manifest:
-        absent = [
-            Finding(
-                f"corpora.{number}.root: there is no {corpus.root}.",
-                f"Name the folder or the file that reader {corpus.reader} reads.",
-            )
-            for number, corpus in enumerate(recipe.corpora)
-            if corpus.reader != "demo" and not storage.exists(corpus.root)
-        ]
-        if absent:
-            yield from absent
-            return
-    _ = subject.manifest
+    absent = [
+        Finding(
+            f"corpora.{number}.root: there is no {corpus.root}.",
+            f"Name the folder or the file that reader {corpus.reader} reads.",
+        )
+        for number, corpus in enumerate(recipe.corpora)
+        if corpus.reader != "demo" and not storage.exists(corpus.root)
+    ]
+    yield from absent
+    if not absent:
+        _ = subject.manifest
 
 
 def faces(subject: Subject) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from dfray.cli.command import RecipeCall, recipe_command
 
 @recipe_command(app, panel=PIPELINE)
 def run(call: RecipeCall) -> None:
-    """Run the whole pipeline, from videos to a promoted detector. Run again, it resumes.
+    """Run the whole pipeline, from videos to a promoted detector. Run again, it does what is due.
 
     Exit code 1 if the recipe's gates refuse the detector.
 
@@ -19,5 +19,17 @@ def run(call: RecipeCall) -> None:
 
     result = stages.run_pipeline(call.run)
     show_run(result)
-    if not result.decision.promoted:
+    if not result.promoted:
         raise SystemExit(1)
+
+
+@recipe_command(app, panel=PIPELINE)
+def status(call: RecipeCall) -> None:
+    """List the stages of a run: done, reused, or due because of which keys. Does nothing.
+
+    Example: dfray status mine.yaml training.lr=3e-4
+    """
+    from dfray import stages
+    from dfray.render.pipeline import show_status
+
+    show_status(stages.status(call.run))

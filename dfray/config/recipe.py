@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from dfray.config.batches import AugmentSection, BatchesSection
 from dfray.config.data import (
@@ -20,6 +21,19 @@ from dfray.config.registry import RegistrySection
 from dfray.config.search import SearchSection
 from dfray.config.section import Section
 from dfray.config.training import TrainingSection
+
+
+def clips_key(demo: Any, seed: Any) -> str:
+    """Return the name of the folder of the demo's clips: 12 hex digits of their settings and seed.
+
+    Args:
+        demo: a DemoSection, or its values, which need not be valid.
+    """
+    try:
+        content = f"{DemoSection.model_validate(demo or {}).fingerprint()} {seed}"
+    except ValidationError:  # told of with the section itself
+        content = ""
+    return hashlib.sha256(content.encode()).hexdigest()[:12]
 
 
 class Recipe(Section):
@@ -52,13 +66,23 @@ class Recipe(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _demo_clips_lie_in_the_run(cls, values: Any) -> Any:
+    def _demo_clips_lie_under_their_key(cls, values: Any) -> Any:
         corpora = values.get("corpora") if isinstance(values, dict) else None
         for corpus in corpora if isinstance(corpora, list) else []:
             if isinstance(corpus, dict) and corpus.get("reader") == "demo":
                 work_dir = values.get("work_dir", cls.model_fields["work_dir"].default)
-                corpus.setdefault("root", f"{work_dir}/{values.get('name')}/clips")
+                key = clips_key(values.get("demo"), values.get("seed", 0))
+                corpus["root"] = f"{work_dir}/clips/{key}"
         return values
+
+    @field_validator("name")
+    @classmethod
+    def _name_is_free(cls, name: str) -> str:
+        if name in ("faces", "clips"):
+            raise ValueError(
+                f"work_dir keeps the {name} of all runs in a folder {name}: choose another"
+            )
+        return name
 
     @model_validator(mode="after")
     def _batch_divides(self) -> Recipe:

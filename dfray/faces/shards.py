@@ -28,6 +28,7 @@ import pyarrow.parquet as pq
 from dfray import storage
 from dfray.config import FacesSection
 from dfray.errors import StorageError, UserError
+from dfray.faces.settings import identifying_settings
 from dfray.faces.version import FACES_VERSION, UNSTATED
 from dfray.tables import FACES, OUTCOMES, SUMMARIES, TableSpec
 
@@ -90,11 +91,11 @@ class FacesStore:
         Raises:
             UserError: the store is bound to other settings; the message states both values.
         """
-        new = settings.shaping()
+        new = identifying_settings(settings)
         if not storage.exists(self._settings_uri):
-            content = new | {_VERSION: FACES_VERSION}
-            data = json.dumps(content, indent=2, sort_keys=True).encode()
+            data = json.dumps(new, indent=2, sort_keys=True).encode()
             storage.write_bytes(data, self._settings_uri)
+        del new[_VERSION]  # another one is refused only if videos are missing
         stored = self._stored_settings()
         if (
             stored.pop(_VERSION, UNSTATED) == UNSTATED

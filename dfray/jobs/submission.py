@@ -16,7 +16,7 @@ from pathlib import Path
 import dfray
 from dfray import storage
 from dfray.config import Recipe
-from dfray.errors import StorageError, UserError
+from dfray.errors import UserError
 from dfray.installed_files import installed_folder
 from dfray.jobs import environment
 from dfray.jobs.package import Package, pack, tree
@@ -27,7 +27,6 @@ from dfray.tracking.provenance import CODE_FILE, code_version, who
 
 STAGES = ("extract", "train", "search", "evaluate", "register", "promote", "run", "score")
 RECIPE_FILE = ".dfray/recipe.yaml"
-_MEASURES = ("evaluate", "register", "promote")
 
 
 @dataclass(frozen=True)
@@ -70,18 +69,16 @@ def prepare(request: JobRequest, *, same_machine: bool) -> Submission:
             and relative paths mean the same as without a cluster.
 
     Raises:
-        UserError: a path cannot be seen from the cluster, the name was used with another recipe, the
-            working directory is too large, or a requested variable is not set.
+        UserError: a path cannot be seen from the cluster, the working directory is too large, or a
+            requested variable is not set.
     """
     _require_visible(request, same_machine)
-    if request.recipe is not None:
-        _require_same_recipe(request.stage, request.recipe)
     name = request.recipe.name if request.recipe else "files"
     stamp = datetime.now(UTC).strftime("%m%d-%H%M%S")
     metadata = {"dfray.stage": request.stage, "dfray.recipe": name, "dfray.user": who()}
     if request.recipe is not None:
         metadata["dfray.fingerprint"] = request.recipe.fingerprint()
-        metadata["dfray.folder"] = RunContext.of(request.recipe).folder.root
+        metadata["dfray.folder"] = RunContext.of(request.recipe).runs.root
     return Submission(
         job_id=f"{name}-{request.stage}-{stamp}",
         entrypoint=_entrypoint(request, same_machine),
@@ -136,16 +133,3 @@ def _require_remote(name: str, path: str, example: str) -> None:
             f"{name} lies on this machine, where the cluster's nodes cannot read it.",
             f"Use storage that all nodes can read: {example} or a shared /path.",
         )
-
-
-def _require_same_recipe(stage: str, recipe: Recipe) -> None:
-    """Check that the run's folder, if it can be read from here, belongs to the same recipe."""
-    folder = RunContext.of(recipe).folder
-    try:
-        is_claimed = storage.exists(folder.recipe_file)
-    except StorageError:
-        return  # the job checks again on its node
-    if is_claimed and stage in _MEASURES:
-        folder.claim_to_measure()
-    elif is_claimed:
-        folder.claim()

@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
+
+from rich.markup import escape
 
 from dfray.render.evaluation import show_metrics
 from dfray.render.registry import show_decision
 from dfray.render.scores import show_scores
-from dfray.render.tables import console, print_lines
+from dfray.render.tables import console, new_table, print_lines
 
 if TYPE_CHECKING:
+    from dfray.run_status import StageStatus
     from dfray.stages import RunResult
 
 
 def show_run(result: RunResult) -> None:
     """Print metrics, promotion and one score, and where the report, runs and models are."""
+    if result.metrics is None:
+        outcome = "promoted" if result.promoted else "refused"
+        print(
+            f"Nothing has changed and nothing was done. Version {outcome}: {result.run.folder.report}"
+        )
+        return
     summaries = result.run.faces.summaries()
     console.rule("held-out videos", align="left")
     show_metrics(result.metrics)
-    console.rule("promotion", align="left")
-    show_decision(result.decision)
+    if result.decision is not None:
+        console.rule("promotion", align="left")
+        show_decision(result.decision)
     if result.scored:
         console.rule("one unseen clip, scored by the champion", align="left")
         show_scores(result.scored)
@@ -32,10 +43,18 @@ def show_run(result: RunResult) -> None:
         ("report", result.run.folder.report),
         ("runs, models", _mlflow_ui(tracking_uri)),
     ]
-    if result.decision.promoted or result.decision.champion_before:  # else nothing can score
+    if result.has_champion:  # else nothing can score
         command = f"dfray score FILE... --tracking-uri {shlex.quote(tracking_uri)}"
         lines.append(("score files", command))
     print_lines(lines)
+
+
+def show_status(statuses: Sequence[StageStatus]) -> None:
+    """Print the state of each stage, and the reason of each that is due."""
+    table = new_table("stage", "state", "")
+    for status in statuses:
+        table.add_row(status.stage, status.state, escape(status.detail))
+    console.print(table)
 
 
 def _mlflow_ui(tracking_uri: str) -> str:

@@ -1,6 +1,7 @@
 """Files of a search, under <work_dir>/<name>/search; a resumed search reads nothing else.
 
 recipe.yaml           the recipe that the search was started with
+manifest.parquet      VIDEOS of all trials, as the corpora were when the search was started
 search.json           its id, and the ids of the finalists once they are chosen
 trials/<id>/          one run folder for each trial, and in it:
     trial.json        its number, parameters and seed; written before it starts
@@ -95,8 +96,14 @@ class SearchFolder:
         self.root = storage.join(run.root, "search")
         self.trials = storage.join(self.root, "trials")
         self.result = storage.join(self.root, "result.json")
+        self.manifest = storage.join(self.root, "manifest.parquet")
         self._recipe_file = storage.join(self.root, "recipe.yaml")
         self._state = storage.join(self.root, "search.json")
+
+    @property
+    def has_begun(self) -> bool:
+        """True once the search is bound to its recipe."""
+        return storage.exists(self._recipe_file)
 
     @property
     def has_ended(self) -> bool:
@@ -109,7 +116,7 @@ class SearchFolder:
         Raises:
             UserError: it does; the message lists the differences, or the hint how to resume.
         """
-        if not storage.exists(self._recipe_file):
+        if not self.has_begun:
             return
         stored = Recipe.model_validate(yaml.safe_load(storage.read_bytes(self._recipe_file)))
         changes = differences(_content(stored), _content(self.recipe))
@@ -127,7 +134,7 @@ class SearchFolder:
 
     def begin(self) -> None:
         """Bind the folder to the recipe and its search, unless it is bound already."""
-        if not storage.exists(self._recipe_file):
+        if not self.has_begun:
             _write(self._state, {"id": uuid.uuid4().hex})
             storage.write_bytes(dump_recipe(self.recipe).encode(), self._recipe_file)
 

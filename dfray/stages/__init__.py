@@ -16,24 +16,30 @@ extracts faces where training or a search needs them. An import contract in pypr
 """
 
 from dfray.run_manifest import build_manifest, check_manifest
+from dfray.run_status import StageStatus
 from dfray.stages.cluster_plan import plan_cluster
 from dfray.stages.dry_run import TrainingPlan, plan_training
 from dfray.stages.evaluation import evaluate
-from dfray.stages.pipeline import RunResult, extract, run_pipeline, search, train
+from dfray.stages.pipeline import RunResult, extract, run_pipeline, search, status, train
 from dfray.stages.promotion import promote, rollback
 from dfray.stages.protocol_comparison import compare_models
 from dfray.stages.registration import register
 from dfray.stages.registry import promotion_history, registered_versions, score
+from dfray.stages.runs import clean, compare_runs, list_runs
 from dfray.stages.self_blend import self_blend
 
 __all__ = [
     "RunResult",
+    "StageStatus",
     "TrainingPlan",
     "build_manifest",
     "check_manifest",
+    "clean",
     "compare_models",
+    "compare_runs",
     "evaluate",
     "extract",
+    "list_runs",
     "plan_cluster",
     "plan_training",
     "promote",
@@ -45,5 +51,6 @@ __all__ = [
     "score",
     "search",
     "self_blend",
+    "status",
     "train",
 ]

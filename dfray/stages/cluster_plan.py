@@ -18,7 +18,7 @@ from dfray.errors import ManifestError, UserError
 from dfray.faces.shard_plan import UNKNOWN_DURATION_S
 from dfray.progress import ASIDE, stage
 from dfray.run_context import RunContext
-from dfray.run_manifest import planned_manifest
+from dfray.run_manifest import check_manifest
 from dfray.tables import VIDEOS
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def _videos(run: RunContext, manifest: str | None, clips: str | None) -> tuple[p
 
     notes: list[str] = []
     if manifest != PUBLISHED:
-        videos = planned_manifest(run).videos if manifest is None else read_manifest(manifest)
+        videos = check_manifest(run).videos if manifest is None else read_manifest(manifest)
     elif clips is None:
         raise UserError(
             "--manifest published has no videos to measure on.",

@@ -7,9 +7,15 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from dfray import storage
+from dfray.dependencies import of_figures
+from dfray.errors import UserError
 from dfray.progress import stage
 from dfray.run_context import RunContext
+from dfray.run_status import is_evaluated
 
 if TYPE_CHECKING:
     from dfray.evaluation.measure import EvaluationResult
@@ -21,16 +27,21 @@ def evaluate(run: RunContext) -> Metrics:
     """Score the held-out split with the run's model, write the report and return the metrics.
 
     A threshold or temperature that the recipe wants fitted is fitted on validation first and stored in the
-    model's bundle, as is the video rule; those of an earlier evaluation are replaced.
+    model's bundle, as is the video rule; those of an earlier evaluation are replaced. Metrics of the same
+    evaluation are read.
 
     Raises:
-        UserError: the run was made with a recipe that differs in more than its evaluation.
+        UserError: the run's model is not trained, or videos of the split have no faces yet.
     """
     from dfray.evaluation.measure import measure_model
+    from dfray.evaluation.metrics import Metrics
     from dfray.evaluation.result_store import write_result
 
-    run.folder.require("model/bundle.json", "train")
-    run.folder.claim_to_measure()
+    run.require_model()
+    if is_evaluated(run):
+        return Metrics.model_validate_json(storage.read_bytes(run.folder.metrics))
+    _require_faces(run)
+    run.claim()
     with run.session(), stage("evaluate") as line:
         result = measure_model(
             run.evaluation_set,
@@ -42,10 +53,27 @@ def evaluate(run: RunContext) -> Metrics:
         line.update(detail="metrics and report")
         write_result(run.folder.evaluation, result)
         _write_report(run, result)
-        state = replace(run.folder.state(), measured=result.decision_rule.stored())
-        run.folder.update_state(state)
+        figures = dict(of_figures(run.recipe, run.manifest).values)
+        measured = result.decision_rule.stored()
+        run.folder.update_state(replace(run.folder.state(), measured=measured, figures=figures))
         line.finish(run.folder.report)
     return result.metrics
+
+
+def _require_faces(run: RunContext) -> None:
+    """Refuse to measure only a part of a split.
+
+    Raises:
+        UserError: videos have no faces yet.
+    """
+    section, videos = run.recipe.evaluation, run.manifest
+    splits = pa.array([section.split, *([section.fit_split] if section.is_fitted else [])])
+    missing = run.extracted(videos.filter(pc.is_in(videos["split"], splits))).missing
+    if missing:
+        raise UserError(
+            f"{missing:,} videos of {' and '.join(splits.to_pylist())} have no faces yet.",
+            "Run `dfray extract` with this recipe first.",
+        )
 
 
 def _write_report(run: RunContext, result: EvaluationResult) -> None:

@@ -27,6 +27,8 @@ def extract_missing_faces(run: RunContext) -> pa.Table:
     from dfray.faces.extract import write_faces
 
     cluster, videos = run.recipe.cluster, run.manifest
+    if not run.extracted().missing:
+        return run.faces.summaries()
     with run.session(), stage("extract", videos.num_rows) as line:
         workers = _extract_workers(cluster)
         extracted = run.extracted()
@@ -36,7 +38,7 @@ def extract_missing_faces(run: RunContext) -> pa.Table:
         with watching(progress, lambda counts: line.update(**_line_fields(counts, extracted.done))):
             write_faces(
                 videos,
-                run.faces.uri,
+                run.folder.faces,
                 run.recipe.faces,
                 workers=workers,
                 seed=run.recipe.seed,

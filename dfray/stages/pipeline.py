@@ -5,18 +5,22 @@ The only stage that imports others; those leave their results in the run's folde
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from dfray.checks import Subject, require_sound
+from dfray.checks import Stage, Subject, require_sound
+from dfray.notes import note
 from dfray.progress import ASIDE, stage
 from dfray.run_context import RunContext
-from dfray.run_manifest import build_manifest
+from dfray.run_folder import RunFolder
+from dfray.run_manifest import build_manifest, check_manifest
+from dfray.run_status import StageStatus, run_status, training_status
 from dfray.stages.evaluation import evaluate
 from dfray.stages.extraction import extract_missing_faces
-from dfray.stages.promotion import promote
+from dfray.stages.promotion import note_decision, promote
 from dfray.stages.registration import register
 from dfray.stages.registry import promotion_history, score
 from dfray.stages.search import run_search
@@ -24,6 +28,7 @@ from dfray.stages.training import (
     History,
     is_trained,
     log_training,
+    reuse_training,
     show_trained,
     train_model,
 )
@@ -37,41 +42,82 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RunResult:
-    """Result of the whole pipeline."""
+    """Result of the whole pipeline.
+
+    Attributes:
+        statuses: of each stage before the run began.
+        metrics: of the run's model; None if no stage was due.
+        promoted: the last decision about the run's version.
+        decision: None if the same was decided before.
+    """
 
     run: RunContext
-    history: History
-    metrics: Metrics
-    version: str
-    decision: PromotionRecord
+    statuses: list[StageStatus]
+    metrics: Metrics | None
+    promoted: bool
+    decision: PromotionRecord | None
     scored: list[FileScore]
+
+    @property
+    def has_champion(self) -> bool:
+        """True if the run's version is the champion, or another was before it."""
+        return self.promoted or (self.decision is not None and bool(self.decision.champion_before))
 
 
 def run_pipeline(run: RunContext) -> RunResult:
-    """Run every stage from clips or corpora to a promoted detector, in one Ray session.
+    """Run every stage that is due, from clips or corpora to a promoted detector, in one Ray session.
 
-    The last stage scores one held-out clip with the champion, if there is one.
+    The last stage scores one held-out clip with the champion, if there is one. If no stage is due, Ray is not
+    started, and MLflow is not asked.
 
     Raises:
         CheckError: a stage would fail, or no model can pass the gates; nothing was started.
     """
-    if not is_trained(run):
-        subject = Subject(run)
+    subject = _look_at_corpora(run, "run")
+    statuses = run_status(run)
+    show_status(statuses)
+    due_stages = {status.stage for status in statuses if status.state == "due"}
+    if due_stages & {"extract", "train"}:
         require_sound(subject, "run")
-        run.folder.claim()
-        _ensure_manifest(subject)
-    with run.session():
-        history = _train(run)
+    _begin(subject)
+    if not due_stages:
+        return RunResult(run, statuses, None, run.folder.state().promoted, None, [])
+    with run.session() if due_stages & {"extract", "train", "evaluate"} else nullcontext():
+        _train(run)
+        extract_missing_faces(run)  # such as those of new test videos
         metrics = evaluate(run)
         version = register(run)
-        decision = _standing_promotion(run, version) or promote(run, version=version)
-    has_champion = decision.promoted or decision.champion_before
+        decision = _decide(run, version) if "promote" in due_stages else None
+    has_champion = decision is not None and (decision.promoted or decision.champion_before)
     scored = score_held_out_clip(run) if has_champion else []
-    return RunResult(run, history, metrics, version, decision, scored)
+    promoted = run.folder.state().promoted
+    return RunResult(run, statuses, metrics, promoted, decision, scored)
+
+
+def status(run: RunContext) -> list[StageStatus]:
+    """Return the state of each stage, after a look at the corpora; writes nothing."""
+    run.look_at(check_manifest(run).videos)
+    return run_status(run)
+
+
+def show_status(statuses: list[StageStatus]) -> None:
+    """Draw the line of each stage that is done, and say why the others are due."""
+    for item in statuses:
+        if item.state == "due":
+            say_due(item)
+            continue
+        with stage(item.stage) as line:
+            line.finish(f"{item.state} {item.detail}".strip())
+
+
+def say_due(item: StageStatus) -> None:
+    """Say why a stage that was done before is due, if it was."""
+    if item.detail:
+        note(f"· {item.stage}: {item.detail}")
 
 
 def extract(run: RunContext) -> pa.Table:
-    """Extract the faces of every video that has none yet, the manifest built first if need be.
+    """Extract the faces of every video that has none yet, after a look at the corpora.
 
     Returns:
         SUMMARIES of all of the run's videos.
@@ -79,18 +125,19 @@ def extract(run: RunContext) -> pa.Table:
     Raises:
         CheckError: the extraction would fail; nothing was started.
     """
-    subject = Subject(run)
-    require_sound(subject, "extract")
-    run.folder.claim()
-    _ensure_manifest(subject)
+    subject = _look_at_corpora(run, "extract")
+    if subject.missing:
+        require_sound(subject, "extract")
+    _begin(subject)
     return extract_missing_faces(run)
 
 
 def train(run: RunContext) -> History:
     """Train the recipe's model, and keep the bundle of the best epoch.
 
-    Missing faces are extracted first, or feed the first epoch as they are extracted
-    (batches.stream_first_epoch). MLflow may be unreachable meanwhile; at the end it must take every epoch.
+    The corpora are looked at anew. Missing faces are extracted first, or feed the first epoch as they are
+    extracted (batches.stream_first_epoch). MLflow may be unreachable meanwhile; at the end it must take every
+    epoch. A run of another name that has finished the same training is reused.
 
     Returns:
         The metrics of every epoch.
@@ -99,24 +146,47 @@ def train(run: RunContext) -> History:
         CheckError: the training would fail; nothing was started.
         RegistryError: MLflow does not answer at the end. The model is stored: train again once it does.
     """
-    if not is_trained(run):
-        subject = Subject(run)
+    subject = _look_at_corpora(run, "train")
+    trained = training_status(run)
+    if trained.state == "due":
+        say_due(trained)
         require_sound(subject, "train")
-        run.folder.claim()
-        _ensure_manifest(subject)
-    return _train(run)
+    _begin(subject)
+    history = _train(run)
+    if trained.state != "due":
+        show_trained(run)
+    return history
+
+
+def _look_at_corpora(run: RunContext, for_stage: Stage) -> Subject:
+    """Make the run's manifest that of the corpora now, without writing it; return the run to be checked.
+
+    Raises:
+        CheckError: the corpora cannot be read, or something else that the stage would fail by.
+    """
+    subject = Subject(run)
+    if subject.videos is None:
+        require_sound(subject, for_stage)
+    run.look_at(subject.manifest.videos)
+    return subject
+
+
+def _begin(subject: Subject) -> None:
+    """Write the manifest and the run's folder, unless they are written."""
+    subject.run.runs.require_keyed(subject.run.folder.faces)
+    build_manifest(subject.run, subject.manifest)
+    subject.run.claim()
 
 
 def _train(run: RunContext) -> History:
-    """Train as `train`, once its checks are done and the manifest is written."""
+    if not is_trained(run):
+        reuse_training(run)
     if is_trained(run):
-        run.folder.claim()
-        show_trained(run)
         return log_training(run)
     tracked = run.tracking_run()
     with run.session():
         if not run.recipe.batches.stream_first_epoch:
-            _ensure_faces(run)
+            extract_missing_faces(run)
         train_model(run, tracked)
     return log_training(run)
 
@@ -133,30 +203,35 @@ def search(run: RunContext, *, resume: bool = False) -> SearchResult:
         ResourceError: not even one trial fits on the cluster.
         SearchError: no trial reported the metric.
     """
+    from dfray.datasets.manifest import Manifest, read_manifest
     from dfray.search.folder import SearchFolder
     from dfray.search.result import SearchResult
 
-    folder = SearchFolder(run.folder)
+    folder = SearchFolder(RunFolder(run.recipe))
     folder.require_free(resume=resume)
     if folder.has_ended:
         return SearchResult.load(folder.result)
     subject = Subject(run)
+    if folder.has_begun:  # its trials are compared on the videos that it began with
+        subject = Subject(run, lambda _: Manifest(read_manifest(folder.manifest)))
     require_sound(subject, "search")
-    run.folder.claim()
-    _ensure_manifest(subject)
+    run.look_at(subject.manifest.videos)
+    if folder.has_begun:
+        run.claim()
+    else:
+        _begin(subject)
     with run.session():
-        _ensure_faces(run)
+        extract_missing_faces(run)
         return run_search(run, folder)
 
 
-def _ensure_manifest(subject: Subject) -> None:
-    if not subject.run.has_manifest:
-        build_manifest(subject.run, subject.manifest)
-
-
-def _ensure_faces(run: RunContext) -> None:
-    if run.extracted().missing:
-        extract_missing_faces(run)
+def _decide(run: RunContext, version: str) -> PromotionRecord:
+    """Return the decision that made `version` the champion, if it stands, or else decide."""
+    standing = _standing_promotion(run, version)
+    if standing is None:
+        return promote(run, version=version)
+    note_decision(run, standing)
+    return standing
 
 
 def _standing_promotion(run: RunContext, version: str) -> PromotionRecord | None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dfray import storage
 from dfray.progress import ASIDE, DONE, FAILED, stage
 from dfray.run_context import RunContext
+from dfray.run_status import promotion_of
 
 if TYPE_CHECKING:
     from dfray.registry.history import PromotionRecord
@@ -39,6 +42,8 @@ def promote(
             over_lost_champion=over_lost_champion,
         )
         line.finish(*_outcome(record, dry_run))
+    if not dry_run:
+        note_decision(run, record)
     return record
 
 
@@ -47,6 +52,15 @@ def _outcome(record: PromotionRecord, dry_run: bool) -> tuple[str, str]:
     if dry_run:
         return f"would be {'promoted' if record.promoted else 'refused'}", ASIDE
     return ("promoted", DONE) if record.promoted else ("refused", FAILED)
+
+
+def note_decision(run: RunContext, record: PromotionRecord) -> None:
+    """Keep the decision with the run, if it is about the version that the run registered."""
+    if not run.has_manifest or run.folder.state().version != record.version.number:
+        return
+    decided = dict(promotion_of(run).values)
+    state = replace(run.folder.state(), decided=decided, promoted=record.promoted)
+    run.folder.update_state(state)
 
 
 def rollback(run: RunContext) -> PromotionRecord:
@@ -66,6 +80,7 @@ def measure_version(run: RunContext, version: str, bundle: Path) -> Measurement:
     limits_drop = registry.gates.max_post_processing_drop is not None
     with run.session():
         result = measure_model(run.evaluation_set, uri, fit=False, post_process=limits_drop)
+    storage.remove_tree(uri)
     return Measurement.of(result)
 
 

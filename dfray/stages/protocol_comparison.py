@@ -38,8 +38,7 @@ def compare_models(run: RunContext, protocol: str = "paper", models: Sequence[st
 
     columns = load_protocol(protocol)
     if not models:
-        run.folder.require("model/bundle.json", "train")
-    run.folder.claim_to_measure()
+        run.require_model()
     bundles = dict(_bundles(run, models))
     with run.session(), stage("compare", len(bundles)) as line:
         results = []

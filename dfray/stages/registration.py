@@ -10,26 +10,28 @@ from dfray.errors import UserError
 from dfray.models.bundle_description import DecisionRule, read_decision_rule
 from dfray.progress import stage
 from dfray.run_context import RunContext
+from dfray.run_status import is_evaluated, registration_of
 
 if TYPE_CHECKING:
     from dfray.tracking.run import Run
 
 
 def register(run: RunContext) -> str:
-    """Register the run's model as `candidate`, once for each decision rule; return its version.
+    """Register the run's model as `candidate`, once for its figures and its name; return its version.
 
     Raises:
-        UserError: the run was made with another recipe, or not yet evaluated as this one asks.
+        UserError: the run's model is not trained, or not yet evaluated as the recipe asks.
     """
+    run.require_model()
     run.folder.require("evaluation/metrics.json", "evaluate")
-    trained_by = run.folder.claim_to_measure()
     from dfray.evaluation.result_store import read_metrics_table, read_result
     from dfray.serving.registration import register_model
 
     rule, state = _evaluated_rule(run), run.folder.state()
-    if state.version is not None and state.registered == rule.stored():
+    registered = dict(registration_of(run).values)
+    if state.version is not None and state.registered == registered:
         return state.version
-    tracked = RunContext.of(trained_by).tracking_run()
+    tracked = run.tracking_run()
     with stage("register") as line:
         _log_evaluation(run, tracked)
         version = register_model(
@@ -41,7 +43,7 @@ def register(run: RunContext) -> str:
         )
         tracked.finish()
         line.finish(f"{run.recipe.registry.model_name} version {version}")
-    state = replace(run.folder.state(), version=version, registered=rule.stored())
+    state = replace(run.folder.state(), version=version, registered=registered)
     run.folder.update_state(state)
     return version
 
@@ -67,7 +69,7 @@ def _evaluated_rule(run: RunContext) -> DecisionRule:
         run.recipe.evaluation.decision_criteria,
         run.folder.state().measured,
     )
-    if rule.decision_criteria != criteria or evaluated != rule.stored():
+    if not is_evaluated(run):
         raise UserError(
             f"{run.folder.model} was not yet evaluated for {criteria}: its metrics are of {evaluated}.",
             "Run `dfray evaluate` with this recipe first.",

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dfray.config import Recipe, SearchSection
-from dfray.datasets.manifest import fingerprint
+from dfray.datasets.manifest import Manifest, fingerprint, write_manifest
 from dfray.errors import SearchError
 from dfray.notes import note
 from dfray.progress import StageLine, stage
 from dfray.run_context import RunContext
+from dfray.run_folder import RunFolder
 from dfray.search.result import Finalist, SearchResult, Trial
 from dfray.session import nodes_of, ray_nodes, require_resources
 from dfray.training.needs import training_needs
@@ -46,8 +47,11 @@ def run_search(run: RunContext, folder: SearchFolder) -> SearchResult:
     nodes = [node["Resources"] for node in nodes_of(recipe.cluster.train_on)]
     capacity = trial_capacity(recipe, nodes)
     note(f"Trials: {capacity.arithmetic}.")
+    if not folder.has_begun:
+        write_manifest(Manifest(run.manifest), folder.manifest)
     folder.begin()
-    settings = TrialSettings(recipe, run.folder, folder.trials, use_gpu=capacity.gpus > 0)
+    source = RunFolder(recipe, faces=run.folder.faces, manifest=folder.manifest)
+    settings = TrialSettings(recipe, source, folder.trials, use_gpu=capacity.gpus > 0)
     with SearchRuns(settings, run.tracking_uri, folder.id, fingerprint(run.manifest)) as runs:
         search = _Search(folder, settings, capacity, runs)
         trials = search.run_trials()
@@ -78,7 +82,8 @@ def _require_trainable(run: RunContext) -> None:
 
     for parameters in ({}, *choices(run.recipe.search)):
         recipe = trial_recipe(run.recipe, parameters)
-        check_worker_config(worker_config(recipe, run.folder))
+        source = RunFolder(recipe, faces=run.folder.faces, manifest=run.folder.manifest)
+        check_worker_config(worker_config(recipe, source))
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,11 @@ def self_blend(run: RunContext, out: str, *, count: int = 12, seed: int = 0) -> 
     from dfray.batches.self_blend.sheet import contact_sheet
     from dfray.models.preprocess import Preprocess
 
-    run.folder.require("faces/extraction.json", "extract")
+    if not run.extracted().done:
+        raise UserError(
+            f"{run.folder.faces} has no faces of the recipe's videos yet.",
+            "Run `dfray extract` with this recipe first.",
+        )
     section = run.recipe.batches.self_blend or SelfBlendSection()
     sheet = contact_sheet(
         run.faces, "train", Preprocess(run.recipe.model), section, count=count, seed=seed

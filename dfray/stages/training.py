@@ -6,8 +6,10 @@ import sys
 from dataclasses import replace
 from typing import Any
 
+from dfray import storage
 from dfray.progress import StageLine, counting_actor, stage, watching
 from dfray.run_context import RunContext
+from dfray.run_status import finished_elsewhere, run_name, training_status
 from dfray.tracking.curve import LogEpoch, complete
 from dfray.tracking.run import Run
 
@@ -49,7 +51,20 @@ def train_model(run: RunContext, tracked: Run) -> History:
     for warning in training_line.warnings:
         print(warning, file=sys.stderr)
     run.folder.update_state(replace(run.folder.state(), history=history))
+    storage.remove_tree(run.folder.checkpoints)  # the model is written
     return history
+
+
+def reuse_training(run: RunContext) -> None:
+    """Take over the finished training of a run of another name that depends on the same, if there is one."""
+    source = finished_elsewhere(run)
+    if source is None:
+        return
+    run.claim()
+    with storage.local_folder(source.model) as model:
+        storage.put_folder(model, run.folder.model, last="bundle.json")
+    history, reused = source.state().history, run_name(source)
+    run.folder.update_state(replace(run.folder.state(), history=history, reused=reused))
 
 
 def log_training(run: RunContext) -> History:
@@ -59,20 +74,24 @@ def log_training(run: RunContext) -> History:
         RegistryError: MLflow does not answer. The model is stored: train again once it does.
     """
     state = run.folder.state()
-    assert state.run_id is not None, "the training has ended"
-    assert state.history is not None, "the training has ended"
-    if not state.logged:
-        tracked = Run(run.tracking_uri, state.run_id)
-        complete(tracked, state.history)
+    history = state.history
+    assert history is not None, "the training has ended"
+    if not state.logged or state.tracking_uri != run.tracking_uri:
+        is_same_server = state.run_id is not None and state.tracking_uri == run.tracking_uri
+        tracked = Run(run.tracking_uri, str(state.run_id)) if is_same_server else run.tracking_run()
+        complete(tracked, history)
         tracked.set_tags({"dfray.faces_fingerprint": run.faces.fingerprint()})
-        run.folder.update_state(replace(state, logged=True))
-    return state.history
+        run.folder.update_state(replace(run.folder.state(), logged=True))
+    return history
 
 
 def show_trained(run: RunContext) -> None:
     """Draw the line of a training that had ended before."""
+    status = training_status(run)
     with stage("train", len(run.folder.state().history or [])) as line:
-        line.finish("was done before")
+        line.finish(
+            f"{status.state} {status.detail}" if status.state == "reused" else "done before"
+        )
 
 
 class TrainingLine:

@@ -14,6 +14,7 @@ from dfray.storage.copies import (
     put_folder,
     put_tree,
     read_bytes,
+    remove_tree,
     write_bytes,
 )
 from dfray.storage.faults import printable
@@ -26,7 +27,7 @@ from dfray.storage.filesystems import (
     is_remote,
     join,
 )
-from dfray.storage.listing import exists, list_files, walk_files
+from dfray.storage.listing import exists, list_files, list_folders, total_bytes, walk_files
 from dfray.storage.ranges import PartialCopy, Range, partial_copy, serves_ranges
 from dfray.storage.room import free_bytes, require_writable
 
@@ -43,6 +44,7 @@ __all__ = [
     "is_remote",
     "join",
     "list_files",
+    "list_folders",
     "local_copies",
     "local_copy",
     "local_folder",
@@ -52,8 +54,10 @@ __all__ = [
     "put_folder",
     "put_tree",
     "read_bytes",
+    "remove_tree",
     "require_writable",
     "serves_ranges",
+    "total_bytes",
     "walk_files",
     "write_bytes",
 ]

@@ -8,10 +8,11 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from dfray.storage.filesystems import absolute, attempt, filesystem, is_remote, join
-from dfray.storage.listing import list_files
+from dfray.storage.listing import list_files, walk_files
 
 _LONGEST_NAME = 255
 """Bytes of a name that usual file systems hold; a key in an object store has up to 1,024."""
@@ -86,6 +87,21 @@ def put_tree(local: str | Path, uri: str) -> None:
     for path in sorted(Path(local).rglob("*")):
         if path.is_file():
             put(path, join(uri, *path.relative_to(local).parts))
+
+
+def remove_tree(uri: str) -> None:
+    """Remove the folder `uri` with all files under it, if it exists.
+
+    Raises:
+        StorageError: it may not be removed.
+    """
+    fs, path = filesystem(uri)
+    if is_remote(uri):
+        keys = [filesystem(file)[1] for file in walk_files(uri)] if fs.isdir(path) else []
+        for key in keys:
+            attempt(partial(fs.rm_file, key), uri, "remove")
+    elif os.path.isdir(path):
+        attempt(lambda: shutil.rmtree(path), uri, "remove")
 
 
 @contextlib.contextmanager

@@ -25,6 +25,17 @@ def list_files(uri: str, suffix: str = "") -> list[str]:
     return sorted(f"{folder}/{name}" for name in names if name.endswith(suffix))
 
 
+def list_folders(uri: str) -> list[str]:
+    """Return the sorted names of the folders directly under the folder `uri`; empty if there is none."""
+    return sorted(attempt(lambda: list(_folders_in(uri)), uri, "list"))
+
+
+def total_bytes(uri: str) -> int:
+    """Return the bytes of all files under the folder `uri`; 0 if there is none."""
+    fs, path = filesystem(uri)
+    return int(attempt(lambda: fs.du(path) if fs.exists(path) else 0, uri, "list"))
+
+
 def walk_files(uri: str) -> Iterator[str]:
     """Yield the URIs of all files under the folder `uri`, sorted folder by folder.
 
@@ -59,6 +70,17 @@ def _names_in(uri: str) -> Iterator[str]:
         yield from (entry["name"].rpartition("/")[2] for entry in files)
     elif os.path.isdir(path):
         yield from (name for name, kind in _scan(path) if kind == "file")
+
+
+def _folders_in(uri: str) -> Iterator[str]:
+    fs, path = filesystem(uri)
+    if is_remote(uri):
+        fs.invalidate_cache(path)
+        entries = fs.ls(path, detail=True) if fs.isdir(path) else []
+        folders = (entry for entry in entries if entry["type"] == "directory")
+        yield from (entry["name"].rstrip("/").rpartition("/")[2] for entry in folders)
+    elif os.path.isdir(path):
+        yield from (name for name, kind in _scan(path) if kind == "folder")
 
 
 def _walk(uri: str) -> Iterator[str]:

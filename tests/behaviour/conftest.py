@@ -12,7 +12,6 @@ from dfray.demo import generate_clips
 from dfray.faces.shards import FacesStore
 from dfray.recipe import load_recipe
 from dfray.run_context import RunContext
-from dfray.run_folder import RunFolder
 
 
 @pytest.fixture(scope="session")
@@ -24,12 +23,13 @@ def demo_recipe(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
 def demo_clips(demo_recipe: Recipe) -> Path:
     """The folder of all of the demo's clips."""
     assert demo_recipe.demo is not None
-    folder = RunFolder(demo_recipe).clips
+    folder = demo_recipe.corpora[0].root
     return Path(generate_clips(folder, demo_recipe.demo, demo_recipe.seed))
 
 
 @pytest.fixture(scope="module")
 def demo_faces(demo_recipe: Recipe, demo_clips: Path, ray_session: None) -> FacesStore:
     """The faces of all of the demo's clips, as the demo extracts them."""
-    stages.extract(RunContext.of(demo_recipe))
-    return FacesStore(RunFolder(demo_recipe).faces)
+    run = RunContext.of(demo_recipe)
+    stages.extract(run)
+    return run.faces

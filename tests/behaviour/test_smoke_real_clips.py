@@ -19,6 +19,7 @@ import pytest
 
 from dfray.faces.shards import FacesStore, iter_row_groups
 from dfray.tables import SPLITS
+from tests.helpers.runs import latest_run, store_of
 
 BESIDE = Path(__file__).parents[3] / "shared" / "corpus"
 CORPUS = Path(os.environ.get("DFRAY_CORPUS", BESIDE))
@@ -85,7 +86,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, index: list[dict[str, str]]
 
 @pytest.fixture(scope="module")
 def store(folder: Path) -> FacesStore:
-    return FacesStore(str(folder / "runs" / "real-clips" / "faces"))
+    return store_of(folder / "runs")
 
 
 def test_extract_leaves_an_outcome_for_every_clip(
@@ -123,7 +124,7 @@ def test_the_crops_of_the_rotated_portrait_are_upright(store: FacesStore) -> Non
 def test_train_and_evaluate_run_on_them(folder: Path) -> None:
     assert "kept" in dfray(folder, "train", "recipe.yaml")
     assert "all videos" in dfray(folder, "evaluate", "recipe.yaml")
-    evaluation = folder / "runs" / "real-clips" / "evaluation"
+    evaluation = latest_run(folder / "runs", "real-clips") / "evaluation"
     counts = json.loads((evaluation / "metrics.json").read_text())["overall"]["counts"]
     assert counts["scored"] < counts["videos"]  # a clip without a face is counted, not scored
     assert "</html>" in (evaluation / "report.html").read_text()

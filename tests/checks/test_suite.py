@@ -34,7 +34,7 @@ def test_all_problems_are_listed_at_once(tmp_path: Path) -> None:
     first, *lines = str(refused.value).splitlines()
     assert first == f"{len(lines)} problems:"
     assert any(
-        re.match(r"  - corpora: corpora.0.root: there is no nowhere\. Name", x) for x in lines
+        re.match(r"  - corpora: corpora.0.root: there is no .*videos.csv\. Name", x) for x in lines
     )
 
 
@@ -42,7 +42,7 @@ def test_all_problems_are_listed_at_once(tmp_path: Path) -> None:
     "stage", [stages.extract, stages.train, stages.search, stages.run_pipeline]
 )
 def test_a_refused_stage_writes_nothing(stage, tmp_path: Path) -> None:
-    with pytest.raises(CheckError, match="there is no nowhere"):
+    with pytest.raises(CheckError, match=r"there is no .*videos.csv"):
         stage(RunContext.of(toy_recipe(tmp_path)))
     assert list(tmp_path.iterdir()) == []
 

@@ -97,11 +97,15 @@ def test_fewer_faces_than_a_batch_are_expected_from_durations(tmp_path: Path) ->
     assert "less than a batch of 10" in sentence
 
 
+def store_uri(subject: Subject) -> str:
+    return subject.run.faces_of(subject.manifest.videos).uri
+
+
 def test_stored_faces_are_counted_for_the_batch(tmp_path: Path) -> None:
     recipe = toy_recipe(tmp_path, "toy", "batches.batch_size=10")
     subject = subject_of(recipe)
     crops = [np.zeros((32, 32, 3), np.uint8)] * 2
-    write_store(subject.run.folder.faces, [(row, crops) for row in TWO_SPLITS], recipe.faces)
+    write_store(store_uri(subject), [(row, crops) for row in TWO_SPLITS], recipe.faces)
     (sentence,) = found("batch", subject)
     assert "has 8 faces (of the extracted faces), less than a batch of 10" in sentence
 
@@ -112,7 +116,7 @@ def test_a_store_of_another_version_that_lacks_videos_is_a_finding(
     recipe = toy_recipe(tmp_path)
     subject = subject_of(recipe)
     crops = [np.zeros((32, 32, 3), np.uint8)]
-    write_store(subject.run.folder.faces, [(row, crops) for row in TWO_SPLITS[:-1]], recipe.faces)
+    write_store(store_uri(subject), [(row, crops) for row in TWO_SPLITS[:-1]], recipe.faces)
     assert found("faces", subject) == []
     monkeypatch.setattr("dfray.faces.shards.FACES_VERSION", 99)
     (sentence,) = found("faces", subject)

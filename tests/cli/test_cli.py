@@ -22,6 +22,7 @@ from typer.testing import CliRunner
 from dfray.cli import app, main
 from dfray.recipe import load_recipe
 from dfray.render.tables import console
+from dfray.run_context import RunContext
 from tests.helpers.commands import DFRAY, Command, Done, dfray_process, run_in
 from tests.helpers.corpus import write_corpus
 from tests.helpers.processes import wait_for
@@ -157,7 +158,7 @@ MISTAKES = {
         ["evaluate", "small.yaml", "--protocol", "paper"],
         r"no model/bundle.json yet. Run `dfray train`",
     ),
-    "register first": (["register", "small.yaml"], r"metrics.json yet. Run `dfray evaluate`"),
+    "register first": (["register", "small.yaml"], r"no model/bundle.json yet. Run `dfray train`"),
     "no model": (
         ["registry", "history", "small.yaml"],
         r"no registered model 'deepfake-detector' on sqlite",
@@ -214,17 +215,20 @@ def test_a_failure_is_one_line_and_exit_code_1_and_verbose_adds_the_traceback(
     dfray: Command, folder: Path
 ) -> None:
     """A state file that was cut off is not foreseen by any check."""
-    state = folder / "runs" / "small" / "state.json"
+    write_corpus(folder / "corpus", 4, seconds=1, splits=("train", "val"))
+    assert dfray(folder, "manifest", "build", "small.yaml").code == 0
+    recipe = load_recipe(str(folder / "small.yaml"), [f"work_dir={folder}/runs"])
+    state = Path(RunContext.of(recipe).folder.root, "state.json")
     state.parent.mkdir(parents=True)
     state.write_text('{"version": ')
     quiet = dfray(folder, "train", "small.yaml")
     assert (quiet.code, quiet.out) == (1, "")
-    (line,) = quiet.err.splitlines()
+    *_, line = quiet.err.splitlines()
     assert re.match(r"dfray: failed: .*Expecting value", line)
     assert line.endswith("(--verbose shows the traceback)")
     loud = dfray(folder, "train", "small.yaml", "--verbose")
     assert loud.code == 1
-    assert loud.err.startswith("Traceback (most recent call last):")
+    assert "\nTraceback (most recent call last):" in loud.err
     assert "run_folder.py" in loud.err
     assert loud.err.splitlines()[-1] == line
 
@@ -236,8 +240,8 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
         text=True,
     )
-    clips = tmp_path / "runs" / "demo" / "clips" / "videos"
-    wait_for(lambda: any(clips.glob("*.mp4")))
+    clips = tmp_path / "runs" / "clips"
+    wait_for(lambda: any(clips.glob("*/videos/*.mp4")))
     stage.send_signal(signal.SIGINT)
     _, err = stage.communicate(timeout=30)
     assert stage.returncode == 130
@@ -314,7 +318,8 @@ def test_a_run_prints_results_on_stdout_and_a_line_a_stage_on_stderr(
     assert [line[0] for line in lines] == ["✓", "✓", "✓", "✓", "✗"]  # a refusal is no tick
     assert "score files" not in run.out  # nothing is there to score with
     assert "all videos" in run.out
-    assert f"report        {refused_run.work_dir}/small/evaluation/report.html\n" in run.out
+    report = rf"report        {refused_run.work_dir}/small/[0-9a-f]{{12}}/evaluation/report.html\n"
+    assert re.search(report, run.out)
     assert "✓" not in run.out
 
 
@@ -352,6 +357,36 @@ def test_a_finished_run_started_again_ends_there_again(promoted: Path, dfray: Co
     assert "version 1 is the champion" in again.out
     assert "one unseen clip, scored by the champion" in again.out
     assert len(json.loads(dfray(promoted, "registry", "history", "small.yaml", "--json").out)) == 2
+
+
+@pytest.mark.ray
+def test_an_unchanged_run_says_so_and_starts_no_ray(
+    promoted: Path, dfray: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dfray(promoted, "run", "small.yaml", REFUSING)
+    monkeypatch.setattr("dfray.run_context.session", lambda *_, **__: pytest.fail("Ray is started"))
+    again = dfray(promoted, "run", "small.yaml", REFUSING)
+    assert again.code == 0, again.err
+    assert again.out.startswith("Nothing has changed and nothing was done. Version promoted: s3://")
+    stages = [line.split()[1] for line in again.err.splitlines()]
+    assert stages == ["manifest", "extract", "train", "evaluate", "register", "promote"]
+
+
+@pytest.mark.ray
+def test_the_state_of_each_stage_names_the_keys_because_of_which_it_is_due(
+    promoted: Path, dfray: Command
+) -> None:
+    longer = dfray(promoted, "status", "small.yaml", "training.epochs=3", COLUMNS="120")
+    assert longer.code == 0, longer.err
+    assert re.search(r"extract +done +12 videos", longer.out)
+    assert re.search(r"train +due +training.epochs 2 -> 3", longer.out)
+    renamed = dfray(promoted, "status", "small.yaml", "registry.model_name=other", COLUMNS="120")
+    assert re.search(r"train +done", renamed.out)
+    assert re.search(
+        r"register +due +registry.model_name \"deepfake-detector\" -> \"other\"", renamed.out
+    )
+    named = dfray(promoted, "status", "small.yaml", "name=another", COLUMNS="120")
+    assert re.search(r"train +reused +from small/[0-9a-f]{12}", named.out)
 
 
 @pytest.mark.ray

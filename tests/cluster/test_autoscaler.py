@@ -20,10 +20,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from dfray.faces.shards import FacesStore
 from tests.helpers.cluster import REPOSITORY
 from tests.helpers.corpus import write_corpus
 from tests.helpers.processes import wait_for
+from tests.helpers.runs import store_of
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(600)]
 HEAD = "f" * 51 + "00000"
@@ -138,7 +138,7 @@ def test_a_stage_waits_for_the_nodes_that_it_needs_and_those_of_no_kind_are_refu
     waited = extract(*words, "cluster.extract_on={role: cpu}", "cluster.wait_s=120")
     assert waited.returncode == 0, waited.stderr
     assert "Waiting up to 120 s for nodes." in waited.stderr
-    summaries = FacesStore(str(tmp_path / "toy" / "faces")).summaries()
+    summaries = store_of(tmp_path).summaries()
     assert summaries["status"].to_pylist() == ["ok"] * 4
 
     none_such = extract(*words, "name=other", "cluster.extract_on={role: tpu}", "cluster.wait_s=5")

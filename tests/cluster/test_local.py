@@ -10,9 +10,9 @@ import subprocess
 import psutil
 import pytest
 
-from dfray.faces.shards import FacesStore
 from tests.helpers.cluster import LocalCluster, is_alive, local_cluster
 from tests.helpers.corpus import write_corpus
+from tests.helpers.runs import latest_run, store_of
 from tests.helpers.toy import toy_recipe
 
 
@@ -113,8 +113,8 @@ def test_a_recipe_runs_on_two_nodes_and_down_ends_just_those(ray_session, tmp_pa
         output, _ = driver.communicate()
         assert driver.returncode == 0, output
     recipe = toy_recipe(tmp_path)
-    assert (tmp_path / recipe.name / "model" / "bundle.json").exists()
-    summaries = FacesStore(str(tmp_path / recipe.name / "faces")).summaries()
+    assert (latest_run(tmp_path, recipe.name) / "model" / "bundle.json").exists()
+    summaries = store_of(tmp_path).summaries()
     assert summaries["status"].to_pylist() == ["ok"] * 8
 
     assert len(nodes) > 10

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from dfray.faces.shards import FacesStore
 from tests.helpers.cluster import LocalCluster
 from tests.helpers.corpus import write_corpus
 from tests.helpers.processes import title
+from tests.helpers.runs import store_of
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -41,7 +41,7 @@ def places(cluster: LocalCluster, clips: Path, folder: Path, *changes: str) -> d
                     nodes.add(node)
     output, _ = driver.communicate()
     assert driver.returncode == 0, output
-    summaries = FacesStore(str(folder / "toy" / "faces")).summaries()
+    summaries = store_of(folder).summaries()
     assert summaries["status"].to_pylist() == ["ok"] * 24
     return seen
 

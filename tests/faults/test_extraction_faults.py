@@ -95,8 +95,9 @@ def test_a_killed_run_is_gone_on_with_where_it_was(ray_session, clips, tmp_path)
         stderr=subprocess.DEVNULL,
         cwd=REPOSITORY,
     )
-    store = tmp_path / "toy" / "faces"
-    wait_for(lambda: driver.poll() is not None or any(store.glob("videos/*.parquet")))
+    stores = tmp_path / "faces"
+    wait_for(lambda: driver.poll() is not None or any(stores.glob("*/videos/*.parquet")))
+    (store,) = stores.iterdir()
     offspring = psutil.Process(driver.pid).children(recursive=True)
     workers = [process for process in offspring if is_worker(process)]
     driver.kill()
@@ -183,7 +184,7 @@ def test_a_full_disk_is_one_line_and_finished_work_is_kept(
         r"dfray: failed: extract: .*Cannot write .*/faces/.*No space left on device.* The disk is full: .*",
         last_line,
     )
-    store = small_disk / "toy" / "faces"
+    (store,) = (small_disk / "faces").iterdir()
     before = files(store)
     done = FacesStore(str(store)).summaries().num_rows
     assert 0 < done < 8

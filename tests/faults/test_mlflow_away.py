@@ -23,7 +23,8 @@ from dfray.tracking.curve import LogEpoch, complete
 from dfray.tracking.run import Run, start_run
 from tests.helpers.processes import wait_for
 from tests.helpers.proxy import FaultProxy, Request
-from tests.helpers.toy import toy_recipe, write_toy_faces
+from tests.helpers.runs import write_run
+from tests.helpers.toy import toy_recipe, toy_videos
 from tests.search.trials import settings_of
 
 
@@ -154,7 +155,7 @@ class CutOff:
 
 def assert_whole(server: str, recipe: Recipe, history: list[dict[str, float]]) -> None:
     """Every epoch is there once, at the millisecond at which it ended."""
-    found = logged(server, RunFolder(recipe).state().run_id)
+    found = logged(server, RunContext.of(recipe).folder.state().run_id)
     told = [(int(e["epoch"]), e["val_loss"], int(1000 * e["ended_at_s"])) for e in history]
     assert sorted((step, value, round(1000 * at)) for step, value, at in found) == told
 
@@ -163,7 +164,7 @@ def assert_whole(server: str, recipe: Recipe, history: list[dict[str, float]]) -
 def recipe(proxy: FaultProxy, tmp_path: Path) -> Recipe:
     tracking = f"registry.tracking_uri={proxy.url}"
     made = toy_recipe(tmp_path, "toy", tracking, "training.num_workers=1")
-    write_toy_faces(made)
+    write_run(made, toy_videos())
     return made
 
 
@@ -176,12 +177,12 @@ def test_training_ends_without_it_and_once_it_is_back_only_the_log_is_completed(
     monkeypatch: pytest.MonkeyPatch,
 ):
     monkeypatch.setattr(curve, "PATIENCE_S", 0.5)
-    CutOff(proxy, RunFolder(recipe))
+    CutOff(proxy, RunContext.of(recipe).folder)
     with pytest.raises(RegistryError, match="MLflow"):
         stages.train(RunContext.of(recipe))
-    kept = RunFolder(recipe).state().history
+    kept = RunContext.of(recipe).folder.state().history
     assert len(kept) == recipe.training.epochs
-    assert storage.exists(storage.join(RunFolder(recipe).model, "bundle.json"))
+    assert storage.exists(storage.join(RunContext.of(recipe).folder.model, "bundle.json"))
     proxy.pass_on()
     assert stages.train(RunContext.of(recipe)) == kept
     assert_whole(server, recipe, kept)
@@ -194,8 +195,8 @@ def test_a_minute_without_it_costs_neither_an_epoch_nor_a_point_of_the_curve(
     ray_session: None, server: str, proxy: FaultProxy, tmp_path: Path
 ):
     recipe = toy_recipe(tmp_path, "toy", f"registry.tracking_uri={proxy.url}", "training.epochs=50")
-    write_toy_faces(recipe)
-    cut_off = CutOff(proxy, RunFolder(recipe), lasts_s=60)
+    write_run(recipe, toy_videos())
+    cut_off = CutOff(proxy, RunContext.of(recipe).folder, lasts_s=60)
     history = stages.train(RunContext.of(recipe))
     ended = [epoch["ended_at_s"] for epoch in history]
     assert len([at for at in ended if cut_off.began_at < at < cut_off.ended_at]) >= 5, "it went on"

@@ -8,6 +8,7 @@ it is measured by a run that has one worker from the start.
 
 from __future__ import annotations
 
+import json
 import subprocess
 import time
 from collections import Counter
@@ -18,11 +19,13 @@ import pyarrow as pa
 import pytest
 
 from dfray.faces.shards import FacesStore, iter_row_groups
+from dfray.run_context import RunContext
 from dfray.run_folder import RunFolder
 from tests.helpers.cluster import LocalCluster
 from tests.helpers.corpus import write_crowds
 from tests.helpers.processes import title, wait_for
-from tests.helpers.toy import toy_recipe, write_toy_faces
+from tests.helpers.runs import latest_run, store_of, write_run
+from tests.helpers.toy import toy_recipe, toy_videos, toy_words
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -37,9 +40,9 @@ def start(cluster: LocalCluster, folder: Path, name: str, *changes: str) -> Trai
     """`dfray train` on written faces, one worker a node, of epochs of some seconds."""
     changes = (f"training.epochs={EPOCHS}", "training.cpus_per_worker=3", *changes)
     recipe = toy_recipe(folder, name, *changes)
-    write_toy_faces(recipe, videos=80, faces=16)
-    driver = cluster.dfray("train", TOY, f"work_dir={folder}", f"name={name}", *changes)
-    return driver, RunFolder(recipe)
+    write_run(recipe, toy_videos(videos=80, faces=16))
+    driver = cluster.dfray("train", TOY, *toy_words(folder, name), *changes)
+    return driver, RunContext.of(recipe).folder
 
 
 def history_of(training: Training) -> list[dict[str, float]]:
@@ -53,12 +56,12 @@ def kill_in_epoch(
     cluster: LocalCluster, folder: Path, name: str, epoch: int, expected: list[dict[str, float]]
 ) -> None:
     """SIGKILL the node that is not the driver's, half as far into the epoch as it took undisturbed."""
-    checkpoints = folder / name / "train"
-    wait_for((checkpoints / f"epoch-{epoch - 1:03d}").exists, timeout_s=200)
+    runs = folder / name
+    wait_for(lambda: any(runs.glob(f"*/train/epoch-{epoch - 1:03d}")), timeout_s=200)
     time.sleep(expected[epoch]["seconds"] / 2)
     (lost,) = (node for node in cluster.nodes() if node != "head")
     cluster.kill(lost)
-    assert not (checkpoints / f"epoch-{epoch:03d}").exists(), "it was too late to kill it"
+    assert not any(runs.glob(f"*/train/epoch-{epoch:03d}")), "it was too late to kill it"
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +156,8 @@ def test_a_node_lost_while_it_extracts_costs_no_face_and_doubles_none(
     videos = write_crowds(tmp_path / "clips", VIDEOS, seconds=SECONDS)
     overrides = [f"work_dir={tmp_path}", *corpus_at(tmp_path / "clips")]
     driver = two_nodes.dfray("extract", TOY, *overrides, "faces.size_px=128", "faces.shard_mb=1")
-    store = FacesStore(RunFolder(toy_recipe(tmp_path)).faces)
+    wait_for((tmp_path / "faces").exists, timeout_s=200)
+    store = store_of(tmp_path)
     kill_while_extracting(two_nodes, store, videos.num_rows, itself=True)
     if replaced:
         two_nodes.add("gpu")
@@ -178,12 +182,12 @@ def test_a_node_lost_while_the_first_epoch_is_fed_leaves_room_for_the_extraction
         "training.cpus_per_worker=2",
         "training.min_workers=1",
     )
-    folder = RunFolder(toy_recipe(tmp_path))
-    store = FacesStore(folder.faces)
+    wait_for((tmp_path / "faces").exists, timeout_s=200)
+    store = store_of(tmp_path)
     kill_while_extracting(two_nodes, store, videos.num_rows, itself=False)
     output, _ = driver.communicate()
     assert driver.returncode == 0, output
     assert_every_face_once(store, videos, 4)
-    history = folder.state().history
+    history = json.loads((latest_run(tmp_path, "toy") / "state.json").read_text())["history"]
     assert [epoch["workers"] for epoch in history] == [1, 1], output
     assert "Nodes are missing: 1 of 2 workers train." in output

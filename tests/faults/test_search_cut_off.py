@@ -15,7 +15,7 @@ from dfray.search.suggest import StudySearch
 from dfray.search.trial import TrialSettings
 from tests.helpers.cluster import LocalCluster
 from tests.helpers.processes import wait_for
-from tests.search.kit import searched_recipe, words
+from tests.search.kit import searched_recipe, source_of, words
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(1200)]
 
@@ -35,7 +35,7 @@ class Search:
         self.folder, self.recipe = folder, searched_recipe(folder, *self.changes)
         self.root = Path(RunFolder(self.recipe).root, "search")
         self.settings = TrialSettings(
-            self.recipe, RunFolder(self.recipe), str(self.root / "trials")
+            self.recipe, source_of(self.recipe), str(self.root / "trials")
         )
         self.driver: subprocess.Popen[str] = self.drive()
 

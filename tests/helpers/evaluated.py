@@ -8,14 +8,14 @@ import numpy as np
 import torch
 
 from dfray.config import Recipe
-from dfray.datasets.manifest import Manifest, write_manifest
 from dfray.evaluation.measure import fit_decision_rule
 from dfray.models.backbone import build_detector
 from dfray.models.bundle import Bundle
 from dfray.models.bundle_description import DecisionRule
 from dfray.models.preprocess import Preprocess
 from dfray.run_context import RunContext
-from tests.helpers.rows import fake_row, video_row, videos_table, write_store
+from tests.helpers.rows import fake_row, video_row
+from tests.helpers.runs import write_faces
 from tests.helpers.toy import toy_recipe
 
 CRITERIA = (
@@ -31,18 +31,16 @@ CRITERIA = (
 def untrained_run(folder: Path) -> Recipe:
     """Write faces of every split and a model with random weights; return the run's recipe."""
     recipe = toy_recipe(folder, "toy", *CRITERIA)
-    run, rng = RunContext.of(recipe), np.random.default_rng(0)
-    run.folder.claim()
-    rows = []
+    rng, rows = np.random.default_rng(0), []
     for number in range(48):
         make = fake_row if number % 2 else video_row
         video = make(f"{number:03d}", split=("train", "val", "test")[number % 3])
         level = rng.normal(140 if number % 2 else 110, 25)
         crops = rng.normal(level, 30, (4, 32, 32, 3)).clip(0, 255).astype(np.uint8)
         rows.append((video, list(crops)))
-    write_store(run.folder.faces, rows, recipe.faces)
-    manifest = Manifest(videos_table([video for video, _ in rows]), [], {})
-    write_manifest(manifest, run.folder.manifest)
+    write_faces(recipe, rows)
+    run = RunContext.of(recipe)
+    run.claim()
     save_model(recipe, Path(run.folder.model), seed=0)
     return recipe
 

@@ -19,11 +19,16 @@ TOY = str(Path(__file__).parent / "toy.yaml")
 
 def toy_recipe(work_dir: Path | str, name: str = "toy", *overrides: str) -> Recipe:
     """resnet10t on 32 px, two workers, batches of 16, nothing random but the seed."""
-    return load_recipe(TOY, [f"work_dir={work_dir}", f"name={name}", *overrides])
+    return load_recipe(TOY, [*toy_words(work_dir, name), *overrides])
 
 
-def write_toy_faces(recipe: Recipe, videos: int = 24, faces: int = 6) -> pa.Table:
-    """The run's manifest and a store of noisy crops, fakes (FS and RE) brighter; returns the SUMMARIES."""
+def toy_words(work_dir: Path | str, name: str = "toy") -> list[str]:
+    """The overrides that give the toy its place; its videos are listed in `work_dir`/videos.csv."""
+    return [f"work_dir={work_dir}", f"name={name}", f"corpora.0.root={work_dir}/videos.csv"]
+
+
+def toy_videos(videos: int = 24, faces: int = 6) -> list[tuple[dict, list[np.ndarray]]]:
+    """Rows of VIDEOS with noisy crops of each; fakes (FS and RE) are brighter."""
     rng = np.random.default_rng(0)
     rows = []
     for i in range(videos):
@@ -33,6 +38,11 @@ def write_toy_faces(recipe: Recipe, videos: int = 24, faces: int = 6) -> pa.Tabl
         level = 150 if i % 2 else 90
         crops = rng.normal(level, 40, (faces, 32, 32, 3)).clip(0, 255).astype(np.uint8)
         rows.append((video, list(crops)))
-    found = Manifest(videos_table([video for video, _ in rows]))
-    write_manifest(found, RunFolder(recipe).manifest)
-    return write_store(RunFolder(recipe).faces, rows, recipe.faces).summaries()
+    return rows
+
+
+def write_toy_faces(recipe: Recipe, videos: int = 24, faces: int = 6) -> pa.Table:
+    """Write manifest and faces of `toy_videos` into a plain run folder; return the SUMMARIES."""
+    rows, folder = toy_videos(videos, faces), RunFolder(recipe)
+    write_manifest(Manifest(videos_table([video for video, _ in rows])), folder.manifest)
+    return write_store(folder.faces, rows, recipe.faces).summaries()

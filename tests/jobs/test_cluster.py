@@ -20,15 +20,15 @@ from pathlib import Path
 
 import pytest
 
-from dfray import access, storage
+from dfray import access
 from dfray.errors import ClusterError, JobError
-from dfray.faces.shards import FacesStore
 from dfray.jobs import client as jobs_client
 from dfray.jobs.client import JobClient
 from tests.helpers.cluster import REPOSITORY, LocalCluster, local_cluster
 from tests.helpers.corpus import write_corpus
 from tests.helpers.processes import wait_for
 from tests.helpers.proxy import Fault, Request
+from tests.helpers.runs import latest_run, models_of, store_of
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 RECIPE = """
@@ -119,7 +119,7 @@ def test_a_job_is_followed_to_its_end_and_its_results_lie_where_they_would_witho
     assert "never-shown" not in done.out + done.err
     assert "✓ job followed-extract-" in done.err
     assert "✓ extract" in done.out
-    summaries = FacesStore(str(client.folder / "runs" / "followed" / "faces")).summaries()
+    summaries = store_of(client.folder / "runs").summaries()
     assert summaries["status"].to_pylist() == ["ok"] * 8
     assert set(summaries["n_frames"].to_pylist()) == {2}, "the override has arrived"
 
@@ -264,8 +264,8 @@ def test_a_job_that_is_stopped_ends_cleanly_and_goes_on_when_it_is_submitted_aga
     twice = client.dfray(*words)
     assert (twice.code, twice.out) == (2, "")
     assert re.search(f"Job {job_id} of .* already uses .*stopped.*dfray stop", twice.err)
-    kept = client.folder / "runs" / "stopped" / "train"
-    wait_for(lambda: any(kept.glob("epoch-*")), 200)
+    kept = client.folder / "runs" / "stopped"
+    wait_for(lambda: any(kept.glob("*/train/epoch-*")), 200)
     stopped = client.dfray("stop", job_id)
     assert stopped.code == 0
     assert f"Job {job_id} was stopped" in stopped.err
@@ -278,8 +278,8 @@ def test_a_job_that_is_stopped_ends_cleanly_and_goes_on_when_it_is_submitted_aga
     again = client.dfray(*words)
     assert again.code == 0, again.out
     assert re.search(r"training resumes after epoch \d+ of 40", again.out)
-    assert (client.folder / "runs" / "stopped" / "model" / "bundle.json").exists()
-    summaries = FacesStore(str(client.folder / "runs" / "stopped" / "faces")).summaries()
+    assert (latest_run(client.folder / "runs", "stopped") / "model" / "bundle.json").exists()
+    summaries = store_of(client.folder / "runs").summaries()
     assert sorted(set(summaries["video_id"].to_pylist())) == sorted(
         summaries["video_id"].to_pylist()
     )
@@ -307,13 +307,13 @@ def test_a_job_that_is_stopped_in_the_middle_of_an_upload_leaves_nothing_that_is
     stopped = client.dfray("stop", job_id)
     assert f"Job {job_id} was stopped" in stopped.err
     s3_faults.pass_on()
-    assert not storage.exists(f"{bucket}/cut/model/bundle.json")
+    assert not models_of(bucket, "cut")
 
     again = client.dfray(*words)
     assert again.code == 0, again.out
     assert "training resumes after epoch 1 of 3" in again.out
-    assert storage.exists(f"{bucket}/cut/model/bundle.json")
-    summaries = FacesStore(f"{bucket}/cut/faces").summaries()
+    assert models_of(bucket, "cut")
+    summaries = store_of(bucket).summaries()
     assert len(set(summaries["video_id"].to_pylist())) == summaries.num_rows == 8
 
 
@@ -325,9 +325,9 @@ def test_a_job_whose_driver_is_killed_is_told_as_failed_and_goes_on_when_submitt
 
     words = ["submit", "train", client.recipe("killed", clips), "training.epochs=40"]
     followed = client.start(*words)
-    kept = client.folder / "runs" / "killed" / "train"
+    kept = client.folder / "runs" / "killed"
     wait_for(
-        (kept / "epoch-009").exists, 200
+        lambda: any(kept.glob("*/train/epoch-009")), 200
     )  # Ray notes a checkpoint some seconds after it is there
     (driver,) = [
         process

@@ -14,7 +14,6 @@ from dfray.config import Recipe
 from dfray.errors import UserError
 from dfray.jobs.submission import RECIPE_FILE, JobRequest, prepare
 from dfray.recipe import load_recipe
-from dfray.run_folder import RunFolder
 from dfray.tracking.provenance import CODE_FILE, code_version
 from tests.helpers.toy import toy_recipe
 
@@ -55,7 +54,7 @@ def test_the_job_says_whose_it_is_and_its_id_can_be_read(tmp_path):
     assert submission.metadata["dfray.recipe"] == "toy"
     assert submission.metadata["dfray.stage"] == "train"
     assert submission.metadata["dfray.fingerprint"] == recipe.fingerprint()
-    assert submission.metadata["dfray.folder"] == RunFolder(recipe).root
+    assert submission.metadata["dfray.folder"] == f"{tmp_path}/toy"
     assert submission.metadata["dfray.user"]
 
 
@@ -140,24 +139,6 @@ def test_elsewhere_the_tracking_server_must_be_known_before_anything_is_trained(
         prepare(request(tmp_path, recipe, "train"), same_machine=False)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://tracking:5000")
     assert "MLFLOW_TRACKING_URI" in prepare(request(tmp_path, recipe), same_machine=False).variables
-
-
-def test_a_name_that_was_used_with_another_recipe_is_refused_at_once(tmp_path):
-    RunFolder(toy_recipe(tmp_path)).claim()
-    other = toy_recipe(tmp_path, "toy", "training.lr=0.5", "evaluation.bootstrap=7")
-    for stage in ("train", "evaluate"):
-        with pytest.raises(
-            UserError, match=r"belongs to another recipe .* training.lr 0.001 -> 0.5"
-        ):
-            prepare(request(tmp_path, other, stage), same_machine=True)
-
-
-def test_a_trained_run_may_be_measured_otherwise(tmp_path):
-    RunFolder(toy_recipe(tmp_path)).claim()
-    other = toy_recipe(tmp_path, "toy", "evaluation.bootstrap=7")
-    assert prepare(request(tmp_path, other, "evaluate"), same_machine=True)
-    with pytest.raises(UserError, match=r"evaluation.bootstrap"):
-        prepare(request(tmp_path, other, "train"), same_machine=True)
 
 
 def test_preparing_a_job_claims_nothing(tmp_path):

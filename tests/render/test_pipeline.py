@@ -8,10 +8,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from dfray.datasets.manifest import Manifest, write_manifest
 from dfray.render import pipeline
 from dfray.run_context import RunContext
-from tests.helpers.rows import video_row, videos_table
+from tests.helpers.runs import write_faces
 from tests.helpers.toy import toy_recipe
 
 
@@ -22,10 +21,12 @@ def test_commands_hold_a_work_dir_with_blanks_as_one_word(
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.setattr(pipeline, "show_metrics", lambda metrics: None)
     monkeypatch.setattr(pipeline, "show_decision", lambda decision: None)
-    run = RunContext.of(toy_recipe(tmp_path / folder))
-    write_manifest(Manifest(videos_table([video_row()])), run.folder.manifest)
-    decision = SimpleNamespace(promoted=True, champion_before=None)
-    pipeline.show_run(SimpleNamespace(run=run, metrics=None, decision=decision, scored=[]))  # type: ignore[arg-type]
+    recipe = toy_recipe(tmp_path / folder)
+    write_faces(recipe, [])
+    result = SimpleNamespace(
+        run=RunContext.of(recipe), metrics=object(), decision=None, has_champion=True, scored=[]
+    )
+    pipeline.show_run(result)  # type: ignore[arg-type]
     lines = capsys.readouterr().out.splitlines()
     database = f"sqlite:///{tmp_path / folder / 'mlflow.db'}"
     (ui,) = (line.split(maxsplit=2)[2] for line in lines if line.startswith("runs, models"))

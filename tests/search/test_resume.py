@@ -26,7 +26,7 @@ from dfray.search.result import SearchResult, Trial
 from dfray.search.trial import TrialSettings
 from dfray.tracking.client import connect
 from tests.helpers.processes import wait_for
-from tests.search.kit import searched_recipe, words
+from tests.search.kit import searched_recipe, source_of, words
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(900)]
 ROOT = Path(__file__).parents[2]
@@ -51,7 +51,7 @@ def cut_off(ray_session, tmp_path_factory) -> CutOff:
     folder = tmp_path_factory.mktemp("search")
     recipe = searched_recipe(folder)
     trials = folder / "toy" / "search" / "trials"
-    settings = TrialSettings(recipe, RunFolder(recipe), str(trials))
+    settings = TrialSettings(recipe, source_of(recipe), str(trials))
     driver = subprocess.Popen(
         [sys.executable, "-m", "dfray.cli", "search", *words(folder)],
         cwd=ROOT,

@@ -14,7 +14,7 @@ from dfray.models.bundle import Bundle
 from dfray.run_folder import RunFolder
 from dfray.search import trial as trials
 from dfray.search.trial import TrialRecord, TrialSettings, run_trial
-from tests.search.kit import searched_recipe
+from tests.search.kit import searched_recipe, source_of
 from tests.search.trials import curve
 
 History = list[dict[str, float]]
@@ -24,7 +24,7 @@ History = list[dict[str, float]]
 def settings(tmp_path_factory: pytest.TempPathFactory) -> TrialSettings:
     folder = tmp_path_factory.mktemp("trials")
     recipe = searched_recipe(folder)
-    return TrialSettings(recipe, RunFolder(recipe), str(folder / "toy" / "search" / "trials"))
+    return TrialSettings(recipe, source_of(recipe), str(folder / "toy" / "search" / "trials"))
 
 
 @pytest.fixture

@@ -9,15 +9,13 @@ import pytest
 
 from dfray import stages
 from dfray.config import BatchesSection, CorpusSection, Recipe
-from dfray.datasets.manifest import Manifest, write_manifest
 from dfray.errors import RecipeError
 from dfray.recipe import load_recipe
 from dfray.render.training import show_training_plan
 from dfray.run_context import RunContext
-from dfray.run_folder import RunFolder
-from dfray.tables import VIDEOS
 from tests.helpers.corpus import write_corpus
-from tests.helpers.rows import fake_row, video_row, write_store
+from tests.helpers.rows import fake_row, video_row
+from tests.helpers.runs import write_run
 
 SPLITS = ("train", "train", "val", "test")
 SMALL = {"backbone": "test_resnet", "size_px": 32}
@@ -62,8 +60,9 @@ def test_extracted_faces_are_counted(tmp_path: Path) -> None:
         for make in (video_row, fake_row)
     ]
     crops = [np.zeros((32, 32, 3), np.uint8)] * 6
-    write_store(RunFolder(planned).faces, [(video, crops) for video in videos], planned.faces)
-    write_manifest(Manifest(VIDEOS.from_rows(videos), [], {}), RunFolder(planned).manifest)
+    listed = [CorpusSection(reader="csv", root=f"{tmp_path}/videos.csv", dataset="toy")]
+    planned = planned.model_copy(update={"corpora": listed})
+    write_run(planned, [(video, crops) for video in videos])
     plan = stages.plan_training(RunContext.of(planned))
     assert plan.sample == {"train": (6, 6), "val": (6, 6)}
     assert plan.source == "of the extracted faces"

@@ -18,10 +18,10 @@ from dfray.models.bundle_description import read_decision_rule, write_decision_r
 from dfray.registry.measurement_store import load_measurement
 from dfray.registry.versions import Versions
 from dfray.run_context import RunContext
-from dfray.run_folder import RunFolder
 from dfray.serving.package import downloaded_bundle
 from dfray.stages.promotion import measure_version
 from tests.helpers.evaluated import fit, save_model, untrained_run, with_evaluation
+from tests.helpers.runs import write_faces
 
 pytestmark = [
     pytest.mark.ray,
@@ -55,7 +55,7 @@ def metrics(recipe) -> Metrics:
 
 
 def test_the_decision_is_fitted_on_validation_and_kept_with_the_model(recipe, metrics):
-    folder = RunFolder(recipe)
+    folder = RunContext.of(recipe).folder
     decision = read_decision_rule(folder.model)
     assert decision.fitted_on.startswith("val-")
     assert decision.temperature != 1.0
@@ -69,18 +69,20 @@ def test_the_decision_is_fitted_on_validation_and_kept_with_the_model(recipe, me
 
 
 def test_a_decision_that_stands_is_not_fitted_again(recipe, metrics):
-    before = storage.read_bytes(f"{RunFolder(recipe).model}/bundle.json")
-    assert fit(recipe, RunFolder(recipe).model) == read_decision_rule(RunFolder(recipe).model)
-    assert storage.read_bytes(f"{RunFolder(recipe).model}/bundle.json") == before
+    before = storage.read_bytes(f"{RunContext.of(recipe).folder.model}/bundle.json")
+    assert fit(recipe, RunContext.of(recipe).folder.model) == read_decision_rule(
+        RunContext.of(recipe).folder.model
+    )
+    assert storage.read_bytes(f"{RunContext.of(recipe).folder.model}/bundle.json") == before
 
 
-def test_evaluation_may_differ_from_the_runs_recipe_and_nothing_else_may(recipe, metrics):
-    folder = RunFolder(with_evaluation(recipe, threshold=0.7))
-    assert folder.claim_to_measure() == recipe
+def test_another_evaluation_is_of_the_same_run_and_another_training_is_another_run(recipe, metrics):
+    changed = RunContext.of(with_evaluation(recipe, threshold=0.7))
+    assert changed.folder.root == RunContext.of(recipe).folder.root
     other_recipe = recipe.model_copy(update={"seed": 7})
     for stage in (stages.evaluate, stages.register, stages.compare_models):
         with pytest.raises(
-            UserError, match="belongs to another recipe of the name toy: seed 0 -> 7"
+            UserError, match=r"no model/bundle.json yet \(seed 0 -> 7\).*dfray train"
         ):
             stage(RunContext.of(other_recipe))
 
@@ -91,7 +93,7 @@ def test_a_model_is_not_registered_for_decision_criteria_it_was_not_evaluated_fo
         UserError, match=r"not yet evaluated for .*'threshold': 0.7.*dfray evaluate"
     ):
         stages.register(RunContext.of(changed))
-    model = RunFolder(recipe).model
+    model = RunContext.of(recipe).folder.model
     before = read_decision_rule(model)
     fit(changed, model)  # as a comparison does: the figures are still those of before
     with pytest.raises(UserError, match="not yet evaluated"):
@@ -100,11 +102,12 @@ def test_a_model_is_not_registered_for_decision_criteria_it_was_not_evaluated_fo
 
 
 def test_the_report_has_the_losses_and_the_maps(recipe, metrics):
-    html = storage.read_bytes(RunFolder(recipe).report).decode()
+    html = storage.read_bytes(RunContext.of(recipe).folder.report).decode()
     assert "AUC under post-processing" in html
     assert 'alt="saliency map of face 1 of toy/' in html
     assert "robustness.json" in {
-        uri.rsplit("/", 1)[-1] for uri in storage.list_files(RunFolder(recipe).evaluation)
+        uri.rsplit("/", 1)[-1]
+        for uri in storage.list_files(RunContext.of(recipe).folder.evaluation)
     }
 
 
@@ -161,6 +164,7 @@ def test_a_model_trained_on_faces_cut_otherwise_is_refused(recipe, metrics, regi
             "faces": recipe.faces.model_copy(update={"margin_ratio": 1.8}),
         }
     )
+    write_faces(wide, [])
     with pytest.raises(UserError, match=r"faces.margin_ratio 1.3 \(here 1.8\)"):
         stages.compare_models(RunContext.of(wide), "paper", [registered])
 

@@ -29,7 +29,7 @@ def test_a_split_of_pictures_alone_skips_the_step_and_says_so(
 ) -> None:
     videos = videos_table([fake_row("trained on"), *PICTURES])
     run = RunContext.of(toy_recipe(tmp_path))
-    write_manifest(Manifest(videos, [], {}), run.folder.manifest)
+    write_manifest(Manifest(videos, [], {}), run.runs.manifest)
     assert held_out_clip(videos, "test") is None
     assert score_held_out_clip(run) == []
     assert "Split test has no video file: no clip is scored." in capsys.readouterr().err

@@ -3,13 +3,12 @@
 import pytest
 
 from dfray import stages
-from dfray.datasets.manifest import Manifest, write_manifest
 from dfray.errors import CheckError, ManifestError, RecipeError
 from dfray.recipe import load_recipe
 from dfray.run_context import RunContext
-from dfray.run_folder import RunFolder
 from dfray.training.classes import require_trainable_classes
 from tests.helpers.rows import fake_row, video_row, videos_table
+from tests.helpers.runs import write_corpus_of
 from tests.helpers.toy import toy_recipe
 
 
@@ -56,10 +55,9 @@ def test_nor_has_a_corpus_of_which_only_the_test_split_is_taken(tmp_path):
 )
 def test_training_refuses_it_before_anything_starts(tmp_path, override, error, told):
     recipe = toy_recipe(tmp_path, "toy", override)
-    write_manifest(Manifest(videos(), [], {}), RunFolder(recipe).manifest)
+    write_corpus_of(recipe, [(row, []) for row in videos().to_pylist()])
     with pytest.raises(CheckError, match=told):
         stages.train(RunContext.of(recipe))
     with pytest.raises(error, match=told):
         stages.plan_training(RunContext.of(recipe))
-    made = {path.name for path in tmp_path.rglob("*") if path.is_file()}
-    assert made == {"manifest.parquet"}
+    assert not (tmp_path / "toy").exists()

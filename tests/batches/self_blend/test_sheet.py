@@ -110,6 +110,9 @@ def test_another_kind_of_file_is_refused(recipe: Recipe) -> None:
 
 def test_a_run_without_faces_says_which_command_makes_them(recipe: Recipe, tmp_path: Path) -> None:
     elsewhere = recipe.model_copy(update={"work_dir": str(tmp_path)})
+    with pytest.raises(UserError, match="Run `dfray manifest build`"):
+        stages.self_blend(RunContext.of(elsewhere), "sheet.png")
+    write_faces(elsewhere, [])
     with pytest.raises(UserError, match="Run `dfray extract`"):
         stages.self_blend(RunContext.of(elsewhere), "sheet.png")
 

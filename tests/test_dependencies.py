@@ -1,0 +1,108 @@
+"""A result lies under the key of what it depends on, and of nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from dfray import dependencies
+from dfray.config import Recipe
+from tests.helpers.rows import fake_row, video_row, videos_table
+from tests.helpers.toy import toy_recipe
+
+ROWS = [video_row("a"), fake_row("b"), video_row("c", split="val"), video_row("d", split="test")]
+
+
+def videos(*changed: dict) -> pa.Table:
+    return videos_table([*ROWS[: len(ROWS) - len(changed)], *changed])
+
+
+def recipe(*overrides: str) -> Recipe:
+    return toy_recipe("runs", "toy", *overrides)
+
+
+def training(*overrides: str, table: pa.Table | None = None) -> dependencies.Dependencies:
+    return dependencies.of_training(recipe(*overrides), videos() if table is None else table)
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "name=other",
+        "description=another",
+        "work_dir=elsewhere",
+        "cluster.num_cpus=3",
+        "faces.shard_mb=7",
+        "training.num_workers=1",
+        "training.max_failures=9",
+        "evaluation.threshold=0.3",
+        "registry.gates.min_auc=0.9",
+        "registry.model_name=other",
+        "search.trials=99",
+    ],
+)
+def test_a_training_does_not_depend_on(override: str) -> None:
+    assert training(override).key == training().key
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["seed=8", "training.lr=0.5", "faces.rate_fps=3", "model.size_px=64", "augment.flip=1"],
+)
+def test_a_training_depends_on(override: str) -> None:
+    key, _, value = override.partition("=")
+    assert training(override).key != training().key
+    (change,) = training(override).changes(training().values)
+    assert change.startswith(f"{key} ")
+    assert float(change.rpartition("-> ")[2]) == float(value)
+
+
+def test_a_training_depends_on_the_videos_of_train_and_val_alone() -> None:
+    added = videos_table([*ROWS, video_row("e", split="test")])
+    assert training(table=added).key == training().key
+    moved = videos_table([ROWS[0] | {"uri": "/elsewhere/a.mp4"}, *ROWS[1:]])
+    assert training(table=moved).changes(training().values) == ["train videos"]
+    shuffled = videos_table(ROWS[::-1])
+    assert training(table=shuffled).key == training().key
+
+
+def test_faces_depend_on_their_settings_and_on_no_video() -> None:
+    assert training().of_faces() == dependencies.of_faces(recipe())
+    assert dependencies.of_faces(recipe("faces.margin_ratio=1.5")).changes(
+        dependencies.of_faces(recipe()).values
+    ) == ["faces.margin_ratio 1.3 -> 1.5"]
+
+
+def test_a_detectors_file_counts_by_its_content(tmp_path: Path) -> None:
+    keys = []
+    for name, content in (("a", b"1"), ("b", b"1"), ("c", b"2")):
+        (tmp_path / name).write_bytes(content)
+        keys.append(dependencies.of_faces(recipe(f"faces.detector_model={tmp_path}/{name}")).key)
+    assert keys[0] == keys[1] != keys[2]
+
+
+def test_figures_depend_on_the_evaluation_and_the_videos_measured() -> None:
+    before = dependencies.of_figures(recipe(), videos())
+    changed = dependencies.of_figures(recipe("evaluation.bootstrap=7"), videos())
+    assert changed.changes(before.values) == ["evaluation.bootstrap 1000 -> 7"]
+    assert dependencies.of_figures(recipe("evaluation.batch_size=7"), videos()) == before
+    fewer = dependencies.of_figures(recipe(), videos_table(ROWS[:3]))
+    assert fewer.changes(before.values) == ["test videos"]
+
+
+def test_a_version_depends_on_its_name_and_a_decision_on_the_gates() -> None:
+    figures = dependencies.of_figures(recipe(), videos())
+    version = dependencies.of_registration(recipe(), figures, "sqlite:///a")
+    renamed = dependencies.of_registration(recipe("registry.model_name=b"), figures, "sqlite:///a")
+    assert renamed.changes(version.values) == ['registry.model_name "deepfake-detector" -> "b"']
+    gates = dependencies.of_promotion(recipe("registry.gates.min_auc=0.9"), version)
+    assert gates.changes(dependencies.of_promotion(recipe(), version).values) == [
+        "registry.gates.min_auc 0.5 -> 0.9"
+    ]
+
+
+def test_the_key_of_a_training_changes_on_purpose_only() -> None:
+    """A new key of a recipe makes every stored training stale: leave it out while it has no effect."""
+    assert training().key == "b9ecc4755ae6"
