@@ -21,12 +21,17 @@ TO_LEARN = {"timm", "torch", "torchvision"}
 
 UNWANTED = {
     "its child": FOR_LATER | TO_LEARN | {"pandas", "pyarrow", "ray", "sounddevice"},
+    "command": FOR_LATER | TO_SEE | TO_LEARN | {"pandas", "ray"},
     "extraction worker": FOR_LATER | TO_SEE | TO_LEARN | {"ray.train", "ray.tune"},
     "train controller": FOR_LATER | TO_SEE | {"timm", "torchvision"},
     "train worker": FOR_LATER | TO_SEE,
     "driver": FOR_LATER | TO_SEE,
 }
-SEQUENCES = [["its child"], ["extraction worker", "train controller", "train worker", "driver"]]
+SEQUENCES = [
+    ["its child"],
+    ["command"],
+    ["extraction worker", "train controller", "train worker", "driver"],
+]
 """Kinds whose imports one process makes one after the other: what one of them lacks, the next may import."""
 
 

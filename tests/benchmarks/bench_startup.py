@@ -50,6 +50,11 @@ class Kind:
 
 
 KINDS = {
+    "command": Kind(
+        "import dfray.cli, dfray.stages, dfray.recipe",
+        "import fsspec, numpy, pyarrow.compute, pyarrow.parquet, rich.live, typer, urllib.request, yaml; "
+        "from pydantic import BaseModel",
+    ),
     "driver": Kind(
         "import dfray.training.launch, ray.data",
         "import timm, ray.train.torch, ray.data",
