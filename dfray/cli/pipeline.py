@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
 from dfray.cli.app import PIPELINE, app
 from dfray.cli.command import RecipeCall, recipe_command
 
 
 @recipe_command(app, panel=PIPELINE)
-def run(call: RecipeCall) -> None:
+def run(
+    call: RecipeCall,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Print what is due and what the training takes instead of running; exit code 2 and all "
+            "reasons if it would be refused.",
+        ),
+    ] = False,
+) -> None:
     """Run the whole pipeline, from videos to a promoted detector. Run again, it does what is due.
 
     Exit code 1 if the recipe's gates refuse the detector.
@@ -15,8 +29,12 @@ def run(call: RecipeCall) -> None:
     Example: dfray run demo training.epochs=3
     """
     from dfray import stages
+    from dfray.cli.training import show_dry_run
     from dfray.render.pipeline import show_run
 
+    if dry_run:
+        show_dry_run(call)
+        return
     result = stages.run_pipeline(call.run)
     show_run(result)
     if not result.promoted:

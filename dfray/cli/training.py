@@ -18,8 +18,8 @@ def train(
         bool,
         typer.Option(
             "--dry-run",
-            help="Print model size, sample, memory and time instead of training; exit code 2 and all reasons "
-            "if training, evaluation, registration or promotion would be refused.",
+            help="Print what is due, model size, sample, memory and time instead of training; exit code 2 "
+            "and all reasons if training, evaluation, registration or promotion would be refused.",
         ),
     ] = False,
 ) -> None:
@@ -29,15 +29,28 @@ def train(
 
     Example: dfray train mine.yaml --dry-run
     """
-    from dfray import checks, stages
-    from dfray.render.training import show_history, show_training_plan
+    from dfray import stages
+    from dfray.render.training import show_history
 
-    if not dry_run:
+    if dry_run:
+        show_dry_run(call)
+    else:
         show_history(stages.train(call.run))
-        return
+
+
+def show_dry_run(call: RecipeCall) -> None:
+    """Print the state of each stage, the plan of the training, and all that a run would refuse."""
+    from dfray import checks, stages
+    from dfray.render.pipeline import show_status
+    from dfray.render.training import show_training_plan
+    from dfray.run_status import run_status
+
     subject = checks.Subject(call.run)
     findings = checks.find_problems(subject, "run")
     try:
+        if subject.videos is not None:
+            call.run.look_at(subject.videos)
+            show_status(run_status(call.run))
         show_training_plan(stages.plan_training(call.run, subject))
     finally:
         checks.report(findings)  # an error of the plan is among them
