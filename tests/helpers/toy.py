@@ -24,7 +24,8 @@ def toy_recipe(work_dir: Path | str, name: str = "toy", *overrides: str) -> Reci
 
 def toy_words(work_dir: Path | str, name: str = "toy") -> list[str]:
     """The overrides that give the toy its place; its videos are listed in `work_dir`/videos.csv."""
-    return [f"work_dir={work_dir}", f"name={name}", f"corpora.0.root={work_dir}/videos.csv"]
+    corpora = f"corpora=[{{reader: csv, root: {work_dir}/videos.csv, dataset: toy}}]"
+    return [f"work_dir={work_dir}", f"name={name}", corpora]
 
 
 def toy_videos(videos: int = 24, faces: int = 6) -> list[tuple[dict, list[np.ndarray]]]:
