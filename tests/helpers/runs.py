@@ -13,6 +13,7 @@ import numpy as np
 from dfray import storage
 from dfray.config import Recipe
 from dfray.datasets.manifest import Manifest, write_manifest
+from dfray.dependencies import Dependencies
 from dfray.faces.shards import FacesStore
 from dfray.run_context import RunContext
 from tests.helpers.rows import videos_table, write_store
@@ -67,7 +68,11 @@ def models_of(work_dir: Path | str, name: str) -> list[str]:
     return [uri for uri in files if uri.endswith("/model/bundle.json")]
 
 
-def store_of(work_dir: Path | str) -> FacesStore:
-    """Return the only store of faces in a work_dir."""
-    (key,) = storage.list_folders(f"{work_dir}/faces")
+def store_of(work_dir: Path | str, name: str | None = None) -> FacesStore:
+    """Return the store of faces of the latest run of a name, or the only one of a work_dir."""
+    if name is None:
+        (key,) = storage.list_folders(f"{work_dir}/faces")
+    else:
+        record = json.loads((latest_run(work_dir, name) / "run.json").read_text())
+        key = Dependencies(record["dependencies"]).of_faces().key
     return FacesStore(f"{work_dir}/faces/{key}")

@@ -119,7 +119,7 @@ def test_a_job_is_followed_to_its_end_and_its_results_lie_where_they_would_witho
     assert "never-shown" not in done.out + done.err
     assert "✓ job followed-extract-" in done.err
     assert "✓ extract" in done.out
-    summaries = store_of(client.folder / "runs").summaries()
+    summaries = store_of(client.folder / "runs", "followed").summaries()
     assert summaries["status"].to_pylist() == ["ok"] * 8
     assert set(summaries["n_frames"].to_pylist()) == {2}, "the override has arrived"
 
@@ -279,7 +279,7 @@ def test_a_job_that_is_stopped_ends_cleanly_and_goes_on_when_it_is_submitted_aga
     assert again.code == 0, again.out
     assert re.search(r"training resumes after epoch \d+ of 40", again.out)
     assert (latest_run(client.folder / "runs", "stopped") / "model" / "bundle.json").exists()
-    summaries = store_of(client.folder / "runs").summaries()
+    summaries = store_of(client.folder / "runs", "stopped").summaries()
     assert sorted(set(summaries["video_id"].to_pylist())) == sorted(
         summaries["video_id"].to_pylist()
     )
