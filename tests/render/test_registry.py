@@ -38,8 +38,9 @@ VERSION = VersionView(
 
 @pytest.fixture
 def lines(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
-    """Calls a function of `render`; the lines that it prints."""
+    """Calls a function of `render`; the lines that it prints on a terminal of 80 columns."""
     monkeypatch.setattr(console, "_width", 80)
+    monkeypatch.setattr(console, "_force_terminal", True)
 
     def printed(show, *arguments, **options) -> list[str]:
         show(*arguments, **options)
