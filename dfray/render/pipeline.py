@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 def show_run(result: RunResult) -> None:
     """Print metrics, promotion and one score, and where the report, runs and models are."""
     if result.metrics is None:
-        outcome = "promoted" if result.promoted else "refused"
-        print(
-            f"Nothing has changed and nothing was done. Version {outcome}: {result.run.folder.report}"
-        )
+        folder = result.run.folder
+        outcome = "was promoted" if result.promoted else "was refused"
+        version = f"Version {folder.state().version} {outcome}"
+        print(f"Nothing has changed and nothing was done. {version}; its report: {folder.report}")
         return
     summaries = result.run.faces.summaries()
     console.rule("held-out videos", align="left")

@@ -367,7 +367,9 @@ def test_an_unchanged_run_says_so_and_starts_no_ray(
     monkeypatch.setattr("dfray.run_context.session", lambda *_, **__: pytest.fail("Ray is started"))
     again = dfray(promoted, "run", "small.yaml", REFUSING)
     assert again.code == 0, again.err
-    assert again.out.startswith("Nothing has changed and nothing was done. Version promoted: s3://")
+    assert again.out.startswith(
+        "Nothing has changed and nothing was done. Version 1 was promoted; its report: s3://"
+    )
     stages = [line.split()[1] for line in again.err.splitlines()]
     assert stages == ["manifest", "extract", "train", "evaluate", "register", "promote"]
 
