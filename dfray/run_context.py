@@ -127,8 +127,7 @@ class RunContext:
 
     def faces_of(self, videos: pa.Table) -> FacesView:
         """Return the stored faces of VIDEOS."""
-        store = storage.join(self.runs.work_dir, "faces", of_faces(self.recipe).key)
-        return FacesView(store, videos)
+        return FacesView(self.runs.faces(of_faces(self.recipe).key), videos)
 
     @cached_property
     def evaluation_set(self) -> EvaluationSet:

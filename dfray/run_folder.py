@@ -34,7 +34,6 @@ import yaml
 from dfray import storage
 from dfray.config import Recipe
 from dfray.errors import UserError
-from dfray.nested import flatten
 from dfray.recipe import dump_recipe
 
 SHARED_FOLDERS = ("faces", "clips")
@@ -186,12 +185,15 @@ class RunsOfName:
 
     def folder(self, recipe: Recipe, key: str, faces_key: str) -> RunFolder:
         """Return the folder of the run with this key."""
-        root, faces = storage.join(self.root, key), storage.join(self.work_dir, "faces", faces_key)
-        return RunFolder(recipe, root=root, faces=faces)
+        return RunFolder(recipe, root=storage.join(self.root, key), faces=self.faces(faces_key))
+
+    def faces(self, key: str) -> str:
+        """Return the URI of the store of faces with this key."""
+        return storage.join(self.work_dir, "faces", key)
 
     def run_keys(self) -> list[str]:
         """Return the keys of the runs."""
-        return [name for name in storage.list_folders(self.root) if _KEY.fullmatch(name)]
+        return keyed_folders(self.root)
 
     def latest(self) -> str | None:
         """Return the key of the run that a command last used; None: there is none."""
@@ -223,18 +225,13 @@ class RunsOfName:
             )
 
 
+def keyed_folders(uri: str) -> list[str]:
+    """Return the names of the folders below `uri` that are keys of dependencies; others are not dfray's."""
+    return [name for name in storage.list_folders(uri) if _KEY.fullmatch(name)]
+
+
 def names_of_runs(work_dir: str) -> list[str]:
     """Return the names that have runs in a work_dir."""
     names = storage.list_folders(storage.absolute(work_dir))
     candidates = [name for name in names if name not in SHARED_FOLDERS]
     return [name for name in candidates if RunsOfName(work_dir, name).run_keys()]
-
-
-def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """Return the differences between two recipes' contents, as `section.key old -> new`."""
-    left, right = dict(flatten(old)), dict(flatten(new))
-    return [
-        f"{key} {left.get(key)!r} -> {right.get(key)!r}"
-        for key in sorted(left.keys() | right.keys())
-        if left.get(key) != right.get(key)
-    ]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dfray.errors import UserError
-from dfray.run_folder import RunFolder, RunsOfName, RunState, differences, names_of_runs
+from dfray.run_folder import RunFolder, RunsOfName, RunState, names_of_runs
 from tests.helpers.toy import toy_recipe
 
 STORED = {
@@ -65,8 +65,3 @@ def test_a_stored_state_is_read_and_written_with_the_same_keys(tmp_path: Path) -
 
 def test_a_state_holds_only_the_values_that_are_set() -> None:
     assert json.loads(RunState(run_id="3f").to_json()) == {"run_id": "3f"}
-
-
-def test_differences_are_listed_by_key() -> None:
-    old, new = {"a": {"b": 1, "c": [1]}}, {"a": {"b": 2, "c": [1, 3]}}
-    assert differences(old, new) == ["a.b 1 -> 2", "a.c [1] -> [1, 3]"]

@@ -26,9 +26,11 @@ import yaml
 
 from dfray import storage
 from dfray.config import Recipe
+from dfray.dependencies import Dependencies
 from dfray.errors import UserError
+from dfray.nested import flatten
 from dfray.recipe import dump_recipe
-from dfray.run_folder import RunFolder, differences
+from dfray.run_folder import RunFolder
 from dfray.search.result import State, Trial, Value
 
 
@@ -119,7 +121,7 @@ class SearchFolder:
         if not self.has_begun:
             return
         stored = Recipe.model_validate(yaml.safe_load(storage.read_bytes(self._recipe_file)))
-        changes = differences(_content(stored), _content(self.recipe))
+        changes = _dependencies(self.recipe).changes(_dependencies(stored).values)
         if changes:
             raise UserError(
                 f"{self.root} holds another search of the name {self.recipe.name}: "
@@ -157,8 +159,9 @@ class SearchFolder:
         _write(self._state, {"id": self.id, "finalists": trials})
 
 
-def _content(recipe: Recipe) -> dict[str, Any]:
-    return recipe.content() | {"search": recipe.search.content()}
+def _dependencies(recipe: Recipe) -> Dependencies:
+    """Return the recipe's keys that the search's result depends on."""
+    return Dependencies(dict(flatten(recipe.content() | {"search": recipe.search.content()})))
 
 
 def _write(uri: str, value: Any) -> None:

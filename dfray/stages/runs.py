@@ -11,7 +11,7 @@ from dfray import storage
 from dfray.dependencies import Dependencies
 from dfray.errors import UserError
 from dfray.nested import flatten
-from dfray.run_folder import RunFolder, RunsOfName, RunState, names_of_runs
+from dfray.run_folder import RunFolder, RunsOfName, RunState, keyed_folders, names_of_runs
 from dfray.run_status import run_name
 
 
@@ -169,7 +169,9 @@ def _of_runs(runs: list[StoredRun]) -> Iterator[tuple[str, str]]:
     """Yield parts of runs that are of no more use, and runs that were given up."""
     for run in runs:
         if run.state.history is None and not run.is_latest:
-            yield run.folder.root, "not trained, and not the latest of its name"
+            began = storage.total_bytes(run.folder.checkpoints) > 0
+            state = "a training that was cut off" if began else "not trained"
+            yield run.folder.root, f"{state}, and not the latest of its name"
             continue
         if run.state.history is not None:
             yield run.folder.checkpoints, "checkpoints of a training that has ended"
@@ -187,6 +189,6 @@ def _shared(work_dir: str, runs: list[StoredRun]) -> Iterator[tuple[str, str]]:
         if corpus.reader == "demo"
     }
     for folder, keys in (("faces", faces), ("clips", clips)):
-        for key in storage.list_folders(storage.join(work_dir, folder)):
+        for key in keyed_folders(storage.join(work_dir, folder)):
             if key not in keys:
                 yield storage.join(work_dir, folder, key), f"{folder} that no run is made of"

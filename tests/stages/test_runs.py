@@ -132,6 +132,25 @@ def test_runs_are_listed_with_what_differs_and_set_side_by_side(
     assert "training.lr" in printed
 
 
+def test_a_training_that_was_cut_off_is_named_before_it_is_removed(recipe: Recipe) -> None:
+    run = again(recipe)
+    stages.build_manifest(run)
+    run.claim()
+    storage.write_bytes(b"1234", f"{run.folder.checkpoints}/epoch-000/state.pt")
+    again(recipe, "training.lr=0.1").claim()
+    (cut_off,) = stages.clean(recipe.work_dir, remove=False)
+    assert cut_off.uri == run.folder.root
+    assert cut_off.reason.startswith("a training that was cut off")
+
+
+def test_folders_that_no_key_names_stay(recipe: Recipe) -> None:
+    trained(recipe)
+    earlier = f"{recipe.work_dir}/faces/model/bundle.json"
+    storage.write_bytes(b"a run of an earlier dfray that was called faces", earlier)
+    assert stages.clean(recipe.work_dir, remove=True) == []
+    assert storage.exists(earlier)
+
+
 def test_only_what_no_run_needs_is_removed_and_only_if_asked_for(
     recipe: Recipe, capsys: pytest.CaptureFixture[str]
 ) -> None:
