@@ -101,6 +101,8 @@ def _faces(run: RunContext) -> StageStatus:
 def _figures(run: RunContext) -> StageStatus:
     state = run.folder.state()
     status = _compared("evaluate", of_figures(run.recipe, run.manifest), state.figures)
+    if status.state == "done" and not storage.exists(run.folder.metrics):
+        return StageStatus("evaluate", "due", f"{run.folder.metrics} is gone")
     if status.state == "done" and read_decision_rule(run.folder.model).stored() != state.measured:
         return StageStatus("evaluate", "due", "the model's decision rule was fitted anew")
     return status

@@ -18,6 +18,7 @@ from dfray.models.bundle_description import read_decision_rule, write_decision_r
 from dfray.registry.measurement_store import load_measurement
 from dfray.registry.versions import Versions
 from dfray.run_context import RunContext
+from dfray.run_status import is_evaluated
 from dfray.serving.package import downloaded_bundle
 from dfray.stages.promotion import measure_version
 from tests.helpers.evaluated import fit, save_model, untrained_run, with_evaluation
@@ -66,6 +67,15 @@ def test_the_decision_is_fitted_on_validation_and_kept_with_the_model(recipe, me
     real = [row["fake_probability"] for row in videos if row["label"] == 0]
     assert np.mean(np.array(real) >= decision.threshold) <= 0.2
     assert sum(score < decision.threshold for score in real) < len(real)
+
+
+def test_figures_that_were_removed_are_due_again(recipe, metrics):
+    run = RunContext.of(recipe)
+    file = Path(run.folder.metrics)
+    assert is_evaluated(run)
+    removed = file.rename(file.with_suffix(".removed"))
+    assert not is_evaluated(run)
+    removed.rename(file)
 
 
 def test_a_decision_that_stands_is_not_fitted_again(recipe, metrics):
