@@ -12,17 +12,15 @@ from typing import Any
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-_DRAWS = {
-    *(Tensor.normal_, Tensor.uniform_, nn.init.normal_, nn.init.uniform_, nn.init.kaiming_uniform_),
-    *(Tensor.erfinv_, Tensor.clamp_),  # of `trunc_normal_`; constructors use them for nothing else
-}
-"""Functions that draw and that torch hands to a mode; its other initialisers call these."""
+_SKIPPED = {nn.init.kaiming_uniform_, Tensor.erfinv_}  # the second: of timm's `trunc_normal_`
 
 
 class SkipDraws(TorchFunctionMode):
-    """Context in which random values are not drawn: tensors that would be filled with them stay undefined.
+    """Context in which no random value is drawn; what would be filled with them holds arbitrary numbers.
 
-    Constants, such as the scales of norms and tables of positions, are set as always.
+    Constants, such as the scales of norms and tables of positions, are set as always. A normal or uniform
+    draw gives its mean: `torch.nn.init.trunc_normal_` draws again what lies outside its bounds, so on what
+    the memory held before it would not end.
     """
 
     def __torch_function__(
@@ -32,8 +30,25 @@ class SkipDraws(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Return the tensor as it is for a draw, and the function's result for anything else."""
+        """Return the tensor without a draw, and any other function's result."""
         kwargs = kwargs or {}
-        if func in _DRAWS:
+        if func in _SKIPPED:
             return args[0] if args else kwargs["tensor"]
+        if func in _MEANS:
+            return _MEANS[func](*args, **kwargs)
         return func(*args, **kwargs)
+
+
+def _normal_mean(tensor: Tensor, mean: float = 0.0, std: float = 1.0, **_: Any) -> Tensor:
+    del std
+    return nn.init.constant_(tensor, mean)
+
+
+def _uniform_mean(tensor: Tensor, a: float = 0.0, b: float = 1.0, **_: Any) -> Tensor:
+    return nn.init.constant_(tensor, (a + b) / 2)
+
+
+_MEANS: dict[Callable[..., Any], Callable[..., Tensor]] = {
+    **dict.fromkeys((Tensor.normal_, nn.init.normal_), _normal_mean),
+    **dict.fromkeys((Tensor.uniform_, nn.init.uniform_), _uniform_mean),
+}

@@ -30,3 +30,11 @@ def test_constants_are_set_and_functions_on_values_work_as_always():
         bounded = torch.tensor([-2.0, 0.5, 2.0]).clamp(-1, 1)
     assert norm.weight.tolist() == norm.running_var.tolist() == [1, 1, 1]
     assert bounded.tolist() == [-1, 0.5, 1]
+
+
+def test_a_draw_that_is_repeated_until_its_bounds_hold_ends_on_any_memory():
+    weight = torch.full((3, 8), float("inf"))  # what an allocator may hand out
+    with SkipDraws():
+        for bounds in ({"std": 2e-5}, {"mean": 3.0, "a": 2.0, "b": 4.0}, {"a": -0.1, "b": 0.1}):
+            torch.nn.init.trunc_normal_(weight.fill_(torch.inf), **bounds)
+    assert weight.isfinite().all()
