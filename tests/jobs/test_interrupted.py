@@ -63,7 +63,8 @@ def test_ctrl_c_in_the_middle_of_the_upload_says_how_to_find_out(uploading, tmp_
         text=True,
     )
     assert begun.wait(60)
-    time.sleep(0.5)  # Python misses a signal that comes between its check for one and the call that waits
+    # Python misses a signal that comes between its check for one and the call that waits.
+    time.sleep(0.5)
     submitting.send_signal(signal.SIGINT)
     _, err = submitting.communicate(timeout=60)
     assert submitting.returncode == 130
