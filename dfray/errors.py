@@ -60,6 +60,10 @@ class ClusterError(UserError):
     """A cluster that does not answer, refuses the token, or runs another version of Ray."""
 
 
+class LockedError(UserError):
+    """A folder that another command writes to."""
+
+
 class CheckError(UserError):
     """A request that the checks before it refuse; the message lists every reason."""
 

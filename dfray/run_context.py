@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from dfray.datasets.manifest import Manifest, fingerprint, read_manifest, write_
 from dfray.dependencies import Dependencies, of_faces, of_training
 from dfray.errors import UserError
 from dfray.evaluation.measure import EvaluationSet
+from dfray.faces.turn import extraction_turn
 from dfray.faces.view import FacesView
 from dfray.run_folder import RunFolder, RunsOfName
 from dfray.session import session
@@ -106,7 +108,7 @@ class RunContext:
         return self.runs.folder(self.recipe, self.dependencies.key, of_faces(self.recipe).key)
 
     def claim(self) -> None:
-        """Begin the run's folder, or go on with it, and make it the latest of its name.
+        """Begin the run's folder, or go on with it, and make it the latest of its name, without a lock.
 
         Raises:
             UserError: the folder is of an earlier dfray.
@@ -115,6 +117,32 @@ class RunContext:
         self.folder.claim(self.dependencies.values)
         self.runs.point_to(self.folder)
         write_manifest(Manifest(self.manifest), self.folder.manifest)
+
+    def locked(self) -> AbstractContextManager[None]:
+        """Return a context in which no other command writes to the run's folder, as `storage.locked`."""
+        return storage.locked(self.folder.root, self.folder.run_name)
+
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Claim the run's folder, and lock it in the block.
+
+        Raises:
+            UserError: as `claim`.
+            LockedError, StorageError: as `storage.locked`.
+        """
+        self.runs.require_keyed(self.folder.faces)
+        with self.locked():
+            self.claim()
+            yield
+
+    def extraction_turn(self) -> AbstractContextManager[bool]:
+        """Return a context in which no other command extracts into the store, as `extraction_turn`."""
+
+        def count_done() -> tuple[int, int]:
+            extracted = self.extracted()
+            return extracted.done, extracted.total
+
+        return extraction_turn(self.folder.faces, self.folder.run_name, count_done)
 
     @cached_property
     def faces(self) -> FacesView:

@@ -17,6 +17,7 @@
       evaluation/        scores.parquet, metrics.json, metrics.md, report.html, and tables of protocols
       versions/          bundles of registered models while they are measured
       state.json         RunState
+      lock               the command that writes to the run, as stores of faces and searches have it, too
 """
 
 from __future__ import annotations
@@ -113,6 +114,11 @@ class RunFolder:
 
     def __hash__(self) -> int:
         return hash(self.root)
+
+    @property
+    def run_name(self) -> str:
+        """NAME/KEY of the run."""
+        return "/".join(self.root.split("/")[-2:])
 
     @classmethod
     def at(cls, root: str) -> Self:

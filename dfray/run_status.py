@@ -55,7 +55,7 @@ def training_status(run: RunContext) -> StageStatus:
     if state.history is not None:
         return StageStatus("train", "done", f"{len(state.history)} epochs")
     if (source := finished_elsewhere(run)) is not None:
-        return StageStatus("train", "reused", f"from {run_name(source)}")
+        return StageStatus("train", "reused", f"from {source.run_name}")
     if storage.exists(run.folder.recipe_file):
         return StageStatus("train", "due", "began before and has not ended")
     return StageStatus("train", "due", "; ".join(run.changes_since_latest()))
@@ -73,11 +73,6 @@ def finished_elsewhere(run: RunContext) -> RunFolder | None:
         if has_model and folder.state().history is not None:
             return folder
     return None
-
-
-def run_name(folder: RunFolder) -> str:
-    """Return NAME/KEY of a run."""
-    return "/".join(folder.root.split("/")[-2:])
 
 
 def registration_of(run: RunContext) -> Dependencies:

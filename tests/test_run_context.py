@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from dfray import storage
-from dfray.errors import UserError
+from dfray.errors import LockedError, UserError
 from dfray.run_context import ExtractedVideos, RunContext
+from tests.helpers.locks import of_elsewhere, record_of
 from tests.helpers.rows import video_row, videos_table
 from tests.helpers.runs import write_faces
 from tests.helpers.toy import toy_recipe, toy_videos
@@ -94,3 +95,30 @@ def test_a_registered_bundle_is_shared_with_every_node_in_the_runs_folder(tmp_pa
     uri = folder.share_version("model", "3", bundle)
     assert uri == f"{folder.root}/versions/model/3"
     assert Path(uri, "bundle.json").read_text() == "{}"
+
+
+def test_a_run_that_another_command_writes_to_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    recipe = toy_recipe(tmp_path)
+    write_faces(recipe, [])
+    run = RunContext.of(recipe)
+    record_of(run.folder.root, of_elsewhere("toy/first"))
+    with (
+        pytest.raises(
+            LockedError, match=r"writes to .*: toy/first \(host elsewhere, pid"
+        ) as refused,
+        run.claimed(),
+    ):
+        pytest.fail("both write to the run")
+    assert refused.value.exit_code == 2
+    assert [path.name for path in Path(run.folder.root).iterdir()] == ["lock"]
+    assert run.runs.latest() is None
+
+
+def test_runs_of_other_keys_are_claimed_side_by_side(tmp_path: Path) -> None:
+    recipe = toy_recipe(tmp_path)
+    write_faces(recipe, [])
+    first, second = RunContext.of(recipe), RunContext.of(toy_recipe(tmp_path, "other"))
+    write_faces(second.recipe, [])
+    with first.claimed(), second.claimed():
+        assert storage.exists(first.folder.recipe_file)
+        assert storage.exists(second.folder.recipe_file)

@@ -32,6 +32,7 @@ def evaluate(run: RunContext) -> Metrics:
 
     Raises:
         UserError: the run's model is not trained, or videos of the split have no faces yet.
+        LockedError: another command writes to the run's folder.
     """
     from dfray.evaluation.measure import measure_model
     from dfray.evaluation.metrics import Metrics
@@ -41,8 +42,7 @@ def evaluate(run: RunContext) -> Metrics:
     if is_evaluated(run):
         return Metrics.model_validate_json(storage.read_bytes(run.folder.metrics))
     _require_faces(run)
-    run.claim()
-    with run.session(), stage("evaluate") as line:
+    with run.claimed(), run.session(), stage("evaluate") as line:
         result = measure_model(
             run.evaluation_set,
             run.folder.model,

@@ -18,17 +18,25 @@ _WITHOUT_FACES = ("unreadable", "crashed", "timed_out", "no_face")
 def extract_missing_faces(run: RunContext) -> pa.Table:
     """Extract the faces of every video of the manifest that has none yet.
 
+    While another run extracts into the store, this one follows it.
+
     Returns:
         SUMMARIES of all of the run's videos.
 
     Raises:
         ResourceError: the cluster has too few CPUs.
+        StorageError: the lock of the store was lost.
     """
+    with run.extraction_turn() as is_due:
+        if is_due:
+            _extract(run)
+    return run.faces.summaries()
+
+
+def _extract(run: RunContext) -> None:
     from dfray.faces.extract import write_faces
 
     cluster, videos = run.recipe.cluster, run.manifest
-    if not run.extracted().missing:
-        return run.faces.summaries()
     with run.session(), stage("extract", videos.num_rows) as line:
         workers = _extract_workers(cluster)
         extracted = run.extracted()
@@ -46,7 +54,6 @@ def extract_missing_faces(run: RunContext) -> pa.Table:
                 on=cluster.extract_on,
             )
         line.finish()
-    return run.faces.summaries()
 
 
 def _extract_workers(cluster: ClusterSection) -> int:

@@ -5,12 +5,14 @@ The only stage that imports others; those leave their results in the run's folde
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from dfray import storage
 from dfray.checks import Stage, Subject, require_sound
 from dfray.notes import note
 from dfray.progress import ASIDE, stage
@@ -72,6 +74,7 @@ def run_pipeline(run: RunContext) -> RunResult:
 
     Raises:
         CheckError: a stage would fail, or no model can pass the gates; nothing was started.
+        LockedError: another command writes to the run's folder; nothing was started.
     """
     subject = _look_at_corpora(run, "run")
     statuses = run_status(run)
@@ -79,9 +82,13 @@ def run_pipeline(run: RunContext) -> RunResult:
     due_stages = {status.stage for status in statuses if status.state == "due"}
     if due_stages & {"extract", "train"}:
         require_sound(subject, "run")
-    _begin(subject)
-    if not due_stages:
-        return RunResult(run, statuses, None, run.folder.state().promoted, None, [])
+    with _begun(subject):
+        if not due_stages:
+            return RunResult(run, statuses, None, run.folder.state().promoted, None, [])
+        return _run_due(run, statuses, due_stages)
+
+
+def _run_due(run: RunContext, statuses: list[StageStatus], due_stages: set[str]) -> RunResult:
     with run.session() if due_stages & {"extract", "train", "evaluate"} else nullcontext():
         _train(run)
         extract_missing_faces(run)  # such as those of new test videos
@@ -128,8 +135,8 @@ def extract(run: RunContext) -> pa.Table:
     subject = _look_at_corpora(run, "extract")
     if subject.missing:
         require_sound(subject, "extract")
-    _begin(subject)
-    return extract_missing_faces(run)
+    with _begun(subject):
+        return extract_missing_faces(run)
 
 
 def train(run: RunContext) -> History:
@@ -151,8 +158,8 @@ def train(run: RunContext) -> History:
     if trained.state == "due":
         say_due(trained)
         require_sound(subject, "train")
-    _begin(subject)
-    history = _train(run)
+    with _begun(subject):
+        history = _train(run)
     if trained.state != "due":
         show_trained(run)
     return history
@@ -171,11 +178,15 @@ def _look_at_corpora(run: RunContext, for_stage: Stage) -> Subject:
     return subject
 
 
-def _begin(subject: Subject) -> None:
-    """Write the manifest and the run's folder, unless they are written."""
-    subject.run.runs.require_keyed(subject.run.folder.faces)
-    build_manifest(subject.run, subject.manifest)
-    subject.run.claim()
+@contextmanager
+def _begun(subject: Subject) -> Iterator[None]:
+    """Write the manifest and the run's folder, unless they are written, and lock the folder in the block."""
+    run = subject.run
+    run.runs.require_keyed(run.folder.faces)
+    with run.locked():
+        build_manifest(run, subject.manifest)
+        run.claim()
+        yield
 
 
 def _train(run: RunContext) -> History:
@@ -216,11 +227,11 @@ def search(run: RunContext, *, resume: bool = False) -> SearchResult:
         subject = Subject(run, lambda _: Manifest(read_manifest(folder.manifest)))
     require_sound(subject, "search")
     run.look_at(subject.manifest.videos)
-    if folder.has_begun:
-        run.claim()
-    else:
-        _begin(subject)
-    with run.session():
+    with (
+        run.claimed() if folder.has_begun else _begun(subject),
+        storage.locked(folder.root, f"{run.folder.run_name}, a search"),
+        run.session(),
+    ):
         extract_missing_faces(run)
         return run_search(run, folder)
 

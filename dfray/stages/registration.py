@@ -21,16 +21,22 @@ def register(run: RunContext) -> str:
 
     Raises:
         UserError: the run's model is not trained, or not yet evaluated as the recipe asks.
+        LockedError: another command writes to the run's folder.
     """
     run.require_model()
     run.folder.require("evaluation/metrics.json", "evaluate")
+    rule, state = _evaluated_rule(run), run.folder.state()
+    if state.version is not None and state.registered == dict(registration_of(run).values):
+        return state.version
+    with run.locked():
+        return _register(run, rule)
+
+
+def _register(run: RunContext, rule: DecisionRule) -> str:
     from dfray.evaluation.result_store import read_metrics_table, read_result
     from dfray.serving.registration import register_model
 
-    rule, state = _evaluated_rule(run), run.folder.state()
     registered = dict(registration_of(run).values)
-    if state.version is not None and state.registered == registered:
-        return state.version
     tracked = run.tracking_run()
     with stage("register") as line:
         _log_evaluation(run, tracked)

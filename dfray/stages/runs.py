@@ -39,7 +39,7 @@ class StoredRun:
     @property
     def name(self) -> str:
         """NAME/KEY."""
-        return run_name(self.folder)
+        return self.folder.run_name
 
     @property
     def progress(self) -> str:
@@ -102,7 +102,8 @@ def compare_runs(work_dir: str, first: str, second: str) -> Comparison:
 def clean(work_dir: str, *, remove: bool) -> list[Unneeded]:
     """Return the folders of a work_dir that no run and no registered version needs.
 
-    A registered version has a copy of its model in the registry. A run whose model is trained is always kept.
+    A registered version has a copy of its model in the registry. A run whose model is trained is always
+    kept, as is what a command writes to now.
 
     Args:
         remove: also remove them.
@@ -111,7 +112,7 @@ def clean(work_dir: str, *, remove: bool) -> list[Unneeded]:
     unneeded = [
         Unneeded(uri, reason, size_bytes)
         for uri, reason in [*_of_runs(runs), *_shared(storage.absolute(work_dir), runs)]
-        if (size_bytes := storage.total_bytes(uri))
+        if storage.holder_of(uri) is None and (size_bytes := storage.total_bytes(uri))
     ]
     for item in unneeded if remove else []:
         storage.remove_tree(item.uri)
@@ -168,6 +169,8 @@ def _find(runs: list[StoredRun], reference: str) -> StoredRun:
 def _of_runs(runs: list[StoredRun]) -> Iterator[tuple[str, str]]:
     """Yield parts of runs that are of no more use, and runs that were given up."""
     for run in runs:
+        if storage.holder_of(run.folder.root) is not None:
+            continue
         if run.state.history is None and not run.is_latest:
             began = storage.total_bytes(run.folder.checkpoints) > 0
             state = "a training that was cut off" if began else "not trained"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
 from dfray import storage
 from dfray.progress import StageLine, counting_actor, stage, watching
 from dfray.run_context import RunContext
-from dfray.run_status import finished_elsewhere, run_name, training_status
+from dfray.run_status import finished_elsewhere, training_status
 from dfray.tracking.curve import LogEpoch, complete
 from dfray.tracking.run import Run
 
@@ -25,12 +26,21 @@ def is_trained(run: RunContext) -> bool:
 def train_model(run: RunContext, tracked: Run) -> History:
     """Train the model, keep the bundle of the best epoch, and return the metrics of every epoch.
 
-    Faces that are missing feed the first epoch while they are extracted; needs a connected Ray.
+    Faces that are missing feed the first epoch while they are extracted; those that another run extracts are
+    awaited. Needs a connected Ray.
     """
+    streams = run.recipe.batches.stream_first_epoch
+    with run.extraction_turn() if streams else nullcontext(False) as is_due:
+        history = _train(run, tracked, stream=is_due)
+    run.folder.update_state(replace(run.folder.state(), history=history))
+    storage.remove_tree(run.folder.checkpoints)  # the model is written
+    return history
+
+
+def _train(run: RunContext, tracked: Run, *, stream: bool) -> History:
     from dfray.training.launch import train_detector
 
     recipe, extracted = run.recipe, run.extracted()
-    stream = recipe.batches.stream_first_epoch and extracted.missing > 0
     progress = counting_actor()
     with stage("extract + train" if stream else "train", recipe.training.epochs) as line:
         notes = [extracted.note] if stream and extracted.done else []
@@ -50,8 +60,6 @@ def train_model(run: RunContext, tracked: Run) -> History:
         line.finish(f"best epoch {best['epoch']:g}, validation loss {best['selection_loss']:.3f}")
     for warning in training_line.warnings:
         print(warning, file=sys.stderr)
-    run.folder.update_state(replace(run.folder.state(), history=history))
-    storage.remove_tree(run.folder.checkpoints)  # the model is written
     return history
 
 
@@ -60,11 +68,11 @@ def reuse_training(run: RunContext) -> None:
     source = finished_elsewhere(run)
     if source is None:
         return
-    run.claim()
-    with storage.local_folder(source.model) as model:
-        storage.put_folder(model, run.folder.model, last="bundle.json")
-    history, reused = source.state().history, run_name(source)
-    run.folder.update_state(replace(run.folder.state(), history=history, reused=reused))
+    with run.claimed():
+        with storage.local_folder(source.model) as model:
+            storage.put_folder(model, run.folder.model, last="bundle.json")
+        history, reused = source.state().history, source.run_name
+        run.folder.update_state(replace(run.folder.state(), history=history, reused=reused))
 
 
 def log_training(run: RunContext) -> History:

@@ -28,11 +28,15 @@ from dfray.storage.filesystems import (
     join,
 )
 from dfray.storage.listing import exists, list_files, list_folders, total_bytes, walk_files
+from dfray.storage.lock import Lock, holder_of, locked
+from dfray.storage.lock_holder import Holder
 from dfray.storage.ranges import PartialCopy, Range, partial_copy, serves_ranges
 from dfray.storage.room import free_bytes, require_writable
 
 __all__ = [
     "ATTEMPTS",
+    "Holder",
+    "Lock",
     "PartialCopy",
     "Range",
     "absolute",
@@ -41,6 +45,7 @@ __all__ = [
     "exists",
     "filesystem",
     "free_bytes",
+    "holder_of",
     "is_remote",
     "join",
     "list_files",
@@ -48,6 +53,7 @@ __all__ = [
     "local_copies",
     "local_copy",
     "local_folder",
+    "locked",
     "partial_copy",
     "printable",
     "put",

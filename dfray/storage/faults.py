@@ -16,7 +16,7 @@ def explain(error: Exception, uri: str, verb: str) -> StorageError:
     """Return `error` as a StorageError that names the place and a hint at the fix."""
     cause = f"{type(error).__name__}: {str(error).strip().rstrip('.')}"
     message = printable(f"Cannot {verb} {uri}: {cause}.")
-    code, status = _answer(error)
+    code, status = answer_of(error)
     if getattr(error, "errno", None) in _FULL_DISK:
         hint = (
             "The disk is full: free some space or choose another work_dir; finished work is kept."
@@ -52,7 +52,7 @@ def printable(name: str) -> str:
     return re.sub(r"\\udc([89a-f][0-9a-f])", r"\\x\1", escaped)  # what Python makes of such a byte
 
 
-def _answer(error: Exception) -> tuple[str, int]:
+def answer_of(error: Exception) -> tuple[str, int]:
     """Return the S3 code and the HTTP status of the object store's answer, or ("", 0).
 
     s3fs translates botocore's errors, and keeps them as the cause.

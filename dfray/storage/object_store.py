@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from s3fs import S3FileSystem
@@ -41,6 +42,20 @@ class ObjectStore(S3FileSystem):
                 return bytes(await body.read())
 
         return bytes(await _error_wrapper(read, retries=self.retries))
+
+    async def _read_tagged(self, path: str) -> tuple[bytes, str, float]:
+        """Return the bytes of `path`, their ETag, and their age in seconds by the clock of the store."""
+        bucket, key, _ = self.split_path(path)
+
+        async def read() -> tuple[bytes, str, float]:
+            answer = await self._call_s3("get_object", Bucket=bucket, Key=key)
+            async with answer["Body"] as body:
+                data = bytes(await body.read())
+            now = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+            return data, str(answer["ETag"]), (now - answer["LastModified"]).total_seconds()
+
+        data, tag, age_s = await _error_wrapper(read, retries=self.retries)
+        return data, tag, age_s
 
 
 def object_store() -> ObjectStore:

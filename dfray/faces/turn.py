@@ -1,0 +1,57 @@
+"""Turn of a run to extract into a store of faces that others may extract into, too."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from dfray.progress import ASIDE, stage
+from dfray.storage import Lock
+
+POLL_S = 2.0
+
+CountDone = Callable[[], tuple[int, int]]
+"""Counts the videos whose faces are stored, and all videos."""
+
+
+@contextmanager
+def extraction_turn(store: str, work: str, count_done: CountDone) -> Iterator[bool]:
+    """Lock the store in the block, once nobody else extracts into it; yield True if videos are missing then.
+
+    The extraction of another process is followed. If it dies, this one takes over; as soon as no video is
+    missing, False is yielded, without the lock.
+
+    Args:
+        store: URI of the store.
+        work: NAME/KEY of the run, which other processes are told of.
+
+    Raises:
+        StorageError: the store cannot be written, or its lock was lost in the block.
+    """
+    lock = Lock(store, work)
+    if not _is_due(count_done) or not _await_turn(lock, count_done):
+        yield False
+        return
+    with lock.held():
+        yield _is_due(count_done)
+
+
+def _await_turn(lock: Lock, count_done: CountDone) -> bool:
+    """Take the lock, after its present holder if there is one; return False once no video is missing."""
+    holder = lock.take()
+    if holder is None:
+        return True
+    with stage("follow", count_done()[1]) as line:
+        line.say(f"follows the extraction of {holder}")
+        while holder is not None and _is_due(count_done):
+            line.update(done=count_done()[0], detail=f"the extraction of {holder.work}")
+            time.sleep(POLL_S)
+            holder = lock.take()
+        line.finish(f"{count_done()[0]:,} videos have faces", ASIDE)
+    return holder is None
+
+
+def _is_due(count_done: CountDone) -> bool:
+    done, total = count_done()
+    return done < total

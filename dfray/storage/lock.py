@@ -1,0 +1,212 @@
+"""Lock of a folder: one process at a time writes there, on a disk, on NFS and in a bucket.
+
+The record lies in <folder>/lock. It names its holder and is renewed by a thread. A lock passes to the next
+process once its holder has ended on the same machine, or has not renewed it for LIMIT_S by the clock of the
+store. A holder that cannot renew its lock is stopped, since by then another may write there.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import replace
+
+from dfray.errors import LockedError, StorageError
+from dfray.notes import note
+from dfray.storage.exclusive_file import Content, exclusive_file
+from dfray.storage.filesystems import absolute, join
+from dfray.storage.lock_holder import FREE, Holder
+
+RENEW_S = 10.0
+LIMIT_S = 90.0
+_MARGIN = 0.75
+"""Fraction of LIMIT_S after which a holder that cannot reach the store stops by itself."""
+_STOP = signal.SIGUSR2
+_HELD: ContextVar[frozenset[str]] = ContextVar("held", default=frozenset())
+
+
+class Lock:
+    """Lock of one folder; making one reads and writes nothing.
+
+    Args:
+        work: the work that it is taken for, which other processes are told of.
+    """
+
+    def __init__(self, folder: str, work: str) -> None:
+        self.folder = absolute(folder)
+        self._file = exclusive_file(join(self.folder, "lock"))
+        self._holder = Holder.this_process(work)
+        self._tag: str | None = None
+        self._renewed_at = 0.0
+        self._is_lost = False
+
+    def take(self) -> Holder | None:
+        """Take the lock, unless another process holds it; return that one, or None.
+
+        Raises:
+            StorageError: the folder cannot be written.
+        """
+        while self._tag is None:
+            content, began = self._file.read(), time.monotonic()
+            earlier = None if content is None else Holder.from_json(content.data)
+            if content is not None and _is_held(content):
+                return earlier or _unknown(self._holder)
+            tag = content.tag if content else None
+            self._tag = self._file.replace(self._holder.to_json(), tag) or self._tag_of_this()
+            self._renewed_at = began
+        if earlier is not None:
+            note(f"· {self.folder}: taken over from {earlier}, which has ended.")
+        if not self._file.excludes_others():
+            print(
+                f"The store of {self.folder} ignores conditional writes: nothing keeps two commands from "
+                "writing there at once.",
+                file=sys.stderr,
+            )
+        return None
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Renew the taken lock while the block runs, and release it at the end.
+
+        Raises:
+            StorageError: the lock was lost meanwhile; the block was interrupted.
+        """
+        over, token = threading.Event(), _HELD.set(_HELD.get() | {self.folder})
+        try:
+            with _stoppable() as stop:
+                renewing = threading.Thread(
+                    target=self._renew_until, args=(over, stop), daemon=True
+                )
+                renewing.start()
+                try:
+                    yield
+                finally:
+                    over.set()
+                    renewing.join()
+        except KeyboardInterrupt as error:
+            if self._is_lost:
+                raise self._loss() from error
+            raise
+        finally:
+            _HELD.reset(token)
+            if not self._is_lost:
+                self._release()
+        if self._is_lost:
+            raise self._loss()
+
+    def _renew_until(self, over: threading.Event, stop: Callable[[], None]) -> None:
+        while not over.wait(RENEW_S):
+            if not self._renew():
+                self._is_lost = True
+                stop()
+                return
+
+    def _renew(self) -> bool:
+        """Renew the record; return False once the lock is another's or may be."""
+        began = time.monotonic()
+        self._holder = replace(self._holder, renewals=self._holder.renewals + 1)
+        data = self._holder.to_json()
+        try:
+            self._tag = self._file.replace(data, self._tag)
+            if self._tag is None and (tag := self._tag_of_this()) is not None:
+                self._tag = self._file.replace(data, tag)
+        except StorageError:  # the store is away for a while
+            return time.monotonic() - self._renewed_at < _MARGIN * LIMIT_S
+        self._renewed_at = began
+        return self._tag is not None
+
+    def _tag_of_this(self) -> str | None:
+        """Return the tag of the record if this holder wrote it: the answer to a write may have been lost."""
+        content = self._file.read()
+        holder = None if content is None else Holder.from_json(content.data)
+        is_this = holder is not None and holder.token == self._holder.token
+        return content.tag if content is not None and is_this else None
+
+    def _release(self) -> None:
+        try:
+            self._file.replace(FREE, self._tag)
+        except StorageError as error:
+            note(f"{error} Its lock passes to the next command once this process has ended.")
+        self._tag = None
+
+    def _loss(self) -> StorageError:
+        return StorageError(
+            f"The lock of {self.folder} was lost: it could not be renewed for {_MARGIN * LIMIT_S:g} s, or "
+            "another command has taken it over.",
+            "This command was stopped before it wrote over the other's files. Run it again once the store "
+            "answers and the other command has ended; finished work is kept.",
+        )
+
+
+@contextmanager
+def locked(folder: str, work: str) -> Iterator[None]:
+    """Hold the lock of a folder while the block runs; inside a block that holds it already nothing is done.
+
+    Args:
+        work: as of `Lock`.
+
+    Raises:
+        LockedError: another process holds it; the message names that process.
+        StorageError: the folder cannot be written, or the lock was lost meanwhile.
+    """
+    if absolute(folder) in _HELD.get():
+        yield
+        return
+    lock = Lock(folder, work)
+    holder = lock.take()
+    if holder is not None:
+        raise LockedError(
+            f"Another command writes to {lock.folder}: {holder}.",
+            f"Wait until it has ended, or end it (`kill {holder.pid}` on {holder.host}). A lock whose "
+            f"holder has died passes on: at once on the same machine, else after {LIMIT_S:g} s.",
+        )
+    with lock.held():
+        yield
+
+
+def holder_of(folder: str) -> Holder | None:
+    """Return the process that holds the lock of a folder; None: nobody does."""
+    content = exclusive_file(join(absolute(folder), "lock")).read()
+    return Holder.from_json(content.data) if content is not None and _is_held(content) else None
+
+
+def _is_held(content: Content) -> bool:
+    """Return True if a record names a holder that lives, as far as can be known."""
+    holder = Holder.from_json(content.data)
+    is_dead = holder is not None and holder.has_ended
+    return content.data not in (FREE, b"") and content.age_s <= LIMIT_S and not is_dead
+
+
+def _unknown(this: Holder) -> Holder:
+    """Return the holder of a record that cannot be read, such as one of a later dfray."""
+    return replace(
+        this, work="a command of another dfray", host="unknown", machine="", pid=0, job=""
+    )
+
+
+@contextmanager
+def _stoppable() -> Iterator[Callable[[], None]]:
+    """Yield a function by which another thread interrupts this one as Ctrl-C does.
+
+    It does nothing if this is not the main thread. The signal is another one than Ctrl-C's, which shells make
+    processes in the background ignore.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: None
+        return
+    main = threading.get_ident()
+    previous = signal.signal(_STOP, _interrupt)
+    try:
+        yield lambda: signal.pthread_kill(main, _STOP)
+    finally:
+        signal.signal(_STOP, previous or signal.SIG_DFL)
+
+
+def _interrupt(number: int, frame: object) -> None:
+    del number, frame
+    raise KeyboardInterrupt
