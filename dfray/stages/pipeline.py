@@ -210,6 +210,7 @@ def search(run: RunContext, *, resume: bool = False) -> SearchResult:
 
     Raises:
         CheckError: the search would fail; nothing was started.
+        LockedError: another command runs this search, or writes to the run's folder.
         UserError: the folder holds an unfinished search, and `resume` is False.
         ResourceError: not even one trial fits on the cluster.
         SearchError: no trial reported the metric.
@@ -219,6 +220,7 @@ def search(run: RunContext, *, resume: bool = False) -> SearchResult:
     from dfray.search.result import SearchResult
 
     folder = SearchFolder(RunFolder(run.recipe))
+    storage.require_unlocked(folder.root)
     folder.require_free(resume=resume)
     if folder.has_ended:
         return SearchResult.load(folder.result)
@@ -227,11 +229,9 @@ def search(run: RunContext, *, resume: bool = False) -> SearchResult:
         subject = Subject(run, lambda _: Manifest(read_manifest(folder.manifest)))
     require_sound(subject, "search")
     run.look_at(subject.manifest.videos)
-    with (
-        run.claimed() if folder.has_begun else _begun(subject),
-        storage.locked(folder.root, f"{run.folder.run_name}, a search"),
-        run.session(),
-    ):
+    with storage.locked(folder.root, f"{run.recipe.name}/search"), run.session():
+        with run.claimed() if folder.has_begun else _begun(subject):
+            pass
         extract_missing_faces(run)
         return run_search(run, folder)
 

@@ -28,7 +28,7 @@ from dfray.storage.filesystems import (
     join,
 )
 from dfray.storage.listing import exists, list_files, list_folders, total_bytes, walk_files
-from dfray.storage.lock import Lock, holder_of, locked
+from dfray.storage.lock import Lock, holder_of, locked, require_unlocked
 from dfray.storage.lock_holder import Holder
 from dfray.storage.ranges import PartialCopy, Range, partial_copy, serves_ranges
 from dfray.storage.room import free_bytes, require_writable
@@ -61,6 +61,7 @@ __all__ = [
     "put_tree",
     "read_bytes",
     "remove_tree",
+    "require_unlocked",
     "require_writable",
     "serves_ranges",
     "total_bytes",

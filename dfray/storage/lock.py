@@ -24,6 +24,9 @@ from dfray.storage.lock_holder import FREE, Holder
 
 RENEW_S = 10.0
 LIMIT_S = 90.0
+SILENT_S = 15.0
+"""A living holder has renewed its lock by then."""
+POLL_S = 1.0
 _MARGIN = 0.75
 """Fraction of LIMIT_S after which a holder that cannot reach the store stops by itself."""
 _STOP = signal.SIGUSR2
@@ -44,6 +47,12 @@ class Lock:
         self._tag: str | None = None
         self._renewed_at = 0.0
         self._is_lost = False
+        self._age_s = 0.0
+
+    @property
+    def is_silent(self) -> bool:
+        """True if the holder that `take` returned last has not renewed the lock as a living one does."""
+        return self._age_s > SILENT_S
 
     def take(self) -> Holder | None:
         """Take the lock, unless another process holds it; return that one, or None.
@@ -55,12 +64,13 @@ class Lock:
             content, began = self._file.read(), time.monotonic()
             earlier = None if content is None else Holder.from_json(content.data)
             if content is not None and _is_held(content):
-                return earlier or _unknown(self._holder)
+                self._age_s = content.age_s
+                return _holder_in(content)
             tag = content.tag if content else None
             self._tag = self._file.replace(self._holder.to_json(), tag) or self._tag_of_this()
             self._renewed_at = began
         if earlier is not None:
-            note(f"· {self.folder}: taken over from {earlier}, which has ended.")
+            note(f"· {self.folder}: taken over from {earlier}, which has ended or is out of reach.")
         if not self._file.excludes_others():
             print(
                 f"The store of {self.folder} ignores conditional writes: nothing keeps two commands from "
@@ -88,7 +98,7 @@ class Lock:
                 finally:
                     over.set()
                     renewing.join()
-        except KeyboardInterrupt as error:
+        except (KeyboardInterrupt, Exception) as error:
             if self._is_lost:
                 raise self._loss() from error
             raise
@@ -159,20 +169,41 @@ def locked(folder: str, work: str) -> Iterator[None]:
         return
     lock = Lock(folder, work)
     holder = lock.take()
+    if holder is not None and lock.is_silent:
+        note(f"· {lock.folder}: no sign of life of {holder}; waiting for one, or for its end.")
+    while holder is not None and lock.is_silent:  # such as a job's that was started again elsewhere
+        time.sleep(POLL_S)
+        holder = lock.take()
     if holder is not None:
-        raise LockedError(
-            f"Another command writes to {lock.folder}: {holder}.",
-            f"Wait until it has ended, or end it (`kill {holder.pid}` on {holder.host}). A lock whose "
-            f"holder has died passes on: at once on the same machine, else after {LIMIT_S:g} s.",
-        )
+        raise _refusal(lock.folder, holder)
     with lock.held():
         yield
+
+
+def require_unlocked(folder: str) -> None:
+    """Check that no other process holds the lock of a folder, without taking it.
+
+    Raises:
+        LockedError: as `locked`.
+    """
+    holder = holder_of(folder)
+    if holder is not None and absolute(folder) not in _HELD.get():
+        raise _refusal(absolute(folder), holder)
 
 
 def holder_of(folder: str) -> Holder | None:
     """Return the process that holds the lock of a folder; None: nobody does."""
     content = exclusive_file(join(absolute(folder), "lock")).read()
-    return Holder.from_json(content.data) if content is not None and _is_held(content) else None
+    return _holder_in(content) if content is not None and _is_held(content) else None
+
+
+def _refusal(folder: str, holder: Holder) -> LockedError:
+    command = f" (`kill {holder.pid}` on {holder.host})" if holder.pid else ""
+    return LockedError(
+        f"Another command writes to {folder}: {holder}.",
+        f"Wait until it has ended, or end it{command}. The lock of a holder that has died passes on: at once "
+        f"on the same machine, else after {LIMIT_S:g} s.",
+    )
 
 
 def _is_held(content: Content) -> bool:
@@ -182,11 +213,12 @@ def _is_held(content: Content) -> bool:
     return content.data not in (FREE, b"") and content.age_s <= LIMIT_S and not is_dead
 
 
-def _unknown(this: Holder) -> Holder:
-    """Return the holder of a record that cannot be read, such as one of a later dfray."""
-    return replace(
-        this, work="a command of another dfray", host="unknown", machine="", pid=0, job=""
+def _holder_in(content: Content) -> Holder:
+    """Return the holder of a record, which may be one that this version cannot read."""
+    later = Holder(
+        "a command of another version of dfray", "unknown", "", 0, 0.0, "an unknown time"
     )
+    return Holder.from_json(content.data) or later
 
 
 @contextmanager

@@ -10,12 +10,13 @@ import pytest
 
 from dfray import stages, storage
 from dfray.config import Recipe
-from dfray.errors import UserError
+from dfray.errors import LockedError, UserError
 from dfray.render.runs import show_comparison, show_runs, show_unneeded
 from dfray.run_context import RunContext
 from dfray.run_manifest import changes_since
 from dfray.run_status import run_status
 from dfray.stages.training import reuse_training
+from tests.helpers.locks import of_elsewhere, record_of
 from tests.helpers.rows import fake_row, video_row, videos_table
 from tests.helpers.runs import write_run
 from tests.helpers.toy import toy_recipe, toy_videos
@@ -100,6 +101,16 @@ def test_new_and_removed_videos_make_a_training_stale(
     assert "train videos" in reason
 
 
+def test_a_run_or_search_that_another_command_does_now_is_refused(recipe: Recipe) -> None:
+    run = RunContext.of(recipe)
+    record_of(run.folder.root, of_elsewhere("mine/first"))
+    record_of(f"{recipe.work_dir}/mine/search", of_elsewhere("mine/search"))
+    for stage, work in ((stages.extract, "mine/first"), (stages.search, "mine/search")):
+        with pytest.raises(LockedError, match=rf"Another command writes to .*: {work} \(host"):
+            stage(run)
+    assert not storage.exists(run.folder.recipe_file)
+
+
 def test_changes_of_a_corpus_are_counted() -> None:
     before = videos_table([video_row("a"), video_row("b"), fake_row("c")])
     now = [video_row("a", split="test"), fake_row("c"), video_row("d"), video_row("e")]
@@ -166,6 +177,10 @@ def test_only_what_no_run_needs_is_removed_and_only_if_asked_for(
     assert all(storage.exists(uri) for uri in expected)
     show_unneeded(listed, removed=False)
     assert "--yes removes them" in capsys.readouterr().out
+    with given_up.locked(), given_up.extraction_turn():
+        assert [item.uri for item in stages.clean(recipe.work_dir, remove=True)] == [
+            kept.folder.checkpoints
+        ]
     stages.clean(recipe.work_dir, remove=True)
     assert not any(storage.exists(uri) for uri in expected)
     assert stages.clean(recipe.work_dir, remove=True) == []

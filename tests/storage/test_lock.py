@@ -143,6 +143,26 @@ def test_a_holder_on_another_machine_is_dead_once_its_renewal_is_too_old(
         pass
 
 
+def test_a_silent_holder_is_awaited_until_it_is_dead_or_renews(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setattr(locks, "POLL_S", 0.02)
+    monkeypatch.setattr(locks, "SILENT_S", 0.05)
+    monkeypatch.setattr(locks, "LIMIT_S", 0.3)
+    record_of(str(tmp_path), of_elsewhere())
+    time.sleep(0.1)
+    with storage.locked(str(tmp_path), "toy/1"):
+        pass
+    assert "no sign of life of first/0123456789ab (host elsewhere" in capsys.readouterr().err
+    record_of(str(tmp_path), of_elsewhere())
+    time.sleep(0.1)
+    renewing = threading.Timer(0.05, record_of, (str(tmp_path), of_elsewhere()))
+    renewing.start()
+    with pytest.raises(LockedError), storage.locked(str(tmp_path), "toy/1"):
+        pytest.fail("both hold the lock")
+    renewing.join()
+
+
 def test_ages_are_by_the_clock_of_the_store(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
