@@ -42,14 +42,19 @@ def _await_turn(lock: Lock, count_done: CountDone) -> bool:
     holder = lock.take()
     if holder is None:
         return True
-    with stage("follow", count_done()[1]) as line:
+    with stage("follow") as line:
         line.say(f"follows the extraction of {holder}")
         while holder is not None and _is_due(count_done):
-            line.update(done=count_done()[0], detail=f"the extraction of {holder.work}")
+            line.update(detail=_counted(count_done))
             time.sleep(POLL_S)
             holder = lock.take()
-        line.finish(f"{count_done()[0]:,} videos have faces", ASIDE)
+        line.finish(_counted(count_done), ASIDE)
     return holder is None
+
+
+def _counted(count_done: CountDone) -> str:
+    done, total = count_done()
+    return f"{done:,} of {total:,} videos have faces"
 
 
 def _is_due(count_done: CountDone) -> bool:
