@@ -198,7 +198,7 @@ def holder_of(folder: str) -> Holder | None:
 
 
 def _refusal(folder: str, holder: Holder) -> LockedError:
-    command = f" (`kill {holder.pid}` on {holder.host})" if holder.pid else ""
+    command = f" ({holder.end_command})" if holder.pid else ""
     return LockedError(
         f"Another command writes to {folder}: {holder}.",
         f"Wait until it has ended, or end it{command}. The lock of a holder that has died passes on: at once "

@@ -69,6 +69,11 @@ class Holder:
         return json.dumps(asdict(self)).encode()
 
     @property
+    def end_command(self) -> str:
+        """Command that ends the process, in backquotes, with the host to give it on."""
+        return f"`dfray stop {self.job}`" if self.job else f"`kill {self.pid}` on {self.host}"
+
+    @property
     def has_ended(self) -> bool:
         """True if the process ran on this machine and is gone; False says nothing of another machine's."""
         import psutil

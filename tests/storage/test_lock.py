@@ -99,6 +99,17 @@ def test_a_second_process_is_told_of_the_holder_and_takes_over_once_it_is_killed
     assert "taken over from first/0123456789ab" in capsys.readouterr().err
 
 
+def test_a_holder_that_is_a_job_is_named_with_the_command_that_stops_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = '{"metadata": {"job_submission_id": "dfray-train-1"}}'
+    monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", config)
+    record_of(str(tmp_path), of_elsewhere())
+    with pytest.raises(LockedError, match="job dfray-train-1") as refused:
+        storage.require_unlocked(str(tmp_path))
+    assert "`dfray stop dfray-train-1`" in refused.value.hint
+
+
 def test_a_released_lock_is_free_and_is_taken_again(folder: str) -> None:
     assert storage.holder_of(folder) is None
     for _ in range(2):
