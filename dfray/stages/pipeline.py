@@ -229,9 +229,9 @@ def search(run: RunContext, *, resume: bool = False) -> SearchResult:
         subject = Subject(run, lambda _: Manifest(read_manifest(folder.manifest)))
     require_sound(subject, "search")
     run.look_at(subject.manifest.videos)
-    with storage.locked(folder.root, f"{run.recipe.name}/search"), run.session():
-        with run.claimed() if folder.has_begun else _begun(subject):
-            pass
+    with run.claimed() if folder.has_begun else _begun(subject):
+        pass  # what follows is written to the search's folder
+    with run.session():
         extract_missing_faces(run)
         return run_search(run, folder)
 

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from dfray import storage
 from dfray.config import Recipe, SearchSection
 from dfray.datasets.manifest import Manifest, fingerprint, write_manifest
 from dfray.errors import SearchError
@@ -33,13 +34,10 @@ def run_search(run: RunContext, folder: SearchFolder) -> SearchResult:
 
     Raises:
         ResourceError: not even one trial fits on the cluster.
+        LockedError: another command has begun this search meanwhile.
         SearchError: no trial reported the metric.
     """
     from dfray.search.concurrency import trial_capacity
-    from dfray.search.page import publish
-    from dfray.search.space import distributions
-    from dfray.search.tracking import SearchRuns
-    from dfray.search.trial import TrialSettings
 
     recipe = run.recipe.model_copy(update={"work_dir": run.folder.work_dir})
     _require_trainable(run)
@@ -47,6 +45,18 @@ def run_search(run: RunContext, folder: SearchFolder) -> SearchResult:
     nodes = [node["Resources"] for node in nodes_of(recipe.cluster.train_on)]
     capacity = trial_capacity(recipe, nodes)
     note(f"Trials: {capacity.arithmetic}.")
+    with storage.locked(folder.root, f"{recipe.name}/search"):
+        return _search(run, recipe, folder, capacity)
+
+
+def _search(
+    run: RunContext, recipe: Recipe, folder: SearchFolder, capacity: TrialCapacity
+) -> SearchResult:
+    from dfray.search.page import publish
+    from dfray.search.space import distributions
+    from dfray.search.tracking import SearchRuns
+    from dfray.search.trial import TrialSettings
+
     if not folder.has_begun:
         write_manifest(Manifest(run.manifest), folder.manifest)
     folder.begin()

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import replace
 
@@ -31,6 +31,9 @@ _MARGIN = 0.75
 """Fraction of LIMIT_S after which a holder that cannot reach the store stops by itself."""
 _STOP = signal.SIGUSR2
 _HELD: ContextVar[frozenset[str]] = ContextVar("held", default=frozenset())
+
+_TAKEN: set[str] = set()
+"""Tokens of the locks that this process has, or is about to have."""
 
 
 class Lock:
@@ -60,11 +63,13 @@ class Lock:
         Raises:
             StorageError: the folder cannot be written.
         """
+        _TAKEN.add(self._holder.token)  # before another thread can read the record
         while self._tag is None:
             content, began = self._file.read(), time.monotonic()
             earlier = None if content is None else Holder.from_json(content.data)
             if content is not None and _is_held(content):
                 self._age_s = content.age_s
+                _TAKEN.discard(self._holder.token)
                 return _holder_in(content)
             tag = content.tag if content else None
             self._tag = self._file.replace(self._holder.to_json(), tag) or self._tag_of_this()
@@ -104,6 +109,7 @@ class Lock:
             raise
         finally:
             _HELD.reset(token)
+            _TAKEN.discard(self._holder.token)
             if not self._is_lost:
                 self._release()
         if self._is_lost:
@@ -138,10 +144,10 @@ class Lock:
         return content.tag if content is not None and is_this else None
 
     def _release(self) -> None:
-        try:
+        with suppress(
+            StorageError
+        ):  # on a full disk: other processes have it once this one has ended
             self._file.replace(FREE, self._tag)
-        except StorageError as error:
-            note(f"{error} Its lock passes to the next command once this process has ended.")
         self._tag = None
 
     def _loss(self) -> StorageError:
@@ -209,8 +215,13 @@ def _refusal(folder: str, holder: Holder) -> LockedError:
 def _is_held(content: Content) -> bool:
     """Return True if a record names a holder that lives, as far as can be known."""
     holder = Holder.from_json(content.data)
-    is_dead = holder is not None and holder.has_ended
+    is_dead = holder is not None and (holder.has_ended or _is_over(holder))
     return content.data not in (FREE, b"") and content.age_s <= LIMIT_S and not is_dead
+
+
+def _is_over(holder: Holder) -> bool:
+    """Return True if this process held the lock, and could not write that it released it."""
+    return holder.is_this_process and holder.token not in _TAKEN
 
 
 def _holder_in(content: Content) -> Holder:

@@ -74,6 +74,11 @@ class Holder:
         return f"`dfray stop {self.job}`" if self.job else f"`kill {self.pid}` on {self.host}"
 
     @property
+    def is_this_process(self) -> bool:
+        """True if the process is the one that asks."""
+        return self.machine == _this_machine() and self.pid == os.getpid() and not self.has_ended
+
+    @property
     def has_ended(self) -> bool:
         """True if the process ran on this machine and is gone; False says nothing of another machine's."""
         import psutil

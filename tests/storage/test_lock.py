@@ -286,6 +286,15 @@ def test_a_store_without_conditional_writes_is_told_of(
         exclusive_file("s3://dfray-no-such-bucket/lock").replace(b"", None)
 
 
+def test_a_lock_whose_release_could_not_be_written_is_free_for_the_same_process(
+    bucket: str, s3_faults: FaultProxy
+) -> None:
+    with storage.locked(f"{bucket}/run", "toy/1"):
+        s3_faults.fault = lambda request: Fault(403, "AccessDenied")
+    s3_faults.pass_on()
+    assert storage.holder_of(f"{bucket}/run") is None
+
+
 def test_the_signal_of_a_loss_is_the_commands_before_again(tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGUSR2)
     with storage.locked(str(tmp_path), "toy/1"):
