@@ -12,7 +12,6 @@ from dfray.dependencies import Dependencies
 from dfray.errors import UserError
 from dfray.nested import flatten
 from dfray.run_folder import RunFolder, RunsOfName, RunState, keyed_folders, names_of_runs
-from dfray.run_status import run_name
 
 
 @dataclass(frozen=True)
