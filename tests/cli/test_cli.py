@@ -332,7 +332,7 @@ def test_a_run_whose_detector_is_refused_says_why_with_exit_code_1(
 
 
 @pytest.fixture
-def promoted(refused_run: RefusedRun, dfray: Command, ray_session: None) -> Path:
+def promoted(refused_run: RefusedRun, dfray: Command) -> Path:
     """The folder of that run's recipe; its detector is promoted afterwards with a gate that it passes."""
     folder = refused_run.folder
     if not (folder / "promoted").exists():

@@ -14,13 +14,16 @@ if TYPE_CHECKING:
     from xdist.remote import Producer
     from xdist.scheduler import LoadFileScheduling
 
-SHARED = ("ray_session", "mlflow_url", "scored_in_process", "refused_run")
-"""Fixtures that start processes once for all files that ask for them."""
+SHARED = {
+    "ray": ("ray_session", "scored_in_process", "mlflow_url"),
+    "run": ("refused_run",),
+}
+"""Fixtures that start processes once for all files that ask for them; the files of a group stay together."""
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling | None:
-    """Return a scheduler by file (`--dist loadfile`), for which files with a shared fixture are one.
+    """Return a scheduler by file (`--dist loadfile`), for which files of a group of shared fixtures are one.
 
     The process that schedules knows names of tests alone, so a file's text tells. xdist's marks for groups do
     nothing under pytest 9.2: they change `_nodeid`, which `nodeid` no longer reads.
@@ -32,15 +35,17 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFil
     class SharingFiles(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file = super()._split_scope(nodeid)
-            return "shared" if asks_for_shared(config.rootpath / file) else file
+            return group_of(config.rootpath / file) or file
 
     return SharingFiles(config, log)
 
 
 @cache
-def asks_for_shared(file: Path) -> bool:
+def group_of(file: Path) -> str | None:
+    """Return the first group with a fixture that the file names; None: it shares none."""
     text = file.read_text()
-    return any(fixture in text for fixture in SHARED)
+    groups = (group for group, fixtures in SHARED.items() if any(name in text for name in fixtures))
+    return next(groups, None)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -21,11 +21,12 @@ pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 @pytest.fixture
 def run(refused_run: RefusedRun, monkeypatch: pytest.MonkeyPatch) -> RunContext:
     monkeypatch.chdir(refused_run.folder)
+    monkeypatch.setattr("dfray.run_context.session", lambda *_, **__: pytest.fail("Ray is started"))
     return RunContext.of(load_recipe("small.yaml", [REFUSING]))
 
 
 @pytest.fixture
-def history(run: RunContext, ray_session: None) -> History:
+def history(run: RunContext) -> History:
     """The history of the finished training, which is not done again."""
     before = {uri: storage.read_bytes(uri) for uri in run.faces.shards("train")}
     history = stages.train(run)
@@ -50,7 +51,7 @@ def test_the_first_epoch_came_from_the_stream_and_the_second_from_the_shards(
     assert first["steps"] == second["steps"] > 0
 
 
-def test_a_registered_model_is_not_registered_anew(run: RunContext, ray_session: None) -> None:
+def test_a_registered_model_is_not_registered_anew(run: RunContext) -> None:
     assert stages.register(run) == "1"
 
 
