@@ -31,6 +31,8 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.pop("MLFLOW_TRACKING_URI", None)
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # commands leave bytecode, as a user's do
 sys.dont_write_bytecode = False  # and so do the tests, for the next run
+# Libraries leave a million objects, and Python looks through them all every few thousand new ones.
+gc.set_threshold(50_000, 20, 20)
 os.environ.setdefault(
     "OMP_NUM_THREADS", "1"
 )  # these nets are tiny: threads would only wait in a loop

@@ -141,6 +141,7 @@ def test_a_stage_waits_for_the_nodes_that_it_needs_and_those_of_no_kind_are_refu
     summaries = store_of(tmp_path).summaries()
     assert summaries["status"].to_pylist() == ["ok"] * 4
 
-    none_such = extract(*words, "name=other", "cluster.extract_on={role: tpu}", "cluster.wait_s=5")
+    labels = ("cluster.extract_on={role: tpu}", "cluster.wait_s=5")
+    none_such = extract(*words, "faces.size_px=40", *labels)  # other faces, so that some are due
     assert none_such.returncode == 2
     assert "the cluster has 0 there. Ray would wait for ever." in none_such.stderr
