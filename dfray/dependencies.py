@@ -86,9 +86,11 @@ def of_promotion(recipe: Recipe, registration: Dependencies) -> Dependencies:
 
 
 def _fingerprint(videos: pa.Table, split: str, columns: Sequence[str]) -> str:
-    """Return 16 hex digits of the rows of a split; their order does not matter."""
+    """Return 16 hex digits of the rows of a split, with contents if known; their order does not matter."""
     rows = videos.filter(pc.equal(videos["split"], split))
-    values = sorted(zip(*(map(str, rows[name].to_pylist()) for name in columns), strict=True))
+    described = zip(*(map(str, rows[name].to_pylist()) for name in columns), strict=True)
+    contents = ([content] if content else [] for content in rows["content"].to_pylist())
+    values = sorted((*row, *content) for row, content in zip(described, contents, strict=True))
     return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:16]
 
 

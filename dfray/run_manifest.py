@@ -11,10 +11,13 @@ from dfray.config import CorpusSection, Recipe
 from dfray.datasets import manifest as manifests
 from dfray.datasets.files import Files
 from dfray.datasets.manifest import Manifest, read_manifest
+from dfray.dependencies import of_faces
+from dfray.faces.contents import with_contents
+from dfray.faces.shards import FacesStore
 from dfray.notes import note
 from dfray.progress import stage
 from dfray.run_context import RunContext
-from dfray.tables import VIDEOS
+from dfray.tables import VIDEOS, Row
 
 _COMPARED = ("split", "label", "category", "dataset")
 
@@ -35,6 +38,9 @@ def check_manifest(run: RunContext, *, opened: int | None = manifests.OPENED) ->
     if corpora:
         read = _read_corpora(corpora, opened)
         manifest = replace(read, videos=pa.concat_tables([clips, read.videos]))
+    store = FacesStore(run.runs.faces(of_faces(recipe).key))
+    videos = with_contents(manifest.videos, earlier, store)
+    manifest = replace(manifest, videos=videos)
     changes = changes_since(earlier, manifest.videos) if earlier is not None else ""
     if changes:
         note(f"· since the last look at the corpora: {changes}")
@@ -56,20 +62,29 @@ def build_manifest(run: RunContext, manifest: Manifest | None = None) -> Manifes
 
 
 def changes_since(earlier: pa.Table, videos: pa.Table) -> str:
-    """Return how the videos differ from those of an earlier manifest, as `+5, -2 videos`; empty if not."""
+    """Return how the videos differ from those of an earlier manifest, as `+5, -2, 3 changed videos`.
+
+    A changed video is a file that was overwritten. Empty if nothing differs.
+    """
     before, now = (
-        {(row["video_id"], row["uri"]): tuple(row[name] for name in _COMPARED) for row in rows}
-        for rows in (earlier.to_pylist(), videos.to_pylist())
+        {(row["video_id"], row["uri"]): row for row in table.to_pylist()}
+        for table in (earlier, videos)
     )
-    changed = sum(before[key] != now[key] for key in before.keys() & now.keys())
-    counts = [
-        f"{sign}{count:,}"
-        for sign, count in (("+", len(now.keys() - before)), ("-", len(before.keys() - now)))
-        if count
-    ]
+    pairs = [(before[key], now[key]) for key in before.keys() & now.keys()]
+    counted = {
+        "+{:,}": len(now.keys() - before),
+        "-{:,}": len(before.keys() - now),
+        "{:,} changed": sum(map(_is_overwritten, *zip(*pairs, strict=True))) if pairs else 0,
+    }
+    moved = sum(any(old[name] != new[name] for name in _COMPARED) for old, new in pairs)
+    counts = [text.format(count) for text, count in counted.items() if count]
     sentences = [f"{', '.join(counts)} videos"] if counts else []
-    sentences += [f"{changed:,} with another split or class"] if changed else []
+    sentences += [f"{moved:,} with another split or class"] if moved else []
     return "; ".join(sentences)
+
+
+def _is_overwritten(earlier: Row, now: Row) -> bool:
+    return earlier["stamp"] is not None and earlier["content"] != now["content"]
 
 
 def _read_corpora(corpora: Sequence[CorpusSection], opened: int | None) -> Manifest:

@@ -145,6 +145,14 @@ _PROVENANCE = (
     Column("uri", pa.string(), "where the video lies: a local path or s3://"),
     Column("source_video", pa.string(), "video_id of the real video a fake was made from", True),
     Column("identity", pa.string(), "who is seen; people must not cross splits", True),
+    Column(
+        "content",
+        pa.string(),
+        "stamp of the video's file, or of its folder, when this content was first listed; empty of a "
+        "generated clip, or if an earlier dfray took its faces",
+        nullable=True,
+        is_added=True,
+    ),
 )
 
 
@@ -189,6 +197,13 @@ VIDEOS = TableSpec(
             pa.string(),
             "group of who is seen, as the corpus names it, such as women/African",
             True,
+        ),
+        Column(
+            "stamp",
+            pa.string(),
+            "size and time of the file, or its ETag, when it was last listed: dfray.storage.stamps",
+            nullable=True,
+            is_added=True,
         ),
     ),
 )
@@ -273,6 +288,13 @@ SUMMARIES = TableSpec(
         Column("n_faces", pa.int32(), "face crops kept"),
         Column("n_landmarks", pa.int32(), "of them with landmarks; empty if none asked for", True),
         Column("cpu_s", pa.float64(), "CPU seconds spent on the video"),
+        Column(
+            "digest",
+            pa.string(),
+            "of samples of the file's bytes, before it was read; empty of a remote file",
+            nullable=True,
+            is_added=True,
+        ),
         *_OF_STREAM,
         Column("shard", pa.string(), "file under faces/ that holds the crops", True),
         Column("first_row", pa.int64(), "row of the video's first crop in its shard"),

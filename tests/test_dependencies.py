@@ -106,3 +106,24 @@ def test_a_version_depends_on_its_name_and_a_decision_on_the_gates() -> None:
 def test_the_key_of_a_training_changes_on_purpose_only() -> None:
     """A new key of a recipe makes every stored training stale: leave it out while it has no effect."""
     assert training().key == "b9ecc4755ae6"
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_a_file_that_was_overwritten_makes_the_results_of_its_split_stale(split: str) -> None:
+    first, second = (
+        videos(*ROWS[:-1], video_row("d", split=split, content=content))
+        for content in ("7-1", "7-2")
+    )
+    changes = dependencies.of_training(recipe(), second).changes(
+        dependencies.of_training(recipe(), first).values
+    )
+    assert changes == (["train videos"] if split == "train" else [])
+    changes = dependencies.of_figures(recipe(), second).changes(
+        dependencies.of_figures(recipe(), first).values
+    )
+    assert changes == (["test videos"] if split == "test" else [])
+
+
+def test_another_time_of_the_same_content_changes_nothing() -> None:
+    table = videos(video_row("d", split="test", stamp="7-2"))
+    assert training(table=table).key == training().key

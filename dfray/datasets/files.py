@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import groupby
 
 from dfray import storage
@@ -22,31 +22,36 @@ class _Listing:
     """Paths relative to the root.
 
     Attributes:
-        plain_files: files that are neither pictures nor left out, sorted.
+        plain_files: stamps of the files that are neither pictures nor left out, sorted by path.
         pictures: number of pictures in each folder, by folder and suffix.
+        stamps: stamps of the pictures of each folder.
         left_out: paths by the reason why no reader sees them.
     """
 
-    plain_files: dict[str, None] = field(default_factory=dict)
+    plain_files: dict[str, str | None] = field(default_factory=dict)
     pictures: dict[str, Counter[str]] = field(default_factory=dict)
+    stamps: defaultdict[str, storage.FolderStamp] = field(
+        default_factory=partial(defaultdict, storage.FolderStamp)
+    )
     left_out: dict[str, str] = field(default_factory=dict)
 
-    def add(self, path: str) -> None:
+    def add(self, path: str, stamp: str | None) -> None:
         if not is_utf8(path):
             self.left_out[storage.printable(path)] = NOT_UTF8
         elif is_of_macos(path):
             self.left_out[path] = OF_MACOS
         elif not is_picture(path):
-            self.plain_files[path] = None
+            self.plain_files[path] = stamp
         elif "" in path.split("/"):
             self.left_out[path] = NO_FOLDER_NAME
         else:
-            folder = path.rpartition("/")[0]
+            folder, _, name = path.rpartition("/")
             self.pictures.setdefault(folder, Counter())[suffix_of(path)] += 1
+            self.stamps[folder].add(name, stamp)
 
     def sorted(self) -> _Listing:
-        plain_files, pictures = sorted(self.plain_files), sorted(self.pictures.items())
-        return _Listing(dict.fromkeys(plain_files), dict(pictures), self.left_out)
+        plain_files, pictures = sorted(self.plain_files.items()), sorted(self.pictures.items())
+        return _Listing(dict(plain_files), dict(pictures), self.stamps, self.left_out)
 
 
 class Files:
@@ -61,7 +66,7 @@ class Files:
 
     def __init__(self, root: str, progress: Callable[[int], None] = lambda _: None) -> None:
         self.root, self._progress = storage.absolute(root).rstrip("/"), progress
-        self._elsewhere: dict[str, set[str]] = {}
+        self._elsewhere: dict[str, dict[str, str | None]] = {}
 
     def uri(self, *parts: str) -> str:
         return storage.join(self.root, *parts)
@@ -120,9 +125,30 @@ class Files:
         folder = uri.rpartition("/")[0]
         if folder.endswith("/"):  # a key with two slashes: no listing of a folder names it
             return storage.exists(uri)
+        return uri in self._listed_elsewhere(folder)
+
+    def stamp(self, uri: str) -> str | None:
+        """Return the stamp of the file `uri` that `has` says is there; None: its listing does not tell."""
+        path = self.path(uri)
+        if path is not None:
+            return self._listing.plain_files[path]
+        return self._listed_elsewhere(uri.rpartition("/")[0]).get(uri)
+
+    def pictures_stamp(self, uri: str) -> str:
+        """Return the stamp of the pictures directly in the folder `uri`."""
+        path = self.path(uri)
+        if path is not None:
+            return str(self._listing.stamps[path])
+        stamp = storage.FolderStamp()
+        for picture in pictures_in(uri):
+            stamp.add(picture.rpartition("/")[2], self._listed_elsewhere(uri)[picture])
+        return str(stamp)
+
+    def _listed_elsewhere(self, folder: str) -> dict[str, str | None]:
+        """Return URI -> stamp of the files in a folder outside the root, which is listed once."""
         if folder not in self._elsewhere:
-            self._elsewhere[folder] = set(storage.list_files(folder))
-        return uri in self._elsewhere[folder]
+            self._elsewhere[folder] = dict(storage.list_stamped(folder))
+        return self._elsewhere[folder]
 
     @cached_property
     def _folders(self) -> set[str]:
@@ -142,8 +168,8 @@ class Files:
     @cached_property
     def _listing(self) -> _Listing:
         listing, count = _Listing(), 0
-        for count, uri in enumerate(storage.walk_files(self.root), 1):
-            listing.add(uri[len(self.root) + 1 :])
+        for count, file in enumerate(storage.walk_stamped(self.root), 1):
+            listing.add(file.uri[len(self.root) + 1 :], file.stamp)
             if count % _REPORT_EVERY == 0:
                 self._progress(count)
         self._progress(count)

@@ -151,7 +151,9 @@ def fingerprint(videos: pa.Table) -> str:
     import hashlib
 
     columns = ("video_id", "split", "label", "category", "identity")
-    rows = sorted(zip(*(videos.column(name).to_pylist() for name in columns), strict=True))
+    values = sorted(zip(*(videos.column(name).to_pylist() for name in columns), strict=True))
+    contents = zip(videos["video_id"].to_pylist(), videos["content"].to_pylist(), strict=True)
+    rows = [*values, *sorted((video, content) for video, content in contents if content)]
     return hashlib.sha256(repr(rows).encode()).hexdigest()[:16]
 
 
@@ -230,10 +232,13 @@ def _report_listing(name: str, progress: Progress | None, count: int) -> None:
 
 
 def _is_listed(row: VideoRow, files: Files) -> bool:
-    """Look the row's file, or its folder of pictures, up in the listing; set `n_images`."""
+    """Look the row's file, or its folder of pictures, up in the listing; set `n_images` and `stamp`."""
     if row["kind"] == "video":
-        return files.has(row["uri"])
+        if is_there := files.has(row["uri"]):
+            row["stamp"] = files.stamp(row["uri"])
+        return is_there
     row["n_images"] = -(-files.image_count(row["uri"]) // row["stride"])
+    row["stamp"] = files.pictures_stamp(row["uri"])
     return row["n_images"] > 0
 
 

@@ -13,7 +13,7 @@ from dfray.tables import FACES, SUMMARIES, Row
 
 _OF_VIDEO = FACES.names[:6]
 """Columns of FACES that are the video's own."""
-_CARRIED = SUMMARIES.names[:9]
+_CARRIED = SUMMARIES.names[:10]
 """Columns of SUMMARIES that are the video's own."""
 
 
@@ -60,6 +60,7 @@ def summary_row(video: Row, end: VideoEnd, counts: Counter[str], has_landmarks: 
     """Return the row of SUMMARIES of a video, but for its place in a shard.
 
     Args:
+        video: a row of VIDEOS, with the digest of its content, if it has one.
         counts: of frames, of each outcome, of doubtful ones, of face rows and of landmarks.
         has_landmarks: landmarks were looked for.
     """
@@ -74,5 +75,6 @@ def summary_row(video: Row, end: VideoEnd, counts: Counter[str], has_landmarks: 
         "n_faces": counts["rows"],
         "n_landmarks": counts["landmarks"] if has_landmarks else None,
         "cpu_s": end.cpu_s,
+        "digest": video.get("digest"),
         **asdict(end.stream),
     }

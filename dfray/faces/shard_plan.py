@@ -110,7 +110,8 @@ def _cut(
 
 
 def _new_shard(split: str, videos: pa.Table, settings: FacesSection) -> ShardPlan:
-    names = (name for column in ("video_id", "uri") for name in videos[column].to_pylist())
+    columns = (videos[column].to_pylist() for column in ("video_id", "uri", "content"))
+    names = (name for column in columns for name in column if name is not None)
     content = "\n".join([str(settings.shaping()), *names])
     return ShardPlan(f"{split}-{hashlib.sha256(content.encode()).hexdigest()[:12]}", videos)
 

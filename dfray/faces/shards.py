@@ -75,14 +75,21 @@ class FacesStore:
         return [self.shard_uri(name) for name in videos_by_shard(self.summaries([split]))]
 
     def fingerprint(self, split: str | None = None) -> str:
-        """Return 16 hex digits that identify the faces of a split or of all: settings, videos, counts."""
+        """Return 16 hex digits that identify the faces of a split or of all: settings, videos, contents."""
         import hashlib
 
         table = self.summaries([split] if split else None).sort_by("video_id")
         digest = hashlib.sha256(json.dumps(self._stored_settings()).encode())
-        columns = (table[name].to_pylist() for name in ("video_id", "category", "n_faces"))
-        for video, category, faces in zip(*columns, strict=True):
-            digest.update(f"{video}\0{category}\0{faces}\n".encode())
+        columns = ("video_id", "category", "n_faces", "digest", "content")
+        for row in table.select(columns).to_pylist():
+            content = row["digest"] or row["content"]
+            values = (
+                row["video_id"],
+                row["category"],
+                row["n_faces"],
+                *([content] if content else []),
+            )
+            digest.update(("\0".join(map(str, values)) + "\n").encode())
         return digest.hexdigest()[:16]
 
     def claim(self, settings: FacesSection) -> None:

@@ -1,8 +1,9 @@
 """Faces of one run: the stored videos that its manifest lists, described as the manifest describes them.
 
 Many recipes share a store, and a corpus changes: the split, class and person stored with a video are those
-of an earlier manifest. A stored video is the listed one if id and URI agree, and has the manifest's split and
-class. So another split costs no extraction, and test videos are never trained on.
+of an earlier manifest. A stored video is the listed one if id, URI and content agree, and has the manifest's
+split and class. So another split costs no extraction, test videos are never trained on, and the faces of a
+file that was overwritten are not seen.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import pyarrow.compute as pc
 from dfray.faces.shards import DESCRIBING, FacesStore, described
 from dfray.tables import OUTCOMES, VIDEOS
 
+_IDENTIFYING = ("video_id", "uri", "content")
+
 
 class FacesView(FacesStore):
     """A store restricted to the videos of a manifest.
@@ -27,7 +30,7 @@ class FacesView(FacesStore):
 
     def __init__(self, uri: str, videos: pa.Table) -> None:
         super().__init__(uri)
-        self._videos = videos.select(["video_id", "uri", *DESCRIBING])
+        self._videos = videos.select([*_IDENTIFYING, *DESCRIBING])
 
     @classmethod
     def of_manifest(cls, uri: str, manifest_uri: str) -> Self:
@@ -45,7 +48,7 @@ class FacesView(FacesStore):
             splits: by the manifest; None: all.
         """
         stored = super().summaries()
-        rows = pc.index_in(_key(self._videos), value_set=_key(stored))
+        rows = pc.index_in(_key(self._videos, *_IDENTIFYING), value_set=_key(stored, *_IDENTIFYING))
         is_stored = pc.is_valid(rows)
         table = described(stored.take(rows.filter(is_stored)), self._videos.filter(is_stored))
         if splits is None:
@@ -57,11 +60,12 @@ class FacesView(FacesStore):
         summaries = self.summaries()
         names = [name for name in summaries["shard"].unique().to_pylist() if name is not None]
         table = self._read("outcomes", OUTCOMES, names, with_shard=True)
-        is_listed = pc.is_in(_key(table, "shard"), value_set=_key(summaries, "shard"))
+        columns = ("video_id", "shard")
+        is_listed = pc.is_in(_key(table, *columns), value_set=_key(summaries, *columns))
         return table.filter(is_listed).select(OUTCOMES.names)
 
 
-def _key(table: pa.Table, column: str = "uri") -> pa.Array:
-    """Return a string for each row that only rows of the same video_id and `column` share."""
-    key = pc.binary_join_element_wise(table["video_id"], table[column], "\0")
+def _key(table: pa.Table, *columns: str) -> pa.Array:
+    """Return a string for each row that only rows of the same values share; no value is an empty one."""
+    key = pc.binary_join_element_wise(*(pc.fill_null(table[name], "") for name in columns), "\0")
     return key.combine_chunks() if isinstance(key, pa.ChunkedArray) else key

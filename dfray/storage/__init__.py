@@ -27,15 +27,27 @@ from dfray.storage.filesystems import (
     is_remote,
     join,
 )
-from dfray.storage.listing import exists, list_files, list_folders, total_bytes, walk_files
+from dfray.storage.listing import (
+    ListedFile,
+    exists,
+    list_files,
+    list_folders,
+    list_stamped,
+    total_bytes,
+    walk_files,
+    walk_stamped,
+)
 from dfray.storage.lock import Lock, holder_of, locked, require_unlocked
 from dfray.storage.lock_holder import Holder
 from dfray.storage.ranges import PartialCopy, Range, partial_copy, serves_ranges
 from dfray.storage.room import free_bytes, require_writable
+from dfray.storage.stamps import FolderStamp, have_same_size, sample_digest
 
 __all__ = [
     "ATTEMPTS",
+    "FolderStamp",
     "Holder",
+    "ListedFile",
     "Lock",
     "PartialCopy",
     "Range",
@@ -45,11 +57,13 @@ __all__ = [
     "exists",
     "filesystem",
     "free_bytes",
+    "have_same_size",
     "holder_of",
     "is_remote",
     "join",
     "list_files",
     "list_folders",
+    "list_stamped",
     "local_copies",
     "local_copy",
     "local_folder",
@@ -63,8 +77,10 @@ __all__ = [
     "remove_tree",
     "require_unlocked",
     "require_writable",
+    "sample_digest",
     "serves_ranges",
     "total_bytes",
     "walk_files",
+    "walk_stamped",
     "write_bytes",
 ]

@@ -5,10 +5,30 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from dfray.errors import UserError
 from dfray.storage.filesystems import S3, absolute, attempt, filesystem, is_remote
+from dfray.storage.stamps import stamp_of
+
+
+class ListedFile(NamedTuple):
+    """File of a listing.
+
+    Attributes:
+        stamp: as of `dfray.storage.stamps`; None: the file is a link that leads nowhere.
+    """
+
+    uri: str
+    stamp: str | None
+
+
+class _Entry(NamedTuple):
+    """Entry of a folder on a disk: its kind is file, folder or other."""
+
+    name: str
+    kind: str
+    stamp: str | None
 
 
 def exists(uri: str) -> bool:
@@ -20,9 +40,12 @@ def exists(uri: str) -> bool:
 
 def list_files(uri: str, suffix: str = "") -> list[str]:
     """Return the sorted URIs of the files directly under the folder `uri`; empty if there is no folder."""
-    folder = uri.rstrip("/")
-    names = attempt(lambda: list(_names_in(uri)), uri, "list")
-    return sorted(f"{folder}/{name}" for name in names if name.endswith(suffix))
+    return [file.uri for file in list_stamped(uri) if file.uri.endswith(suffix)]
+
+
+def list_stamped(uri: str) -> list[ListedFile]:
+    """Return the files directly under the folder `uri`, sorted; empty if there is no folder."""
+    return sorted(attempt(lambda: list(_files_in(uri)), uri, "list"))
 
 
 def list_folders(uri: str) -> list[str]:
@@ -37,7 +60,12 @@ def total_bytes(uri: str) -> int:
 
 
 def walk_files(uri: str) -> Iterator[str]:
-    """Yield the URIs of all files under the folder `uri`, sorted folder by folder.
+    """Yield the URIs of all files under the folder `uri`, as `walk_stamped`."""
+    return (file.uri for file in walk_stamped(uri))
+
+
+def walk_stamped(uri: str) -> Iterator[ListedFile]:
+    """Yield all files under the folder `uri`, sorted folder by folder.
 
     On s3 in pages of 1,000 keys, however many folders they lie in; on a disk by one scan a folder.
 
@@ -59,17 +87,32 @@ def _is_folder(uri: str) -> bool:
     return is_folder
 
 
-def _names_in(uri: str) -> Iterator[str]:
-    """Yield the names of the files directly under the folder `uri`."""
+def _files_in(uri: str) -> Iterator[ListedFile]:
+    """Yield the files directly under the folder `uri`."""
+    folder = uri.rstrip("/")
     if uri.startswith(S3):
-        yield from _keys(uri, Delimiter="/")
+        yield from _objects(uri, Delimiter="/")
         return
     fs, path = filesystem(uri)
     if is_remote(uri):
-        files = (entry for entry in fs.ls(path, detail=True) if entry["type"] == "file")
-        yield from (entry["name"].rpartition("/")[2] for entry in files)
+        for entry in fs.ls(path, detail=True):
+            if entry["type"] == "file":
+                yield ListedFile(f"{folder}/{entry['name'].rpartition('/')[2]}", _stamp_of(entry))
     elif os.path.isdir(path):
-        yield from (name for name, kind in _scan(path) if kind == "file")
+        yield from _files_among(folder, _scan(path))
+
+
+def _files_among(folder: str, entries: list[_Entry]) -> Iterator[ListedFile]:
+    return (
+        ListedFile(f"{folder}/{entry.name}", entry.stamp)
+        for entry in entries
+        if entry.kind == "file"
+    )
+
+
+def _stamp_of(entry: dict[str, Any]) -> str:
+    """Return the stamp of a file by the listing of a store that only fsspec knows."""
+    return stamp_of(int(entry.get("size") or 0), entry.get("ETag") or entry.get("mtime") or "")
 
 
 def _folders_in(uri: str) -> Iterator[str]:
@@ -80,56 +123,68 @@ def _folders_in(uri: str) -> Iterator[str]:
         folders = (entry for entry in entries if entry["type"] == "directory")
         yield from (entry["name"].rstrip("/").rpartition("/")[2] for entry in folders)
     elif os.path.isdir(path):
-        yield from (name for name, kind in _scan(path) if kind == "folder")
+        yield from (entry.name for entry in _scan(path) if entry.kind == "folder")
 
 
-def _walk(uri: str) -> Iterator[str]:
+def _walk(uri: str) -> Iterator[ListedFile]:
     folder = uri.rstrip("/")
     if uri.startswith(S3):
-        yield from (f"{folder}/{key}" for key in _keys(uri))
+        yield from _objects(uri)
     elif is_remote(uri):
         fs, path = filesystem(uri)
         start = len(path.rstrip("/")) + 1
-        yield from (
-            f"{folder}/{file[start:]}" for file in attempt(partial(fs.find, path), uri, "list")
-        )
+        files = attempt(partial(fs.find, path, detail=True), uri, "list")
+        for name, entry in files.items():
+            yield ListedFile(f"{folder}/{name[start:]}", _stamp_of(entry))
     elif os.path.isdir(absolute(uri)):
         yield from _walk_disk(absolute(uri))
 
 
-def _keys(uri: str, **options: str) -> Iterator[str]:
-    """Yield the keys below the s3:// folder `uri`, without its own key.
+def _objects(uri: str, **options: str) -> Iterator[ListedFile]:
+    """Yield the objects below the s3:// folder `uri`, without its own key.
 
     Args:
         options: of the request; `Delimiter="/"` leaves out the keys of deeper folders.
     """
     fs, path = filesystem(uri)
     bucket, key, _ = fs.split_path(path.rstrip("/"))
-    prefix = f"{key}/" if key else ""
+    prefix, folder = f"{key}/" if key else "", uri.rstrip("/")
     request: dict[str, Any] = {"Bucket": bucket, "Prefix": prefix} | options
     while True:
         page = attempt(partial(fs.call_s3, "list_objects_v2", **request), uri, "list")
         for entry in page.get("Contents", []):
             if not entry["Key"].endswith("/"):  # a folder made by hand
-                yield entry["Key"][len(prefix) :]
+                stamp = stamp_of(entry["Size"], entry["ETag"].strip('"'))
+                yield ListedFile(f"{folder}/{entry['Key'][len(prefix) :]}", stamp)
         if not page.get("IsTruncated"):
             return
         request["ContinuationToken"] = page["NextContinuationToken"]
 
 
-def _walk_disk(folder: str) -> Iterator[str]:
+def _walk_disk(folder: str) -> Iterator[ListedFile]:
     start = folder.rstrip("/")
     entries = attempt(lambda: _scan(folder), folder, "list")
-    yield from (f"{start}/{name}" for name, kind in entries if kind == "file")
-    for name, kind in entries:
-        if kind == "folder":
-            yield from _walk_disk(f"{start}/{name}")
+    yield from _files_among(start, entries)
+    for entry in entries:
+        if entry.kind == "folder":
+            yield from _walk_disk(f"{start}/{entry.name}")
 
 
-def _scan(folder: str) -> list[tuple[str, str]]:
-    """Return (name, kind) of the entries of `folder`, sorted by name; kind is file, folder or other."""
+def _scan(folder: str) -> list[_Entry]:
+    """Return the entries of `folder`, sorted by name."""
     with os.scandir(folder) as entries:
-        return sorted((entry.name, _kind(entry)) for entry in entries)
+        scanned = ((entry, _kind(entry)) for entry in entries)
+        return sorted(_Entry(entry.name, kind, _stamp(entry, kind)) for entry, kind in scanned)
+
+
+def _stamp(entry: os.DirEntry[str], kind: str) -> str | None:
+    if kind != "file":
+        return None
+    try:
+        status = entry.stat()
+    except OSError:  # a link whose target is gone
+        return None
+    return stamp_of(status.st_size, status.st_mtime_ns)
 
 
 def _kind(entry: os.DirEntry[str]) -> str:

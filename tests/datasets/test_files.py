@@ -87,7 +87,7 @@ def test_on_s3_only_so_many_files_are_opened_as_is_said(
     assert requests["GET object"] <= 6
 
 
-def test_on_disk_each_folder_is_read_once_and_no_file_is_looked_at(
+def test_on_disk_each_folder_is_read_once_and_no_file_by_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folders = ("train/real/a", "train/FS/b", "train/FS/c", "test/real/d", "test/FS/e", "val/RE/f")
@@ -121,7 +121,12 @@ def test_local_and_s3_are_listed_alike_and_images_by_folder(place: str) -> None:
     assert list(files.image_folders()) == ["f", "f/g"]
     assert [files.image_count(files.uri(folder)) for folder in ("f", "f/g", "a")] == [2, 1, 0]
     assert files.has(files.uri("b/x.mp4"))
+    assert str(files.stamp(files.uri("b/x.mp4"))).startswith("0-")
     assert not files.has(files.uri("b/gone.mp4"))
+    before = files.pictures_stamp(files.uri("f"))
+    assert before == Files(storage.join(place, "elsewhere")).pictures_stamp(files.uri("f"))
+    storage.write_bytes(b"other", files.uri("f", "1.png"))
+    assert Files(root).pictures_stamp(files.uri("f")) != before
     beside = storage.join(place, "corpus äo")
     assert files.has(storage.join(beside, "other.mp4"))
     assert not files.has(storage.join(beside, "gone.mp4"))

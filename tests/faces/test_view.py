@@ -111,3 +111,13 @@ def test_a_shard_of_moved_videos_has_another_name(store: FacesStore) -> None:
         return [plan.shard for plan in plans]
 
     assert names(STORED[0]) != names(STORED[0] | {"uri": "/elsewhere/a.mp4"})
+
+
+def test_of_a_file_that_was_overwritten_only_the_listed_content_is_seen(tmp_path: Path) -> None:
+    contents = [(STORED[0] | {"content": f"7-{k}", "split": f"{k}"}, crops(k, k)) for k in (1, 2)]
+    store = write_store(tmp_path, contents, SETTINGS)
+    for row, images in contents:
+        run = view(store, row)
+        assert run.summaries()["n_faces"].to_pylist() == [len(images)]
+        assert run.outcomes().num_rows == len(images)
+    assert view(store, STORED[0] | {"content": "9-3"}).summaries().num_rows == 0

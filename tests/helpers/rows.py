@@ -25,6 +25,7 @@ def video_row(stem: str = "000", **changes) -> dict:
         "uri": f"/videos/{stem}.mp4",
         "source_video": None,
         "identity": None,
+        "content": None,
         "duration_s": 2.0,
         "licence": None,
         "kind": "video",

@@ -101,6 +101,21 @@ def test_new_and_removed_videos_make_a_training_stale(
     assert "train videos" in reason
 
 
+def test_a_file_that_was_overwritten_is_counted_and_makes_its_training_stale(
+    recipe: Recipe, capsys: pytest.CaptureFixture[str]
+) -> None:
+    again(recipe)
+    trained(recipe)
+    clip, *_ = (Path(uri) for uri in RunContext.of(recipe).manifest["uri"].to_pylist())
+    clip.write_bytes(b"another content")
+    run = again(recipe)
+    assert "since the last look at the corpora: 1 changed videos" in capsys.readouterr().err
+    assert states(run)["extract"] == ("due", "1 of 4 videos have none yet")
+    assert states(run)["train"][0] == "due"
+    assert "val videos" in states(run)["train"][1]
+    assert states(again(recipe))["train"] == states(run)["train"]
+
+
 def test_a_run_or_search_that_another_command_does_now_is_refused(recipe: Recipe) -> None:
     run = RunContext.of(recipe)
     record_of(run.folder.root, of_elsewhere("mine/first"))
@@ -112,10 +127,17 @@ def test_a_run_or_search_that_another_command_does_now_is_refused(recipe: Recipe
 
 
 def test_changes_of_a_corpus_are_counted() -> None:
-    before = videos_table([video_row("a"), video_row("b"), fake_row("c")])
-    now = [video_row("a", split="test"), fake_row("c"), video_row("d"), video_row("e")]
+    before = videos_table(
+        [video_row("a"), video_row("b"), fake_row("c", stamp="7-1", content="7-1")]
+    )
+    now = [
+        video_row("a", split="test"),
+        fake_row("c", stamp="7-2", content="7-2"),
+        video_row("d"),
+        video_row("e"),
+    ]
     assert changes_since(before, videos_table(now)) == (
-        "+2, -1 videos; 1 with another split or class"
+        "+2, -1, 1 changed videos; 1 with another split or class"
     )
     assert changes_since(before, before) == ""
 

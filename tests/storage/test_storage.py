@@ -10,11 +10,6 @@ from dfray.errors import StorageError
 from dfray.storage import copies
 
 
-@pytest.fixture(params=["local", "s3"])
-def place(request, tmp_path):
-    return str(tmp_path) if request.param == "local" else request.getfixturevalue("bucket")
-
-
 def test_what_is_written_is_read_back(place):
     uri = storage.join(place, "a folder", "ä.bin")
     storage.write_bytes(b"faces", uri)

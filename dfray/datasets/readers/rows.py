@@ -26,6 +26,7 @@ class OptionalColumns(TypedDict, total=False):
     kind: str
     stride: int
     n_images: int
+    stamp: str | None
     listed_in: str
 
 
