@@ -83,6 +83,9 @@ def _is_gcs(address: str) -> bool:
 def _local_options(cluster: ClusterSection) -> dict[str, Any]:
     """Return the options of `ray.init` that start a local cluster."""
     options: dict[str, Any] = {"address": "local", "num_cpus": cluster.num_cpus}
+    # Ray would start a worker for each CPU at once, one CPU second each; actors start processes of their own.
+    os.environ.setdefault("RAY_prestart_worker_first_driver", "0")
+    os.environ.setdefault("RAY_enable_worker_prestart", "0")
     # Ray Train's process that watches for node preemption: a local cluster has one node.
     os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
     # Else Ray warns of every few processes more than the machine has cores.

@@ -36,6 +36,8 @@ gc.set_threshold(50_000, 20, 20)
 os.environ.setdefault(
     "OMP_NUM_THREADS", "1"
 )  # these nets are tiny: threads would only wait in a loop
+# Ray Train takes an epoch's report once in so many seconds; the epochs of toys are shorter than one.
+os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.2")
 
 
 @pytest.fixture(scope="session")
@@ -110,14 +112,12 @@ def two_nodes(_local_cluster: LocalCluster) -> Iterator[LocalCluster]:
 
 
 QUIET_RAY = {
-    "RAY_prestart_worker_first_driver": "0",
-    "RAY_enable_worker_prestart": "0",
     "REPORTER_UPDATE_INTERVAL_MS": "60000",
     "RAY_LOG_MONITOR_MANY_FILES_THRESHOLD": "0",
     "LOG_NAME_UPDATE_INTERVAL_S": "5",
 }
-"""Settings that keep Ray from work that no test needs: workers started before any task asks for them,
-statistics of the node, a look for new log files ten times a second."""
+"""Settings that keep Ray from work that no test needs: statistics of the node, a look for new log files ten
+times a second."""
 
 
 @pytest.fixture(scope="session")

@@ -9,10 +9,10 @@ from collections.abc import Callable
 import psutil
 
 
-def ray_processes(title: str) -> list[psutil.Process]:
-    """Descendants of this process whose title begins with `title`, such as ray::RayTrainWorker."""
+def ray_processes(title: str, of: int | None = None) -> list[psutil.Process]:
+    """Descendants of a driver (this process) whose title begins with `title`, as ray::RayTrainWorker."""
     found = []
-    for process in psutil.Process(os.getpid()).children(recursive=True):
+    for process in psutil.Process(of or os.getpid()).children(recursive=True):
         try:
             if process.cmdline() and process.cmdline()[0].startswith(title):
                 found.append(process)

@@ -3,13 +3,14 @@
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 import ray
+from ray.actor import ActorHandle
 from ray.train import ScalingConfig
 from ray.util import placement_group, remove_placement_group
 
-from dfray.progress import counting_actor
 from dfray.training.elastic import FreeCPUs, LivingNodes, remove_orphaned_groups
 from tests.helpers.processes import wait_for
 
@@ -29,12 +30,13 @@ def decided(
 ) -> int | None:
     """The size that a run of one to four workers of so many CPUs would be started with; none: it waits."""
     scaling = ScalingConfig(num_workers=(1, 4), resources_per_worker={"CPU": cpus}, **options)
-    progress = counting_actor()
+    status: dict[str, object] = {}
+    progress = SimpleNamespace(note=SimpleNamespace(remote=status.update))
     policy = by(scaling, progress, extract_on)
     policy._maybe_send_resource_request = lambda: None  # that of Ray's autoscaler
     decision = policy.make_decision_for_non_running_worker_group()
     size = getattr(decision, "num_workers", None)
-    assert (size is None) == ("waiting" in ray.get(progress.get.remote()))
+    assert (size is None) == ("waiting" in status)
     return size
 
 
@@ -77,21 +79,26 @@ def test_a_run_of_its_own_counts_what_another_has_taken_and_a_trial_does_not():
     assert decided(2, by=FreeCPUs) == 4
 
 
-@ray.remote(num_cpus=0)
-class Controller:
-    """Makes a placement group and dies, as Ray Train's controllers do; more than fits waits in line."""
+def start_controller() -> ActorHandle:
+    """Start an actor that makes a placement group, as Ray Train's controllers do.
 
-    def make(self, cpus: int) -> None:
-        self.group = placement_group([{"CPU": 1}] * cpus)
+    It is a local class, so that its process does not import this module and torch.
+    """
 
-    def decide(self, cpus: int) -> int | None:
-        return decided(cpus, by=FreeCPUs)
+    class Controller:
+        def make(self, cpus):
+            self.group = placement_group([{"CPU": 1}] * cpus)
+
+        def call(self, function, *arguments, **options):
+            return function(*arguments, **options)
+
+    return ray.remote(num_cpus=0)(Controller).remote()
 
 
 @pytest.mark.parametrize("cpus", [3, 9], ids=["had", "in line"])
 def test_what_a_dead_controller_had_or_was_in_line_for_is_free_again(cpus):
     with taken(5):
-        controller = Controller.remote()
+        controller = start_controller()
         ray.get(controller.make.remote(cpus))
         wait_for(lambda: free() == (0 if cpus == 3 else 3))
         ray.kill(controller)
@@ -101,18 +108,18 @@ def test_what_a_dead_controller_had_or_was_in_line_for_is_free_again(cpus):
 
 def test_a_trial_counts_what_its_own_workers_have_as_they_are_started_again():
     with taken(5):
-        controller = Controller.remote()
+        controller = start_controller()
         ray.get(controller.make.remote(2))
         wait_for(lambda: free() == 1)
         assert decided(1, by=FreeCPUs) == 1
-        assert ray.get(controller.decide.remote(1)) == 3
+        assert ray.get(controller.call.remote(decided, 1, by=FreeCPUs)) == 3
         ray.kill(controller)
         wait_for(lambda: decided(1, by=FreeCPUs) == 3)
 
 
 def test_what_living_controllers_and_drivers_have_stays():
     with taken(5):
-        controller = Controller.remote()
+        controller = start_controller()
         ray.get(controller.make.remote(3))
         remove_orphaned_groups()
         assert len(standing()) == 2

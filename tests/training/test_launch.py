@@ -1,16 +1,15 @@
 """A training run on Ray Train: the best epoch is kept, and a run that was cut off goes on as if not."""
 
 import contextlib
+import os
 import signal
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
-import ray
 import torch
 
 from dfray.config import ModelSection
@@ -27,76 +26,85 @@ from dfray.run_folder import RunFolder
 from dfray.training.launch import check_worker_config, train_detector, worker_config
 from tests.helpers.processes import ray_processes, wait_for
 from tests.helpers.toy import toy_recipe, write_toy_faces
+from tests.training.one_process import train_alone
 
 pytestmark = pytest.mark.ray
 ROOT = Path(__file__).parents[2]
 
 
-def train(recipe, progress=None):
-    return train_detector(recipe, None, stream=False, progress=progress or counting_actor())
+def train(recipe, on_epoch=None):
+    progress = counting_actor()
+    return train_detector(recipe, None, stream=False, progress=progress, on_epoch=on_epoch)
 
 
 @pytest.fixture(scope="module")
-def whole(ray_session, tmp_path_factory):
-    """A run that was left alone: (recipe, history)."""
-    recipe = toy_recipe(tmp_path_factory.mktemp("whole"), "whole", "training.epochs=8")
+def killed(ray_session, tmp_path_factory):
+    """A run of two workers, one of which is killed after the second epoch: (recipe, history)."""
+    folder = tmp_path_factory.mktemp("killed")
+    recipe = toy_recipe(folder, "killed", "training.epochs=8")
     write_toy_faces(recipe)
-    return recipe, train(recipe)
+
+    def kill_one_worker(epoch):
+        if epoch["epoch"] == 1 and not (folder / "victim").exists():
+            (victim, *_) = ray_processes("ray::RayTrainWorker", of=driver)
+            (folder / "victim").write_text(str(victim.pid))
+            victim.kill()
+
+    driver = os.getpid()
+    history = train(recipe, on_epoch=kill_one_worker)
+    assert (folder / "victim").exists()
+    return recipe, history
 
 
-def test_it_learns_and_tells_every_epoch(whole):
-    _, history = whole
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """The history of the same training by one worker, without Ray."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    recipe = toy_recipe(folder, "undisturbed", "training.epochs=8")
+    write_toy_faces(recipe)
+    return train_alone(recipe, folder)
+
+
+def require_same_curve(history, expected):
+    for name in ("train_loss", "val_loss"):
+        np.testing.assert_allclose(
+            [e[name] for e in history], [e[name] for e in expected], atol=1e-4
+        )
+
+
+def test_it_learns_and_tells_every_epoch(killed):
+    _, history = killed
     assert [epoch["epoch"] for epoch in history] == list(range(8))
     assert history[-1]["val_cross_entropy"] < 0.5 * history[0]["val_cross_entropy"]
     assert {"lr", "steps", "train_loss", "val_triplet", "selection_loss"} <= set(history[0])
 
 
-def test_the_epoch_with_the_lowest_validation_loss_is_kept(whole):
-    recipe, history = whole
+def test_the_epoch_with_the_lowest_validation_loss_is_kept(killed):
+    recipe, history = killed
     bundle = Bundle.load(RunFolder(recipe).model)
     bright = np.full((4, 32, 32, 3), 150, np.uint8)
     fake, _ = bundle.predict(np.concatenate([bright, np.full_like(bright, 90)]))
     assert fake[:4].min() > 0.5 > fake[4:].max()
-    assert bundle.recipe["name"] == "whole"
+    assert bundle.recipe["name"] == "killed"
     assert min(e["selection_loss"] for e in history) == min(e["val_loss"] for e in history)
 
 
-def test_a_worker_killed_mid_run_changes_nothing(whole, tmp_path):
-    _, expected = whole
-    recipe = toy_recipe(tmp_path, "killed", "training.epochs=8")
-    write_toy_faces(recipe)
-    progress = counting_actor()
-    killed = []
-
-    def kill_one_worker():
-
-        wait_for(lambda: ray.get(progress.get.remote()).get("epoch", 0) >= 2)
-        victim = ray_processes("ray::RayTrainWorker")[0]
-        victim.kill()
-        killed.append(victim.pid)
-
-    killer = threading.Thread(target=kill_one_worker, daemon=True)
-    killer.start()
-    history = train(recipe, progress)
-    killer.join(timeout=10)
-    assert killed, "the run was over before a worker could be killed"
-    np.testing.assert_allclose(
-        [e["val_loss"] for e in history], [e["val_loss"] for e in expected], atol=1e-4
-    )
-    np.testing.assert_allclose(
-        [e["train_loss"] for e in history], [e["train_loss"] for e in expected], atol=1e-4
-    )
+def test_two_workers_one_of_them_killed_mid_run_train_as_one_left_alone(killed, undisturbed):
+    _, history = killed
+    assert {epoch["workers"] for epoch in history} == {2}
+    require_same_curve(history, undisturbed)
 
 
 @pytest.mark.slow
-def test_a_run_killed_whole_and_started_again_ends_with_the_same_curve(whole, tmp_path):
+def test_a_run_killed_whole_and_started_again_ends_with_the_same_curve(
+    ray_session, undisturbed, tmp_path
+):
     """The driver and its Ray are SIGKILLed after an epoch; another driver goes on from there."""
-    _, expected = whole
     recipe = toy_recipe(tmp_path, "again", "training.epochs=8")
     write_toy_faces(recipe)
-    driver = subprocess.Popen(
-        [sys.executable, "-c", _TRAIN, str(tmp_path)], cwd=ROOT, stderr=subprocess.DEVNULL
-    )
+    slow_epochs = os.environ | {"RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "2"}
+    command = [sys.executable, "-c", _TRAIN, str(tmp_path)]
+    driver = subprocess.Popen(command, cwd=ROOT, env=slow_epochs, stderr=subprocess.DEVNULL)
     checkpoints = tmp_path / "again" / "train"
     wait_for(
         lambda: driver.poll() is not None or (checkpoints / "epoch-002").exists(), timeout_s=180
@@ -107,11 +115,7 @@ def test_a_run_killed_whole_and_started_again_ends_with_the_same_curve(whole, tm
     for process in family:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
-    history = train(recipe)
-    for name in ("train_loss", "val_loss"):
-        np.testing.assert_allclose(
-            [e[name] for e in history], [e[name] for e in expected], atol=1e-4
-        )
+    require_same_curve(train(recipe), undisturbed)
 
 
 _TRAIN = """
@@ -127,45 +131,9 @@ with session(recipe.cluster):
 """
 
 
-@pytest.fixture(scope="module")
-def attributed(ray_session, tmp_path_factory):
-    """A run on three classes, with a balanced weight and a loss that has parameters."""
-    recipe = toy_recipe(
-        tmp_path_factory.mktemp("attributed"),
-        "attributed",
-        "training.epochs=3",
-        "training.num_workers=1",
-        "batches.labels=category",
-        "objective.triplet={weight: balance, balance_steps: 3, margin: 10.0}",
-        "objective.metric={name: ArcFaceLoss, options: {scale: 8.0}, weight: 0.1}",
-    )
-    write_toy_faces(recipe)
-    return recipe, train(recipe)
-
-
-def test_attribution_keeps_its_classes_and_scores_their_fakes_together(attributed):
-    recipe, history = attributed
-    bundle = Bundle.load(RunFolder(recipe).model)
-    assert bundle.class_names == ("real", "FS", "RE")
-    assert bundle.detector.backbone.get_classifier().out_features == 3
-    bright = np.full((4, 32, 32, 3), 150, np.uint8)
-    fake, _ = bundle.predict(np.concatenate([bright, np.full_like(bright, 90)]))
-    assert fake[:4].min() > fake[4:].max()
-    assert history[-1]["val_metric"] < history[0]["val_metric"]
-
-
-def test_a_balanced_weight_is_one_figure_of_every_epoch(attributed):
-    _, history = attributed
-    (weight,) = {epoch["triplet_weight"] for epoch in history}
-    first = history[0]
-    assert 0.2 < weight * first["train_triplet"] / first["train_cross_entropy"] < 5
-    for epoch in history:
-        parts = epoch["val_cross_entropy"] + weight * epoch["val_triplet"]
-        assert epoch["val_loss"] == pytest.approx(parts + 0.1 * epoch["val_metric"], rel=1e-5)
-
-
-def test_a_finished_run_started_again_trains_nothing_and_is_restored_whole(attributed):
-    recipe, history = attributed
+def test_a_finished_run_started_again_trains_nothing_and_is_restored_whole(killed):
+    recipe, history = killed
+    recipe = toy_recipe(recipe.work_dir, "killed", "training.epochs=8", "training.num_workers=1")
     assert train(recipe) == history
 
 

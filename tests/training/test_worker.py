@@ -3,39 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from contextlib import AbstractContextManager
 
+import numpy as np
 import pytest
-import torch
 from ray import cloudpickle
-from torch import nn
 
+from dfray.models.bundle import Bundle
 from dfray.run_folder import RunFolder
-from dfray.training.context import History
 from dfray.training.launch import check_worker_config, worker_config
-from dfray.training.learner import Learner
 from dfray.training.worker import Worker
 from dfray.training.worker_config import WorkerConfig
 from tests.helpers.toy import toy_recipe, write_toy_faces
-
-
-class OneProcess:
-    """The surroundings of a worker that is alone, without Ray; collects the reports."""
-
-    rank, world_size = 0, 1
-    device = torch.device("cpu")
-
-    def __init__(self) -> None:
-        self.reported: list[int] = []
-
-    def checkpoint(self) -> AbstractContextManager[str] | None:
-        return None
-
-    def prepare(self, model: nn.Module) -> nn.Module:
-        return model
-
-    def report(self, learner: Learner, history: History) -> None:
-        self.reported.append(len(history))
+from tests.training.one_process import OneProcess, train_alone
 
 
 @pytest.fixture
@@ -53,10 +32,48 @@ def test_it_is_frozen_and_equal_after_it_is_pickled(config):
         config.stream_steps = 3
 
 
-def test_a_worker_trains_from_it_alone(config):
+def test_a_worker_trains_from_it_alone(config, tmp_path):
     check_worker_config(config)
-    context = OneProcess()
+    context = OneProcess(tmp_path)
     history = Worker(cloudpickle.loads(cloudpickle.dumps(config)), context).run()
     assert context.reported == [1, 2]
     assert [epoch["epoch"] for epoch in history] == [0, 1]
     assert {"lr", "steps", "train_loss", "val_loss", "selection_loss"} <= set(history[0])
+
+
+@pytest.fixture(scope="module")
+def attributed(tmp_path_factory):
+    """Last bundle and history of a run on three classes, with a balanced weight and a loss of parameters."""
+    folder = tmp_path_factory.mktemp("attributed")
+    recipe = toy_recipe(
+        folder,
+        "attributed",
+        "training.epochs=3",
+        "training.num_workers=1",
+        "batches.labels=category",
+        "objective.triplet={weight: balance, balance_steps: 3, margin: 10.0}",
+        "objective.metric={name: ArcFaceLoss, options: {scale: 8.0}, weight: 0.1}",
+    )
+    write_toy_faces(recipe)
+    history = train_alone(recipe, folder)
+    return Bundle.load(str(folder / "bundle")), history
+
+
+def test_attribution_keeps_its_classes_and_scores_their_fakes_together(attributed):
+    bundle, history = attributed
+    assert bundle.class_names == ("real", "FS", "RE")
+    assert bundle.detector.backbone.get_classifier().out_features == 3
+    bright = np.full((4, 32, 32, 3), 150, np.uint8)
+    fake, _ = bundle.predict(np.concatenate([bright, np.full_like(bright, 90)]))
+    assert fake[:4].min() > fake[4:].max()
+    assert history[-1]["val_metric"] < history[0]["val_metric"]
+
+
+def test_a_balanced_weight_is_one_figure_of_every_epoch(attributed):
+    _, history = attributed
+    (weight,) = {epoch["triplet_weight"] for epoch in history}
+    first = history[0]
+    assert 0.2 < weight * first["train_triplet"] / first["train_cross_entropy"] < 5
+    for epoch in history:
+        parts = epoch["val_cross_entropy"] + weight * epoch["val_triplet"]
+        assert epoch["val_loss"] == pytest.approx(parts + 0.1 * epoch["val_metric"], rel=1e-5)

@@ -1,0 +1,42 @@
+"""A training worker that is alone in the test's process, without Ray."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from dfray.config import Recipe
+from dfray.run_folder import RunFolder
+from dfray.training.context import History
+from dfray.training.launch import worker_config
+from dfray.training.learner import Learner
+from dfray.training.worker import Worker
+
+
+class OneProcess:
+    """The surroundings of the worker; counts the reports and saves each epoch to `folder`."""
+
+    rank, world_size = 0, 1
+    device = torch.device("cpu")
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.reported: list[int] = []
+
+    def checkpoint(self) -> AbstractContextManager[str] | None:
+        return None
+
+    def prepare(self, model: nn.Module) -> nn.Module:
+        return model
+
+    def report(self, learner: Learner, history: History) -> None:
+        self.reported.append(len(history))
+        learner.save(self.folder, history)
+
+
+def train_alone(recipe: Recipe, folder: Path) -> History:
+    """Train on the recipe's faces; `folder`/bundle is the last epoch's."""
+    return Worker(worker_config(recipe, RunFolder(recipe)), OneProcess(folder)).run()
