@@ -5,7 +5,6 @@ Ray's workers import this module, so that it imports torch only where a driver n
 
 from __future__ import annotations
 
-import itertools
 import threading
 import time
 from collections import Counter
@@ -63,7 +62,7 @@ class TestQuotas:
         assert self.planned(rows)[0] == [4, 4, 0, 0]
 
 
-def numbered(count: int, block: int) -> list[pa.Table]:
+def numbered(count: int) -> pa.Table:
     """FACES of `count` grey crops whose level is their number, and their label its parity."""
     settings = FacesSection(size_px=8)
     rows = [
@@ -72,7 +71,7 @@ def numbered(count: int, block: int) -> list[pa.Table]:
         )
         for i in range(count)
     ]
-    return [FACES.from_rows(rows[i : i + block]) for i in range(0, count, block)]
+    return FACES.from_rows(rows)
 
 
 def numbers(batches: list[Batch]) -> list[int]:
@@ -85,7 +84,7 @@ class TestFacesStream:
         import ray.data
 
         section = BatchesSection(**{"batch_size": 8, "shuffle_faces": 64} | changes)
-        shard = ray.data.from_arrow(numbered(count, 20)).iterator()
+        shard = ray.data.from_arrow(numbered(count)).iterator()
         return list(FacesStream(shard, section, world_size=1, seed=seed).epoch(epoch))
 
     def test_every_face_comes_once_but_the_rest_of_a_batch(self, ray_session):
@@ -141,13 +140,15 @@ class TestFacesStream:
                 time.sleep(0.01 * rank)
             return taken
 
-        blocks = numbered(250, 1)
+        faces = numbered(250)
         sizes = (3, 40, 1, 1, 90, 5, 60, 50)
-        ends = np.cumsum((0, *sizes))
-        tables = [
-            pa.concat_tables(blocks[a:b]).combine_chunks() for a, b in itertools.pairwise(ends)
-        ]
-        shards = ray.data.from_arrow(tables).streaming_split(2, equal=True)
+        starts = np.cumsum((0, *sizes[:-1]))
+        # One after the other: Ray starts a worker for each table of a list.
+        first, *others = (
+            ray.data.from_arrow(faces.slice(start, size).combine_chunks())
+            for start, size in zip(starts, sizes, strict=True)
+        )
+        shards = first.union(*others).streaming_split(2, equal=True)
         left, right = ray.get([work.remote(shard, rank) for rank, shard in enumerate(shards)])
         assert len(left) == len(right) == 250 // 16 * 8
         assert not set(left) & set(right)

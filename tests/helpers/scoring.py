@@ -36,7 +36,10 @@ def in_process(
     if not tasks:
         return start_actors(scorer, faces, bundle_uri, split, section, **options)
     made = scorer(storage.absolute(bundle_uri), section.batch_size, **options)
-    return ray.data.from_arrow(list(made(pa.Table.from_pylist(tasks))))
+    rows = pa.concat_tables(
+        made(pa.Table.from_pylist(tasks))
+    )  # a list costs a worker for each table
+    return ray.data.from_arrow(rows)
 
 
 @contextmanager
