@@ -28,6 +28,11 @@ class Subject:
     run: RunContext
     read: Callable[[RunContext], Manifest] = check_manifest
 
+    @classmethod
+    def as_listed(cls, run: RunContext) -> Subject:
+        """Return the run with its videos as a command last listed them; the corpora are not looked at."""
+        return cls(run, lambda run: Manifest(run.manifest))
+
     @property
     def recipe(self) -> Recipe:
         """Recipe of the run."""

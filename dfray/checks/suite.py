@@ -1,8 +1,9 @@
 """The one list of checks, and the stages that each belongs to.
 
 To add a check, write a function that yields findings, or raises a DfrayError, into a module of its subject,
-and add its line to CHECKS. `dfray manifest check` and `dfray train --dry-run` run those
-of `run`, a stage its own.
+and add its line to CHECKS. `dfray manifest check` and the dry runs of `train` and `run` run those of `run`,
+any other stage and its dry run its own. A promotion needs Ray only if a model is not measured yet, so Ray's
+room is checked by its session.
 """
 
 from __future__ import annotations
@@ -12,15 +13,18 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
-from dfray.checks import cluster, disk, network, promotion, videos
+from dfray.checks import cluster, disk, network, promotion, results, videos
 from dfray.checks.finding import Finding, named_findings, report
 from dfray.checks.subject import Subject
 
-Stage = Literal["extract", "train", "search", "run"]
+Stage = Literal["extract", "train", "search", "run", "evaluate", "register", "promote"]
 
 _EXTRACTING: tuple[Stage, ...] = ("extract", "train", "search", "run")
 _TRAINING: tuple[Stage, ...] = ("train", "search", "run")
-_REGISTERING: tuple[Stage, ...] = ("search", "run")
+_REGISTERING: tuple[Stage, ...] = ("search", "run", "register", "promote")
+_MEASURING: tuple[Stage, ...] = ("run", "search", "evaluate")
+_ON_RAY: tuple[Stage, ...] = (*_EXTRACTING, "evaluate")
+_ALL: tuple[Stage, ...] = (*_ON_RAY, "register", "promote")
 
 
 @dataclass(frozen=True)
@@ -42,23 +46,26 @@ class Check:
 
 
 CHECKS = (
-    Check("cluster", cluster.cluster, _EXTRACTING),
-    Check("sockets", cluster.sockets, _EXTRACTING),
-    Check("work_dir", disk.work_dir, _EXTRACTING),
+    Check("cluster", cluster.cluster, _ON_RAY),
+    Check("sockets", cluster.sockets, _ON_RAY),
+    Check("work_dir", disk.work_dir, _ALL),
     Check("model name", promotion.model_name, _REGISTERING),
-    Check("tracking", promotion.tracking, _TRAINING),
+    Check("tracking", promotion.tracking, (*_TRAINING, "register", "promote")),
     Check("corpora", videos.corpora, _EXTRACTING),
     Check("faces", videos.faces, _EXTRACTING),
     Check("disk", disk.space_for_faces, _EXTRACTING),
     Check("room to extract", cluster.extraction_room, _EXTRACTING),
     Check("room to train", cluster.training_room, ("train", "run")),
     Check("room for a trial", cluster.trial_room, ("search",)),
-    Check("room to score", cluster.scoring_room, ("run", "search")),
+    Check("room to score", cluster.scoring_room, _MEASURING),
     Check("classes", videos.classes, _TRAINING),
     Check("batch", videos.batch, _TRAINING),
     Check("network", network.network, _TRAINING),
     Check("search space", network.space, ("search",)),
-    Check("gates", promotion.gates, ("run",)),
+    Check("gates", promotion.gates, ("run", "promote")),
+    Check("model", results.model, ("evaluate",)),
+    Check("measured faces", results.measured_faces, ("evaluate",)),
+    Check("figures", results.figures, ("register",)),
 )
 
 

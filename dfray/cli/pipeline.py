@@ -8,6 +8,7 @@ import typer
 
 from dfray.cli.app import PIPELINE, app
 from dfray.cli.command import RecipeCall, recipe_command
+from dfray.cli.dry_run import show_plan
 
 
 @recipe_command(app, panel=PIPELINE)
@@ -29,11 +30,10 @@ def run(
     Example: dfray run demo training.epochs=3
     """
     from dfray import stages
-    from dfray.cli.training import show_dry_run
     from dfray.render.pipeline import show_run
 
     if dry_run:
-        show_dry_run(call)
+        show_plan(call, "run")
         return
     result = stages.run_pipeline(call.run)
     show_run(result)

@@ -8,6 +8,7 @@ import typer
 
 from dfray.cli.app import PIPELINE, SELECTION, AsJson, app
 from dfray.cli.command import RecipeCall, command, recipe_command
+from dfray.cli.dry_run import CheckOnly, show_state
 
 registry_app = typer.Typer(
     help="Inspect the model registry: promotion history and registered versions.",
@@ -17,9 +18,13 @@ app.add_typer(registry_app, name="registry", rich_help_panel=SELECTION)
 
 
 @recipe_command(app, panel=PIPELINE)
-def register(call: RecipeCall) -> None:
+def register(call: RecipeCall, dry_run: CheckOnly = False) -> None:
     """Package the run's model with a model card and checksums, and give it the alias `candidate`."""
     from dfray import stages
+
+    if dry_run:
+        show_state(call, "register")
+        return
 
     name, version = call.recipe.registry.model_name, stages.register(call.run)
     print(f"Registered {name} version {version}.")
@@ -33,7 +38,12 @@ def promote(
         typer.Option(help="Number or alias of the version. Default: the alias `candidate`."),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the table of gates; change nothing.")
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Print what is done and due, then the table of gates; change nothing. Exit code 2 and all "
+            "reasons if it would be refused before that.",
+        ),
     ] = False,
     over_lost_champion: Annotated[
         bool,
@@ -53,6 +63,8 @@ def promote(
     from dfray import stages
     from dfray.render.registry import show_decision
 
+    if dry_run:
+        show_state(call, "promote")
     decision = stages.promote(
         call.run,
         version=version,

@@ -9,6 +9,7 @@ import typer
 
 from dfray.cli.app import SELECTION, app
 from dfray.cli.command import RecipeCall, recipe_command
+from dfray.cli.dry_run import CheckOnly, show_plan
 
 
 @recipe_command(app, panel=SELECTION)
@@ -22,6 +23,7 @@ def search(
             "checkpoints.",
         ),
     ] = False,
+    dry_run: CheckOnly = False,
 ) -> None:
     """Train trials over the recipe's search space, repeat the best, and register the winner.
 
@@ -31,5 +33,8 @@ def search(
     from dfray.render.search import show_search
     from dfray.search.page import page_of
 
+    if dry_run:
+        show_plan(call, "search")
+        return
     result = stages.search(call.run, resume=resume)
     show_search(result, page_of(result), shlex.join(call.arguments))

@@ -8,6 +8,7 @@ import typer
 
 from dfray.cli.app import PIPELINE, app
 from dfray.cli.command import RecipeCall, recipe_command
+from dfray.cli.dry_run import CheckOnly, show_plan, show_state
 from dfray.errors import UserError
 
 
@@ -33,27 +34,9 @@ def train(
     from dfray.render.training import show_history
 
     if dry_run:
-        show_dry_run(call)
+        show_plan(call, "run")
     else:
         show_history(stages.train(call.run))
-
-
-def show_dry_run(call: RecipeCall) -> None:
-    """Print the state of each stage, the plan of the training, and all that a run would refuse."""
-    from dfray import checks, stages
-    from dfray.render.pipeline import show_status
-    from dfray.render.training import show_training_plan
-    from dfray.run_status import run_status
-
-    subject = checks.Subject(call.run)
-    findings = checks.find_problems(subject, "run")
-    try:
-        if subject.videos is not None:
-            call.run.look_at(subject.videos)
-            show_status(run_status(call.run))
-        show_training_plan(stages.plan_training(call.run, subject))
-    finally:
-        checks.report(findings)  # an error of the plan is among them
 
 
 @recipe_command(app, panel=PIPELINE)
@@ -70,6 +53,7 @@ def evaluate(
             "run's own model; may be repeated."
         ),
     ] = None,
+    dry_run: CheckOnly = False,
 ) -> None:
     """Score the held-out split, compute the metrics and write the report.
 
@@ -81,6 +65,9 @@ def evaluate(
     from dfray import stages
     from dfray.render.evaluation import show_metrics
 
+    if dry_run:
+        show_state(call, "evaluate")
+        return
     if protocol is not None:
         page = stages.compare_models(call.run, protocol, model or [])
         print(f"Table: {page}")

@@ -7,12 +7,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from dfray import storage
+from dfray.checks import Subject, require_sound
 from dfray.dependencies import of_figures
-from dfray.errors import UserError
 from dfray.progress import stage
 from dfray.run_context import RunContext
 from dfray.run_status import is_evaluated
@@ -31,7 +28,8 @@ def evaluate(run: RunContext) -> Metrics:
     evaluation are read.
 
     Raises:
-        UserError: the run's model is not trained, or videos of the split have no faces yet.
+        UserError: the run's model is not trained.
+        CheckError: the evaluation would fail, as of videos without faces; nothing was started.
         LockedError: another command writes to the run's folder.
     """
     from dfray.evaluation.measure import measure_model
@@ -41,7 +39,7 @@ def evaluate(run: RunContext) -> Metrics:
     run.require_model()
     if is_evaluated(run):
         return Metrics.model_validate_json(storage.read_bytes(run.folder.metrics))
-    _require_faces(run)
+    require_sound(Subject.as_listed(run), "evaluate")
     with run.claimed(), run.session(), stage("evaluate") as line:
         result = measure_model(
             run.evaluation_set,
@@ -58,22 +56,6 @@ def evaluate(run: RunContext) -> Metrics:
         run.folder.update_state(replace(run.folder.state(), measured=measured, figures=figures))
         line.finish(run.folder.report)
     return result.metrics
-
-
-def _require_faces(run: RunContext) -> None:
-    """Refuse to measure only a part of a split.
-
-    Raises:
-        UserError: videos have no faces yet.
-    """
-    section, videos = run.recipe.evaluation, run.manifest
-    splits = pa.array([section.split, *([section.fit_split] if section.is_fitted else [])])
-    missing = run.extracted(videos.filter(pc.is_in(videos["split"], splits))).missing
-    if missing:
-        raise UserError(
-            f"{missing:,} videos of {' and '.join(splits.to_pylist())} have no faces yet.",
-            "Run `dfray extract` with this recipe first.",
-        )
 
 
 def _write_report(run: RunContext, result: EvaluationResult) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dfray import storage
+from dfray.checks import Subject, require_sound
 from dfray.progress import ASIDE, DONE, FAILED, stage
 from dfray.run_context import RunContext
 from dfray.run_status import promotion_of
@@ -28,9 +29,13 @@ def promote(
 
     Returns:
         The record of the promotion or of its refusal.
+
+    Raises:
+        CheckError: the promotion would fail, or no model can pass the gates; nothing was measured.
     """
     from dfray.registry.promote import promote as promote_version
 
+    require_sound(Subject.as_listed(run), "promote")
     with stage("promote") as line:
         record = promote_version(
             run.recipe.registry,

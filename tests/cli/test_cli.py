@@ -435,6 +435,25 @@ def test_a_dry_run_prints_the_plan_and_all_that_would_be_refused(
     assert [path.name for path in folder.iterdir()] == ["small.yaml"]
 
 
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [
+        ("search", "tracking: "),
+        ("evaluate", "no model/bundle.json yet"),
+        ("register", "no model/bundle.json yet"),
+        ("promote", "registry.model_name 'a/b' is no name"),
+    ],
+)
+def test_every_dry_run_ends_with_all_that_would_be_refused(
+    dfray: Command, folder: Path, command: str, reason: str
+) -> None:
+    words = ["registry.model_name=a/b", "registry.tracking_uri=runs"]
+    done = dfray(folder, command, "small.yaml", "--dry-run", *words)
+    assert done.code == 2
+    assert reason in done.err
+    assert [path.name for path in folder.iterdir()] == ["small.yaml"]
+
+
 def test_ctrl_c_in_a_search_prints_the_command_that_resumes_it(
     dfray: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
