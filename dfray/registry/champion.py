@@ -65,47 +65,56 @@ def read_champion_state(versions: Versions) -> ChampionState:
     return ChampionState(versions.identify(by_hand), None, state.last_sequence)
 
 
-def sync_aliases(versions: Versions) -> list[str]:
+def sync_aliases(versions: Versions, state: ChampionState | None = None) -> list[str]:
     """Move the aliases until they agree with the history; return a sentence for each move.
 
     The history is read again after every move: if two processes move at once, the later record wins.
+
+    Args:
+        state: as just read from the history.
 
     Raises:
         RegistryError: MLflow refused, or they never agreed.
     """
     moved: list[str] = []
     for _ in range(_MAX_ROUNDS):
-        state, aliases = read_champion_state(versions), versions.aliases()
+        state = state or read_champion_state(versions)
         if state.champion is None:
             return moved
-        wrong = [
-            (alias, version)
-            for alias, version in ((CHAMPION, state.champion), (PREVIOUS, state.previous))
-            if aliases.get(alias) != _number(versions, version)
-        ]
+        aliases = versions.aliases()
+        targets = {
+            CHAMPION: _number(versions, state.champion),
+            PREVIOUS: _number(versions, state.previous),
+        }
+        wrong = {alias: to for alias, to in targets.items() if aliases.get(alias) != to}
         if not wrong:
             return moved
-        for alias, version in wrong:
-            moved.append(_move(versions, alias, aliases.get(alias), _number(versions, version)))
+        for alias, to in wrong.items():
+            moved.append(_move(versions, alias, aliases.get(alias), to))
+        state = None
     raise RegistryError(
         f"The aliases of {versions.name} still disagree with the history after {_MAX_ROUNDS} moves.",
         "Another process keeps moving them; stop it, then try again.",
     )
 
 
-def current_champion(versions: Versions) -> VersionId | None:
+def current_champion(versions: Versions, state: ChampionState | None = None) -> VersionId | None:
     """Repair the aliases and return the champion; None only if there never was one.
+
+    Args:
+        state: as just read from the history.
 
     Raises:
         UserError: the champion's version has been deleted.
     """
-    champion = read_champion_state(versions).champion
+    state = state or read_champion_state(versions)
+    champion = state.champion
     if champion is None:
         return None
     if not versions.exists(champion):
         raise lost_champion_error(versions, champion, "has been deleted by hand")
     try:
-        for sentence in sync_aliases(versions):
+        for sentence in sync_aliases(versions, state):
             print(f"repaired from the history: {sentence}", file=sys.stderr)
     except RegistryError as error:
         print(

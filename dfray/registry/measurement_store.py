@@ -20,6 +20,7 @@ from dfray.tracking.client import talking
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from mlflow.entities.model_registry import ModelVersion
 
     from dfray.registry.versions import Versions
 
@@ -38,10 +39,11 @@ def load_measurement(
     versions: Versions, version: str, evaluation_set: str | None = None
 ) -> Measurement | None:
     """Return the measurement on `evaluation_set`, or on the latest set; None: not stored."""
-    metrics = load_headline_metrics(versions, version, evaluation_set)
+    stored = versions.get(version)
+    metrics = _metrics_on(stored, evaluation_set)
     if metrics is None:
         return None
-    scores = _read_scores(versions, version, metrics.evaluation_set)
+    scores = _read_scores(versions, stored, metrics.evaluation_set)
     return Measurement(metrics, scores) if scores is not None else None
 
 
@@ -49,9 +51,12 @@ def load_headline_metrics(
     versions: Versions, version: str, evaluation_set: str | None = None
 ) -> HeadlineMetrics | None:
     """Return the metrics on `evaluation_set`, or on the latest set; None: not stored."""
-    stored = metrics_in_tags(versions.get(version).tags)
-    matching = (metrics for metrics in stored if evaluation_set in (None, metrics.evaluation_set))
-    return next(matching, None)
+    return _metrics_on(versions.get(version), evaluation_set)
+
+
+def _metrics_on(stored: ModelVersion, evaluation_set: str | None) -> HeadlineMetrics | None:
+    metrics_of_all = metrics_in_tags(stored.tags)
+    return next((m for m in metrics_of_all if evaluation_set in (None, m.evaluation_set)), None)
 
 
 def metrics_in_tags(tags: Mapping[str, str]) -> list[HeadlineMetrics]:
@@ -91,12 +96,13 @@ def metric_tags(metrics: HeadlineMetrics) -> dict[str, str]:
     }
 
 
-def _read_scores(versions: Versions, version: str, evaluation_set: str) -> pa.Table | None:
+def _read_scores(versions: Versions, stored: ModelVersion, evaluation_set: str) -> pa.Table | None:
     """Return STORED_SCORES of the version; None: missing or unreadable."""
     from dfray.evaluation.paired import STORED_SCORES
 
+    version, run_id = str(stored.version), stored.run_id
     folder, name = _place(versions, version, evaluation_set)
-    run_id, path = versions.get(version).run_id, f"{folder}/{name}"
+    path = f"{folder}/{name}"
     with (
         tempfile.TemporaryDirectory(prefix="dfray-") as local,
         talking(f"read the scores of version {version} of {versions.name}"),

@@ -88,7 +88,7 @@ def promote(
             "Name another version, or register a new candidate.",
         )
     with ExitStack() as stack:
-        champion = stack.enter_context(_champion(versions, over_lost_champion))
+        champion = stack.enter_context(_champion(versions, state, over_lost_champion))
         folder = stack.enter_context(versions.downloaded(version_id.number))
         candidate = _Contender(version_id, _bundle(folder))
         measurements = _measurements(
@@ -166,11 +166,13 @@ def _carry_out(
 
 
 @contextmanager
-def _champion(versions: Versions, over_lost: bool) -> Iterator[_Contender | None]:
+def _champion(
+    versions: Versions, state: ChampionState, over_lost: bool
+) -> Iterator[_Contender | None]:
     """Yield the champion with its package; None without one, or if it is lost and `over_lost` is set."""
     with ExitStack() as stack:
         try:
-            version = current_champion(versions)
+            version = current_champion(versions, state)
             if version is not None:
                 try:
                     folder = stack.enter_context(versions.downloaded(version.number))

@@ -89,12 +89,13 @@ class Versions:
                 f"The model {self.name!r} has no alias {reference!r}.",
                 f"Its aliases: {existing}." if existing else "It has no aliases yet.",
             )
-        if version not in self.numbers():
+        stored = self._find(version)
+        if stored is None:
             raise UserError(
                 f"The model {self.name!r} has no version {version}.",
                 f"Its versions: {', '.join(self.numbers()) or 'none'}.",
             )
-        return version
+        return str(stored.version)
 
     def numbers(self) -> list[str]:
         """Return the version numbers that exist, in order."""
@@ -116,11 +117,20 @@ class Versions:
 
     def exists(self, version: VersionId) -> bool:
         """Return True if the version exists and was not replaced by a later one of its number."""
-        return any(
-            (str(stored.version), int(stored.creation_timestamp))
-            == (version.number, version.created_ms)
-            for stored in self.all()
-        )
+        stored = self._find(version.number)
+        return stored is not None and int(stored.creation_timestamp) == version.created_ms
+
+    def _find(self, version: str) -> ModelVersion | None:
+        """Return the version; None: there is none of this number."""
+        from mlflow.exceptions import MlflowException
+
+        with talking(f"read version {version} of {self.name}"):
+            try:
+                return self.client.get_model_version(self.name, version)
+            except MlflowException as error:
+                if error_code(error) not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                    raise
+                return None
 
     def of_run(self, run_id: str) -> str | None:
         """Return the latest version whose model the MLflow run `run_id` trained; None: not registered."""

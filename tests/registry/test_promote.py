@@ -15,6 +15,7 @@ from dfray.registry.measurement_store import load_headline_metrics
 from dfray.registry.measurements import Measurement
 from dfray.registry.versions import CHAMPION, PREVIOUS, Versions
 from dfray.registry.views import read_history as history
+from tests.helpers.registry import VersionMaker
 from tests.helpers.scored import measured
 
 Add = Callable[..., str]
@@ -36,10 +37,17 @@ def aliases(section: RegistrySection, tracking_uri: str) -> dict[str, str]:
     return {alias: version for alias, version in found.items() if alias != "candidate"}
 
 
+def crown(section, tracking_uri, add_version: Add, *arguments, **options) -> None:
+    """Register a version and make it the champion by its alias, as if nothing had been recorded."""
+    number = add_version(*arguments, **options)
+    Versions(section.model_name, tracking_uri).point(CHAMPION, number)
+
+
 def test_the_first_champion_needs_the_absolute_gates_only(section, tracking_uri, add_version: Add):
     add_version(measured())
     decision = promote(section, tracking_uri, who="Ada")
     assert decision.promoted
+    assert decision.notes == ()
     assert decision.version.number == "1"
     assert aliases(section, tracking_uri) == {CHAMPION: "1"}
     assert (decision.who, decision.champion_before, decision.champion) == ("Ada", None, None)
@@ -49,8 +57,7 @@ def test_the_first_champion_needs_the_absolute_gates_only(section, tracking_uri,
 
 
 def test_a_worse_candidate_is_refused_with_the_reason(section, tracking_uri, add_version: Add):
-    add_version(measured(3.0))
-    promote(section, tracking_uri)
+    crown(section, tracking_uri, add_version, measured(3.0))
     add_version(measured(1.4, own=1))
     refusal = promote(section, tracking_uri)
     assert not refusal.promoted
@@ -62,8 +69,7 @@ def test_a_worse_candidate_is_refused_with_the_reason(section, tracking_uri, add
 def test_models_of_faces_taken_in_different_ways_are_compared_with_a_note(
     section, tracking_uri, add_version: Add
 ):
-    add_version(measured(3.0), faces_version=1)
-    assert promote(section, tracking_uri).notes == ()
+    crown(section, tracking_uri, add_version, measured(3.0), faces_version=1)
     add_version(measured(3.5))
     (note,) = promote(section, tracking_uri).notes
     assert "version 2 learned from faces taken by version 2 of the extraction" in note
@@ -94,8 +100,7 @@ def test_a_better_candidate_becomes_champion_and_the_history_tells_all(
 
 
 def test_a_slower_candidate_is_refused(section, tracking_uri, add_version: Add):
-    add_version(measured(2.0))
-    promote(section, tracking_uri)
+    crown(section, tracking_uri, add_version, measured(2.0))
     add_version(measured(3.0))
     refusal = promote(section, tracking_uri, slowdown=2.1)
     assert refusal.reasons == (
@@ -126,8 +131,7 @@ def test_a_champion_not_scored_on_this_set_is_scored_now_and_once(
 def test_a_candidate_of_an_old_set_is_scored_again_with_the_champion(
     section, tracking_uri, add_version: Add
 ):
-    add_version(measured(evaluation_set="first"))
-    promote(section, tracking_uri)
+    crown(section, tracking_uri, add_version, measured(evaluation_set="first"))
     add_version(measured(evaluation_set="second"))
     today = {"1": measured(2.0), "2": measured(2.1)}
     decision = promote(section, tracking_uri, measure=lambda version, _: today[version])
@@ -135,8 +139,7 @@ def test_a_candidate_of_an_old_set_is_scored_again_with_the_champion(
 
 
 def test_a_set_that_changes_under_way_is_an_error(section, tracking_uri, add_version: Add):
-    add_version(measured())
-    promote(section, tracking_uri)
+    crown(section, tracking_uri, add_version, measured())
     add_version(measured(evaluation_set="other"))
     with pytest.raises(RegistryError, match="different sets"):
         promote(section, tracking_uri, measure=lambda version, _: measured(evaluation_set=version))
@@ -228,8 +231,7 @@ def test_a_model_that_does_not_exist(tracking_uri):
 
 
 def test_the_champion_is_not_promoted_again(section, tracking_uri, add_version: Add):
-    add_version(measured())
-    promote(section, tracking_uri)
+    crown(section, tracking_uri, add_version, measured())
     with pytest.raises(UserError, match="is the champion already"):
         promote(section, tracking_uri)
 
@@ -243,9 +245,11 @@ def test_a_protocol_that_does_not_exist_stops_the_promotion(
         promote(section.model_copy(update={"gates": gates}), tracking_uri)
 
 
-def test_without_a_name_the_champion_must_be_the_only_one(section, tracking_uri, add_version: Add):
-    add_version(measured())
-    promote(section, tracking_uri)
+def test_without_a_name_the_champion_must_be_the_only_one(section, tmp_path):
+    tracking_uri = f"sqlite:///{tmp_path}/mlflow.db"
+    add_version = VersionMaker(section, tracking_uri, tmp_path)
+    crown(section, tracking_uri, add_version)
+    assert find_version(None, tracking_uri)[1] == "1"
     other = Versions(f"{section.model_name}-2", tracking_uri)
     source = Versions(section.model_name, tracking_uri).get("1").source
     other.client.create_registered_model(other.name)
