@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import sys
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,6 +20,7 @@ from dfray.config import ClusterSection
 from dfray.errors import ClusterError, ResourceError
 from dfray.notes import note
 from dfray.resources import Need, Node, lacking
+from dfray.termination import interrupt_on_signals
 
 
 @contextmanager
@@ -54,7 +53,7 @@ def session(cluster: ClusterSection, *, verbose: bool = False) -> Iterator[None]
             "Check cluster.address, the cluster's state and RAY_AUTH_TOKEN, or leave it empty.",
         ) from error
     quieten(verbose)
-    _end_cleanly_on_sigterm()
+    interrupt_on_signals()
     try:
         yield
     finally:
@@ -126,17 +125,6 @@ def prepare_environment(verbose: bool) -> None:
     }
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
-
-
-def _end_cleanly_on_sigterm() -> None:
-    """Turn SIGTERM (`dfray stop`) into KeyboardInterrupt, so that runs end resumable; Ray's handler exits."""
-
-    def stop(number: int, frame: object) -> None:
-        del number, frame
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, stop)
 
 
 @contextmanager

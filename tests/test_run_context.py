@@ -9,6 +9,7 @@ import pytest
 from dfray import storage
 from dfray.errors import LockedError, UserError
 from dfray.run_context import ExtractedVideos, RunContext
+from dfray.tracking.client import connect
 from tests.helpers.locks import of_elsewhere, record_of
 from tests.helpers.rows import video_row, videos_table
 from tests.helpers.runs import write_faces
@@ -122,3 +123,24 @@ def test_runs_of_other_keys_are_claimed_side_by_side(tmp_path: Path) -> None:
     with first.claimed(), second.claimed():
         assert storage.exists(first.folder.recipe_file)
         assert storage.exists(second.folder.recipe_file)
+
+
+def test_a_training_ends_the_mlflow_runs_of_killed_trainings_of_its_name(tmp_path: Path) -> None:
+    contexts = [
+        RunContext.of(toy_recipe(tmp_path, "toy", f"training.lr={lr}")) for lr in (1e-3, 2e-3, 3e-3)
+    ]
+    write_faces(contexts[0].recipe, [])
+    killed, alive, new = contexts
+    for context in (killed, alive):
+        context.claim()
+        context.tracking_run()
+    record_of(alive.folder.root, of_elsewhere("toy/alive"))
+    with new.claimed():
+        new.tracking_run()
+    client = connect(new.tracking_uri)
+    ids = [context.folder.state().run_id for context in contexts]
+    statuses = [client.get_run(str(run_id)).info.status for run_id in ids]
+    assert statuses == ["KILLED", "RUNNING", "RUNNING"]
+    with killed.claimed():
+        assert killed.tracking_run().run_id == ids[0]
+    assert client.get_run(str(ids[0])).info.status == "RUNNING"

@@ -11,6 +11,7 @@ import sys
 
 from dfray.cli.app import app
 from dfray.errors import DfrayError, UserError
+from dfray.termination import CTRL_C, exit_code, interrupt_on_signals
 
 # Importing a module adds its commands; `--help` lists them in this order.
 # isort: off
@@ -29,20 +30,20 @@ from dfray.cli import face_models as face_models
 # isort: on
 
 
-_CTRL_C = 130
-"""Typer's return value for a KeyboardInterrupt."""
-
-
 def main(*command: str) -> None:
     """Run the command line and exit: code 0, 2 for a mistake in the request, or 1 for a failure.
+
+    A signal's code is 128 and its number: 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP.
 
     Args:
         command: words in front of the arguments of the command line, for the scripts in jobs/.
     """
+    interrupt_on_signals()
     try:
         code = app([*command, *sys.argv[1:]], standalone_mode=False)
-        if code == _CTRL_C:
+        if code == CTRL_C:  # Typer's return value for a KeyboardInterrupt
             print(_stopped([*command, *sys.argv[1:]]), file=sys.stderr)
+            sys.exit(exit_code())
         sys.exit(code if isinstance(code, int) else 0)
     except DfrayError as error:
         _fail(error, error)
@@ -57,7 +58,7 @@ def main(*command: str) -> None:
 
 
 def _stopped(arguments: list[str]) -> str:
-    """Return how to go on after Ctrl-C."""
+    """Return how to go on after an interruption."""
     if arguments[:1] == ["search"]:
         resumed = arguments if "--resume" in arguments else [*arguments, "--resume"]
         return f"Stopped. Resume: {shlex.join(['dfray', *resumed])}"

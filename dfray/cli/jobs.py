@@ -10,6 +10,7 @@ import typer
 
 from dfray.cli.app import CLUSTER, AsJson, app
 from dfray.cli.command import command, resolve_recipe, tracebacks
+from dfray.termination import exit_code
 
 if TYPE_CHECKING:
     from dfray.cli.stage_arguments import StageArguments
@@ -50,8 +51,6 @@ WorkingDir = Annotated[
 Follow = Annotated[
     bool, typer.Option("--follow", "-f", help="Follow the job to its end; exit with its code.")
 ]
-_DETACHED = 130
-"""Exit code after Ctrl-C."""
 
 
 # Not `command`: every option that submit does not know, --verbose among them, is the stage's.
@@ -141,7 +140,7 @@ def _submit(client: JobClient, submission: Submission) -> None:
         client.submit(submission)
     except KeyboardInterrupt:
         render.show_interrupted(submission.job_id)
-        raise SystemExit(_DETACHED) from None
+        raise SystemExit(exit_code()) from None
 
 
 def _follow(client: JobClient, job_id: str) -> None:
@@ -152,7 +151,7 @@ def _follow(client: JobClient, job_id: str) -> None:
         job = client.follow(job_id, _write)
     except KeyboardInterrupt:
         render.show_detached(job_id)
-        raise SystemExit(_DETACHED) from None
+        raise SystemExit(exit_code()) from None
     render.show_end(job)
     raise SystemExit(job.exit_code)
 

@@ -86,6 +86,9 @@ class SearchRuns:
         if not stopped:
             with suppress(*([RegistryError] if kind else [])):  # the block's own error is raised
                 self.settle()
+        if kind is not None:
+            with suppress(RegistryError):
+                self._end_open_children("KILLED" if stopped else "FAILED")
         self.parent.__exit__(kind, error, trace)
 
     def settle(self) -> None:
@@ -101,8 +104,11 @@ class SearchRuns:
             if name is None:
                 parent = run.info.run_id
             else:
-                self._children[name] = Run(self.tracking_uri, run.info.run_id)
-                self._logged_state[name] = run.data.tags.get(_STATE, "")
+                child = Run(self.tracking_uri, run.info.run_id)
+                state = run.data.tags.get(_STATE, "")
+                if state not in _FINAL:
+                    child.reopen()
+                self._children[name], self._logged_state[name] = child, state
         return start_run(
             recipe,
             self.tracking_uri,
@@ -111,6 +117,12 @@ class SearchRuns:
             name=f"{recipe.name} search",
             tags={_SEARCH: self.search_id},
         )
+
+    def _end_open_children(self, status: str) -> None:
+        """End the runs of trials that have not ended; a resumed search opens them again."""
+        for name, run in self._children.items():
+            if self._logged_state.get(name) not in _ENDED:
+                run.finish(status)
 
     def _existing(self) -> list[entities.Run]:
         client = connect(self.tracking_uri)

@@ -99,6 +99,11 @@ class Run:
         with talking(f"look at run {self.run_id}"):
             return str(self.client.get_run(self.run_id).info.experiment_id)
 
+    def reopen(self) -> None:
+        """Set the status of a run that goes on to RUNNING."""
+        with talking(f"enter run {self.run_id}"):
+            self.client.update_run(self.run_id, status="RUNNING")
+
     def finish(self, status: str = "FINISHED") -> None:
         with talking(f"end run {self.run_id}"):
             self.client.set_terminated(self.run_id, status)
@@ -174,6 +179,26 @@ def start_run(
     return Run(tracking_uri, run.info.run_id)
 
 
+def end_killed_run(tracking_uri: str, run_id: str) -> None:
+    """End a run as KILLED if it is still open, because the process that logged to it was killed.
+
+    Raises:
+        RegistryError: the tracking server does not answer.
+    """
+    from mlflow.exceptions import MlflowException
+
+    client = connect(tracking_uri)
+    with talking(f"end run {run_id}"):
+        try:
+            status = client.get_run(run_id).info.status
+        except MlflowException as error:
+            if error_code(error) != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            return  # removed for good
+        if status == "RUNNING":
+            client.set_terminated(run_id, "KILLED")
+
+
 def _experiment(client: MlflowClient, tracking_uri: str, name: str) -> str:
     from mlflow.exceptions import MlflowException
 
@@ -200,8 +225,9 @@ def _enter_again(client: MlflowClient, tracking_uri: str, run_id: str, recipe: R
         run = client.get_run(run_id)
         made_with = run.data.tags.get("dfray.recipe_fingerprint")
         if made_with == recipe.fingerprint():
-            client.update_run(run_id, status="RUNNING")
-            return Run(tracking_uri, run_id)
+            again = Run(tracking_uri, run_id)
+            again.reopen()
+            return again
     raise UserError(
         f"Run {run_id} was made with recipe {made_with}, not with {recipe.fingerprint()}.",
         "Go on with the recipe of that run, or begin a new run.",

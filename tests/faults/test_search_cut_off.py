@@ -124,7 +124,7 @@ def test_whatever_is_killed_the_same_trials_end_and_none_is_trained_twice(
     search.processes("ray::ImplicitFunc")[0].kill()
     seen.append(search.wait_for_epochs(20))
 
-    seen.append(search.stop(signal.SIGTERM, 130))
+    seen.append(search.stop(signal.SIGTERM, 143))
     seen.append(search.wait_for_epochs(20))
 
     seen.append(search.stop(signal.SIGKILL, -signal.SIGKILL))

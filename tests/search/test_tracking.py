@@ -109,6 +109,23 @@ def test_a_search_that_goes_on_enters_the_runs_it_had(
     assert by_trial["trial-001"].info.status == "FINISHED"
 
 
+@pytest.mark.parametrize(
+    ("end", "status"), [(KeyboardInterrupt, "KILLED"), (RuntimeError, "FAILED")]
+)
+def test_a_search_that_is_cut_off_ends_its_runs_and_opens_them_again(
+    tmp_path: Path, uri: str, client: MlflowClient, end: type[BaseException], status: str
+) -> None:
+    settings = settings_of(tmp_path)
+    begin(settings, 0, 0.5)
+    runs = entered(settings, uri)
+    ids = (runs.tracked(settings.read("trial-000")).run_id, runs.parent.run_id)
+    with pytest.raises(end), runs:
+        raise end
+    assert [client.get_run(id_).info.status for id_ in ids] == [status, status]
+    entered(settings, uri)
+    assert [client.get_run(id_).info.status for id_ in ids] == ["RUNNING", "RUNNING"]
+
+
 def test_a_trial_that_an_earlier_driver_did_not_log_is_logged_with_the_result(
     tmp_path: Path, uri: str, client: MlflowClient
 ) -> None:
