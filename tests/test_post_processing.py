@@ -194,7 +194,19 @@ def test_losses_add_up_a_video_that_two_tasks_shared():
 
 
 @pytest.mark.ray
+def test_drops_are_what_a_plain_loop_measures(bundle, store, tmp_path, ray_session):
+    from tests.helpers.scoring import scoring_in_process
+
+    with scoring_in_process():
+        require_drops_of_a_loop(bundle, store, tmp_path)
+
+
+@pytest.mark.slow
 def test_actors_measure_what_a_plain_loop_measures(bundle, store, tmp_path, ray_session):
+    require_drops_of_a_loop(bundle, store, tmp_path)
+
+
+def require_drops_of_a_loop(bundle, store, tmp_path):
     bundle.save(tmp_path / "bundle")
     section = EvaluationSection(post_processing=["noise", "jpeg"], num_workers=1)
     found = measure_drops(store, str(tmp_path / "bundle"), labelled(store), section)

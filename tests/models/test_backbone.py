@@ -96,11 +96,11 @@ def test_embedding_of_clip_is_its_normalised_class_token():
     [
         ("vit_large_patch14_clip_quickgelu_224.openai", 224, 1024),
         ("vit_pe_core_base_patch16_224", 224, 768),
-        ("vit_pe_core_large_patch14_336", 224, 1024),
+        pytest.param("vit_pe_core_large_patch14_336", 224, 1024, marks=pytest.mark.slow),
         ("vit_small_patch16_dinov3", 224, 384),
         ("vit_base_patch16_dinov3", 224, 768),
-        ("vit_large_patch16_dinov3", 224, 1024),
-        ("vit_huge_plus_patch16_dinov3", 224, 1280),
+        pytest.param("vit_large_patch16_dinov3", 224, 1024, marks=pytest.mark.slow),
+        pytest.param("vit_huge_plus_patch16_dinov3", 224, 1280, marks=pytest.mark.slow),
     ],
 )
 def test_encoders_of_the_clip_paper_and_its_successor_are_known_by_name(backbone, size_px, dim):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import torch
@@ -17,17 +17,21 @@ from dfray.training.worker import Worker
 
 
 class OneProcess:
-    """The surroundings of the worker; counts the reports and saves each epoch to `folder`."""
+    """The surroundings of the worker; counts the reports and saves each epoch to `folder`.
+
+    Args:
+        resumes: the worker starts from what was saved there.
+    """
 
     rank, world_size = 0, 1
     device = torch.device("cpu")
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, *, resumes: bool = False) -> None:
+        self.folder, self.resumes = folder, resumes
         self.reported: list[int] = []
 
     def checkpoint(self) -> AbstractContextManager[str] | None:
-        return None
+        return nullcontext(str(self.folder)) if self.resumes else None
 
     def prepare(self, model: nn.Module) -> nn.Module:
         return model

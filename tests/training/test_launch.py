@@ -131,6 +131,7 @@ with session(recipe.cluster):
 """
 
 
+@pytest.mark.slow
 def test_a_finished_run_started_again_trains_nothing_and_is_restored_whole(killed):
     recipe, history = killed
     recipe = toy_recipe(recipe.work_dir, "killed", "training.epochs=8", "training.num_workers=1")

@@ -32,13 +32,16 @@ def test_it_is_frozen_and_equal_after_it_is_pickled(config):
         config.stream_steps = 3
 
 
-def test_a_worker_trains_from_it_alone(config, tmp_path):
+def test_a_worker_trains_from_it_alone_and_started_again_trains_nothing(config, tmp_path):
     check_worker_config(config)
     context = OneProcess(tmp_path)
     history = Worker(cloudpickle.loads(cloudpickle.dumps(config)), context).run()
     assert context.reported == [1, 2]
     assert [epoch["epoch"] for epoch in history] == [0, 1]
     assert {"lr", "steps", "train_loss", "val_loss", "selection_loss"} <= set(history[0])
+    again = OneProcess(tmp_path, resumes=True)
+    assert Worker(config, again).run() == history
+    assert again.reported == []
 
 
 @pytest.fixture(scope="module")
