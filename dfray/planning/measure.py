@@ -8,7 +8,6 @@ one when its dataset's share of the time is spent.
 from __future__ import annotations
 
 import os
-import tempfile
 import time
 from collections.abc import Callable, Generator
 from contextlib import closing, suppress
@@ -116,7 +115,7 @@ def measure_extraction(
     datasets: dict[str, DatasetCost] = {}
     reading = _Reading()
     with (
-        tempfile.TemporaryDirectory(prefix="dfray-plan-") as folder,
+        storage.temporary_folder() as folder,
         closing(_Metered(settings, on_video)) as meter,
     ):
         for name, (rows, share) in drawn.items():

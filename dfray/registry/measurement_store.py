@@ -9,11 +9,11 @@ in tags have scores; a measurement without scores, or with unreadable ones, is m
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dfray import storage
 from dfray.errors import SchemaError
 from dfray.registry.measurements import HeadlineMetrics, Measurement
 from dfray.tracking.client import talking
@@ -74,7 +74,7 @@ def save_scores(versions: Versions, version: str, evaluation_set: str, scores: p
     from dfray.evaluation.paired import STORED_SCORES
 
     folder, name = _place(versions, version, evaluation_set)
-    with tempfile.TemporaryDirectory(prefix="dfray-") as local:
+    with storage.temporary_folder() as local:
         STORED_SCORES.write(scores, str(Path(local, name)))
         with talking(f"store the scores of version {version} of {versions.name}"):
             run_id = versions.client.get_model_version(versions.name, version).run_id
@@ -104,7 +104,7 @@ def _read_scores(versions: Versions, stored: ModelVersion, evaluation_set: str) 
     folder, name = _place(versions, version, evaluation_set)
     path = f"{folder}/{name}"
     with (
-        tempfile.TemporaryDirectory(prefix="dfray-") as local,
+        storage.temporary_folder() as local,
         talking(f"read the scores of version {version} of {versions.name}"),
     ):
         paths = [file.path for file in versions.client.list_artifacts(run_id, folder)]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dfray import storage
 from dfray.errors import RegistryError, UserError
 from dfray.registry.checksums import NOT_CHECKED, TAG, faults_of
 from dfray.registry.history import SUFFIX, History, VersionId
@@ -159,7 +159,7 @@ class Versions:
         Raises:
             DamagedPackageError: a file is gone, was added, or is not the one that was registered.
         """
-        with tempfile.TemporaryDirectory(prefix="dfray-") as folder:
+        with storage.temporary_folder() as folder:
             path = self._download(version, folder)
             if faults := faults_of(path, self.get(version).tags.get(TAG)):
                 fault = faults[0] + (f" (and {len(faults) - 1} more)" if len(faults) > 1 else "")

@@ -11,7 +11,6 @@ imported or started twice. Several workers are a Ray Train run of the trial.
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -159,7 +158,7 @@ class TuneContext:
         return model
 
     def report(self, learner: Learner, history: History) -> None:
-        with tempfile.TemporaryDirectory(prefix="dfray-checkpoint-") as folder:
+        with storage.temporary_folder() as folder:
             learner.save(Path(folder), history)
             self.record.keep(Path(folder), history)
             storage.put(f"{folder}/state.pt", self._state)

@@ -7,7 +7,6 @@ killed would lose trials or fail to load. That record goes to a temporary folder
 from __future__ import annotations
 
 import os
-import tempfile
 import time
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +16,7 @@ from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 from ray.tune.stopper import Stopper
 
+from dfray import storage
 from dfray.config import Recipe
 from dfray.errors import ResourceError
 from dfray.search.concurrency import TrialCapacity, trial_capacity
@@ -62,7 +62,7 @@ def run_trials(
     section, training = settings.recipe.search, settings.recipe.training
     trainable: Any = tune.with_parameters(run_trial, settings=settings)
     callback = TrialCallback(settings, on_trial, on_nodes)
-    with tempfile.TemporaryDirectory(prefix="dfray-tune-") as scratch:
+    with storage.temporary_folder() as scratch:
         tune.Tuner(
             tune.with_resources(trainable, capacity.trial_resources),
             tune_config=tune.TuneConfig(

@@ -16,13 +16,13 @@ from __future__ import annotations
 import importlib.resources
 import json
 import shutil
-import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dfray import storage
 from dfray.config import FacesSection, RegistrySection
 from dfray.errors import ModelFileError
 from dfray.faces.model_file import (
@@ -84,7 +84,7 @@ def register(
     card = write_card(
         section.model_name, description, run.data.tags, metrics, context or CardContext()
     )
-    with tempfile.TemporaryDirectory(prefix="dfray-") as folder:
+    with storage.temporary_folder() as folder:
         artifacts = _gather(Path(bundle_dir), description, Path(folder))
         with talking(f"register {bundle_dir}"):
             logged, digest = _log(client, run, artifacts, Path(folder) / "model", description, card)

@@ -41,6 +41,7 @@ from dfray.storage.lock import Lock, holder_of, locked, require_unlocked
 from dfray.storage.lock_holder import Holder
 from dfray.storage.ranges import PartialCopy, Range, partial_copy, serves_ranges
 from dfray.storage.room import free_bytes, require_writable
+from dfray.storage.scratch import temporary_folder
 from dfray.storage.stamps import FolderStamp, have_same_size, sample_digest
 
 __all__ = [
@@ -79,6 +80,7 @@ __all__ = [
     "require_writable",
     "sample_digest",
     "serves_ranges",
+    "temporary_folder",
     "total_bytes",
     "walk_files",
     "walk_stamped",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import tempfile
 import uuid
 from collections.abc import Iterator
 from functools import partial
@@ -13,20 +12,11 @@ from pathlib import Path
 
 from dfray.storage.filesystems import absolute, attempt, filesystem, is_remote, join
 from dfray.storage.listing import list_files, walk_files
+from dfray.storage.scratch import temporary_folder
 
 _LONGEST_NAME = 255
 """Bytes of a name that usual file systems hold; a key in an object store has up to 1,024."""
 _LONGEST_SUFFIX = 16
-
-
-def temporary_folder() -> tempfile.TemporaryDirectory[str]:
-    """Return a fresh local folder, a context that removes it.
-
-    Raises:
-        StorageError: the disk is full, or there is no place for temporary files.
-    """
-    place = tempfile.tempdir or "the folder of temporary files (TMPDIR)"
-    return attempt(lambda: tempfile.TemporaryDirectory(prefix="dfray-"), place, "write")
 
 
 def read_bytes(uri: str) -> bytes:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import secrets
 import socket
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Self
 
-_START_TOLERANCE_S = 2.0
-"""Start times of one process differ by the corrections of the clock since the machine started."""
+from dfray.storage.process_identity import has_ended, start_time, this_machine
+
 FREE = b"{}"
 """Record of a lock that nobody holds."""
 
@@ -44,14 +42,12 @@ class Holder:
     @classmethod
     def this_process(cls, work: str) -> Self:
         """Return this process as a new holder."""
-        import psutil
-
         return cls(
             work=work,
             host=socket.gethostname(),
-            machine=_this_machine(),
+            machine=this_machine(),
             pid=os.getpid(),
-            started=psutil.Process().create_time(),
+            started=start_time(os.getpid()) or 0.0,
             since=datetime.now(UTC).isoformat(timespec="seconds"),
             job=_ray_job(),
         )
@@ -76,34 +72,16 @@ class Holder:
     @property
     def is_this_process(self) -> bool:
         """True if the process is the one that asks."""
-        return self.machine == _this_machine() and self.pid == os.getpid() and not self.has_ended
+        return self.machine == this_machine() and self.pid == os.getpid() and not self.has_ended
 
     @property
     def has_ended(self) -> bool:
         """True if the process ran on this machine and is gone; False says nothing of another machine's."""
-        import psutil
-
-        if self.machine != _this_machine():
-            return False
-        try:
-            started = psutil.Process(self.pid).create_time()
-        except psutil.NoSuchProcess:
-            return True
-        return abs(started - self.started) > _START_TOLERANCE_S
+        return self.machine == this_machine() and has_ended(self.pid, self.started)
 
     def __str__(self) -> str:
         job = f", job {self.job}" if self.job else ""
         return f"{self.work} (host {self.host}, pid {self.pid}{job}, since {self.since})"
-
-
-@functools.cache
-def _this_machine() -> str:
-    """Return the identity of the machine's start and of the process namespace: what a pid is unique in."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        return f"{boot} {os.readlink('/proc/self/ns/pid')}"
-    except OSError:  # not Linux
-        return socket.gethostname()
 
 
 def _ray_job() -> str:

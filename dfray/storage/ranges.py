@@ -7,8 +7,9 @@ import os
 from collections.abc import Iterator, Sequence
 
 from dfray.errors import StorageError
-from dfray.storage.copies import local_name, temporary_folder
+from dfray.storage.copies import local_name
 from dfray.storage.filesystems import S3, attempt, filesystem
+from dfray.storage.scratch import temporary_folder
 
 Range = tuple[int, int]
 """(first byte, number of bytes)."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypedDict
@@ -108,7 +107,7 @@ class RayTrainContext:
         import ray.train
 
         metrics = history[-1]
-        with tempfile.TemporaryDirectory(prefix="dfray-checkpoint-") as folder:
+        with storage.temporary_folder() as folder:
             checkpoint = None
             if self.rank == 0:
                 learner.save(Path(folder), history)

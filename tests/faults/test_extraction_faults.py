@@ -229,10 +229,10 @@ def test_a_full_temporary_folder_is_told_as_well(tmp_path):
         check=True,
     )
     assert re.fullmatch(
-        rf"Cannot write {tmp_path}/dfray-shard-\w+: .*File too large.*The disk is full: .*\n",
+        rf"Cannot write {tmp_path}/dfray-\d+/[\w-]+/\w+: .*File too large.*The disk is full: .*\n",
         done.stdout,
     )
-    assert list(tmp_path.iterdir()) == []
+    assert list((tmp_path / f"dfray-{os.getuid()}").iterdir()) == []
 
 
 def test_a_bucket_that_goes_away_meanwhile_is_one_line_too(ray_session, bucket, tmp_path):
