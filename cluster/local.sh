@@ -62,9 +62,10 @@ launch() { # as `start`
   local name="$1" role="$2" agent
   shift 2
   agent="$(free_ports 1)"
-  # A node is a session of processes: Ray's workers have groups of their own.
+  # A node is a session of processes: Ray's workers have groups of their own. It has a temporary folder of its
+  # own, since each unpacks a job's package anew, and would remove the one that another node's workers run in.
   setsid "$ray" start --block --disable-usage-stats --node-ip-address=127.0.0.1 \
-    --node-name="$name" --labels="role=$role" --num-cpus="${CPUS:-4}" --temp-dir="$(cat "$state/temp")" \
+    --node-name="$name" --labels="role=$role" --num-cpus="${CPUS:-4}" --temp-dir="$(cat "$state/temp")/$name" \
     --object-store-memory="$((${OBJECT_STORE_MB:-512} << 20))" \
     --min-worker-port=0 --max-worker-port=0 --dashboard-agent-listen-port="$agent" \
     "$@" >"$state/$name.log" 2>&1 </dev/null &

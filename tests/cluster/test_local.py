@@ -6,6 +6,7 @@ import os
 import socket
 import stat
 import subprocess
+from pathlib import Path
 
 import psutil
 import pytest
@@ -82,6 +83,11 @@ def test_nodes_come_with_labels_and_a_token_and_go_one_by_one(tmp_path):
         assert stat.S_IMODE(token.stat().st_mode) == 0o600
         assert len(token.read_text().strip()) == 64
         assert alive() == {"head": "cpu", "worker-1": "gpu"}
+        temporary = Path((cluster.state / "temp").read_text().strip())
+        assert {path.parts[-3] for path in temporary.glob("*/session_2*/runtime_resources")} == {
+            "head",
+            "worker-1",
+        }  # each node unpacks packages for itself
         assert cluster.add("cpu") == "worker-2"
         nodes = cluster.processes("worker-1")
         assert len(nodes) > 2

@@ -27,18 +27,22 @@ Command = Callable[..., Done]
 
 
 def run_in(folder: Path, *command: str, timeout_s: float = 60, **environment: str) -> Done:
-    plain = {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "MLFLOW_", "PYTEST"))}
     before = children_cpu_s()
     done = subprocess.run(
         command,
         cwd=folder,
-        env=plain | environment,
+        env=plain_environment() | environment,
         capture_output=True,
         text=True,
         timeout=timeout_s,
         check=False,
     )
     return Done(done.returncode, done.stdout, done.stderr, children_cpu_s() - before)
+
+
+def plain_environment() -> dict[str, str]:
+    """This environment without settings of Ray, MLflow and pytest."""
+    return {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "MLFLOW_", "PYTEST"))}
 
 
 def children_cpu_s() -> float:
