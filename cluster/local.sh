@@ -21,6 +21,7 @@ ray="${RAY:-$here/.venv/bin/ray}"
 python="$(dirname "$ray")/python"
 state="${DFRAY_CLUSTER_DIR:-$here/runs/.cluster}"
 given_token="${RAY_AUTH_TOKEN:-}"
+given_token_path="${RAY_AUTH_TOKEN_PATH:-}"
 unset RAY_AUTH_TOKEN # it would go before the file, and be seen in every process
 export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH="$state/token"
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" # Ray would take a thread for each logical CPU
@@ -96,7 +97,7 @@ require_running() {
 wait_until_up() { # name; a node says this once the head knows it
   local _
   for _ in $(seq 240); do
-    grep -q "Ray runtime started" "$state/$1.log" && return
+    grep -qs "Ray runtime started" "$state/$1.log" && return # quiet while the log is not there yet
     is_running "$1" || return 1
     sleep 0.25
   done
@@ -187,6 +188,12 @@ down() {
   rm -f "$state/address" "$state/jobs" "$state/token" "$state/temp"
 }
 
+tell_unset() { # a shell that took over `env` names a token that is gone
+  if [[ "$given_token_path" == "$state/token" ]]; then
+    echo "This shell still points to the cluster. Run: unset RAY_AUTH_MODE RAY_AUTH_TOKEN_PATH RAY_ADDRESS RAY_API_SERVER_ADDRESS"
+  fi
+}
+
 status() {
   require_running
   "$ray" status --address "$(cat "$state/address")"
@@ -198,7 +205,10 @@ case "${1:-}" in
   add) add "${2:-gpu}" ;;
   kill) kill_ "${2:?the name of a node, such as worker-1}" ;;
   status) status ;;
-  down) down ;;
+  down)
+    down
+    tell_unset
+    ;;
   *)
     sed -n '2,16s/^# \{0,1\}//p' "$0"
     exit 2

@@ -34,12 +34,18 @@ def use_token(*, own: bool) -> None:
     Args:
         own: this process starts the cluster: if there is no token, a new one is made for this process
             and its children only. Ray would write one into the home folder.
+
+    Raises:
+        ClusterError: `own`, and RAY_AUTH_TOKEN_PATH names a file that cannot be read.
     """
     before = dict(os.environ)
     os.environ.setdefault("RAY_AUTH_MODE", "token")
     has_token = bool({"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys())
-    if own and is_on() and not has_token:
-        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+    if own and is_on():
+        if has_token:
+            authorization()
+        else:
+            os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
     if "ray._raylet" in sys.modules and os.environ != before:  # Ray read it on import
         from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
 
@@ -148,7 +154,11 @@ def _token() -> str | None:
         return file.read_text().strip() or None
     except OSError as error:
         if path:
-            raise ClusterError(f"RAY_AUTH_TOKEN_PATH cannot be read: {error}.") from error
+            raise ClusterError(
+                f"RAY_AUTH_TOKEN_PATH cannot be read: {error}.",
+                "Name the token's file, or, if its cluster is down, run: "
+                "unset RAY_AUTH_TOKEN_PATH RAY_ADDRESS RAY_API_SERVER_ADDRESS",
+            ) from error
         return None
 
 

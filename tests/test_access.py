@@ -108,8 +108,11 @@ def test_the_token_is_found_where_ray_finds_it(monkeypatch, tmp_path):
 def test_a_token_file_that_is_named_and_not_there_is_said(monkeypatch):
     monkeypatch.delenv("RAY_AUTH_TOKEN")
     monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", "/nowhere")
-    with pytest.raises(ClusterError, match=r"RAY_AUTH_TOKEN_PATH cannot be read: .*/nowhere"):
+    told = r"RAY_AUTH_TOKEN_PATH cannot be read: .*/nowhere.*unset RAY_AUTH_TOKEN_PATH"
+    with pytest.raises(ClusterError, match=told):
         access.authorization()
+    with pytest.raises(ClusterError, match=told):
+        access.use_token(own=True)  # Ray would give up on it in words of its own
 
 
 def test_a_missing_a_wrong_and_a_switched_off_token_are_told_apart(monkeypatch, tmp_path):

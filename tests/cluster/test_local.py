@@ -40,6 +40,13 @@ def test_what_a_crash_has_left_does_not_count_as_a_cluster(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_down_says_what_a_shell_must_forget_that_took_over_its_variables(tmp_path):
+    cluster = LocalCluster(tmp_path, RAY_AUTH_TOKEN_PATH=str(tmp_path / "token"))
+    names = "RAY_AUTH_MODE RAY_AUTH_TOKEN_PATH RAY_ADDRESS RAY_API_SERVER_ADDRESS"
+    assert cluster.sh("down").stdout.endswith(f"Run: unset {names}\n")
+    assert LocalCluster(tmp_path).sh("down").stdout == ""
+
+
 def test_a_port_in_use_is_said_and_nothing_is_started(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
