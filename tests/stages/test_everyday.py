@@ -79,11 +79,11 @@ def run_two_at_once() -> None:
 
 def clean_up() -> None:
     """Begin a run that never trains, go back to the first; remove what no run needs."""
-    begun, first = run_of(("training.lr=0.009",)), run_of(())
-    for run in (begun, first):
+    abandoned, first = run_of(("training.lr=0.009",)), run_of(())
+    for run in (abandoned, first):
         stages.build_manifest(run)
         run.claim()
-    assert begun.folder.root in {item.uri for item in stages.clean("runs", remove=True)}
+    assert abandoned.folder.root in {item.uri for item in stages.clean("runs", remove=True)}
     assert stages.clean("runs", remove=True) == []
 
 
@@ -158,12 +158,12 @@ def test_each_step_does_anew_what_has_changed_and_nothing_else(
     table = []
     for step in STEPS:
         step.before()
-        asked = list(run_status(step.overrides).values())
+        predicted = list(run_status(step.overrides).values())
         if step.instead:
             step.instead()
         else:
-            assert stages.run_pipeline(run_of(step.overrides)).statuses == asked, step.title
-        table.append((step.title, "".join(map(mark, asked))))
+            assert stages.run_pipeline(run_of(step.overrides)).statuses == predicted, step.title
+        table.append((step.title, "".join(map(mark, predicted))))
         print(f"{table[-1][1]}  {step.title}", flush=True)
         assert not any(state.state == "due" for state in run_status(step.overrides).values())
     assert table == [(step.title, step.expected) for step in STEPS]
