@@ -1,12 +1,16 @@
-"""Notes to the user on stderr, beside results on stdout; `quietly` keeps them back."""
+"""Notes to the user on stderr, beside results on stdout; `quietly` keeps them back.
+
+Whoever listens, such as a log, is given every line, those that are kept back too.
+"""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+_listeners: list[Callable[[str], None]] = []  # no context variable: threads print, too
 _QUIET: ContextVar[bool] = ContextVar("quiet", default=False)
 
 
@@ -25,7 +29,30 @@ def quietly(quiet: bool = True) -> Iterator[None]:
         _QUIET.reset(token)
 
 
+@contextmanager
+def listening(listener: Callable[[str], None]) -> Iterator[None]:
+    """Call `listener` with each text that is printed inside the block, or kept back."""
+    _listeners.append(listener)
+    try:
+        yield
+    finally:
+        _listeners.remove(listener)
+
+
+def publish(text: str) -> None:
+    """Give the listeners a text that the caller prints."""
+    for listener in _listeners:
+        listener(text)
+
+
 def note(text: str) -> None:
     """Print a line to stderr, unless notes are kept back."""
+    publish(text)
     if not is_quiet():
         print(text, file=sys.stderr)
+
+
+def warn(text: str) -> None:
+    """Print a line to stderr, also where notes are kept back."""
+    publish(text)
+    print(text, file=sys.stderr)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from dfray import storage
+from dfray.command_log import log_to
 from dfray.config import Recipe
 from dfray.datasets.manifest import Manifest, fingerprint, read_manifest, write_manifest
 from dfray.dependencies import Dependencies, of_faces, of_training
@@ -118,9 +119,12 @@ class RunContext:
         self.runs.point_to(self.folder)
         write_manifest(Manifest(self.manifest), self.folder.manifest)
 
-    def locked(self) -> AbstractContextManager[None]:
-        """Return a context in which no other command writes to the run's folder, as `storage.locked`."""
-        return storage.locked(self.folder.root, self.folder.run_name)
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Lock the run's folder against other commands in the block, as `storage.locked`, and log there."""
+        with storage.locked(self.folder.root, self.folder.run_name):
+            log_to(self.folder.root)
+            yield
 
     @contextmanager
     def claimed(self) -> Iterator[None]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from dfray.errors import CheckError, DfrayError
+from dfray.notes import warn
 
 Severity = Literal["ok", "warn", "refuse"]
 
@@ -54,7 +54,7 @@ def report(findings: Sequence[Finding]) -> None:
     """
     for finding in findings:
         if finding.severity == "warn":
-            print(f"warning: {finding}", file=sys.stderr)
+            warn(f"warning: {finding}")
     refused = [finding for finding in findings if finding.severity == "refuse"]
     if len(refused) == 1:
         raise CheckError(refused[0].message, refused[0].hint)

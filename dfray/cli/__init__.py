@@ -72,7 +72,8 @@ def _fail(cause: BaseException, error: BaseException) -> None:
     else:
         from dfray.errors import first_line
 
-        message, code = f"{first_line(cause)} (--verbose shows the traceback)", 1
+        shown_by = _log_of(error) or "--verbose shows the traceback"
+        message, code = f"{first_line(cause)} ({shown_by})", 1
     kind = "error" if isinstance(cause, UserError) else "failed"
     print(f"dfray: {kind}: {_failed_stage(error)}{message}", file=sys.stderr)
     sys.exit(code)
@@ -84,3 +85,10 @@ def _failed_stage(error: BaseException) -> str:
 
     notes = [note for note in getattr(error, "__notes__", []) if note.startswith(STAGE_NOTE)]
     return f"{notes[0].removeprefix(STAGE_NOTE)}: " if notes else ""
+
+
+def _log_of(error: BaseException) -> str:
+    """Return `log: URI` of the run that the error ended, or an empty string."""
+    from dfray.command_log import LOG_NOTE
+
+    return next((n for n in getattr(error, "__notes__", []) if n.startswith(LOG_NOTE)), "")

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -126,7 +127,9 @@ def recipe_command(
             quiet: bool,
             **options: Any,
         ) -> None:
-            with tracebacks(verbose), quietly(quiet):
+            from dfray.command_log import logged
+
+            with tracebacks(verbose), quietly(quiet), logged(sys.argv[1:]):
                 resolved = resolve_recipe(recipe, overrides, print_only=print_recipe)
                 call = RecipeCall(resolved, (recipe, *(overrides or ())), verbose)
                 function(call, **options)  # type: ignore[call-arg]

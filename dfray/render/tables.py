@@ -8,12 +8,14 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from dfray.notes import publish
+
 _UNFOLDED = 10_000
 """Columns of a table in a file or a pipe: its rows stay lines, whatever they hold."""
 
 
 class _Console(Console):
-    """Console that folds no table but on a terminal, where the width is a reader's."""
+    """Console that publishes its text, and folds a table on a terminal only, by the width of the reader."""
 
     def print(self, *objects: Any, **options: Any) -> None:
         width = self._width
@@ -23,9 +25,10 @@ class _Console(Console):
             super().print(*objects, **options)
         finally:
             self._width = width
+        publish(self.export_text(clear=True))
 
 
-console = _Console(soft_wrap=True)
+console = _Console(soft_wrap=True, record=True)
 _LISTED = 20
 """Files that a list prints before it only counts them."""
 _LABEL_WIDTH = 13

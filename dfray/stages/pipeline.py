@@ -194,12 +194,12 @@ def _train(run: RunContext) -> History:
         reuse_training(run)
     if is_trained(run):
         return log_training(run)
-    tracked = run.tracking_run()
-    with run.session():
-        if not run.recipe.batches.stream_first_epoch:
-            extract_missing_faces(run)
-        train_model(run, tracked)
-    return log_training(run)
+    with run.tracking_run() as tracked:
+        with run.session():
+            if not run.recipe.batches.stream_first_epoch:
+                extract_missing_faces(run)
+            train_model(run, tracked)
+        return log_training(run)
 
 
 def search(run: RunContext, *, resume: bool = False) -> SearchResult:

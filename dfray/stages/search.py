@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dfray import storage
+from dfray.command_log import log_to
 from dfray.config import Recipe, SearchSection
 from dfray.datasets.manifest import Manifest, fingerprint, write_manifest
 from dfray.errors import SearchError
@@ -46,6 +47,7 @@ def run_search(run: RunContext, folder: SearchFolder) -> SearchResult:
     capacity = trial_capacity(recipe, nodes)
     note(f"Trials: {capacity.arithmetic}.")
     with storage.locked(folder.root, f"{recipe.name}/search"):
+        log_to(folder.root)
         return _search(run, recipe, folder, capacity)
 
 

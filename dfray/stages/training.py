@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
 from dfray import storage
+from dfray.notes import warn
 from dfray.progress import StageLine, counting_actor, stage, watching
 from dfray.run_context import RunContext
 from dfray.run_status import finished_elsewhere, training_status
@@ -59,7 +59,7 @@ def _train(run: RunContext, tracked: Run, *, stream: bool) -> History:
         best = min(history, key=lambda epoch: epoch["selection_loss"])
         line.finish(f"best epoch {best['epoch']:g}, validation loss {best['selection_loss']:.3f}")
     for warning in training_line.warnings:
-        print(warning, file=sys.stderr)
+        warn(warning)
     return history
 
 
@@ -87,8 +87,9 @@ def log_training(run: RunContext) -> History:
     if not state.logged or state.tracking_uri != run.tracking_uri:
         is_same_server = state.run_id is not None and state.tracking_uri == run.tracking_uri
         tracked = Run(run.tracking_uri, str(state.run_id)) if is_same_server else run.tracking_run()
-        complete(tracked, history)
-        tracked.set_tags({"dfray.faces_fingerprint": run.faces.fingerprint()})
+        with tracked:
+            complete(tracked, history)
+            tracked.set_tags({"dfray.faces_fingerprint": run.faces.fingerprint()})
         run.folder.update_state(replace(run.folder.state(), logged=True))
     return history
 

@@ -1,16 +1,20 @@
-"""The last stage of the pipeline: the champion scores one held-out clip."""
+"""The pipeline: a training that is cut off, and its last stage, in which the champion scores one clip."""
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from dfray.datasets.manifest import Manifest, write_manifest
+from dfray.errors import TrainingError
 from dfray.run_context import RunContext
-from dfray.stages.pipeline import held_out_clip, score_held_out_clip
+from dfray.stages.pipeline import held_out_clip, score_held_out_clip, train
+from dfray.tracking.client import connect
 from tests.helpers.rows import fake_row, video_row, videos_table
-from tests.helpers.toy import toy_recipe
+from tests.helpers.runs import write_run
+from tests.helpers.toy import toy_recipe, toy_videos
 
 PICTURES = [
     fake_row("frames", split="test", kind="frames", n_images=3),
@@ -33,3 +37,23 @@ def test_a_split_of_pictures_alone_skips_the_step_and_says_so(
     assert held_out_clip(videos, "test") is None
     assert score_held_out_clip(run) == []
     assert "Split test has no video file: no clip is scored." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(KeyboardInterrupt(), "KILLED"), (TrainingError("no more", ""), "FAILED")]
+)
+def test_the_mlflow_run_of_a_training_that_is_cut_off_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, status: str
+) -> None:
+    def cut_off(*_: object) -> None:
+        raise error
+
+    recipe = toy_recipe(tmp_path)
+    write_run(recipe, toy_videos())
+    monkeypatch.setattr("dfray.stages.pipeline.train_model", cut_off)
+    monkeypatch.setattr(RunContext, "session", lambda _: nullcontext())
+    run = RunContext.of(recipe)
+    with pytest.raises(type(error)):
+        train(run)
+    tracked = connect(run.tracking_uri).get_run(str(run.folder.state().run_id))
+    assert tracked.info.status == status

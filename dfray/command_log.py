@@ -1,0 +1,145 @@
+"""Log of a command in the folder of the run that it works on: what it printed, and tracebacks of its errors.
+
+Lines are kept until the command has claimed a run. On a disk each is then written at once; an object store's
+file is replaced every half a minute and at the end. Passwords in URIs are masked.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import socket
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
+
+from dfray import storage
+from dfray.errors import StorageError
+from dfray.notes import listening
+
+NAME = "log.txt"
+LIMIT_BYTES = 1 << 20
+"""Size above which a new command drops the oldest half."""
+_REPLACE_S = 30.0
+_PASSWORD = re.compile(r"(\w://[^/\s:@]*):[^/\s@]+@")
+
+LOG_NOTE = "log: "
+"""Prefix of the note on an error that a log has; its URI follows."""
+_LOG: ContextVar[CommandLog | None] = ContextVar("log", default=None)
+
+
+class CommandLog:
+    """Lines of one command."""
+
+    def __init__(self, command: Sequence[str]) -> None:
+        self.uri: str | None = None
+        self._lock = threading.Lock()
+        self._pending: list[str] = []
+        self._content = b""  # of an object store's file
+        self._written_at = 0.0
+        self._is_broken = False
+        began = datetime.now(UTC).isoformat(timespec="seconds")
+        where = f"{socket.gethostname()}, pid {os.getpid()}"
+        self._pending.append(f"== {began} {mask(shlex.join(['dfray', *command]))} ({where})\n")
+
+    def add(self, text: str) -> None:
+        """Add lines, each with the time (UTC)."""
+        now = datetime.now(UTC).strftime("%H:%M:%S")
+        with self._lock:
+            self._pending += [f"{now} {line}\n" for line in mask(text).splitlines()]
+            self._attempt(lambda: self._write(at_end=False))
+
+    def write_to(self, folder: str) -> None:
+        """Write the lines so far, and all that follow, below a folder; the first one that is named counts."""
+        with self._lock:
+            if self.uri is None:
+                self.uri = storage.join(folder, NAME)
+                self._attempt(self._begin)
+
+    def close(self) -> None:
+        """Write what is left."""
+        with self._lock:
+            self._attempt(lambda: self._write(at_end=True))
+
+    def _attempt(self, action: Callable[[], None]) -> None:
+        """Write nothing more after a fault, which is printed."""
+        try:
+            if not self._is_broken:
+                action()
+        except (StorageError, OSError) as error:
+            self._is_broken = True
+            print(f"The log {self.uri} is not continued: {error}", file=sys.stderr)
+
+    def _begin(self) -> None:
+        self._content = self._earlier()
+        self._write(at_end=False)
+
+    def _earlier(self) -> bytes:
+        """Return what earlier commands wrote, without its older half if it is long."""
+        if self.uri is None or not storage.exists(self.uri):
+            return b""
+        content = storage.read_bytes(self.uri)
+        if len(content) > LIMIT_BYTES:
+            content = content[-LIMIT_BYTES // 2 :].partition(b"\n")[2]
+            storage.write_bytes(content, self.uri)
+        return content
+
+    def _write(self, *, at_end: bool) -> None:
+        if self.uri is None or not self._pending:
+            return
+        text = "".join(self._pending).encode("utf-8", "backslashreplace")
+        if storage.is_remote(self.uri):
+            if not at_end and time.monotonic() - self._written_at < _REPLACE_S:
+                return
+            self._content += text
+            storage.write_bytes(self._content, self.uri)
+            self._written_at = time.monotonic()
+        else:
+            with open(self.uri, "ab") as file:
+                file.write(text)
+        self._pending.clear()
+
+
+def mask(text: str) -> str:
+    """Return text without the passwords of its URIs."""
+    return _PASSWORD.sub(r"\1:***@", text)
+
+
+@contextmanager
+def logged(command: Sequence[str]) -> Iterator[None]:
+    """Log what the block prints, and the traceback of an error that leaves it.
+
+    A log that cannot be written costs a line on stderr, and not the command.
+
+    Args:
+        command: words of the command line after `dfray`.
+    """
+    log = CommandLog(command)
+    token = _LOG.set(log)
+    try:
+        with listening(log.add):
+            yield
+    except Exception as error:
+        log.add("".join(traceback.format_exception(error)))
+        if log.uri is not None:
+            error.add_note(f"{LOG_NOTE}{log.uri}")
+        raise
+    except KeyboardInterrupt:
+        log.add("Interrupted.")
+        raise
+    finally:
+        _LOG.reset(token)
+        log.close()
+
+
+def log_to(folder: str) -> None:
+    """Write the log of this command, if it has one, below the folder of a run."""
+    log = _LOG.get()
+    if log is not None:
+        log.write_to(folder)

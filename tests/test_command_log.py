@@ -1,0 +1,121 @@
+"""Log of a command: all that it printed and the tracebacks of its errors, in the folder of its run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dfray import storage
+from dfray.command_log import LIMIT_BYTES, LOG_NOTE, log_to, logged
+from dfray.notes import note, quietly, warn
+from dfray.progress import stage
+from dfray.render.tables import console
+
+
+def lines_of(folder: Path | str) -> list[str]:
+    """Return the lines without their times."""
+    text = storage.read_bytes(f"{folder}/log.txt").decode()
+    return [line if line.startswith("==") else line[9:] for line in text.splitlines()]
+
+
+def end_by(error: BaseException, folder: Path) -> None:
+    """End a command that works on the run in `folder` by an error."""
+    with logged(["train"]):
+        log_to(str(folder))
+        raise error
+
+
+def test_it_has_what_was_printed_before_and_after_the_run_was_named_and_what_was_kept_back(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with logged(["train", "two words.yaml"]), quietly():
+        note("a note")
+        log_to(str(tmp_path))
+        with stage("train", 2) as line:
+            line.say("a line above")
+            line.finish("best epoch 1")
+        warn("a warning")
+        console.print("[bold]a result[/]")
+    header, *lines = lines_of(tmp_path)
+    assert header.startswith("== 20")
+    assert "dfray train 'two words.yaml' (" in header
+    assert lines == [
+        "a note",
+        "a line above",
+        "✓ train           2/2 0:00:00 best epoch 1",
+        "a warning",
+        "a result",
+    ]
+    assert capsys.readouterr().err == "a warning\n"
+
+
+def test_each_line_is_written_at_once_and_a_second_command_appends(tmp_path: Path) -> None:
+    for command in ("train", "evaluate"):
+        with logged([command]):
+            log_to(str(tmp_path))
+            note(command)
+            assert lines_of(tmp_path)[-1] == command
+    assert [line for line in lines_of(tmp_path) if line[:2] != "=="] == ["train", "evaluate"]
+
+
+def test_an_error_leaves_its_traceback_with_its_cause_and_names_the_log(tmp_path: Path) -> None:
+    error = RuntimeError("of the driver")
+    error.__cause__ = OSError("of a worker")
+    with pytest.raises(RuntimeError) as failed:
+        end_by(error, tmp_path)
+    lines = lines_of(tmp_path)
+    assert "OSError: of a worker" in lines
+    assert lines[-1] == "RuntimeError: of the driver"
+    assert failed.value.__notes__ == [f"{LOG_NOTE}{tmp_path}/log.txt"]
+
+
+def test_an_interruption_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        end_by(KeyboardInterrupt(), tmp_path)
+    assert lines_of(tmp_path)[-1] == "Interrupted."
+
+
+def test_passwords_of_uris_are_masked(tmp_path: Path) -> None:
+    with logged(["train", "registry.tracking_uri=postgresql://me:secret@host/db"]):
+        log_to(str(tmp_path))
+        note("No server answers at https://me:secret@host:5000.")
+    text = (tmp_path / "log.txt").read_text()
+    assert "secret" not in text
+    assert "https://me:***@host:5000." in text
+
+
+def test_a_long_log_loses_its_older_half(tmp_path: Path) -> None:
+    (tmp_path / "log.txt").write_text("".join(f"{n:06d} line\n" for n in range(LIMIT_BYTES // 8)))
+    with logged(["train"]):
+        log_to(str(tmp_path))
+    lines = lines_of(tmp_path)
+    assert (tmp_path / "log.txt").stat().st_size < LIMIT_BYTES
+    assert lines[-1].startswith("== ")
+    assert len({len(line) for line in lines[:-1]}) == 1  # whole lines
+
+
+def test_a_log_in_a_bucket_keeps_what_earlier_commands_wrote(bucket: str) -> None:
+    for command in ("train", "evaluate"):
+        with logged([command]):
+            log_to(bucket)
+            note(command)
+    assert [line for line in lines_of(bucket) if line[:2] != "=="] == ["train", "evaluate"]
+
+
+def test_a_log_that_cannot_be_written_costs_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with logged(["train"]):
+        log_to(str(tmp_path / "none"))
+        note("first")
+        note("second")
+    first, *others = capsys.readouterr().err.splitlines()
+    assert first.startswith(f"The log {tmp_path}/none/log.txt is not continued: ")
+    assert others == ["first", "second"]
+
+
+def test_a_command_without_a_run_leaves_no_log(tmp_path: Path) -> None:
+    with logged(["plan"]):
+        note("a note")
+    assert list(tmp_path.iterdir()) == []
