@@ -13,7 +13,11 @@ from dfray.cli import main
 
 @pytest.fixture
 def signals_restored():
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    handlers = {
+        number: signal.getsignal(number)
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+    }
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a shell's background
     yield
     for number, handler in handlers.items():
         signal.signal(number, handler)

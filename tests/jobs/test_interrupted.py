@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.metadata import version
@@ -56,15 +55,24 @@ def uploading() -> Iterator[tuple[str, threading.Event]]:
 def test_ctrl_c_in_the_middle_of_the_upload_says_how_to_find_out(uploading, tmp_path):
     url, begun = uploading
     submitting = subprocess.Popen(
-        [sys.executable, "-m", "dfray.cli", "submit", "extract", "demo", "--address", url],
+        [
+            "env",
+            "--default-signal=INT",
+            sys.executable,
+            "-m",
+            "dfray.cli",
+            "submit",
+            "extract",
+            "demo",
+            "--address",
+            url,
+        ],
         cwd=tmp_path,
         env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
         stderr=subprocess.PIPE,
         text=True,
     )
     assert begun.wait(60)
-    # Python misses a signal that comes between its check for one and the call that waits.
-    time.sleep(0.5)
     submitting.send_signal(signal.SIGINT)
     _, err = submitting.communicate(timeout=60)
     assert submitting.returncode == 130
