@@ -8,8 +8,10 @@ digest.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -64,8 +66,11 @@ def sample_digest(uris: Sequence[str]) -> str | None:
 
 
 def _add_samples(digest: hashlib.blake2b, path: str, count: int) -> None:
-    with open(path, "rb", buffering=0) as file:
-        n_bytes = os.fstat(file.fileno()).st_size
+    with open(path, "rb", buffering=0, opener=_without_waiting) as file:
+        state = os.fstat(file.fileno())
+        if not stat.S_ISREG(state.st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", path)
+        n_bytes = state.st_size
         digest.update(f"{n_bytes}\0".encode())
         last = max(0, n_bytes - _SAMPLE_BYTES)
         for number in range(count):
@@ -74,6 +79,11 @@ def _add_samples(digest: hashlib.blake2b, path: str, count: int) -> None:
                 offset = last * number // max(1, count - 1)
             file.seek(offset)
             digest.update(file.read(_SAMPLE_BYTES))
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Open a file; a named pipe too, which else waits for one who writes to it."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _evenly_spaced(count: int) -> list[int]:

@@ -79,3 +79,8 @@ def test_of_many_files_some_are_read(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_read_has_no_digest(tmp_path: Path) -> None:
     assert storage.sample_digest([str(tmp_path / "gone")]) is None
     assert storage.sample_digest(["s3://bucket/clip.mp4"]) is None
+
+
+def test_a_pipe_that_nobody_writes_to_has_no_digest_and_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "silent.mp4")
+    assert storage.sample_digest([str(tmp_path / "silent.mp4")]) is None
