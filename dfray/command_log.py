@@ -1,7 +1,8 @@
 """Log of a command in the folder of the run that it works on: what it printed, and tracebacks of its errors.
 
 Lines are kept until the command has claimed a run. On a disk each is then written at once; an object store's
-file is replaced every half a minute and at the end. Passwords in URIs are masked.
+file is replaced every half a minute and at the end. Users, passwords, tokens and signatures of URIs are
+masked.
 """
 
 from __future__ import annotations
@@ -27,7 +28,11 @@ NAME = "log.txt"
 LIMIT_BYTES = 1 << 20
 """Size above which a new command drops the oldest half."""
 _REPLACE_S = 30.0
-_PASSWORD = re.compile(r"(\w://[^/\s:@]*):[^/\s@]+@")
+_USER = re.compile(r"(\w://)[^/?#\s]*@")
+_QUERY_KEY = re.compile(
+    r"([?&][\w-]*(?:signature|credential|token|password|secret|key)[\w-]*=)[^&#\s'\"]+",
+    re.IGNORECASE,
+)
 
 LOG_NOTE = "log: "
 """Prefix of the note on an error that a log has; its URI follows."""
@@ -107,8 +112,8 @@ class CommandLog:
 
 
 def mask(text: str) -> str:
-    """Return text without the passwords of its URIs."""
-    return _PASSWORD.sub(r"\1:***@", text)
+    """Return text without what its URIs have of users, passwords, tokens and signatures."""
+    return _QUERY_KEY.sub(r"\1***", _USER.sub(r"\1***@", text))
 
 
 @contextmanager

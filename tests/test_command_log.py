@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dfray import storage
-from dfray.command_log import LIMIT_BYTES, LOG_NOTE, log_to, logged
+from dfray.command_log import LIMIT_BYTES, LOG_NOTE, log_to, logged, mask
 from dfray.notes import note, quietly, warn
 from dfray.progress import stage
 from dfray.render.tables import console
@@ -82,7 +82,27 @@ def test_passwords_of_uris_are_masked(tmp_path: Path) -> None:
         note("No server answers at https://me:secret@host:5000.")
     text = (tmp_path / "log.txt").read_text()
     assert "secret" not in text
-    assert "https://me:***@host:5000." in text
+    assert "https://***@host:5000." in text
+
+
+@pytest.mark.parametrize(
+    ("uri", "logged_as"),
+    [
+        ("https://token@host/a", "https://***@host/a"),
+        ("postgresql://u:p@ss@host/db", "postgresql://***@host/db"),
+        ("redis://:pw@host", "redis://***@host"),
+        (
+            "https://host/clip.mp4?X-Amz-Credential=me%2F1&X-Amz-Signature=ab12&part=2",
+            "https://host/clip.mp4?X-Amz-Credential=***&X-Amz-Signature=***&part=2",
+        ),
+        ("s3://bucket/a@b/clip.mp4", "s3://bucket/a@b/clip.mp4"),
+        ("models:/faces@champion", "models:/faces@champion"),
+    ],
+)
+def test_whatever_a_uri_has_of_credentials_is_masked_and_the_rest_stays(
+    uri: str, logged_as: str
+) -> None:
+    assert mask(f"Cannot read {uri}: no") == f"Cannot read {logged_as}: no"
 
 
 def test_a_long_log_loses_its_older_half(tmp_path: Path) -> None:
