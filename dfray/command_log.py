@@ -26,7 +26,7 @@ from dfray.notes import listening
 
 NAME = "log.txt"
 LIMIT_BYTES = 1 << 20
-"""Size above which a new command drops the oldest half."""
+"""Size above which the older half is dropped."""
 _REPLACE_S = 30.0
 _USER = re.compile(r"(\w://)[^/?#\s]*@")
 _QUERY_KEY = re.compile(
@@ -44,9 +44,8 @@ class CommandLog:
 
     def __init__(self, command: Sequence[str]) -> None:
         self.uri: str | None = None
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._pending: list[str] = []
-        self._content = b""  # of an object store's file
         self._written_at = 0.0
         self._is_broken = False
         began = datetime.now(UTC).isoformat(timespec="seconds")
@@ -65,7 +64,7 @@ class CommandLog:
         with self._lock:
             if self.uri is None:
                 self.uri = storage.join(folder, NAME)
-                self._attempt(self._begin)
+                self._attempt(lambda: self._write(at_end=False))
 
     def close(self) -> None:
         """Write what is left."""
@@ -81,20 +80,6 @@ class CommandLog:
             self._is_broken = True
             print(f"The log {self.uri} is not continued: {error}", file=sys.stderr)
 
-    def _begin(self) -> None:
-        self._content = self._earlier()
-        self._write(at_end=False)
-
-    def _earlier(self) -> bytes:
-        """Return what earlier commands wrote, without its older half if it is long."""
-        if self.uri is None or not storage.exists(self.uri):
-            return b""
-        content = storage.read_bytes(self.uri)
-        if len(content) > LIMIT_BYTES:
-            content = content[-LIMIT_BYTES // 2 :].partition(b"\n")[2]
-            storage.write_bytes(content, self.uri)
-        return content
-
     def _write(self, *, at_end: bool) -> None:
         if self.uri is None or not self._pending:
             return
@@ -102,13 +87,24 @@ class CommandLog:
         if storage.is_remote(self.uri):
             if not at_end and time.monotonic() - self._written_at < _REPLACE_S:
                 return
-            self._content += text
-            storage.write_bytes(self._content, self.uri)
+            # Read again each time: the next command on the run may have begun.
+            earlier = storage.read_bytes(self.uri) if storage.exists(self.uri) else b""
+            storage.write_bytes(_younger_half(earlier + text), self.uri)
             self._written_at = time.monotonic()
         else:
             with open(self.uri, "ab") as file:
                 file.write(text)
+                n_bytes = file.tell()
+            if n_bytes > LIMIT_BYTES:
+                storage.write_bytes(_younger_half(storage.read_bytes(self.uri)), self.uri)
         self._pending.clear()
+
+
+def _younger_half(content: bytes) -> bytes:
+    """Return the last lines of a log that is too long, and another one as it is."""
+    if len(content) <= LIMIT_BYTES:
+        return content
+    return content[-LIMIT_BYTES // 2 :].partition(b"\n")[2]
 
 
 def mask(text: str) -> str:

@@ -39,7 +39,7 @@ def listening(listener: Callable[[str], None]) -> Iterator[None]:
         _listeners.remove(listener)
 
 
-def publish(text: str) -> None:
+def emit(text: str) -> None:
     """Give the listeners a text that the caller prints."""
     for listener in _listeners:
         listener(text)
@@ -47,12 +47,12 @@ def publish(text: str) -> None:
 
 def note(text: str) -> None:
     """Print a line to stderr, unless notes are kept back."""
-    publish(text)
+    emit(text)
     if not is_quiet():
         print(text, file=sys.stderr)
 
 
 def warn(text: str) -> None:
     """Print a line to stderr, also where notes are kept back."""
-    publish(text)
+    emit(text)
     print(text, file=sys.stderr)

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
-from dfray.notes import is_quiet, publish
+from dfray.notes import emit, is_quiet
 
 if TYPE_CHECKING:
     from ray.actor import ActorHandle
@@ -81,7 +81,7 @@ def stage(title: str, total: int | None = None) -> Iterator[StageLine]:
                 error.add_note(f"{STAGE_NOTE}{title}")
             raise
         finally:
-            publish(line.text())
+            emit(line.text())
 
 
 class StageLine:
@@ -108,7 +108,7 @@ class StageLine:
 
     def say(self, text: str) -> None:
         """Print a line that stays, above the stage's own."""
-        publish(text)
+        emit(text)
         self.surface.say(text)
 
     def finish(self, detail: str = "", mark: str = DONE) -> None:

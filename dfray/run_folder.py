@@ -17,6 +17,7 @@
       evaluation/        scores.parquet, metrics.json, metrics.md, report.html, and tables of protocols
       versions/          bundles of registered models while they are measured
       state.json         RunState
+      log.txt            what commands printed, and tracebacks of their errors
       lock               the command that writes to the run, as stores of faces and searches have it, too
 """
 

@@ -74,7 +74,7 @@ def changes_since(earlier: pa.Table, videos: pa.Table) -> str:
     counted = {
         "+{:,}": len(now.keys() - before),
         "-{:,}": len(before.keys() - now),
-        "{:,} changed": sum(map(_is_overwritten, *zip(*pairs, strict=True))) if pairs else 0,
+        "{:,} changed": sum(_is_overwritten(old, new) for old, new in pairs),
     }
     moved = sum(any(old[name] != new[name] for name in _COMPARED) for old, new in pairs)
     counts = [text.format(count) for text, count in counted.items() if count]

@@ -106,13 +106,17 @@ def test_whatever_a_uri_has_of_credentials_is_masked_and_the_rest_stays(
 
 
 def test_a_long_log_loses_its_older_half(tmp_path: Path) -> None:
-    (tmp_path / "log.txt").write_text("".join(f"{n:06d} line\n" for n in range(LIMIT_BYTES // 8)))
+    (tmp_path / "log.txt").write_text("".join(f"{n:06d} line\n" for n in range(LIMIT_BYTES // 13)))
     with logged(["train"]):
         log_to(str(tmp_path))
+        note(10 * "a")
+        for _ in range(LIMIT_BYTES // 2**16):
+            note(2**16 * "b")
+        assert (tmp_path / "log.txt").stat().st_size <= LIMIT_BYTES
+        note("last")
     lines = lines_of(tmp_path)
-    assert (tmp_path / "log.txt").stat().st_size < LIMIT_BYTES
-    assert lines[-1].startswith("== ")
-    assert len({len(line) for line in lines[:-1]}) == 1  # whole lines
+    assert lines[-1] == "last"
+    assert {len(line) for line in lines[:-1]} == {2**16}  # whole lines
 
 
 def test_a_log_in_a_bucket_keeps_what_earlier_commands_wrote(bucket: str) -> None:

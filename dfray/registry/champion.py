@@ -8,11 +8,11 @@ or somebody moved an alias without the gates), and prints it. A model without re
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dfray.errors import RegistryError, UserError
+from dfray.notes import warn
 from dfray.registry.history import PromotionRecord, VersionId
 from dfray.registry.versions import CHAMPION, PREVIOUS, Versions, registered_names
 from dfray.tracking.client import connect
@@ -115,11 +115,9 @@ def current_champion(versions: Versions, state: ChampionState | None = None) -> 
         raise lost_champion_error(versions, champion, "has been deleted by hand")
     try:
         for sentence in sync_aliases(versions, state):
-            print(f"repaired from the history: {sentence}", file=sys.stderr)
+            warn(f"repaired from the history: {sentence}")
     except RegistryError as error:
-        print(
-            f"an alias of {versions.name} is wrong and could not be moved: {error}", file=sys.stderr
-        )
+        warn(f"an alias of {versions.name} is wrong and could not be moved: {error}")
     return champion
 
 

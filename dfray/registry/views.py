@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from dfray.config import RegistrySection
 from dfray.errors import UserError
+from dfray.notes import warn
 from dfray.registry.champion import current_champion, resolve
 from dfray.registry.history import PromotionRecord
 from dfray.registry.measurement_store import metrics_in_tags
@@ -97,7 +97,7 @@ def _aliases(versions: Versions) -> dict[str, tuple[str, ...]]:
     try:
         current_champion(versions)
     except UserError as error:
-        print(error, file=sys.stderr)
+        warn(str(error))
     by_version: dict[str, tuple[str, ...]] = {}
     for alias, version in sorted(versions.aliases().items()):
         by_version[version] = (*by_version.get(version, ()), alias)

@@ -8,14 +8,14 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from dfray.notes import publish
+from dfray.notes import emit
 
 _UNFOLDED = 10_000
 """Columns of a table in a file or a pipe: its rows stay lines, whatever they hold."""
 
 
 class _Console(Console):
-    """Console that publishes its text, and folds a table on a terminal only, by the width of the reader."""
+    """Console that emits its text, and folds a table on a terminal only, by the width of the reader."""
 
     def print(self, *objects: Any, **options: Any) -> None:
         width = self._width
@@ -25,7 +25,7 @@ class _Console(Console):
             super().print(*objects, **options)
         finally:
             self._width = width
-        publish(self.export_text(clear=True))
+        emit(self.export_text(clear=True))
 
 
 console = _Console(soft_wrap=True, record=True)

@@ -36,8 +36,7 @@ def _register(run: RunContext) -> str:
     from dfray.serving.registration import register_model
 
     registered = dict(registration_of(run).values)
-    tracked = run.tracking_run()
-    with stage("register") as line:
+    with run.tracking_run() as tracked, stage("register") as line:
         _log_evaluation(run, tracked)
         version = register_model(
             run,
@@ -48,7 +47,6 @@ def _register(run: RunContext) -> str:
             run_id=tracked.run_id,
             metrics_table=read_metrics_table(run.folder.evaluation),
         )
-        tracked.finish()
         line.finish(f"{run.recipe.registry.model_name} version {version}")
     state = replace(run.folder.state(), version=version, registered=registered)
     run.folder.update_state(state)

@@ -8,7 +8,6 @@ store. A holder that cannot renew its lock is stopped, since by then another may
 from __future__ import annotations
 
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +16,7 @@ from contextvars import ContextVar
 from dataclasses import replace
 
 from dfray.errors import LockedError, StorageError
-from dfray.notes import note
+from dfray.notes import note, warn
 from dfray.storage.exclusive_file import Content, exclusive_file
 from dfray.storage.filesystems import absolute, join
 from dfray.storage.lock_holder import FREE, Holder
@@ -77,10 +76,9 @@ class Lock:
         if earlier is not None:
             note(f"· {self.folder}: taken over from {earlier}, which has ended or is out of reach.")
         if not self._file.excludes_others():
-            print(
+            warn(
                 f"The store of {self.folder} ignores conditional writes: nothing keeps two commands from "
-                "writing there at once.",
-                file=sys.stderr,
+                "writing there at once."
             )
         return None
 

@@ -39,9 +39,9 @@ def temporary_folder() -> tempfile.TemporaryDirectory[str]:
 
 def _new_folder() -> tempfile.TemporaryDirectory[str]:
     user_folder = _user_folder()
-    own = _folder_of_process(user_folder, os.getpid())
-    os.makedirs(own, mode=0o700, exist_ok=True)  # again, if a cleaner of TMPDIR took it
-    return tempfile.TemporaryDirectory(dir=own, prefix="")
+    folder = _folder_of_process(user_folder, os.getpid())
+    os.makedirs(folder, mode=0o700, exist_ok=True)  # again, if a cleaner of TMPDIR took it
+    return tempfile.TemporaryDirectory(dir=folder, prefix="")
 
 
 def _user_folder() -> str:

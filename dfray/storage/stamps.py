@@ -57,9 +57,9 @@ def sample_digest(uris: Sequence[str]) -> str | None:
     if any(map(is_remote, uris)):
         return None
     digest = hashlib.blake2b(digest_size=16)
-    chosen = [uris[k] for k in _evenly_spaced(len(uris))]
+    sampled = [uris[k] for k in _evenly_spaced(len(uris))]
     with contextlib.suppress(OSError):
-        for uri in chosen:
+        for uri in sampled:
             _add_samples(digest, absolute(uri), _SAMPLES if len(uris) == 1 else 1)
         return digest.hexdigest()
     return None
@@ -87,8 +87,8 @@ def _without_waiting(path: str, flags: int) -> int:
 
 
 def _evenly_spaced(count: int) -> list[int]:
-    chosen = min(_SAMPLES, count)
-    return [count * number // chosen for number in range(chosen)]
+    n_samples = min(_SAMPLES, count)
+    return [count * number // n_samples for number in range(n_samples)]
 
 
 def _number(text: str) -> int:
