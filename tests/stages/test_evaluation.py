@@ -21,6 +21,7 @@ from dfray.run_context import RunContext
 from dfray.run_status import is_evaluated
 from dfray.serving.package import downloaded_bundle
 from dfray.stages.promotion import measure_version
+from dfray.tracking.client import connect
 from tests.helpers.evaluated import fit, save_model, untrained_run, with_evaluation
 from tests.helpers.runs import write_faces
 
@@ -206,6 +207,18 @@ def test_the_drop_under_post_processing_is_measured_if_the_gates_ask_for_it(
         figures = measure_version(RunContext.of(asking), version, Path(bundle)).metrics
     assert figures.worst_kind == "noise"
     assert -1 < figures.worst_drop < 1
+
+
+def test_the_mlflow_run_of_a_registration_that_is_cut_off_ends(recipe, metrics, monkeypatch):
+    def cut_off(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("dfray.serving.registration.register_model", cut_off)
+    run = RunContext.of(recipe)
+    with pytest.raises(KeyboardInterrupt):
+        stages.register(run)
+    tracked = connect(run.tracking_uri).get_run(str(run.folder.state().run_id))
+    assert tracked.info.status == "KILLED"
 
 
 def test_a_model_evaluated_anew_is_registered_anew_with_its_own_figures(recipe, metrics):
