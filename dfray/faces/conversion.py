@@ -103,7 +103,8 @@ class PictureConverter:
         """Return the coded picture as uint8 (height, width, 3) RGB."""
         if frame.format.name.startswith("gray") and frame.color_range == _LIMITED:
             frame = _luma_only(frame)
-        if not is_converted(frame.color_trc, frame.color_primaries):
+        is_xyz = frame.format.name.startswith("xyz")  # which FFmpeg converts, and by itself alone
+        if is_xyz or not is_converted(frame.color_trc, frame.color_primaries):
             return self._planes(frame, "rgb24")
         key = frame.color_trc, frame.color_primaries, _white_code(frame)
         if key not in self._sdr:

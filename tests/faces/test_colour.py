@@ -8,11 +8,13 @@ import av
 import numpy as np
 import pytest
 
+from dfray.faces.containers import open_video
+from dfray.faces.conversion import PictureConverter
 from dfray.faces.decode import sampled_pictures
 from dfray.faces.properties import StreamProperties
 from tests.helpers.remux import remux
 
-BT709, UNSTATED, PQ, HLG, BT2020, P3 = 1, 2, 16, 18, 9, 12
+BT709, UNSTATED, PQ, CINEMA, HLG, BT2020, DCI_P3, P3 = 1, 2, 16, 17, 18, 9, 11, 12
 LIMITED, FULL = 1, 2
 
 SDR = np.array(
@@ -35,12 +37,17 @@ SATURATED = np.array([[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 0], [128
 XYZ_OF_BT709 = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
 XYZ_OF_BT2020 = [[0.6370, 0.1446, 0.1689], [0.2627, 0.6780, 0.0593], [0.0, 0.0281, 1.0610]]
 XYZ_OF_P3 = [[0.4866, 0.2657, 0.1982], [0.2290, 0.6917, 0.0793], [0.0, 0.0451, 1.0439]]
+XYZ_OF_DCI_P3 = [[0.4452, 0.2771, 0.1723], [0.2095, 0.7216, 0.0689], [0.0, 0.0471, 0.9074]]
+D65_OF_DCI = np.array(
+    [[1.0245, 0.0152, 0.0197], [0.0256, 0.9726, 0.0047], [0.0064, -0.0123, 1.1479]]
+)
+XYZ_OF = {BT2020: XYZ_OF_BT2020, P3: XYZ_OF_P3, DCI_P3: D65_OF_DCI @ XYZ_OF_DCI_P3}
+"""Under white D65; that of DCI is adapted by Bradford's method."""
 
 
 def light_of(sdr: np.ndarray, primaries: int = BT2020) -> np.ndarray:
     """Light in cd/m2 that a display of 203 cd/m2 and gamma 2.4 shows, in RGB of these primaries."""
-    xyz_of_rgb = XYZ_OF_P3 if primaries == P3 else XYZ_OF_BT2020
-    matrix = np.linalg.inv(xyz_of_rgb) @ XYZ_OF_BT709
+    matrix = np.linalg.inv(XYZ_OF[primaries]) @ XYZ_OF_BT709
     return np.maximum(203 * (sdr / 255) ** 2.4 @ matrix.T, 0)
 
 
@@ -58,6 +65,11 @@ def hlg_signal(light: np.ndarray) -> np.ndarray:
     scene = shown * gain[:, None]
     log = 0.17883277 * np.log(np.maximum(12 * scene - 0.28466892, 1e-9)) + 0.55991073
     return np.where(scene <= 1 / 12, np.sqrt(3 * scene), log)
+
+
+def cinema_signal(light: np.ndarray) -> np.ndarray:
+    """Encoding of SMPTE ST 428-1, section 4.3, with white at 203 cd/m2 instead of 48."""
+    return (48 * light / 203 / 52.37) ** (1 / 2.6)
 
 
 def bt2020_codes(signal: np.ndarray) -> np.ndarray:
@@ -108,10 +120,10 @@ def levels(path: Path) -> np.ndarray:
     return picture.image[32, 8::16].astype(int)
 
 
-SIGNALS = {PQ: pq_signal, HLG: hlg_signal}
+SIGNALS = {PQ: pq_signal, HLG: hlg_signal, CINEMA: cinema_signal}
 
 
-@pytest.mark.parametrize("transfer", SIGNALS)
+@pytest.mark.parametrize("transfer", [PQ, HLG])
 def test_hevc_of_ten_bits_as_phones_record_it_is_its_sdr_version(
     transfer: int, tmp_path: Path
 ) -> None:
@@ -121,7 +133,7 @@ def test_hevc_of_ten_bits_as_phones_record_it_is_its_sdr_version(
     assert np.abs(levels(path) - SDR).max() <= 3
 
 
-@pytest.mark.parametrize("primaries", [BT2020, P3])
+@pytest.mark.parametrize("primaries", [BT2020, P3, DCI_P3])
 def test_sdr_in_wide_primaries_is_its_bt709_version(primaries: int, tmp_path: Path) -> None:
     signal = (light_of(SDR, primaries) / 203) ** (1 / 2.4)
     codes = bt2020_codes(signal)
@@ -178,7 +190,10 @@ def test_colour_that_the_bitstream_states_goes_before_the_containers(tmp_path: P
     assert np.abs(levels(remux(path, tmp_path / "wrong.mp4", **wrong)) - SDR).max() <= 3
 
 
-@pytest.mark.parametrize(("transfer", "primaries"), [(PQ, BT2020), (HLG, BT2020), (PQ, P3)])
+@pytest.mark.parametrize(
+    ("transfer", "primaries"),
+    [(PQ, BT2020), (HLG, BT2020), (PQ, P3), (CINEMA, P3), (CINEMA, DCI_P3)],
+)
 def test_saturated_colours_keep_their_dark_channels(
     transfer: int, primaries: int, tmp_path: Path
 ) -> None:
@@ -198,6 +213,26 @@ def test_saturated_colours_keep_their_dark_channels(
     error = np.abs(levels(path) - colours)
     assert error[bright].max() <= 3
     assert error[~bright].max() <= 20  # one code of 12 bits beside a bright channel
+
+
+@pytest.mark.parametrize("transfer", [UNSTATED, CINEMA])
+def test_light_of_no_primaries_is_converted_once(transfer: int, tmp_path: Path) -> None:
+    """FFmpeg makes RGB of the X'Y'Z' of digital cinema, whatever is stated of it."""
+    path = write_codes(
+        tmp_path / "any.mkv",
+        bt2020_codes(SDR / 255),
+        codec="ffv1",
+        pix_fmt="yuv444p10le",
+        transfer=BT709,
+        primaries=BT709,
+    )
+    xyz = av.VideoFrame(16, 16, "xyz12le")
+    codes = np.full(xyz.planes[0].buffer_size // 2, 2000 << 4, "<u2")
+    xyz.planes[0].update(codes.tobytes())
+    xyz.color_trc = transfer
+    with open_video(str(path)) as (container, stream):
+        image = PictureConverter(container, stream).picture(xyz)
+    assert np.array_equal(image, xyz.to_ndarray(format="rgb24"))
 
 
 def test_light_above_white_ends_softly_and_never_wraps(tmp_path: Path) -> None:
