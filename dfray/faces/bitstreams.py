@@ -1,24 +1,27 @@
 """Properties of coded pictures that are read from the first bytes of their packets.
 
-They say where decoding may begin, and which pictures no other picture needs. Sources: MPEG-1 and -2 (ISO/IEC
-13818-2, 6.2.2), VP8 (RFC 6386, 9.1), AV1 (AV1 bitstream specification, 5.3 and 5.9.2).
+They say where decoding may begin, which pictures no other picture needs, and which are missing. Sources:
+MPEG-1 and -2 (ISO/IEC 13818-2, 6.2.2 and 6.3.9), MPEG-4 (ISO/IEC 14496-2, 6.2.5), VP8 (RFC 6386, 9.1), AV1
+(AV1 bitstream specification, 5.3 and 5.9.2).
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 
+from dfray.faces import h264, hevc
 from dfray.faces.coded import ORDINARY, Coded
-from dfray.faces.h264 import H264Reader
-from dfray.faces.hevc import HevcReader
-from dfray.faces.nal_units import DamagedUnitError
+from dfray.faces.nal_units import DamagedUnitError, has_sizes
 
 Reader = Callable[[bytes, bool], Coded]
 """Returns the properties of a packet from its bytes and the container's flag of a key picture."""
 
+_SIZES_AT = {"h264": h264.PLACE, "hevc": hevc.PLACE}
 _START = Coded(is_start=True, recovers_after=0)
 FLAGGED = Coded(recovers_after=0)
 """A key picture in a codec of which only the container's flag is known."""
+_BETWEEN = Coded(is_between=True)
 _ALONE = Coded(is_start=True, recovers_after=0, is_droppable=True)
 
 
@@ -33,10 +36,22 @@ def bitstream_reader(codec: str, extradata: bytes | None, is_intra_only: bool) -
     if is_intra_only:
         return lambda _data, _is_key: _ALONE
     if codec == "h264":
-        return _or_ordinary(H264Reader(extradata or b"").read)
+        return _or_ordinary(h264.H264Reader(extradata or b"").read)
     if codec == "hevc":
-        return _or_ordinary(HevcReader(extradata or b"").read)
+        return _or_ordinary(hevc.HevcReader(extradata or b"").read)
     return _READERS.get(codec, _flagged_picture)
+
+
+def unwritten_zeros(codec: str, extradata: bytes) -> bytes:
+    """Return a row of zeros that no encoder writes; empty if there is none.
+
+    It shows what was never written, as in a download that lacks parts. H.264 and HEVC forbid three zeros in a
+    unit (7.4.1), and the size of the next one begins with three at most. VP9 has rows of 7 at most in black,
+    flat and lossless clips. VP8 has long ones, and a start code may follow any number.
+    """
+    if codec in _SIZES_AT:
+        return bytes(8) if has_sizes(extradata, _SIZES_AT[codec]) else b""
+    return bytes(64) if codec == "vp9" else b""
 
 
 def _or_ordinary(read: Callable[[bytes], Coded]) -> Reader:
@@ -52,10 +67,32 @@ def _or_ordinary(read: Callable[[bytes], Coded]) -> Reader:
 
 
 def _mpeg12(data: bytes, is_key: bool) -> Coded:
-    """A key picture with a sequence header, which sets what may have changed before it."""
-    if is_key and 0 <= data.find(b"\0\0\1\xb3") < data.find(b"\0\0\1\0"):
-        return _START
-    return ORDINARY
+    """A picture, a start if it has a sequence header, which sets what may have changed before it."""
+    at = data.find(b"\0\0\1\0")
+    if at < 0 or at + 6 > len(data):
+        return ORDINARY
+    is_start = is_key and data.find(b"\0\0\1\xb3", 0, at) >= 0
+    opens_group = data.find(b"\0\0\1\xb8", 0, at) >= 0
+    number, kind = data[at + 4] << 2 | data[at + 5] >> 6, data[at + 5] >> 3 & 7
+    return _numbered(is_start, opens_group, number, kind == 3)
+
+
+@functools.lru_cache
+def _numbered(is_start: bool, opens_group: bool, number: int, is_between: bool) -> Coded:
+    return Coded(
+        is_start=is_start,
+        recovers_after=0 if is_start else None,
+        is_between=is_between,
+        number=number,
+        opens_group=opens_group,
+    )
+
+
+def _mpeg4(data: bytes, is_key: bool) -> Coded:
+    at = data.find(b"\0\0\1\xb6")
+    if 0 <= at < len(data) - 4 and data[at + 4] >> 6 == 2:
+        return _BETWEEN
+    return _key_picture(data, is_key)
 
 
 def _key_picture(_data: bytes, is_key: bool) -> Coded:
@@ -107,7 +144,7 @@ _READERS: dict[str, Reader] = {
     "av1": _av1,
     "mpeg1video": _mpeg12,
     "mpeg2video": _mpeg12,
-    "mpeg4": _key_picture,
+    "mpeg4": _mpeg4,
     "vp8": _vp8,
     "vp9": _key_picture,
 }

@@ -19,6 +19,9 @@ class Coded:
         has_parameters: it carries parameter sets that later pictures may need.
         has_gap: pictures that it may need are missing before it.
         completes_picture: it holds the second field of the picture whose first one is in the packet before.
+        is_between: shown before a picture that is decoded before it (a B-picture of MPEG-1, -2, -4).
+        number: place in the order of presentation, of pictures that are numbered anew in each group.
+        opens_group: the numbers begin anew.
     """
 
     is_shown: bool = True
@@ -29,6 +32,9 @@ class Coded:
     has_parameters: bool = False
     has_gap: bool = False
     completes_picture: bool = False
+    is_between: bool = False
+    number: int | None = None
+    opens_group: bool = False
 
 
 ORDINARY = Coded()

@@ -1,7 +1,17 @@
 """Damaged pictures, and those that build on them.
 
-Data may be lost before the container is read, packets that cannot be decoded, pictures guessed in part by the
-decoder: what is decoded after them is torn until the next clean start.
+What is decoded after lost or damaged data is torn until the next clean start. Told are, and by what:
+
+    packets lost from a transport stream   FFmpeg's marks of incomplete packets, in every codec
+    missing pictures                       their numbers in H.264, MPEG-1 and -2; references in HEVC and AV1;
+                                           the order in MPEG-4 with B-pictures; in part by libvpx in VP9
+    damaged bytes                          checksums of FFmpeg's .mkv, in every codec; the decoders of MPEG-1,
+                                           -2, -4, AV1 and VP9 nearly always, that of H.264 most often
+    parts of a file never written          their zeros, in HEVC, H.264 and VP9; decoders as above
+
+Nothing tells of damaged bytes in VP8, and seldom of those in HEVC, outside of such .mkv files; of missing
+pictures in VP8, in MPEG-4 without B-pictures, in VP9 that adapts no probabilities. A gap in the container's
+times is no sign: cameras and encoders leave out pictures, too.
 """
 
 from __future__ import annotations
@@ -37,6 +47,8 @@ class Damage:
 
     def was_lost(self, packet: int) -> bool:
         """Return True if the container tells of data lost in the picture or in one that it builds on."""
+        if self._packets.has_hole[packet]:
+            return True
         since = max(self._first, int(self._packets.clean_since[packet]))
         return bool(self._n_lost_before[packet + 1] > self._n_lost_before[since])
 

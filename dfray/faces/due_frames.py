@@ -22,6 +22,7 @@ class DueFrames:
     """The frames of the due pictures of one video, in presentation order.
 
     Args:
+        decoder: of the stream's packets.
         pictures: those that are due, numbered in presentation order.
         uses_damaged: damaged pictures are yielded like others, as far as the decoder gives them out.
     """
@@ -30,11 +31,13 @@ class DueFrames:
         self,
         container: av.container.InputContainer,
         stream: av.video.stream.VideoStream,
+        decoder: av.video.codeccontext.VideoCodecContext,
         index: VideoIndex,
         pictures: Sequence[int],
         uses_damaged: bool = False,
     ) -> None:
         self._container, self._stream, self._index = container, stream, index
+        self._decoder = decoder
         self._damage, self._uses_damaged = Damage(index), uses_damaged
         self._faults: dict[int, str] = {}
         self._n_failed = 0
@@ -105,8 +108,7 @@ class DueFrames:
 
     def _decoded(self, on_packet: Callable[[], None]) -> Iterator[av.VideoFrame]:
         """Yield what the decoder makes of the packets of the plan."""
-        context, plan = self._stream.codec_context, self._plan
-        context.thread_count = 1
+        context, plan = self._decoder, self._plan
         n_left = int(plan.is_sent.sum())
         with contextlib.suppress(av.FFmpegError):  # the end that was seen when the index was read
             for number, packet in enumerate(packets(self._container, self._stream, on_packet)):
@@ -126,7 +128,7 @@ class DueFrames:
     def _decode(self, number: int, packet: av.Packet | None) -> list[av.VideoFrame]:
         frames: list[av.VideoFrame] = []
         try:
-            frames = self._stream.codec_context.decode(packet)
+            frames = self._decoder.decode(packet)
         except av.FFmpegError as error:
             if packet is not None and self._index.packets.is_shown[number]:
                 self._n_failed += 1

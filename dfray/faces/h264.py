@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from dfray.faces.coded import DROPPABLE, ORDINARY, Coded
 from dfray.faces.nal_units import Bits, DamagedUnitError, start_coded_units, unit_splitter
 
-_PLACE = 4
+PLACE = 4
 """Byte of an AVCDecoderConfigurationRecord that holds the length of the units' sizes (ISO/IEC 14496-15)."""
 _HIGH_PROFILES = frozenset({44, 83, 86, 100, 110, 118, 122, 128, 134, 135, 138, 139, 244})
 """Profiles whose sequence parameter sets state the chroma format."""
@@ -49,7 +49,7 @@ class H264Reader:
     """
 
     def __init__(self, extradata: bytes) -> None:
-        self._split = unit_splitter(extradata, _PLACE)
+        self._split = unit_splitter(extradata, PLACE)
         self._numbering: _Numbering | None = None
         self._last_number: int | None = None
         self._first_field: _Field | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dfray.faces.coded import DROPPABLE, ORDINARY, Coded
 from dfray.faces.nal_units import unit_splitter
 
-_PLACE = 21
+PLACE = 21
 """Byte of an HEVCDecoderConfigurationRecord that holds the length of the units' sizes (ISO/IEC 14496-15)."""
 
 
@@ -13,7 +13,7 @@ class HevcReader:
     """Reader of the packets of one stream."""
 
     def __init__(self, extradata: bytes) -> None:
-        self._split = unit_splitter(extradata, _PLACE)
+        self._split = unit_splitter(extradata, PLACE)
 
     def read(self, data: bytes) -> Coded:
         """Return the properties of a packet.

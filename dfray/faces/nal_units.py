@@ -19,10 +19,15 @@ def unit_splitter(extradata: bytes, place: int) -> Split:
         extradata: of the stream. MP4 and Matroska put sizes before units, other containers start codes.
         place: of the byte in such a container's extradata that holds the length of the sizes.
     """
-    if len(extradata) <= place or extradata[:3] in (b"\0\0\0", b"\0\0\1"):
+    if not has_sizes(extradata, place):
         return start_coded_units
     size_bytes = (extradata[place] & 3) + 1
     return lambda data: _sized_units(data, size_bytes)
+
+
+def has_sizes(extradata: bytes, place: int) -> bool:
+    """Return True if sizes stand before units, not start codes; arguments as of `unit_splitter`."""
+    return len(extradata) > place and extradata[:3] not in (b"\0\0\0", b"\0\0\1")
 
 
 def start_coded_units(data: bytes) -> Iterator[int]:

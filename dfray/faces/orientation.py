@@ -11,6 +11,8 @@ import numpy as np
 Axes = tuple[int, int, int, int]
 """(a, b, c, d) of a display matrix: on the screen the x axis of the picture points to (a, b), its y axis to
 (c, d)."""
+UPRIGHT: Axes = (1, 0, 0, 1)
+"""Axes where no matrix is stated."""
 
 _UNNAMED_TYPES = range(28, 64)
 """Types of side data beyond those that PyAV 18.1 names; FFmpeg 8.1 defines the first few of them."""
@@ -27,7 +29,7 @@ def display_axes(frame: av.VideoFrame) -> Axes:
     except ValueError:
         side_data = _without_unnamed(frame).side_data.get("DISPLAYMATRIX")
     if side_data is None:
-        return 1, 0, 0, 1
+        return UPRIGHT
     a, b, _, c, d = np.frombuffer(bytes(side_data), np.int32, count=5).tolist()
     return a, b, c, d
 

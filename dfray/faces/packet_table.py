@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import av
 import numpy as np
 
-from dfray.faces.bitstreams import FLAGGED, bitstream_reader
+from dfray.faces.bitstreams import FLAGGED, bitstream_reader, unwritten_zeros
 from dfray.faces.coded import ORDINARY, Coded
 from dfray.faces.containers import fault, packets
+from dfray.faces.missing import lacks_pictures
 from dfray.faces.timeline import NO_TIME
+from dfray.storage import Range
 
-MAX_GAPS = 0.1
-"""Share of the pictures from which on gaps in their numbers are an encoder's habit, and tell of no loss."""
+MAX_LOSSES = 0.1
+"""Share of the packets above which what looks like a loss in them is an encoder's habit."""
 _ABSENT = bytes(4)
 """Beginning of a packet that was not fetched, of a remote file of which parts were; no codec writes it."""
 
@@ -29,7 +31,8 @@ class PacketTable:
         is_shown: bool (N,), the packet's picture is shown: not cut away by an edit list, not hidden. Of two
             packets with a field each, the second stands for the picture.
         is_droppable: bool (N,), no other picture needs it.
-        is_damaged: bool (N,), data was lost there before the container was read.
+        has_hole: bool (N,), a part of the packet was never written.
+        is_damaged: bool (N,), pictures from there on lack data: lost before the container was read, or in it.
         start: int64 (N,), packet from which on decoding gives this picture as a decoding of the whole does.
         clean_since: int64 (N,), packet since which damage before it does not show in this picture; -1
             if there is none.
@@ -41,6 +44,7 @@ class PacketTable:
     dts: np.ndarray
     is_shown: np.ndarray
     is_droppable: np.ndarray
+    has_hole: np.ndarray
     is_damaged: np.ndarray
     start: np.ndarray
     clean_since: np.ndarray
@@ -59,9 +63,11 @@ class _Columns:
         self._read = bitstream_reader(
             codec.canonical_name, stream.codec_context.extradata, codec.intra_only
         )
-        self.pts, self.dts = array("q"), array("q")
+        self._hole = unwritten_zeros(codec.canonical_name, stream.codec_context.extradata or b"")
+        self.pts, self.dts, self.places = array("q"), array("q"), array("q")
         self.coded: list[Coded] = []  # most packets share one of a few
-        self.is_absent, self.is_cut_away, self.is_damaged = array("b"), array("b"), array("b")
+        self.is_absent, self.is_cut_away = array("b"), array("b")
+        self.is_corrupt, self.has_hole = array("b"), array("b")
         self.end = NO_TIME
         self.has_new_headers = False
 
@@ -73,7 +79,9 @@ class _Columns:
         self.is_absent.append(data.startswith(_ABSENT))
         self.coded.append(ORDINARY if self.is_absent[-1] else self._read(data, is_key))
         self.is_cut_away.append(packet.is_discard)
-        self.is_damaged.append(packet.is_corrupt)
+        self.is_corrupt.append(packet.is_corrupt)
+        self.has_hole.append(bool(self._hole) and not self.is_absent[-1] and self._hole in data)
+        self.places.append(-1 if packet.pos is None else packet.pos)
         if is_key and len(self.coded) > 1 and packet.has_sidedata("new_extradata"):
             self.has_new_headers = True
         if pts is not None:
@@ -84,34 +92,46 @@ def read_packets(
     container: av.container.InputContainer,
     stream: av.video.stream.VideoStream,
     on_packet: Callable[[], None],
+    damaged: Sequence[Range] = (),
 ) -> PacketTable:
-    """Return the table of the stream's packets, to the end of the file or to where it breaks off."""
+    """Return the table of the stream's packets, to the end of the file or to where it breaks off.
+
+    Args:
+        damaged: parts of the file that are known to be damaged, (place, size) in bytes, in order.
+    """
     columns, broken_off = _Columns(stream), None
     try:
         for packet in packets(container, stream, on_packet):
             columns.add(packet)
     except av.FFmpegError as error:
         broken_off = f"the file breaks off: {fault(error)}"
-    return _table(columns, broken_off)
+    return _table(columns, broken_off, damaged)
 
 
-def _table(columns: _Columns, broken_off: str | None) -> PacketTable:
+def _table(columns: _Columns, broken_off: str | None, damaged: Sequence[Range]) -> PacketTable:
     coded = columns.coded
     completes_picture = np.array([row.completes_picture for row in coded], bool)
     pts = _of_pictures(np.array(columns.pts, np.int64), completes_picture)
     is_cut_away = np.array(columns.is_cut_away, bool)
     starts = [(start, 0) for start in _safe_starts(columns)]
     highest = max((row.layer for row in coded), default=0)
+    is_droppable = np.array([row.is_droppable and row.layer == highest for row in coded], bool)
+    has_hole = _unless_usual(columns, np.array(columns.has_hole, bool))
+    clean_since = since(pts, _recoveries(coded), before=-1)
     return PacketTable(
         pts=pts,
         dts=np.array(columns.dts, np.int64),
         is_shown=np.array([row.is_shown for row in coded], bool)
         & ~is_cut_away
         & ~np.append(completes_picture[1:], False),
-        is_droppable=np.array([row.is_droppable and row.layer == highest for row in coded], bool),
-        is_damaged=_spread(np.array(columns.is_damaged, bool)) | _gaps(columns),
+        is_droppable=is_droppable,
+        has_hole=has_hole,
+        is_damaged=_spread(np.array(columns.is_corrupt, bool))
+        | (has_hole & ~is_droppable)
+        | _gaps(columns, pts)
+        | _needs_parts(columns, damaged, clean_since),
         start=since(pts, starts, before=0),
-        clean_since=since(pts, _recoveries(coded), before=-1),
+        clean_since=clean_since,
         end=columns.end,
         broken_off=broken_off,
     )
@@ -132,11 +152,28 @@ def _spread(is_damaged: np.ndarray) -> np.ndarray:
     return spread
 
 
-def _gaps(columns: _Columns) -> np.ndarray:
+def _gaps(columns: _Columns, pts: np.ndarray) -> np.ndarray:
     """Return the mask of the packets before which others are missing."""
     has_gap = np.array([row.has_gap for row in columns.coded], bool)
-    n_read = len(has_gap) - sum(columns.is_absent)
-    return has_gap & bool(has_gap.sum() <= MAX_GAPS * n_read)
+    return _unless_usual(columns, has_gap | lacks_pictures(columns.coded, pts))
+
+
+def _unless_usual(columns: _Columns, is_loss: np.ndarray) -> np.ndarray:
+    """Return the mask of losses, or of none where there are too many."""
+    n_read = len(is_loss) - sum(columns.is_absent)
+    return is_loss & bool(is_loss.sum() <= MAX_LOSSES * n_read)
+
+
+def _needs_parts(columns: _Columns, parts: Sequence[Range], clean_since: np.ndarray) -> np.ndarray:
+    """Return the mask of the packets that lie in one of these parts of the file, or need what did."""
+    needs = np.zeros(len(columns.places), bool)
+    places = np.maximum.accumulate(np.array(columns.places, np.int64))
+    for place, size in parts:
+        first, end = np.searchsorted(places, (place, place + size)).tolist()
+        needs[first:end] = True
+        if end < len(needs) and clean_since[end] != end:
+            needs[end] = True
+    return needs
 
 
 def _recoveries(coded: list[Coded]) -> list[tuple[int, int]]:

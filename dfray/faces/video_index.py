@@ -11,6 +11,7 @@ import av
 import numpy as np
 
 from dfray.faces.containers import lacks_its_end, shortfall, stated_duration_s
+from dfray.faces.matroska import damaged_clusters
 from dfray.faces.opening import Opening, look_at_opening
 from dfray.faces.packet_table import PacketTable, read_packets
 from dfray.faces.sampling import Timeline
@@ -82,7 +83,9 @@ def read_index(
         UnreadableSourceError: there is no picture.
     """
     is_cut_off, stated_s = lacks_its_end(container, stream), stated_duration_s(container, stream)
-    table = read_packets(container, stream, on_packet)
+    is_matroska = "matroska" in container.format.name
+    damaged = damaged_clusters(path, on_packet) if is_matroska else []
+    table = read_packets(container, stream, on_packet, damaged)
     broken_off = table.broken_off or ("the file is cut off" if is_cut_off else None)
     if not table.is_shown.any():
         raise UnreadableSourceError(broken_off or "has no pictures")
