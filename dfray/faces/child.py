@@ -33,6 +33,7 @@ from dfray.faces.partial import fetch_needed
 from dfray.faces.properties import OnStream, StreamProperties
 from dfray.faces.sources import PartialVideo, Source, VideoFile
 from dfray.faces.video import Frame, VideoExtractor, block_start
+from dfray.isolation import bound_memory, end_with, memory_mb
 from dfray.storage import Range
 
 ALIVE_EVERY_S = 1.0
@@ -54,7 +55,7 @@ class Extractor(Protocol):
 
 def main(build: Callable[[FacesSection], Extractor] = VideoExtractor) -> None:
     """Serve the socket whose file descriptor is the last argument, until the parent closes it."""
-    threading.Thread(target=_die_with, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
     connection = Connection(int(sys.argv[-1]))
     try:
         _limit_threads()
@@ -66,6 +67,7 @@ def main(build: Callable[[FacesSection], Extractor] = VideoExtractor) -> None:
     except Exception as error:
         connection.send(Failed(DfrayError(f"{first_line(error)}.")))
         return
+    bound_memory()
     connection.send(Ready())
     with contextlib.suppress(EOFError, ConnectionError):  # the parent closed the socket
         while True:
@@ -92,6 +94,8 @@ def _extract(task: Task, extractor: Extractor, rate_fps: float, connection: Conn
         raise
     except DfrayError as error:
         reason = str(error)
+    except MemoryError:
+        reason = f"takes more than {memory_mb():,} MiB of memory (DFRAY_CHILD_MEMORY_MB)"
     except Exception as error:
         # A library may raise anything on a strange file; it costs that file only.
         reason = f"{type(error).__name__}: {error}"
@@ -136,16 +140,6 @@ class _Answers:
     def _send(self, answer: Answer) -> None:
         self._connection.send(answer)
         self._sent_s = time.monotonic()
-
-
-def _die_with(parent: int) -> None:
-    """End this process, however busy, within a second of its parent's end.
-
-    Linux's PR_SET_PDEATHSIG would signal the end of the thread that started this process, not of the parent.
-    """
-    while os.getppid() == parent:
-        time.sleep(1)
-    os._exit(1)
 
 
 def _limit_threads() -> None:

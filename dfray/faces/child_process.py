@@ -7,19 +7,16 @@ from __future__ import annotations
 
 import contextlib
 import re
-import signal
-import socket
 import subprocess
 import tempfile
 from collections.abc import Sequence
-from multiprocessing.connection import Connection
 from typing import Any
 
 from dfray.config import FacesSection
 from dfray.errors import ExtractionError
-from dfray.faces.child_environment import child_environment
 from dfray.faces.messages import Answer, Failed, RangesCopied, Ready, Task
 from dfray.faces.video import Status
+from dfray.isolation import how_it_ended, start
 
 START_LIMIT_S = 300.0
 _REMARK = re.compile(r"(INFO|WARNING|[IW]\d{4} [\d:.]+ )")
@@ -39,18 +36,8 @@ class ChildProcess:
     """A running child process and the socket to it."""
 
     def __init__(self, settings: FacesSection, command: Sequence[str]) -> None:
-        own_end, child_end = socket.socketpair()
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed in kill
-        with child_end:
-            self._process = subprocess.Popen(
-                [*command, str(child_end.fileno())],
-                pass_fds=[child_end.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=self._log,
-                stderr=self._log,
-                env=child_environment(),
-            )
-        self._connection = Connection(own_end.detach())
+        self._process, self._connection = start(command, self._log)
         self.n_tasks = 0
         self._start(settings)
 
@@ -136,5 +123,4 @@ class ChildProcess:
             code = self._process.wait(timeout=5)
         except subprocess.TimeoutExpired:
             return ChildFailure("crashed", "the decoder closed its connection")
-        how = f"with {signal.Signals(-code).name}" if code < 0 else f"with exit status {code}"
-        return ChildFailure("crashed", f"the decoder crashed {how}")
+        return ChildFailure("crashed", f"the decoder crashed {how_it_ended(code)}")

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 
 import av
 
+from dfray.datasets.container import ContainerError, open_container
+from dfray.datasets.container import fault as fault
 from dfray.faces.sources import UnreadableSourceError, require_size
 
 _BEFORE_ALL = -(2**60)
@@ -27,11 +29,9 @@ def open_video(
         UnreadableSourceError: nothing in the file can be decoded as video.
     """
     try:
-        # A playlist under a video's name must not reach for the network.
-        # A title need not be UTF-8.
-        container = av.open(path, options={"protocol_whitelist": "file"}, metadata_errors="replace")
-    except (av.FFmpegError, OSError) as error:
-        raise UnreadableSourceError(f"cannot be opened: {fault(error)}") from error
+        container = open_container(path)
+    except ContainerError as error:
+        raise UnreadableSourceError(error.message) from error
     with container:
         yield container, _best_stream(container)
 
@@ -125,8 +125,3 @@ def _end_of_all_streams_s(path: str, on_packet: Callable[[], None]) -> float:
                 end = packet.pts + (packet.duration or 0)
                 end_s = max(end_s, float(end * packet.time_base))
     return end_s
-
-
-def fault(error: Exception) -> str:
-    """Return what an error of FFmpeg says."""
-    return getattr(error, "strerror", None) or str(error)

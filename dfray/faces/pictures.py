@@ -24,6 +24,8 @@ from dfray.faces.sampling import sample
 from dfray.faces.sources import MAX_PICTURE_PX, UnreadableSourceError, require_size
 from dfray.faces.timeline import counted_timeline, presentation_timeline
 
+FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF")
+"""Formats that Pillow may try, whatever the file's name; others have their own programs, or few readers."""
 _ANIMATED_FORMATS = ("PNG", "WEBP", "GIF")
 _TIME_BASE = Fraction(1, 1_000_000)
 _TURNS = {
@@ -36,8 +38,6 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 """Orientation tag (CIPA DC-008, 4.6.4) -> what makes the picture upright."""
-_FAULTS = (OSError, EOFError, SyntaxError, ValueError)
-"""Errors that Pillow raises on damaged files."""
 
 
 def folder_pictures(
@@ -119,15 +119,19 @@ def open_picture(file: str | bytes) -> Iterator[Image.Image]:
     Raises:
         UnreadableSourceError: the file is no picture, or is larger than MAX_PICTURE_PX.
     """
+    if isinstance(file, str) and (reason := storage.why_not_regular(file)):
+        raise UnreadableSourceError(reason)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            image = Image.open(_readable(file))
+            image = Image.open(_readable(file), formats=FORMATS)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise UnreadableSourceError(f"more than {MAX_PICTURE_PX:,} pixels") from error
     except UnidentifiedImageError as error:
         raise UnreadableSourceError("no picture in a known format") from error
-    except _FAULTS as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # Pillow raises almost anything on damaged files
         raise UnreadableSourceError(f"cannot be opened: {_message(error)}") from error
     with image:
         require_size(image.width, image.height)
@@ -191,7 +195,7 @@ def _frame_starts(
         for _ in _frames(image, on_picture):
             starts.append(end)
             end += round(float(image.info.get("duration") or 0) * 1000)  # of milliseconds
-    except _FAULTS as error:
+    except Exception as error:
         fault = f"the file breaks off: {_message(error)}"
     if not starts:
         raise UnreadableSourceError(fault or "has no frame")
@@ -240,4 +244,4 @@ def _rgb(image: Image.Image) -> Image.Image:
 
 
 def _message(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -27,6 +27,7 @@ class StreamProperties:
             arib-std-b67 (HLG).
         interlacing: progressive, interlaced or mixed, as the sampled frames say.
         rotation_deg: angle by which the coded picture was turned clockwise: 0, 90, 180 or 270.
+        duration_s: length, as the header states or FFmpeg estimates it.
     """
 
     codec: str | None = None
@@ -38,6 +39,7 @@ class StreamProperties:
     transfer: str | None = None
     interlacing: str | None = None
     rotation_deg: int | None = None
+    duration_s: float | None = None
 
 
 OnStream = Callable[[StreamProperties], None]
@@ -48,6 +50,8 @@ def header_properties(
     container: av.container.InputContainer, stream: av.video.stream.VideoStream
 ) -> StreamProperties:
     """Return the properties that are known before anything is decoded."""
+    from dfray.datasets.container import duration_s
+
     context = stream.codec_context
     rate, aspect = stream.average_rate, stream.sample_aspect_ratio
     return StreamProperties(
@@ -58,6 +62,7 @@ def header_properties(
         bit_rate=context.bit_rate or container.bit_rate or None,
         pixel_aspect=float(aspect) if aspect else None,
         transfer=transfer_name(context.color_trc),
+        duration_s=duration_s(container, stream),
     )
 
 

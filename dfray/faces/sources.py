@@ -7,6 +7,7 @@ corpus and a registered model both read their inputs as one of these sources, so
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -22,6 +23,10 @@ LONG_VIDEO_BYTES = 8 * 2**20
 """Size of a file on s3:// from which on parts of it are fetched; below, requests cost more than bytes."""
 MAX_PICTURE_PX = 89_478_485
 """Width times height of the largest picture that is decoded (256 MiB of RGB): Pillow's own limit."""
+
+
+MAX_FILE_BYTES = 64 * 2**30
+"""Size of the largest file that is opened or fetched."""
 
 
 class UnreadableSourceError(DfrayError):
@@ -109,21 +114,26 @@ def local_source(uri: str, kind: str = "video", stride: int = 1) -> Iterator[Sou
 
 @contextlib.contextmanager
 def served_source(
-    uri: str, kind: str = "video", stride: int = 1
+    uri: str, kind: str = "video", stride: int = 1, max_bytes: int = MAX_FILE_BYTES
 ) -> Iterator[tuple[Source | PartialVideo, storage.PartialCopy | None]]:
     """Yield the video at `uri` as a source, and the copy that is served while a PartialVideo is read.
 
     Args:
         kind, stride: as in `local_source`.
+        max_bytes: size above which a file is neither opened nor fetched.
 
     Raises:
         StorageError: `uri` cannot be read.
+        UnreadableSourceError: the file is larger.
     """
-    if kind == "video" and storage.serves_ranges(uri) and not is_picture(uri):
+    if kind == "video" and storage.serves_ranges(uri):
         with storage.partial_copy(uri) as copy:
-            if copy.n_bytes >= LONG_VIDEO_BYTES:
+            _require_bytes(copy.n_bytes, max_bytes)
+            if copy.n_bytes >= LONG_VIDEO_BYTES and not is_picture(uri):
                 yield PartialVideo(copy.path, copy.n_bytes), copy
                 return
+    elif kind == "video" and not storage.is_remote(uri) and os.path.isfile(storage.absolute(uri)):
+        _require_bytes(os.path.getsize(storage.absolute(uri)), max_bytes)
     with local_source(uri, kind, stride) as source:
         yield source, None
 
@@ -137,6 +147,11 @@ def require_size(width: int, height: int) -> None:
     """Raise an UnreadableSourceError if a picture of this size, in px, is too large to be decoded."""
     if width * height > MAX_PICTURE_PX:
         raise UnreadableSourceError(f"more than {MAX_PICTURE_PX:,} pixels")
+
+
+def _require_bytes(n_bytes: int, most: int) -> None:
+    if n_bytes > most:
+        raise UnreadableSourceError(f"has {n_bytes:,} bytes, more than {most:,}")
 
 
 def _natural_order(uri: str) -> list[tuple[int, str]]:

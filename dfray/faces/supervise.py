@@ -9,15 +9,19 @@ The child decodes files of strangers, so it holds no credentials: remote files a
 
 from __future__ import annotations
 
+import math
 import sys
+import time
 from collections import Counter
 from collections.abc import Generator, Sequence
+from dataclasses import dataclass
 
 from dfray import storage
 from dfray.config import FacesSection
 from dfray.errors import StorageError
 from dfray.faces.child_process import ChildFailure, ChildProcess
 from dfray.faces.messages import (
+    Answer,
     FrameFound,
     RangesCopied,
     RangesNeeded,
@@ -27,7 +31,13 @@ from dfray.faces.messages import (
 )
 from dfray.faces.model_file import local_override
 from dfray.faces.properties import StreamProperties
-from dfray.faces.sources import PartialVideo, Source, served_source
+from dfray.faces.sources import (
+    MAX_FILE_BYTES,
+    PartialVideo,
+    Source,
+    UnreadableSourceError,
+    served_source,
+)
 from dfray.faces.video import Frame, Status, VideoEnd
 from dfray.storage import PartialCopy, Range
 
@@ -38,12 +48,26 @@ MAX_REASONS = 3
 _COMMAND = (sys.executable, "-P", "-m", "dfray.faces.child")
 
 
+@dataclass(frozen=True)
+class Bounds:
+    """Bounds of one video.
+
+    Attributes:
+        file_bytes: size above which its file is neither opened nor fetched.
+        time_s: time that all of it may take; none: as long as pictures come.
+    """
+
+    file_bytes: int = MAX_FILE_BYTES
+    time_s: float | None = None
+
+
 class SupervisedExtractor:
     """Extractor that no video can end or stop: it runs a `VideoExtractor` in a child. Close it after use.
 
     Args:
         settings: the recipe's faces section.
         command: the child's program; it gets a file descriptor as its last argument.
+        bounds: of each video; none: `Bounds()`.
 
     Raises:
         ModelFileError: the detector's model is missing, not the expected one, or cannot be loaded.
@@ -51,11 +75,17 @@ class SupervisedExtractor:
         ExtractionError: the child cannot be started.
     """
 
-    def __init__(self, settings: FacesSection, command: Sequence[str] = _COMMAND) -> None:
+    def __init__(
+        self,
+        settings: FacesSection,
+        command: Sequence[str] = _COMMAND,
+        bounds: Bounds | None = None,
+    ) -> None:
         if settings.detector_model and storage.is_remote(settings.detector_model):
             model = local_override(settings.detector, settings.detector_model)
             settings = settings.model_copy(update={"detector_model": model})
         self._settings, self._command = settings, command
+        self._bounds = bounds or Bounds()
         self._child: ChildProcess | None = ChildProcess(settings, command)
 
     def extract(
@@ -67,9 +97,9 @@ class SupervisedExtractor:
             kind, stride: as in VIDEOS.
         """
         try:
-            with served_source(uri, kind, stride) as (source, copy):
+            with served_source(uri, kind, stride, self._bounds.file_bytes) as (source, copy):
                 yield from self.extract_source(source, copy)
-        except StorageError as error:
+        except (StorageError, UnreadableSourceError) as error:
             yield VideoEnd("unreadable", str(error), 1, 0.0)
 
     def extract_source(
@@ -80,10 +110,10 @@ class SupervisedExtractor:
         Args:
             copy: of a PartialVideo, into which ranges are fetched: the child holds no credentials.
         """
-        outcome = _Outcome()
+        outcome = _Outcome(self._bounds.time_s)
         for _ in range(self._settings.attempts):
             failure = yield from self._attempt(source, copy, outcome)
-            if failure is None:
+            if failure is None or outcome.left_s() <= 0:
                 break
         yield outcome.end(failure)
 
@@ -103,7 +133,7 @@ class SupervisedExtractor:
         try:
             child.begin(Task(source, outcome.next_frame))
             while not is_done:
-                answer = child.receive(self._settings.stall_limit_s)
+                answer = self._answer(child, outcome)
                 outcome.cpu_s = cpu_before_s + answer.cpu_s
                 if isinstance(answer, FrameFound):
                     outcome.add(answer.frame)
@@ -125,6 +155,21 @@ class SupervisedExtractor:
                 child.kill()
         return None
 
+    def _answer(self, child: ChildProcess, outcome: _Outcome) -> Answer:
+        """Return the next answer of the child.
+
+        Raises:
+            ChildFailure: it has died, sends nothing for too long, or the video's time is over.
+        """
+        if outcome.left_s() <= 0:
+            raise ChildFailure("timed_out", f"not done within {self._bounds.time_s:g} s")
+        try:
+            return child.receive(min(self._settings.stall_limit_s, outcome.left_s()))
+        except ChildFailure as failure:
+            if failure.status == "timed_out" and outcome.left_s() <= 0:
+                failure.reason = f"not done within {self._bounds.time_s:g} s"
+            raise
+
     def _fresh_child(self) -> ChildProcess:
         child = self._child
         if child is not None and (child.n_tasks >= RECYCLE_AFTER or not child.is_alive()):
@@ -135,9 +180,14 @@ class SupervisedExtractor:
 
 
 class _Outcome:
-    """The outcome of a video while it is extracted, over all attempts."""
+    """The outcome of a video while it is extracted, over all attempts.
 
-    def __init__(self) -> None:
+    Args:
+        time_s: that it may take.
+    """
+
+    def __init__(self, time_s: float | None) -> None:
+        self._end_s = math.inf if time_s is None else time.monotonic() + time_s
         self.attempts = 0
         self.next_frame = 0
         self.cpu_s = 0.0
@@ -151,6 +201,10 @@ class _Outcome:
         self._outcomes[frame.outcome] += 1
         if frame.reason and len(self._reasons) < MAX_REASONS:
             self._reasons[frame.reason] = None
+
+    def left_s(self) -> float:
+        """Return the time that is left."""
+        return self._end_s - time.monotonic()
 
     def end(self, failure: ChildFailure | None) -> VideoEnd:
         status: Status = "unreadable"

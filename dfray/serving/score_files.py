@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from dfray.faces.version import version_note
 from dfray.models.bundle_description import read_faces_version
 from dfray.registry.champion import find_version
+from dfray.serving.admission import Admission
 from dfray.tracking.client import talking
 
 if TYPE_CHECKING:
@@ -94,7 +95,9 @@ def _loaded(folder: Path) -> Iterator[PyFuncModel]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the scores carry the note on faces of another version
             model = mlflow.pyfunc.load_model(str(folder), suppress_warnings=True)
+    detector = model.unwrap_python_model()
+    detector.scorer.admission = Admission()  # the user's own files, with the user's own rights
     try:
         yield model
     finally:
-        model.unwrap_python_model().close()
+        detector.close()

@@ -18,8 +18,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dfray.config import FacesSection
-from dfray.datasets.probe import probe
-from dfray.datasets.suffixes import is_picture
 from dfray.errors import UserError
 from dfray.evaluation.aggregate import highest_person
 from dfray.evaluation.tracks import track_faces
@@ -29,6 +27,7 @@ from dfray.faces.supervise import SupervisedExtractor
 from dfray.faces.version import version_note
 from dfray.faces.video import Frame, VideoEnd
 from dfray.models.bundle import Bundle
+from dfray.serving.admission import Admission, NotAdmittedError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,7 +48,15 @@ COLUMNS = {
 BATCH_FACES = 64
 """Crops scored together; more are not kept in memory."""
 
-Input = str | bytes | np.ndarray
+
+@dataclass(frozen=True)
+class Unreadable:
+    """An input that is not opened, and why."""
+
+    reason: str
+
+
+Input = str | bytes | np.ndarray | Unreadable
 """The path or URI of a file, the bytes of a picture file, or a picture as uint8 (height, width, 3) RGB."""
 
 
@@ -77,9 +84,16 @@ class ScoreRow:
 
 
 class MediaScorer:
-    """A bundle with the face detector that its faces were found with; close it after use."""
+    """A bundle with the face detector that its faces were found with; close it after use.
 
-    def __init__(self, bundle_dir: str, detector_dir: str) -> None:
+    Args:
+        admission: which files it opens; none: as the environment of a service says.
+    """
+
+    def __init__(
+        self, bundle_dir: str, detector_dir: str, admission: Admission | None = None
+    ) -> None:
+        self.admission = admission or Admission.of_service()
         self.bundle = Bundle.load(bundle_dir)
         settings = FacesSection.from_stored(self.bundle.faces)
         self.settings = settings.model_copy(
@@ -100,7 +114,7 @@ class MediaScorer:
         Returns:
             A DataFrame of `COLUMNS`. `fake_probability` is by the model's video rule over the faces,
             missing where there is none; `outcome` is ok, no_face, unreadable, crashed or timed_out, with
-            its `reason`.
+            its `reason`. A path that `admission` does not open is unreadable.
 
         Raises:
             UserError: an input is none of these.
@@ -121,10 +135,12 @@ class MediaScorer:
     def _score(self, item: Input, number: int) -> ScoreRow:
         row = ScoreRow(item if isinstance(item, str) else f"image {number}")
         # The child is started before the clock is.
-        self._extractor = self._extractor or SupervisedExtractor(self.settings)
+        self._extractor = self._extractor or SupervisedExtractor(
+            self.settings, bounds=self.admission.bounds
+        )
         started = time.perf_counter()
         positions: list[FacePosition] = []
-        batches = list(self._predictions(_crops(item, self._extractor, row, positions)))
+        batches = list(self._predictions(self._crops(item, self._extractor, row, positions)))
         if batches:
             scores, embeddings = (np.concatenate(arrays) for arrays in zip(*batches, strict=True))
             row.n_faces = len(scores)
@@ -144,6 +160,39 @@ class MediaScorer:
         tracks = track_faces(frames, boxes, embeddings, self.settings.rate_fps)
         return highest_person(scores, tracks)
 
+    def _crops(
+        self,
+        item: Input,
+        extractor: SupervisedExtractor,
+        row: ScoreRow,
+        positions: list[FacePosition],
+    ) -> Iterator[np.ndarray]:
+        """Yield the face crops of one input; fill `row` with its outcome, and `positions`."""
+        for result in self._extract(item, extractor):
+            if isinstance(result, Frame):
+                row.n_frames += 1
+                for face in result.faces:
+                    positions.append(FacePosition(result.frame_index, face.box))
+                    yield face.image
+                continue
+            row.outcome, row.reason = result.status, result.reason
+            if result.status in ("ok", "no_face"):  # else the header is not to be trusted
+                row.video_s = result.stream.duration_s
+
+    def _extract(self, item: Input, extractor: SupervisedExtractor) -> Iterator[Frame | VideoEnd]:
+        match item:
+            case Unreadable(reason):
+                return iter([VideoEnd("unreadable", reason, 0, 0.0)])
+            case str():
+                try:
+                    return extractor.extract(self.admission.place_of(item))
+                except NotAdmittedError as error:
+                    return iter([VideoEnd("unreadable", str(error), 0, 0.0)])
+            case bytes():
+                return extractor.extract_source(PictureFile(item))
+            case _:
+                return extractor.extract_source(PixelArray(item))
+
     def _predictions(self, crops: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield (fake probabilities, embeddings) of the crops, a batch at a time."""
         batch: list[np.ndarray] = []
@@ -154,31 +203,6 @@ class MediaScorer:
                 batch = []
         if batch:
             yield self.bundle.predict(np.stack(batch))
-
-
-def _crops(
-    item: Input, extractor: SupervisedExtractor, row: ScoreRow, positions: list[FacePosition]
-) -> Iterator[np.ndarray]:
-    """Yield the face crops of one input; fill `row` with its outcome, and `positions`."""
-    for result in _extract(item, extractor):
-        if isinstance(result, Frame):
-            row.n_frames += 1
-            for face in result.faces:
-                positions.append(FacePosition(result.frame_index, face.box))
-                yield face.image
-            continue
-        row.outcome, row.reason = result.status, result.reason
-        is_sound = result.status in ("ok", "no_face")  # else the header is not to be trusted
-        if is_sound and isinstance(item, str) and not is_picture(item):
-            row.video_s = probe(item).duration_s
-
-
-def _extract(item: Input, extractor: SupervisedExtractor) -> Iterator[Frame | VideoEnd]:
-    if isinstance(item, str):
-        return extractor.extract(item)
-    return extractor.extract_source(
-        PictureFile(item) if isinstance(item, bytes) else PixelArray(item)
-    )
 
 
 def _items(model_input: Any) -> list[Any]:
@@ -198,7 +222,10 @@ def _cell(row: dict[Any, Any]) -> Any:
         return row["video"]
     image = row.get("image")
     if isinstance(image, str):  # as JSON carries bytes
-        return base64.b64decode(image)
+        try:
+            return base64.b64decode(image)
+        except ValueError as error:
+            return Unreadable(f"is not base64: {error}")
     if image is None or image != image:
         raise UserError(
             f"A row with column(s) {', '.join(map(str, row))} has neither `video` nor `image`.",
@@ -213,6 +240,8 @@ def _checked(item: Any) -> Input:
     Raises:
         UserError: it has another type, or is an array of other values than uint8 has.
     """
+    if isinstance(item, Unreadable):
+        return item
     if isinstance(item, str | Path):
         return str(item)
     if isinstance(item, bytes | bytearray):

@@ -26,6 +26,7 @@ from dfray.storage.filesystems import (
     filesystem,
     is_remote,
     join,
+    why_not_fetched,
 )
 from dfray.storage.listing import (
     ListedFile,
@@ -40,6 +41,7 @@ from dfray.storage.listing import (
 from dfray.storage.lock import Lock, holder_of, locked, require_unlocked
 from dfray.storage.lock_holder import Holder
 from dfray.storage.ranges import PartialCopy, Range, partial_copy, serves_ranges
+from dfray.storage.regular import why_not_regular
 from dfray.storage.room import free_bytes, require_writable
 from dfray.storage.scratch import temporary_folder
 from dfray.storage.stamps import FolderStamp, have_same_size, sample_digest
@@ -84,5 +86,7 @@ __all__ = [
     "total_bytes",
     "walk_files",
     "walk_stamped",
+    "why_not_fetched",
+    "why_not_regular",
     "write_bytes",
 ]

@@ -5,6 +5,9 @@ slashes are two. A local path may be written after file://, as it is and not per
 
 Faults that pass (throttling, 503, a broken connection) are retried with back-off where the requests are made,
 in the S3 client: so Parquet readers and Ray Train, which use its filesystem directly, have the retries too.
+
+Lists of corpora name URIs, and whoever wrote a list would choose what this machine connects to. So only files
+and s3:// are read, and the schemes that DFRAY_FETCH adds, such as `http,https`.
 """
 
 from __future__ import annotations
@@ -35,6 +38,17 @@ def is_remote(uri: str) -> bool:
     return _SCHEME.match(uri) is not None and not uri.startswith(_FILE)
 
 
+def why_not_fetched(uri: str) -> str | None:
+    """Return why a file at `uri` is not looked for; none if its scheme may be fetched, or it is local."""
+    if not is_remote(uri) or uri.startswith(S3):
+        return None
+    scheme = uri.partition("://")[0].lower()
+    added = os.environ.get("DFRAY_FETCH", "").lower().split(",")
+    if scheme in (name.strip() for name in added):
+        return None
+    return f"{scheme}:// is not fetched: DFRAY_FETCH adds schemes to file and s3"
+
+
 def join(uri: str, *names: str) -> str:
     """Return `uri` extended by `names`, for local paths and URIs alike.
 
@@ -52,9 +66,12 @@ def filesystem(uri: str) -> tuple[AbstractFileSystem, str]:
     """Return the fsspec filesystem of `uri`, and the path inside it.
 
     Raises:
-        StorageError: nothing is installed that reads URIs of this scheme.
+        StorageError: URIs of this scheme are not fetched, or nothing is installed that reads them.
     """
     import fsspec
+
+    if reason := why_not_fetched(uri):
+        raise StorageError(f"{uri} cannot be looked at: {reason}.")
 
     # Not fsspec.url_to_fs, which reads `::` in a name as a chain of URLs and `?versionId=` as an option.
     if not is_remote(uri):

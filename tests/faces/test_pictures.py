@@ -18,7 +18,13 @@ from dfray.datasets.manifest import build_manifest
 from dfray.faces.crop_codec import decode_images
 from dfray.faces.decode import Picture
 from dfray.faces.extract import ShardExtractor
-from dfray.faces.pictures import array_pictures, file_pictures, folder_pictures, read_picture
+from dfray.faces.pictures import (
+    FORMATS,
+    array_pictures,
+    file_pictures,
+    folder_pictures,
+    read_picture,
+)
 from dfray.faces.shard_plan import plan_shards
 from dfray.faces.shards import FacesStore
 from dfray.faces.sources import PictureFolder, UnreadableSourceError, local_source
@@ -205,6 +211,38 @@ def test_a_picture_above_the_limit_is_refused_before_it_is_decoded(tmp_path: Pat
         list(array_pictures(pixels))
     (picture,) = folder_pictures([path])
     assert picture.reason == "a.png cannot be decoded: more than 89,478,485 pixels"
+
+
+def test_a_format_that_is_not_listed_is_no_picture_whatever_its_name(tmp_path: Path) -> None:
+    assert {"EPS", "WMF", "FPX", "PSD"}.isdisjoint(FORMATS)
+    for form in ("PPM", "SGI", "PCX"):
+        Image.fromarray(PATCHES).save(tmp_path / "a.png", form)
+        with pytest.raises(UnreadableSourceError, match="no picture in a known format"):
+            read_picture(str(tmp_path / "a.png"))
+
+
+def test_whatever_a_decoder_raises_is_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise struct.error("unpack requires 4 bytes")
+
+    path = animation(tmp_path / "a.png", [1000] * 5)
+    with monkeypatch.context() as patch:
+        patch.setattr(Image, "open", fail)
+        with pytest.raises(UnreadableSourceError, match="cannot be opened: unpack requires 4"):
+            read_picture(str(path))
+    monkeypatch.setattr(Image.Image, "load", fail)
+    with pytest.raises(UnreadableSourceError, match="breaks off: unpack requires 4"):
+        list(file_pictures(str(path), 1.0))
+
+
+def test_what_is_no_file_in_a_folder_of_pictures_costs_itself(tmp_path: Path) -> None:
+    folder = numbered(tmp_path, 2)
+    os.mkfifo(folder / "2.png")
+    found = list(folder_pictures([str(folder / f"{k}.png") for k in range(3)]))
+    assert [picture.image is None for picture in found] == [False, False, True]
+    assert found[2].reason == "2.png cannot be decoded: is a named pipe, not a file"
 
 
 def test_a_broken_picture_costs_itself_only(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -21,7 +22,7 @@ from dfray.config import FacesSection
 from dfray.errors import ExtractionError, ModelFileError
 from dfray.faces import supervise
 from dfray.faces.sources import PartialVideo, VideoFile
-from dfray.faces.supervise import SupervisedExtractor
+from dfray.faces.supervise import Bounds, SupervisedExtractor
 from dfray.faces.video import Frame, VideoEnd, VideoExtractor
 from tests.helpers.clips import talking_head, write_clip
 
@@ -265,16 +266,76 @@ def test_a_server_that_states_no_size_and_knows_no_ranges_gives_whole_files(
     fragile: SupervisedExtractor, clip: Path, plain_server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dfray.faces.sources.LONG_VIDEO_BYTES", 1)
+    monkeypatch.setenv("DFRAY_FETCH", "http")
     frames, end = run(fragile, clip)
     *remote, remote_end = fragile.extract(f"{plain_server}/clip.mp4")
     assert isinstance(remote_end, VideoEnd)
     assert (remote_end.status, len(remote)) == (end.status, len(frames))
 
 
+def test_what_only_an_operator_may_ask_for_is_not_fetched(
+    fragile: SupervisedExtractor, plain_server: str
+) -> None:
+    (end,) = fragile.extract(f"{plain_server}/clip.mp4")
+    assert isinstance(end, VideoEnd)
+    assert end.status == "unreadable"
+    assert "http:// is not fetched" in str(end.reason)
+
+
+def test_a_file_above_the_bound_is_not_opened(clip: Path, bucket: str) -> None:
+    storage.put(clip, f"{bucket}/clip.mp4")
+    extractor = SupervisedExtractor(FacesSection(), bounds=Bounds(file_bytes=100))
+    for uri in (str(clip), f"{bucket}/clip.mp4"):
+        (end,) = extractor.extract(uri)
+        assert isinstance(end, VideoEnd)
+        assert (end.status, end.attempts) == ("unreadable", 1)
+        assert "more than 100" in str(end.reason)
+    extractor.close()
+
+
+def test_a_video_that_takes_too_long_is_stopped_however_steadily_it_works(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "clip.mp4", talking_head(26))
+    Path(f"{clip}.slow").touch()
+    extractor = SupervisedExtractor(FacesSection(), FRAGILE, Bounds(time_s=1.0))
+    _, end = run(extractor, clip)
+    extractor.close()
+    assert (end.status, end.attempts) == ("timed_out", 1)
+    assert str(end.reason).startswith("not done within 1 s")
+
+
+def test_a_video_that_takes_too_much_memory_costs_itself(
+    clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DFRAY_CHILD_MEMORY_MB", "200")
+    Path(f"{clip}.large").touch()
+    extractor = SupervisedExtractor(FacesSection(), FRAGILE)
+    _, end = run(extractor, clip)
+    assert (end.status, end.reason) == (
+        "unreadable",
+        "takes more than 200 MiB of memory (DFRAY_CHILD_MEMORY_MB)",
+    )
+    Path(f"{clip}.large").unlink()
+    frames, end = run(extractor, clip)
+    extractor.close()
+    assert (len(frames), end.status) == (5, "ok")
+
+
+def test_what_is_no_file_is_not_waited_for(fragile: SupervisedExtractor, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.mp4")
+    os.mkfifo(tmp_path / "a.png")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "b.mp4"))
+        told = [str(tmp_path / name) for name in ("a.mp4", "a.png", "b.mp4")]
+        ends = [end for uri in (*told, "/dev/zero") for end in fragile.extract(uri)]
+    reasons = [end.reason for end in ends if isinstance(end, VideoEnd)]
+    kinds = ("a named pipe", "a named pipe", "a socket", "a device")
+    assert reasons == [f"is {kind}, not a file" for kind in kinds]
+
+
 PARENT = """
 import sys, time
 from dfray.config import FacesSection
-from dfray.faces.supervise import SupervisedExtractor
+from dfray.faces.supervise import Bounds, SupervisedExtractor
 extractor = SupervisedExtractor(FacesSection())
 for item in extractor.extract(sys.argv[1]):
     print(extractor._child._process.pid, flush=True)

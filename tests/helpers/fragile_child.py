@@ -2,7 +2,8 @@
 
 A file `clip.mp4.abort` (or .hang, .exit) beside `clip.mp4` lists the frames that set it off, one on a
 line; each line is good for one time, so that a frame listed once fails once. With a `clip.mp4.slow`
-every packet takes a tenth of a second. Any other video is extracted as always.
+every packet takes a tenth of a second, with a `clip.mp4.large` a gigabyte is asked for. Any other video is
+extracted as always.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+
+import numpy as np
 
 from dfray.faces.child import main
 from dfray.faces.properties import OnStream
@@ -27,8 +30,12 @@ class FragileExtractor(VideoExtractor):
         on_picture: Callable[[], None] = lambda: None,
         on_stream: OnStream = lambda _: None,
     ) -> Iterator[Frame]:
-        assert isinstance(source, VideoFile)
+        if not isinstance(source, VideoFile):
+            yield from super().extract(source, first_frame, on_picture, on_stream)
+            return
         path = source.path
+        if Path(f"{path}.large").exists():
+            np.ones(2**30, np.uint8)
 
         def slowly() -> None:
             time.sleep(0.1)

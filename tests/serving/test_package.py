@@ -59,7 +59,9 @@ def model(model_folder: Path) -> Iterator[Any]:
     with talking("load the model"):
         import mlflow.pyfunc  # it warns as it is imported
 
-    loaded = mlflow.pyfunc.load_model(str(model_folder))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DFRAY_SERVE_FROM", "/")
+        loaded = mlflow.pyfunc.load_model(str(model_folder))
     yield loaded
     loaded.unwrap_python_model().close()
 
@@ -249,6 +251,7 @@ def test_a_model_trained_with_landmarks_scores_without_their_model(
     carried.mkdir()
     shutil.copyfile(detector_model_path("full"), carried / FILE_NAMES["full"])
     monkeypatch.setenv("DFRAY_CACHE", str(tmp_path / "empty"))
+    monkeypatch.setenv("DFRAY_SERVE_FROM", str(clip.parent))
     scorer = MediaScorer(str(bundle), str(carried))
     assert scorer.predict(str(clip))["outcome"].tolist() == ["ok"]
     scorer.close()
@@ -273,7 +276,7 @@ model.unwrap_python_model().close()
         [python, "-P", "-c", code],
         cwd=folder,
         env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-        | {"MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false"},
+        | {"MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false", "DFRAY_SERVE_FROM": str(clip.parent)},
         capture_output=True,
         text=True,
         check=False,

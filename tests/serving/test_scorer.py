@@ -19,6 +19,7 @@ from dfray.faces.crop_codec import decode_images
 from dfray.faces.extract import ShardExtractor
 from dfray.faces.model_file import FILE_NAMES, detector_model_path
 from dfray.faces.shards import FacesStore
+from dfray.serving.admission import Admission
 from dfray.serving.scorer import MediaScorer
 from dfray.tables import FACES
 from tests.helpers.heads import background, draw_head, paste
@@ -143,7 +144,7 @@ class Scorer:
         self, bundle_dir: Path, detector_dir: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         shutil.copyfile(detector_model_path("full"), detector_dir / FILE_NAMES["full"])
-        self.scorer = MediaScorer(str(bundle_dir), str(detector_dir))
+        self.scorer = MediaScorer(str(bundle_dir), str(detector_dir), Admission())
         self._crops: list[np.ndarray] = []
         predict = self.scorer.bundle.predict
 
@@ -209,3 +210,21 @@ def test_an_array_is_searched_as_a_file_is(folder: Path, scorer: Scorer) -> None
     row, crops_of_array = scorer.score(crowd())
     assert np.array_equal(crops, crops_of_array)
     assert row["n_frames"] == 1
+
+
+def test_a_service_scores_what_is_brought_and_opens_nothing_that_is_named(
+    folder: Path, scorer: Scorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scorer.scorer, "admission", Admission(prefixes=("s3://bucket",)))
+    named = [str(folder / "still.webp"), str(folder / "gone.png"), "s3://other/a.mp4"]
+    rows = scorer.scorer.predict([*named, (folder / "still.webp").read_bytes()])
+    assert rows["outcome"].tolist() == ["unreadable"] * 3 + ["ok"]
+    assert rows["reason"][:3].nunique() == 1
+    assert "This service does not open it." in rows["reason"][0]
+
+
+def test_a_cell_that_is_not_base64_costs_itself(folder: Path, scorer: Scorer) -> None:
+    picture = (folder / "still.webp").read_bytes()
+    rows = scorer.scorer.predict(pd.DataFrame({"image": ["abc", picture]}))
+    assert rows["outcome"].tolist() == ["unreadable", "ok"]
+    assert rows["reason"][0].startswith("is not base64")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dfray.faces.child_environment import child_environment
+from dfray.isolation import isolated_environment
 
 SECRETS = {
     "AWS_ACCESS_KEY_ID": "key",
@@ -20,7 +20,7 @@ def test_the_child_holds_no_credentials(monkeypatch: pytest.MonkeyPatch) -> None
     for name, value in SECRETS.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    inherited = child_environment()
+    inherited = isolated_environment()
     assert not SECRETS.keys() & inherited.keys()
     assert {"PATH", "OMP_NUM_THREADS", "PYTHONPATH"} <= inherited.keys()
 
@@ -30,6 +30,6 @@ def test_freed_pictures_are_kept_by_the_allocator_unless_the_user_says_otherwise
 ) -> None:
     monkeypatch.delenv("MALLOC_TRIM_THRESHOLD_", raising=False)
     monkeypatch.setenv("MALLOC_MMAP_THRESHOLD_", "4096")
-    inherited = child_environment()
+    inherited = isolated_environment()
     assert int(inherited["MALLOC_TRIM_THRESHOLD_"]) > 2 * 1920 * 1080 * 3
     assert inherited["MALLOC_MMAP_THRESHOLD_"] == "4096"
