@@ -76,6 +76,9 @@ class CorpusSection(Section):
         None, description="split to put every video into; null: the corpus's own splits"
     )
     licence: str | None = Field(None, description="licence or terms of use, stored with every row")
+    follow_links: bool = Field(
+        False, description="read what symbolic links out of the corpus's folder lead to"
+    )
 
 
 class DemoSection(Section):

@@ -167,6 +167,8 @@ class Recipe(Section):
             if content["faces"][key] == FacesSection.model_fields[key].default:
                 content["faces"].pop(key)
         for corpus in content["corpora"]:
+            if not corpus["follow_links"]:
+                corpus.pop("follow_links")
             if corpus["reader"] == "demo":  # generated from the recipe itself
                 corpus.pop("root")
         return content

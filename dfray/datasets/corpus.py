@@ -46,6 +46,9 @@ def corpus_rows(
         elif not is_utf8(item["uri"] + item["video_id"]):
             example = storage.printable(item["uri"])
             account.left_out[LeftOut(dataset, NOT_UTF8, example, suffix_of(example))] += 1
+        elif reason := storage.why_not_fetched(item["uri"]):
+            uri = item["uri"]
+            account.left_out[LeftOut(item["dataset"], reason, uri, suffix_of(uri))] += 1
         else:
             dataset, row = item["dataset"], _completed(item)
             labels.add(row["uri"], row["label"], row.pop("listed_in", corpus.root))

@@ -14,6 +14,8 @@ from dfray.datasets.suffixes import archive_stem, is_of_macos, is_picture, is_vi
 OF_MACOS = "made by macOS beside the file (._*, __MACOSX)"
 NOT_UTF8 = "its name is not UTF-8: rename it"
 NO_FOLDER_NAME = "a picture in a folder without a name (two slashes in its key)"
+LEAVES = "a link out of the corpus (corpora.follow_links)"
+LEAVES_IN_FOLDER = "a folder of pictures with a link out of the corpus (corpora.follow_links)"
 _REPORT_EVERY = 1000
 
 
@@ -35,9 +37,11 @@ class _Listing:
     )
     left_out: dict[str, str] = field(default_factory=dict)
 
-    def add(self, path: str, stamp: str | None) -> None:
+    def add(self, path: str, stamp: str | None, leaves: bool) -> None:
         if not is_utf8(path):
             self.left_out[storage.printable(path)] = NOT_UTF8
+        elif leaves:
+            self.left_out[path] = LEAVES
         elif is_of_macos(path):
             self.left_out[path] = OF_MACOS
         elif not is_picture(path):
@@ -50,8 +54,16 @@ class _Listing:
             self.stamps[folder].add(name, stamp)
 
     def sorted(self) -> _Listing:
+        self._leave_out_folders()
         plain_files, pictures = sorted(self.plain_files.items()), sorted(self.pictures.items())
         return _Listing(dict(plain_files), dict(pictures), self.stamps, self.left_out)
+
+    def _leave_out_folders(self) -> None:
+        """Leave out folders of pictures with a link out of the corpus: they are read without this listing."""
+        links = [path for path, reason in self.left_out.items() if reason == LEAVES]
+        for folder in {path.rpartition("/")[0] for path in links if is_picture(path)}:
+            if self.pictures.pop(folder, None):
+                self.left_out[folder] = LEAVES_IN_FOLDER
 
 
 class Files:
@@ -62,11 +74,20 @@ class Files:
     Args:
         root: folder of the corpus, or the file that lists it.
         progress: called with the number of files listed so far.
+        follow_links: also those out of the corpus, which is the root, or the folder of the list.
     """
 
-    def __init__(self, root: str, progress: Callable[[int], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        root: str,
+        progress: Callable[[int], None] = lambda _: None,
+        *,
+        follow_links: bool = False,
+    ) -> None:
         self.root, self._progress = storage.absolute(root).rstrip("/"), progress
+        self._follow_links = follow_links
         self._elsewhere: dict[str, dict[str, str | None]] = {}
+        self._leaving: set[str] = set()
 
     def uri(self, *parts: str) -> str:
         return storage.join(self.root, *parts)
@@ -115,7 +136,8 @@ class Files:
         path = self.path(uri)
         if path is not None:
             return self.picture_suffixes(path).total()
-        return len(pictures_in(uri))
+        listed = self._listed_elsewhere(uri)
+        return 0 if self.leaves(uri) else sum(map(_is_frame, listed))
 
     def has(self, uri: str) -> bool:
         """Return True if there is a file `uri`; outside the root each folder is listed once."""
@@ -140,14 +162,27 @@ class Files:
         if path is not None:
             return str(self._listing.stamps[path])
         stamp = storage.FolderStamp()
-        for picture in pictures_in(uri):
-            stamp.add(picture.rpartition("/")[2], self._listed_elsewhere(uri)[picture])
+        for picture in filter(_is_frame, listed := self._listed_elsewhere(uri)):
+            stamp.add(picture.rpartition("/")[2], listed[picture])
         return str(stamp)
+
+    def leaves(self, uri: str) -> bool:
+        """Return True if the file `uri`, or a picture in this folder, is a link out of the corpus."""
+        path = self.path(uri)
+        if path is not None:
+            return self._listing.left_out.get(path) in (LEAVES, LEAVES_IN_FOLDER)
+        return uri in self._leaving
 
     def _listed_elsewhere(self, folder: str) -> dict[str, str | None]:
         """Return URI -> stamp of the files in a folder outside the root, which is listed once."""
         if folder not in self._elsewhere:
-            self._elsewhere[folder] = dict(storage.list_stamped(folder))
+            home = self.root.rpartition("/")[0]
+            is_home = folder == home or folder.startswith(f"{home}/")
+            within = home if is_home and not self._follow_links else None
+            listed = storage.list_stamped(folder, within)
+            self._elsewhere[folder] = {file.uri: file.stamp for file in listed if not file.leaves}
+            leaving = [file.uri for file in listed if file.leaves]
+            self._leaving.update(leaving, [folder] if any(map(_is_frame, leaving)) else [])
         return self._elsewhere[folder]
 
     @cached_property
@@ -168,8 +203,9 @@ class Files:
     @cached_property
     def _listing(self) -> _Listing:
         listing, count = _Listing(), 0
-        for count, file in enumerate(storage.walk_stamped(self.root), 1):
-            listing.add(file.uri[len(self.root) + 1 :], file.stamp)
+        files = storage.walk_stamped(self.root, follow_links=self._follow_links)
+        for count, file in enumerate(files, 1):
+            listing.add(file.uri[len(self.root) + 1 :], file.stamp, file.leaves)
             if count % _REPORT_EVERY == 0:
                 self._progress(count)
         self._progress(count)
@@ -178,8 +214,11 @@ class Files:
 
 def pictures_in(folder: str) -> list[str]:
     """Return the URIs of the pictures directly in `folder` whose names can be stored in a table."""
-    uris = storage.list_files(folder)
-    return [uri for uri in uris if is_picture(uri) and is_utf8(uri.rpartition("/")[2])]
+    return [uri for uri in storage.list_files(folder) if _is_frame(uri)]
+
+
+def _is_frame(uri: str) -> bool:
+    return is_picture(uri) and is_utf8(uri.rpartition("/")[2])
 
 
 def is_utf8(path: str) -> bool:

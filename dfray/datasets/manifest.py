@@ -22,12 +22,13 @@ import pyarrow as pa
 
 from dfray.config import CorpusSection
 from dfray.datasets.corpus import Account, corpus_rows
-from dfray.datasets.files import Files
+from dfray.datasets.files import LEAVES, Files
 from dfray.datasets.labels import Labels
 from dfray.datasets.probe import probe
 from dfray.datasets.published import Comparison, Published, compare_counts
 from dfray.datasets.readers import reader
 from dfray.datasets.readers.rows import LeftOut, Remark, VideoRow
+from dfray.datasets.suffixes import suffix_of
 from dfray.errors import ManifestError
 from dfray.tables import CATEGORIES, KINDS, SPLITS, VIDEOS
 
@@ -108,7 +109,8 @@ def build_manifest(
     labels, rows, missing, account = Labels(), list[VideoRow](), list[str](), Account()
     published: dict[str, Published] = {}
     for corpus in corpora:
-        files = Files(corpus.root, partial(_report_listing, corpus.reader, progress))
+        report = partial(_report_listing, corpus.reader, progress)
+        files = Files(corpus.root, report, follow_links=corpus.follow_links)
         expected = reader(corpus.reader).published
         expected = expected and expected.restricted_to(corpus)
         for row in corpus_rows(corpus, files, labels, account):
@@ -116,8 +118,10 @@ def build_manifest(
                 published[row["dataset"]] = expected
             if _is_listed(row, files):
                 rows.append(row)
-            else:
-                missing.append(row["uri"])
+            elif not files.leaves(uri := row["uri"]):
+                missing.append(uri)
+            elif files.path(uri) is None:  # else the listing of the root counts it
+                account.left_out[LeftOut(row["dataset"], LEAVES, uri, suffix_of(uri))] += 1
     if not rows:
         raise ManifestError(
             f"No video is present; {len(missing)} are missing, the first {missing[:1]}.",

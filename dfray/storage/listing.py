@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from functools import partial
 from typing import Any, NamedTuple
@@ -16,15 +17,17 @@ class ListedFile(NamedTuple):
     """File of a listing.
 
     Attributes:
-        stamp: as of `dfray.storage.stamps`; None: the file is a link that leads nowhere.
+        stamp: as of `dfray.storage.stamps`; None: it is a link that leads nowhere, a named pipe or the like.
+        leaves: it is a link that leads out of the folder that is walked; what is there was not looked at.
     """
 
     uri: str
     stamp: str | None
+    leaves: bool = False
 
 
 class _Entry(NamedTuple):
-    """Entry of a folder on a disk: its kind is file, folder or other."""
+    """Entry of a folder on a disk: its kind is file, folder, circle, or link (out of the folder walked)."""
 
     name: str
     kind: str
@@ -43,9 +46,13 @@ def list_files(uri: str, suffix: str = "") -> list[str]:
     return [file.uri for file in list_stamped(uri) if file.uri.endswith(suffix)]
 
 
-def list_stamped(uri: str) -> list[ListedFile]:
-    """Return the files directly under the folder `uri`, sorted; empty if there is no folder."""
-    return sorted(attempt(lambda: list(_files_in(uri)), uri, "list"))
+def list_stamped(uri: str, within: str | None = None) -> list[ListedFile]:
+    """Return the files directly under the folder `uri`, sorted; empty if there is no folder.
+
+    Args:
+        within: a folder on this machine; links out of it are not followed, and `leaves` them.
+    """
+    return sorted(attempt(lambda: list(_files_in(uri, within)), uri, "list"))
 
 
 def list_folders(uri: str) -> list[str]:
@@ -64,15 +71,18 @@ def walk_files(uri: str) -> Iterator[str]:
     return (file.uri for file in walk_stamped(uri))
 
 
-def walk_stamped(uri: str) -> Iterator[ListedFile]:
+def walk_stamped(uri: str, *, follow_links: bool = True) -> Iterator[ListedFile]:
     """Yield all files under the folder `uri`, sorted folder by folder.
 
     On s3 in pages of 1,000 keys, however many folders they lie in; on a disk by one scan a folder.
 
+    Args:
+        follow_links: on a disk also out of the folder; else such links are yielded as what `leaves`.
+
     Raises:
         UserError: there is no such folder.
     """
-    files = _walk(uri)
+    files = _walk(uri, follow_links)
     first = next(files, None)
     if first is None and not _is_folder(uri):
         raise UserError(f"{uri} is not a folder.", "Name the folder that holds the videos.")
@@ -87,8 +97,8 @@ def _is_folder(uri: str) -> bool:
     return is_folder
 
 
-def _files_in(uri: str) -> Iterator[ListedFile]:
-    """Yield the files directly under the folder `uri`."""
+def _files_in(uri: str, within: str | None) -> Iterator[ListedFile]:
+    """Yield the files directly under the folder `uri`, as `list_stamped`."""
     folder = uri.rstrip("/")
     if uri.startswith(S3):
         yield from _objects(uri, Delimiter="/")
@@ -99,14 +109,14 @@ def _files_in(uri: str) -> Iterator[ListedFile]:
             if entry["type"] == "file":
                 yield ListedFile(f"{folder}/{entry['name'].rpartition('/')[2]}", _stamp_of(entry))
     elif os.path.isdir(path):
-        yield from _files_among(folder, _scan(path))
+        yield from _files_among(folder, _scan(path, within and os.path.realpath(within)))
 
 
 def _files_among(folder: str, entries: list[_Entry]) -> Iterator[ListedFile]:
     return (
-        ListedFile(f"{folder}/{entry.name}", entry.stamp)
+        ListedFile(f"{folder}/{entry.name}", entry.stamp, entry.kind == "link")
         for entry in entries
-        if entry.kind == "file"
+        if entry.kind in ("file", "link")
     )
 
 
@@ -126,7 +136,7 @@ def _folders_in(uri: str) -> Iterator[str]:
         yield from (entry.name for entry in _scan(path) if entry.kind == "folder")
 
 
-def _walk(uri: str) -> Iterator[ListedFile]:
+def _walk(uri: str, follow_links: bool) -> Iterator[ListedFile]:
     folder = uri.rstrip("/")
     if uri.startswith(S3):
         yield from _objects(uri)
@@ -137,7 +147,8 @@ def _walk(uri: str) -> Iterator[ListedFile]:
         for name, entry in files.items():
             yield ListedFile(f"{folder}/{name[start:]}", _stamp_of(entry))
     elif os.path.isdir(absolute(uri)):
-        yield from _walk_disk(absolute(uri))
+        within = None if follow_links else os.path.realpath(absolute(uri))
+        yield from _walk_disk(absolute(uri), within)
 
 
 def _objects(uri: str, **options: str) -> Iterator[ListedFile]:
@@ -161,19 +172,23 @@ def _objects(uri: str, **options: str) -> Iterator[ListedFile]:
         request["ContinuationToken"] = page["NextContinuationToken"]
 
 
-def _walk_disk(folder: str) -> Iterator[ListedFile]:
+def _walk_disk(folder: str, within: str | None) -> Iterator[ListedFile]:
     start = folder.rstrip("/")
-    entries = attempt(lambda: _scan(folder), folder, "list")
+    entries = attempt(lambda: _scan(folder, within), folder, "list")
     yield from _files_among(start, entries)
     for entry in entries:
         if entry.kind == "folder":
-            yield from _walk_disk(f"{start}/{entry.name}")
+            yield from _walk_disk(f"{start}/{entry.name}", within)
 
 
-def _scan(folder: str) -> list[_Entry]:
-    """Return the entries of `folder`, sorted by name."""
+def _scan(folder: str, within: str | None = None) -> list[_Entry]:
+    """Return the entries of `folder`, sorted by name.
+
+    Args:
+        within: a folder without links; links out of it are entries of the kind `link`.
+    """
     with os.scandir(folder) as entries:
-        scanned = ((entry, _kind(entry)) for entry in entries)
+        scanned = ((entry, _kind(entry, within)) for entry in entries)
         return sorted(_Entry(entry.name, kind, _stamp(entry, kind)) for entry, kind in scanned)
 
 
@@ -182,23 +197,33 @@ def _stamp(entry: os.DirEntry[str], kind: str) -> str | None:
         return None
     try:
         status = entry.stat()
-    except OSError:  # a link whose target is gone
+    except OSError:  # a link whose target is gone, or that leads to itself
         return None
-    return stamp_of(status.st_size, status.st_mtime_ns)
+    return stamp_of(status.st_size, status.st_mtime_ns) if stat.S_ISREG(status.st_mode) else None
 
 
-def _kind(entry: os.DirEntry[str]) -> str:
-    """Return the kind of an entry: `other` is what has no end or no content.
+def _kind(entry: os.DirEntry[str], within: str | None) -> str:
+    """Return the kind of an entry.
 
-    A link to a folder above it would be followed without end; the opening of a pipe waits for its writer.
-    A link whose target is gone is a file: to read it gives the reason.
+    A link to a folder above it would be followed without end. What is neither file nor folder, and a link
+    that leads nowhere, is a file: to read it gives the reason.
     """
-    if entry.is_dir():
-        return "folder" if not entry.is_symlink() or _leads_elsewhere(entry) else "other"
-    return "file" if entry.is_file() or entry.is_symlink() else "other"
+    if entry.is_symlink() and within and not _is_below(os.path.realpath(entry.path), within):
+        return "link"
+    try:
+        is_folder = entry.is_dir()
+    except OSError:  # a link to itself
+        is_folder = False
+    if not is_folder:
+        return "file"
+    return "folder" if not entry.is_symlink() or _leads_elsewhere(entry) else "circle"
+
+
+def _is_below(path: str, folder: str) -> bool:
+    return f"{path}/".startswith(f"{folder.rstrip('/')}/")
 
 
 def _leads_elsewhere(link: os.DirEntry[str]) -> bool:
     """Return True if the folder that `link` leads to does not hold it."""
     folder = os.path.realpath(os.path.dirname(link.path))
-    return not f"{folder}/".startswith(f"{os.path.realpath(link.path)}/")
+    return not _is_below(folder, os.path.realpath(link.path))

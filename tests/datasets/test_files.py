@@ -154,8 +154,59 @@ def test_a_root_that_is_no_folder_is_refused(place: str) -> None:
         list(Files(storage.join(place, "nowhere")).videos())
 
 
-def test_a_link_to_a_folder_is_followed_but_not_in_circles(tmp_path: Path) -> None:
-    touch(tmp_path, ("disk2/a.mp4", "corpus/sub/b.mp4"))
-    (tmp_path / "corpus/more").symlink_to(tmp_path / "disk2")
-    (tmp_path / "corpus/sub/up").symlink_to(tmp_path / "corpus")
-    assert list(Files(str(tmp_path / "corpus")).videos()) == ["more/a.mp4", "sub/b.mp4"]
+def linked(tmp_path: Path) -> Path:
+    """A corpus with links to another disk, to a file and within itself; its root."""
+    touch(tmp_path, ("disk2/a.mp4", "disk2/0.png", "corpus/real/b.mp4", "corpus/real/f/1.png"))
+    corpus = tmp_path / "corpus"
+    (corpus / "real/more").symlink_to(tmp_path / "disk2")
+    (corpus / "real/c.mp4").symlink_to(tmp_path / "disk2/a.mp4")
+    (corpus / "real/f/2.png").symlink_to(tmp_path / "disk2/0.png")
+    (corpus / "real/d.mp4").symlink_to("b.mp4")
+    (corpus / "real/up").symlink_to(corpus)
+    return corpus
+
+
+def test_a_link_out_of_the_corpus_is_followed_if_the_recipe_says_so_but_not_in_circles(
+    tmp_path: Path,
+) -> None:
+    files = Files(str(linked(tmp_path)), follow_links=True)
+    names = ["real/b.mp4", "real/c.mp4", "real/d.mp4", "real/more/a.mp4"]
+    assert list(files.videos()) == names
+    assert list(files.image_folders()) == ["real/f", "real/more"]
+
+
+def test_a_link_out_of_the_corpus_is_else_left_out_and_counted(tmp_path: Path) -> None:
+    corpus = linked(tmp_path)
+    found = build_manifest([CorpusSection(reader="folder", root=str(corpus))], opened=0)
+    names = [uri.rpartition("/")[2] for uri in found.videos["uri"].to_pylist()]
+    assert names == ["b.mp4", "d.mp4"]
+    assert found.missing == []
+    told = [text for text in found.sentences() if "a link out of the corpus" in text]
+    assert len(told) == 4, told
+    followed = CorpusSection(reader="folder", root=str(corpus), follow_links=True)
+    assert build_manifest([followed], opened=0).videos.num_rows == 4
+
+
+def test_a_table_names_no_link_out_of_its_folder(tmp_path: Path) -> None:
+    corpus = linked(tmp_path)
+    lines = ["real/b.mp4,real,", "real/c.mp4,real,", "real/f,real,frames"]
+    (corpus / "list.csv").write_text("\n".join(["uri,label,kind", *lines, ""]))
+    section = CorpusSection(reader="csv", root=str(corpus / "list.csv"), split="test")
+    found = build_manifest([section], opened=0)
+    assert [uri.rpartition("/")[2] for uri in found.videos["uri"].to_pylist()] == ["b.mp4"]
+    assert found.missing == []
+    assert sum("a link out of the corpus" in text for text in found.sentences()) == 2
+    followed = build_manifest([section.model_copy(update={"follow_links": True})], opened=0)
+    assert followed.videos.num_rows == 3
+
+
+def test_a_named_pipe_is_a_row_and_its_problem_is_told(tmp_path: Path) -> None:
+    touch(tmp_path, ("real/a.mp4",))
+    os.mkfifo(tmp_path / "real/b.mp4")
+    (tmp_path / "real/c.mp4").symlink_to("c.mp4")
+    found = build_manifest([CorpusSection(reader="folder", root=str(tmp_path))])
+    assert found.videos.num_rows == 3
+    problems = {video.rpartition("/")[2]: told for video, told in found.unreadable.items()}
+    assert problems["a"] == "empty file"
+    assert problems["b"] == "is a named pipe, not a file"
+    assert "symbolic links" in problems["c"]

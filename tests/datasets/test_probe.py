@@ -20,7 +20,7 @@ import os, sys
 from multiprocessing.connection import Connection
 connection = Connection(int(sys.argv[-1]))
 path = connection.recv_bytes()
-os.abort() if b"crash" in path else connection.recv_bytes()
+os.abort() if b"/crash." in path else connection.recv_bytes()
 """
 
 

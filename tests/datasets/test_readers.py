@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import textwrap
 from collections import Counter
@@ -431,8 +432,6 @@ def test_a_collection_from_the_wild_is_a_table(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("column", "value", "told"),
     [
-        ("stride", "-1", r"itw.csv line 2: stride -1 is less than 1"),
-        ("stride", "x", r"itw.csv line 2: stride 'x' is no number"),
         ("duration_s", "long", r"duration_s 'long' is no number"),
         ("kind", "film", r"Unknown kind of itw/real/a \('film'\)"),
     ],
@@ -446,6 +445,46 @@ def test_a_wrong_value_in_a_table_is_refused(
     if column == "kind":
         write(tmp_path, "itw.csv", f"uri,label,split,kind\n{uri},real,test,{value}\n")
     with pytest.raises(ManifestError, match=told):
+        read("csv", tmp_path / "itw.csv")
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "told"),
+    [
+        *(
+            ("stride", value, "stride")
+            for value in ("-1", "0", "x", "1.5", "nan", "1e400", "9" * 40)
+        ),
+        ("note", "x" * 2**20, "field larger than field limit"),
+        ("note", '"never closed' + "x" * 2**20, "field larger than field limit"),
+    ],
+)
+def test_an_odd_row_of_a_table_costs_itself(
+    column: str, value: str, told: str, tmp_path: Path
+) -> None:
+    corpora.touch(tmp_path, ("a/0.png", "b/0.png"))
+    rows = f"a,fake,frames,{value}\nb,real,frames,\n"
+    write(tmp_path, "itw.csv", f"uri,label,kind,{column}\n{rows}")
+    manifest = read("csv", tmp_path / "itw.csv", split="test")
+    assert manifest.videos["video_id"].to_pylist() == ["itw/real/b"]
+    (sentence,) = (text for text in manifest.sentences() if "line 2" in text)
+    assert told in sentence
+
+
+def test_a_uri_of_a_scheme_that_is_not_fetched_costs_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpora.touch(tmp_path, ("a.mp4",))
+    write(tmp_path, "itw.csv", "uri,label\na.mp4,real\nrtmp://host/b.mp4,fake\n")
+    manifest = read("csv", tmp_path / "itw.csv", split="test")
+    assert manifest.videos["video_id"].to_pylist() == ["itw/real/a"]
+    (sentence,) = (text for text in manifest.sentences() if "left out" in text)
+    assert "rtmp:// is not fetched" in sentence
+
+
+def test_a_list_that_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "itw.csv")
+    with pytest.raises(ManifestError, match="is a named pipe, not a file"):
         read("csv", tmp_path / "itw.csv")
 
 

@@ -11,9 +11,9 @@ from dfray import storage
 
 
 def stamps(place: str) -> dict[str, str | None]:
-    walked = dict(storage.walk_stamped(place))
-    assert walked == dict(storage.list_stamped(place))
-    return {uri.rpartition("/")[2]: stamp for uri, stamp in walked.items()}
+    walked = list(storage.walk_stamped(place))
+    assert walked == storage.list_stamped(place)
+    return {file.uri.rpartition("/")[2]: file.stamp for file in walked}
 
 
 def test_an_overwritten_file_has_another_stamp(place: str) -> None:

@@ -162,13 +162,41 @@ def test_a_name_that_is_not_utf8_is_read_and_its_errors_can_be_printed(tmp_path)
     assert str(failed.value).encode()
 
 
-def test_folders_of_links_are_listed_and_pipes_are_not(tmp_path):
+def test_every_entry_of_a_folder_is_listed_and_no_circle_is_followed(tmp_path):
+    """A pipe, and links that lead nowhere or to themselves: to read them gives the reason."""
     (tmp_path / "a.png").write_bytes(b"a")
     (tmp_path / "links").mkdir()
     (tmp_path / "links/1.png").symlink_to(tmp_path / "a.png")
     (tmp_path / "links/gone.png").symlink_to(tmp_path / "gone.png")
+    (tmp_path / "links/self.png").symlink_to(tmp_path / "links/self.png")
     (tmp_path / "links/up").symlink_to(tmp_path)
     os.mkfifo(tmp_path / "links/pipe.mp4")
-    links = [str(tmp_path / "links" / name) for name in ("1.png", "gone.png")]
+    names = ("1.png", "gone.png", "pipe.mp4", "self.png")
+    links = [str(tmp_path / "links" / name) for name in names]
     assert storage.list_files(str(tmp_path / "links")) == links
     assert list(storage.walk_files(str(tmp_path / "links"))) == links
+    stamps = [file.stamp is None for file in storage.list_stamped(str(tmp_path / "links"))]
+    assert stamps == [False, True, True, True]
+
+
+def test_links_out_of_a_folder_are_followed_only_where_it_is_asked_for(tmp_path):
+    (tmp_path / "in/sub").mkdir(parents=True)
+    (tmp_path / "out").mkdir()
+    for name in ("in/a.mp4", "out/b.mp4"):
+        (tmp_path / name).touch()
+    (tmp_path / "in/sub/inside.mp4").symlink_to("../a.mp4")
+    (tmp_path / "in/sub/outside.mp4").symlink_to(tmp_path / "out/b.mp4")
+    (tmp_path / "in/folder").symlink_to(tmp_path / "out")
+    root = str(tmp_path / "in")
+    followed = [file.uri[len(root) + 1 :] for file in storage.walk_stamped(root)]
+    assert followed == ["a.mp4", "folder/b.mp4", "sub/inside.mp4", "sub/outside.mp4"]
+    walked = [
+        (file.uri[len(root) + 1 :], file.leaves)
+        for file in storage.walk_stamped(root, follow_links=False)
+    ]
+    assert walked == [
+        ("a.mp4", False),
+        ("folder", True),
+        ("sub/inside.mp4", False),
+        ("sub/outside.mp4", True),
+    ]

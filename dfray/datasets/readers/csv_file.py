@@ -19,8 +19,9 @@ from dfray.config import CorpusSection
 from dfray.datasets.files import Files
 from dfray.datasets.readers.distinct_ids import distinct_ids
 from dfray.datasets.readers.drawn_splits import DRAWN, DRAWN_BY_PEOPLE, keys_of, split_of
-from dfray.datasets.readers.lists import number, read_csv
-from dfray.datasets.readers.rows import Remark, VideoRow, label_of
+from dfray.datasets.readers.lists import number
+from dfray.datasets.readers.rows import LeftOut, Remark, VideoRow, label_of
+from dfray.datasets.readers.sound_rows import sound_rows
 from dfray.tables import REAL
 
 DRAWN_BY_IDENTITY = (
@@ -28,8 +29,9 @@ DRAWN_BY_IDENTITY = (
 )
 
 
-def read(corpus: CorpusSection, files: Files) -> Iterator[VideoRow | Remark]:
-    lines = list(read_csv(files.root, ("uri", "label"), "Check corpora.root."))
+def read(corpus: CorpusSection, files: Files) -> Iterator[VideoRow | Remark | LeftOut]:
+    lines, odd = sound_rows(files.root, corpus.dataset or _stem(files.root))
+    yield from odd
     rows = [_row(corpus, files, row, f"{files.root} line {line}") for line, row in lines]
     paths = [_path(row["uri"]) for _, row in lines]
     names = keys_of(_stem(path) for path in paths)
@@ -54,8 +56,7 @@ def _row(corpus: CorpusSection, files: Files, row: dict[str, str], where: str) -
     label = label_of(row["label"], where)
     category = row.get("category") or ("real" if label == REAL else "fake")
     method = row.get("method") or category
-    default = os.path.splitext(os.path.basename(files.root))[0]
-    dataset = row.get("dataset") or corpus.dataset or default
+    dataset = row.get("dataset") or corpus.dataset or _stem(files.root)
     return {
         "video_id": f"{dataset}/{method}/{_stem(_path(row['uri']))}",
         "uri": relative_to_list(files.root, row["uri"]),
@@ -70,7 +71,7 @@ def _row(corpus: CorpusSection, files: Files, row: dict[str, str], where: str) -
         "duration_s": number(row, "duration_s", where),
         "licence": row.get("licence") or corpus.licence,
         "kind": row.get("kind") or "video",
-        "stride": int(number(row, "stride", where, least=1) or 1),
+        "stride": int(row.get("stride") or 1),
         "listed_in": where,
     }
 

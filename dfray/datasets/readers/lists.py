@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from dfray import storage
@@ -21,6 +21,8 @@ def read_text(uri: str, hint: str) -> str:
     Raises:
         ManifestError: the file is missing or is no text.
     """
+    if not storage.is_remote(uri) and (reason := storage.why_not_regular(storage.absolute(uri))):
+        raise ManifestError(f"{uri} {reason}.", hint)
     try:
         return storage.read_bytes(uri).decode("utf-8-sig")
     except StorageError as error:
@@ -46,21 +48,43 @@ def read_json(uri: str, hint: str) -> dict[str, dict[str, Any]]:
     return content
 
 
-def read_csv(uri: str, needed: tuple[str, ...], hint: str) -> Iterator[tuple[int, dict[str, str]]]:
+def read_csv(
+    uri: str,
+    needed: tuple[str, ...],
+    hint: str,
+    on_fault: Callable[[int, str], None] | None = None,
+) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield (line number, row) of a CSV.
 
+    Args:
+        on_fault: called with the line and the fault of a row that cannot be read, such as a field of more
+            than 131,072 characters; the next row begins with the next line.
+
     Raises:
-        ManifestError: as `read_text`, or a column of `needed` is missing.
+        ManifestError: as `read_text`, a column of `needed` is missing, or there is no `on_fault` for a row
+            that cannot be read.
     """
     table = csv.DictReader(io.StringIO(read_text(uri, hint)), restval="")
-    lacking = [name for name in needed if name not in (table.fieldnames or [])]
-    if lacking:
+    try:
+        names = table.fieldnames or []
+    except csv.Error as error:
+        raise ManifestError(f"{uri} line 1: {error}.", hint) from error
+    if lacking := [name for name in needed if name not in names]:
         raise ManifestError(
             f"{uri} lacks the column(s) {', '.join(lacking)}.",
-            f"It has: {', '.join(table.fieldnames or []) or 'none'}.",
+            f"It has: {', '.join(names) or 'none'}.",
         )
-    for row in table:
-        yield table.line_num, row
+    while True:
+        try:
+            row = next(table)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            if on_fault is None:
+                raise ManifestError(f"{uri} line {table.line_num + 1}: {error}.", hint) from error
+            on_fault(table.line_num + 1, f"cannot be read: {error}")
+        else:
+            yield table.line_num, row
 
 
 def read_lines(uri: str, hint: str) -> Iterator[tuple[int, list[str]]]:
