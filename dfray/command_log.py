@@ -8,7 +8,6 @@ masked.
 from __future__ import annotations
 
 import os
-import re
 import shlex
 import socket
 import sys
@@ -23,17 +22,12 @@ from datetime import UTC, datetime
 from dfray import storage
 from dfray.errors import StorageError
 from dfray.notes import listening
+from dfray.text import mask
 
 NAME = "log.txt"
 LIMIT_BYTES = 1 << 20
 """Size above which the older half is dropped."""
 _REPLACE_S = 30.0
-_USER = re.compile(r"(\w://)[^/?#\s]*@")
-_QUERY_KEY = re.compile(
-    r"([?&][\w-]*(?:signature|credential|token|password|secret|key)[\w-]*=)[^&#\s'\"]+",
-    re.IGNORECASE,
-)
-
 LOG_NOTE = "log: "
 """Prefix of the note on an error that a log has; its URI follows."""
 _LOG: ContextVar[CommandLog | None] = ContextVar("log", default=None)
@@ -105,11 +99,6 @@ def _younger_half(content: bytes) -> bytes:
     if len(content) <= LIMIT_BYTES:
         return content
     return content[-LIMIT_BYTES // 2 :].partition(b"\n")[2]
-
-
-def mask(text: str) -> str:
-    """Return text without what its URIs have of users, passwords, tokens and signatures."""
-    return _QUERY_KEY.sub(r"\1***", _USER.sub(r"\1***@", text))
 
 
 @contextmanager

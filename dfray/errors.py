@@ -2,13 +2,15 @@
 
 A message says what happened, with the offending value; the hint says what to do about it. `DfrayError` is
 a failure (exit code 1), `UserError` a mistake in the request (exit code 2). All are picklable, so they
-cross Ray's processes unchanged.
+cross Ray's processes unchanged. Passwords in their URIs are masked.
 """
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+
+from dfray.text import mask
 
 
 class DfrayError(Exception):
@@ -22,9 +24,8 @@ class DfrayError(Exception):
     exit_code = 1
 
     def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message, hint)
-        self.message = message
-        self.hint = hint
+        self.message, self.hint = mask(message), mask(hint)
+        super().__init__(self.message, self.hint)
 
     def at(self, place: str) -> DfrayError:
         """Return the same error with the place it happened at in front of its message."""
@@ -130,7 +131,7 @@ def first_line(error: BaseException, *, with_type: bool = True) -> str:
 
     Ray and torch append pages to theirs. The line of an ImportError ends with how nodes get the package.
     """
-    line = str(error).strip().partition("\n")[0].rstrip(".")
+    line = mask(str(error)).strip().partition("\n")[0].rstrip(".")
     if with_type or not line:
         line = f"{type(error).__name__}: {line}".removesuffix(": ")
     return f"{line} ({_MISSING})" if isinstance(error, ImportError) else line

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from dfray.text import visible
+
 _listeners: list[Callable[[str], None]] = []  # no context variable: threads print, too
 _QUIET: ContextVar[bool] = ContextVar("quiet", default=False)
 
@@ -49,10 +51,10 @@ def note(text: str) -> None:
     """Print a line to stderr, unless notes are kept back."""
     emit(text)
     if not is_quiet():
-        print(text, file=sys.stderr)
+        print(visible(text), file=sys.stderr)
 
 
 def warn(text: str) -> None:
     """Print a line to stderr, also where notes are kept back."""
     emit(text)
-    print(text, file=sys.stderr)
+    print(visible(text), file=sys.stderr)

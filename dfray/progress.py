@@ -15,6 +15,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from dfray.notes import emit, is_quiet
+from dfray.text import visible
 
 if TYPE_CHECKING:
     from ray.actor import ActorHandle
@@ -156,7 +157,7 @@ class _Log:
             self.say(line.text())
 
     def say(self, text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
+        print(visible(text), file=sys.stderr, flush=True)
 
 
 class _Terminal:
@@ -175,7 +176,7 @@ class _Terminal:
         )
 
     def say(self, text: str) -> None:
-        self._progress.console.print(text, highlight=False, soft_wrap=True, markup=False)
+        self._progress.console.print(visible(text), highlight=False, soft_wrap=True, markup=False)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from dfray import storage
 from dfray.command_log import LIMIT_BYTES, LOG_NOTE, log_to, logged, mask
 from dfray.notes import note, quietly, warn
 from dfray.progress import stage
-from dfray.render.tables import console
+from dfray.render.tables import console, styled
 
 
 def lines_of(folder: Path | str) -> list[str]:
@@ -36,7 +36,7 @@ def test_it_has_what_was_printed_before_and_after_the_run_was_named_and_what_was
             line.say("a line above")
             line.finish("best epoch 1")
         warn("a warning")
-        console.print("[bold]a result[/]")
+        console.print(styled("[bold]a result[/]"))
     header, *lines = lines_of(tmp_path)
     assert header.startswith("== 20")
     assert "dfray train 'two words.yaml' (" in header

@@ -12,6 +12,7 @@ import sys
 from dfray.cli.app import app
 from dfray.errors import DfrayError, UserError
 from dfray.termination import CTRL_C, exit_code, interrupt_on_signals
+from dfray.text import visible
 
 # Importing a module adds its commands; `--help` lists them in this order.
 # isort: off
@@ -75,7 +76,7 @@ def _fail(cause: BaseException, error: BaseException) -> None:
         shown_by = _log_of(error) or "--verbose shows the traceback"
         message, code = f"{first_line(cause)} ({shown_by})", 1
     kind = "error" if isinstance(cause, UserError) else "failed"
-    print(f"dfray: {kind}: {_failed_stage(error)}{message}", file=sys.stderr)
+    print(visible(f"dfray: {kind}: {_failed_stage(error)}{message}"), file=sys.stderr)
     sys.exit(code)
 
 

@@ -6,8 +6,6 @@ and CSV with bare numbers for whoever computes on.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,6 +13,8 @@ from dfray import storage
 from dfray.evaluation.dataset_statistics import DatasetStatistics
 from dfray.evaluation.protocol import ColumnMetrics, Protocol
 from dfray.pages.page import assets, template_environment
+from dfray.text import markdown
+from dfray.text import to_csv as csv_text
 
 METRICS = {"auc": "AUC (%)", "balanced_accuracy": "Balanced accuracy (%)"}
 ABSENT, MARK = "—", "†"
@@ -96,24 +96,25 @@ def notes_of(protocol: Protocol, models: Sequence[ProtocolResult]) -> list[str]:
 
 def to_markdown(protocol: Protocol, models: Sequence[ProtocolResult]) -> str:
     """A table for each metric, and below them what is missing."""
-    lines = [f"# {protocol.title}", ""]
-    head = " | ".join(f"{scenario}: {column}" for scenario, column in protocol.headings)
+    lines = [f"# {markdown(protocol.title)}", ""]
+    head = " | ".join(markdown(f"{scenario}: {column}") for scenario, column in protocol.headings)
     for metric, title in METRICS.items():
         lines += [f"| {title} | {head} |", "|---|" + "---:|" * len(protocol.headings)]
         for row in rows_of(protocol, models, metric):
-            name = f"{row.name} *(published)*" if row.published else f"**{row.name}**"
+            name = markdown(row.name)
+            name = f"{name} *(published)*" if row.published else f"**{name}**"
             cells = [_cell(*pair) for pair in zip(row.cells, row.marked, strict=True)]
-            lines.append(f"| {_escaped(name)} | {' | '.join(cells)} |")
+            lines.append(f"| {name} | {' | '.join(cells)} |")
         lines.append("")
-    return "\n".join([*lines, *(f"- {line}" for line in _small_print(protocol, models)), ""])
+    return "\n".join(
+        [*lines, *(f"- {markdown(line)}" for line in _small_print(protocol, models)), ""]
+    )
 
 
 def to_csv(protocol: Protocol, models: Sequence[ProtocolResult]) -> str:
     """One line for each row, metric and column: bare numbers in percent, empty where absent."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
     fields = ("row", "published", "metric", "scenario", "column", "percent")
-    writer.writerow([*fields, "n_real", "n_fake", "n_unscored", "note"])
+    lines: list[list[object]] = [[*fields, "n_real", "n_fake", "n_unscored", "note"]]
     counted = {model.name: model.figures for model in models}
     for metric in METRICS:
         for row in rows_of(protocol, models, metric):
@@ -121,14 +122,20 @@ def to_csv(protocol: Protocol, models: Sequence[ProtocolResult]) -> str:
             for place, (heading, value) in enumerate(
                 zip(protocol.headings, row.cells, strict=True)
             ):
-                line = [row.name, row.published, metric, *heading, "" if value is None else value]
-                writer.writerow(line + (_counts(figures[place]) if figures else [""] * 4))
+                line: list[object] = [
+                    row.name,
+                    row.published,
+                    metric,
+                    *heading,
+                    "" if value is None else value,
+                ]
+                lines.append([*line, *(_counts(figures[place]) if figures else [""] * 4)])
         for model in models:
             for column, method, figure in model.methods:
                 share = _percent(getattr(figure, metric))
                 name = [model.name, False, metric, "by method", f"{column} / {method}"]
-                writer.writerow([*name, "" if share is None else share, *_counts(figure)])
-    return buffer.getvalue()
+                lines.append([*name, "" if share is None else share, *_counts(figure)])
+    return csv_text(lines)
 
 
 def to_html(
@@ -202,7 +209,3 @@ def _cell(value: float | None, marked: bool = False) -> str:
 
 def _counts(figure: ColumnMetrics) -> list[int | str]:
     return [figure.n_real, figure.n_fake, figure.n_unscored, figure.note or ""]
-
-
-def _escaped(name: str) -> str:
-    return name.replace("|", "\\|")

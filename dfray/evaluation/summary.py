@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from dfray import storage
 from dfray.evaluation.metrics import Estimate, Group, Metrics
 from dfray.evaluation.ranking_metrics import METRICS
+from dfray.text import markdown
 
 if TYPE_CHECKING:
     from dfray.evaluation.robustness import PostProcessingDrop
@@ -91,7 +92,7 @@ def _row(group: Group) -> str:
     name = " / ".join(filter(None, names)) or "overall"
     level, counts = group.video, group.counts
     cells = [
-        name.replace("|", "\\|"),
+        markdown(name),
         str(level.n_real),
         str(level.n_fake),
         *(_cell(getattr(level, name)) for name in METRICS),

@@ -6,14 +6,16 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
-
-from dfray.render.tables import console, new_table
+from dfray.render.tables import console, new_table, styled
 
 if TYPE_CHECKING:
     from dfray.checks import Finding
 
-_STATES = {"ok": "✓", "warn": "[bold yellow]![/]", "refuse": "[bold red]✗[/]"}
+_STATES = {
+    "ok": styled("✓"),
+    "warn": styled("[bold yellow]![/]"),
+    "refuse": styled("[bold red]✗[/]"),
+}
 
 
 def show_findings(findings: list[Finding], *, as_json: bool = False) -> None:
@@ -23,5 +25,5 @@ def show_findings(findings: list[Finding], *, as_json: bool = False) -> None:
         return
     table = new_table("", "check", "finding")
     for finding in findings:
-        table.add_row(_STATES[finding.severity], finding.check, escape(str(finding)))
+        table.add_row(_STATES[finding.severity], finding.check, str(finding))
     console.print(table)

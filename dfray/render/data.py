@@ -7,9 +7,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
-
-from dfray.render.tables import console, new_table, print_files
+from dfray.render.tables import console, new_table, print_files, styled
+from dfray.text import visible_line
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -31,7 +30,7 @@ def show_manifest(manifest: Manifest) -> None:
         f"{len(manifest.unreadable):,} cannot be opened ({manifest.opened:,} were tried)."
     )
     for sentence in manifest.sentences():
-        console.print(sentence, markup=False, highlight=False)
+        console.print(visible_line(sentence), highlight=False)
     print_files("missing", manifest.missing)
     faults = [f"{video}: {reason}" for video, reason in manifest.unreadable.items()]
     print_files("cannot be opened", faults)
@@ -49,9 +48,9 @@ def _show_published(manifest: Manifest) -> None:
 def show_readers(readers: Mapping[str, Reader]) -> None:
     """Print the name, corpus and expected layout of every reader."""
     for name, reader in readers.items():
-        console.print(f"[bold]{name}[/]: {escape(reader.title)}", highlight=False)
+        console.print(styled(f"[bold]{name}[/]"), f": {reader.title}", sep="", highlight=False)
         layout = textwrap.indent(f"\n{reader.layout}\n" if reader.layout else "", "    ")
-        console.print(layout, markup=False, highlight=False)
+        console.print(layout, highlight=False)
 
 
 def show_coverage(summaries: pa.Table) -> None:

@@ -7,15 +7,15 @@ from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
-from dfray.render.tables import console, new_table
+from dfray.render.tables import PlainConsole, console, new_table
 
 if TYPE_CHECKING:
     from dfray.jobs.info import JobInfo
     from dfray.jobs.submission import Submission
 
-_err = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+_err = PlainConsole(
+    stderr=True, soft_wrap=True, record=True, highlight=False, markup=False, emoji=False
+)
 
 
 def show_submission(submission: Submission, address: str) -> None:

@@ -6,8 +6,6 @@ import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
-
 from dfray.render.evaluation import show_metrics
 from dfray.render.registry import show_decision
 from dfray.render.scores import show_scores
@@ -24,7 +22,8 @@ def show_run(result: RunResult) -> None:
         folder = result.run.folder
         outcome = "was promoted" if result.promoted else "was refused"
         version = f"Version {folder.state().version} {outcome}"
-        print(f"Nothing has changed and nothing was done. {version}; its report: {folder.report}")
+        done = f"Nothing has changed and nothing was done. {version}; its report: {folder.report}"
+        console.print(done, highlight=False)
         return
     summaries = result.run.faces.summaries()
     console.rule("held-out videos", align="left")
@@ -53,7 +52,7 @@ def show_status(statuses: Sequence[StageStatus]) -> None:
     """Print the state of each stage, and the reason of each that is due."""
     table = new_table("stage", "state", "")
     for status in statuses:
-        table.add_row(status.stage, status.state, escape(status.detail))
+        table.add_row(status.stage, status.state, status.detail)
     console.print(table)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from dfray.render.intervals import as_bytes, as_duration, as_range, as_time, as_work
-from dfray.render.tables import console, new_table, print_lines
+from dfray.render.tables import console, new_table, print_lines, styled
 
 if TYPE_CHECKING:
     from dfray.planning.plan import ClusterPlan
@@ -27,7 +27,7 @@ def show_cluster_plan(plan: ClusterPlan) -> None:
     print_lines(_bottleneck(plan))
     console.rule("assumptions", align="left")
     for note in (*plan.notes, *_assumptions(plan)):
-        console.print(f"- {note}", markup=False, highlight=False)
+        console.print(f"- {note}", highlight=False)
 
 
 def _show_measured(plan: ClusterPlan) -> None:
@@ -45,7 +45,7 @@ def _show_measured(plan: ClusterPlan) -> None:
             f"{dataset.frames * dataset.cpu_per_frame_s / 3600:,.2f}",
         )
     console.print(table)
-    console.print("[dim]frames/s: per CPU second; faces: per frame; KiB: per stored face")
+    console.print(styled("[dim]frames/s: per CPU second; faces: per frame; KiB: per stored face"))
 
 
 def _cost(plan: ClusterPlan) -> Lines:

@@ -27,8 +27,8 @@ def show_keys(keys: list[RecipeKey]) -> None:
     for key in keys:
         unit = f", {key.unit}" if key.unit else ""
         default = "required" if key.default is None else f"default {key.default}"
-        console.print(f"{key.path}  ({key.type}{unit}; {default})", markup=False, highlight=False)
-        console.print(f"    {key.description}", markup=False, highlight=False)
+        console.print(f"{key.path}  ({key.type}{unit}; {default})", highlight=False)
+        console.print(f"    {key.description}", highlight=False)
 
 
 def show_new(path: str, collection: Collection) -> None:

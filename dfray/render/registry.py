@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from rich.markdown import Markdown
 from rich.table import Table
+from rich.text import Text
 
-from dfray.render.tables import console, new_table, print_lines
+from dfray.render.tables import console, new_table, print_lines, styled
+from dfray.text import visible
 
 if TYPE_CHECKING:
     from dfray.registry.gate import GateResult
@@ -16,7 +18,11 @@ if TYPE_CHECKING:
     from dfray.registry.measurements import HeadlineMetrics
     from dfray.registry.views import VersionView
 
-_OUTCOMES = {"holds": "holds", "fails": "[bold red]fails", "does not apply": "[dim]n/a"}
+_OUTCOMES = {
+    "holds": styled("holds"),
+    "fails": styled("[bold red]fails"),
+    "does not apply": styled("[dim]n/a"),
+}
 
 
 def show_decision(decision: PromotionRecord) -> None:
@@ -24,9 +30,11 @@ def show_decision(decision: PromotionRecord) -> None:
     if decision.gates:
         console.print(_gate_table(decision))
         if any(gate.low is not None for gate in decision.gates):
-            console.print("[dim]at least: lower bound of candidate - champion, paired by video")
+            console.print(
+                styled("[dim]at least: lower bound of candidate - champion, paired by video")
+            )
     for note in decision.notes:
-        console.print(f"[bold yellow]note[/]: {note}.", highlight=False)
+        console.print(styled("[bold yellow]note[/]"), f": {note}.", sep="", highlight=False)
     number, before = decision.version.number, decision.champion_before
     if decision.promoted:
         verb = "is" if decision.sequence else "would become"
@@ -37,7 +45,7 @@ def show_decision(decision: PromotionRecord) -> None:
     stays = f"version {before.number} stays the champion" if before else "there is no champion"
     console.print(f"{decision.model_name} version {number} {verb} promoted, {stays}:")
     for reason in decision.reasons:
-        console.print(f"  - {reason}", markup=False, highlight=False)
+        console.print(f"  - {reason}", highlight=False)
 
 
 def _gate_table(decision: PromotionRecord) -> Table:
@@ -62,9 +70,9 @@ def show_history(decisions: list[PromotionRecord], *, as_json: bool = False) -> 
         print(json.dumps(rows, indent=2))
         return
     for decision in decisions:
-        console.print(_history_line(decision), markup=False, highlight=False)
+        console.print(_history_line(decision), highlight=False)
         for reason in _short_reasons(decision):
-            console.print(f"   - {reason}", markup=False, highlight=False)
+            console.print(f"   - {reason}", highlight=False)
 
 
 def _history_line(decision: PromotionRecord) -> str:
@@ -110,7 +118,7 @@ def show_versions(
             _number(latest.auc if latest else None),
             _number(latest.balanced_accuracy if latest else None),
             str(latest.n_videos) if latest else "–",
-            f"[bold red]{version.package}" if version.damaged else version.package,
+            Text(version.package, style="bold red" if version.damaged else ""),
         )
     console.print(table)
 
@@ -127,7 +135,9 @@ def _show_version(version: VersionView) -> None:
         ]
     )
     console.rule("model card", align="left")
-    console.print(Markdown(version.card), soft_wrap=False)  # else long lines would be cut off
+    console.print(
+        Markdown(visible(version.card)), soft_wrap=False
+    )  # else long lines would be cut off
 
 
 def _metrics_line(metrics: HeadlineMetrics) -> str:

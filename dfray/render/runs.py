@@ -6,9 +6,8 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from rich.markup import escape
-
 from dfray.render.tables import console, new_table
+from dfray.text import visible_line
 
 if TYPE_CHECKING:
     from dfray.stages.runs import Comparison, StoredRun, Unneeded
@@ -27,7 +26,7 @@ def show_runs(runs: Sequence[StoredRun]) -> None:
     for run in runs:
         name = f"{run.name}{' (latest)' if run.is_latest else ''}"
         figure = _interval(run.figures.get("auc"))
-        changes = escape("; ".join(run.changes))
+        changes = "; ".join(run.changes)
         table.add_row(name, run.progress, figure, f"{run.size_bytes / 1e6:,.1f}", changes)
     console.print(table)
 
@@ -36,7 +35,7 @@ def show_comparison(comparison: Comparison) -> None:
     """Print the keys that differ, then the figures."""
     table = new_table("", *(run.name for run in comparison.runs))
     for name, *values in comparison.keys:
-        table.add_row(name, *(escape(json.dumps(value)) for value in values))
+        table.add_row(name, *(json.dumps(value) for value in values))
     for name, *figures in comparison.figures:
         table.add_row(name, *map(_interval, figures))
     console.print(table)
@@ -45,7 +44,8 @@ def show_comparison(comparison: Comparison) -> None:
 def show_unneeded(unneeded: Sequence[Unneeded], *, removed: bool) -> None:
     """Print the folders, and their size together."""
     for item in unneeded:
-        print(f"{item.size_bytes / 1e6:10,.1f} MB  {item.uri}  ({item.reason})")
+        line = f"{item.size_bytes / 1e6:10,.1f} MB  {item.uri}  ({item.reason})"
+        console.print(visible_line(line), highlight=False)
     total = sum(item.size_bytes for item in unneeded) / 1e6
     if not unneeded:
         print("Every folder is needed.")
@@ -60,5 +60,5 @@ def _interval(figure: Any) -> str:
     if not figure or figure[0] is None:
         return ""
     value, low, high = figure
-    interval = "" if low is None or high is None else escape(f" [{low:.3f}, {high:.3f}]")
+    interval = "" if low is None or high is None else f" [{low:.3f}, {high:.3f}]"
     return f"{value:.3f}{interval}"

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from dfray.render.tables import console, new_table
+from dfray.render.tables import console, new_table, styled
 
 if TYPE_CHECKING:
     from dfray.serving.score_files import FileScore
@@ -32,5 +32,5 @@ def show_scores(scores: list[FileScore], *, as_json: bool = False) -> None:
         )
     console.print(table)
     for note in dict.fromkeys(score.faces_note for score in scores if score.faces_note):
-        console.print(f"[bold yellow]warning[/]: the model {note}.")
-    console.print("[dim]work: seconds of it per second of video; below 1 x is real time")
+        console.print(styled("[bold yellow]warning[/]"), f": the model {note}.", sep="")
+    console.print(styled("[dim]work: seconds of it per second of video; below 1 x is real time"))

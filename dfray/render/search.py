@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
 from rich.table import Table
 
 from dfray.render.tables import console, new_table, print_lines
+from dfray.text import visible_line
 
 if TYPE_CHECKING:
     from dfray.search.result import Finalist, SearchResult, Trial
@@ -48,7 +48,9 @@ def _show_trials(result: SearchResult) -> None:
     )
     for trial in result.trials:
         if trial.error:
-            console.print(f"  trial {trial.number} failed: {escape(trial.error)}", highlight=False)
+            console.print(
+                f"  trial {trial.number} failed: {visible_line(trial.error)}", highlight=False
+            )
 
 
 def _show_finalists(result: SearchResult) -> None:

@@ -5,8 +5,6 @@ Like the evaluation's report it opens from disk, loads nothing, and escapes ever
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -26,6 +24,7 @@ from dfray.search.result import (
     trials_with_value,
     value_text,
 )
+from dfray.text import to_csv as csv_text
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -80,16 +79,13 @@ def page_of(result: SearchResult) -> str:
 def to_csv(result: SearchResult) -> str:
     """Return a line for each training, the finalists' after the trials'; empty where there is no value."""
     keys = _keys(result)
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(
-        ["id", "kind", "number", "state", *keys, "seed", result.metric, "epochs", "run_id", "error"]
-    )
+    ends = ["seed", result.metric, "epochs", "run_id", "error"]
+    rows: list[list[object]] = [["id", "kind", "number", "state", *keys, *ends]]
     for t in [*result.trials, *(run for finalist in result.finalists for run in finalist.runs)]:
         parameters = [t.parameters.get(key) for key in keys]
-        ends = [t.seed, t.value, t.epochs, t.run_id, t.error]
-        writer.writerow([t.id, t.kind, t.number, t.state, *parameters, *ends])
-    return buffer.getvalue()
+        figures = [t.seed, t.value, t.epochs, t.run_id, t.error]
+        rows.append([t.id, t.kind, t.number, t.state, *parameters, *figures])
+    return csv_text(rows)
 
 
 def to_html(result: SearchResult, space: Space, experiment_id: str | None = None) -> str:

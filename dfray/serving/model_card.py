@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 from dfray.config import ModelSection
 from dfray.faces.version import UNSTATED
 from dfray.registry.measurements import HeadlineMetrics
+from dfray.text import markdown, markdown_code
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -88,8 +89,8 @@ def write_card(
     recipe = description["recipe"]
     licence = _weights_licence(recipe)
     paragraphs = [
-        f"# {model_name}: {recipe['name']}",
-        recipe.get("description", ""),
+        f"# {markdown(model_name)}: {markdown(recipe['name'])}",
+        markdown(recipe.get("description", "")),
         *_warning(licence, context.corpora),
         "## Intended use and limits",
         _USE,
@@ -113,13 +114,14 @@ def as_description(card: str) -> str:
 
 def protocol_table(protocol: Protocol, metrics: Sequence[ColumnMetrics]) -> str:
     """Return a Markdown table of the protocol's columns that were measured; the others are counted."""
-    head = f"| {protocol.title} | AUC | balanced accuracy | real | fake | note |"
+    head = f"| {markdown(protocol.title)} | AUC | balanced accuracy | real | fake | note |"
     lines = [head, "|---|---:|---:|---:|---:|---|"]
     for (scenario, column), result in zip(protocol.headings, metrics, strict=True):
         if result.auc is not None:
             values = (_number(result.auc), _number(result.balanced_accuracy))
             cells = " | ".join(map(str, (*values, result.n_real, result.n_fake)))
-            lines.append(f"| {scenario} / {column} | {cells} | {result.note or ''} |")
+            name = markdown(f"{scenario} / {column}")
+            lines.append(f"| {name} | {cells} | {markdown(result.note or '')} |")
     n_absent = sum(result.auc is None for result in metrics)
     return "\n".join([*lines, "", f"{n_absent} of {len(metrics)} columns were not measured."])
 
@@ -135,11 +137,11 @@ def _warning(weights: str | None, corpora: Sequence[Corpus]) -> list[str]:
     terms = [("the pretrained weights", weights)]
     terms += [(corpus.dataset, corpus.licence) for corpus in corpora]
     forbidding = [
-        f"{material}: {licence}"
+        markdown(f"{material}: {licence}")
         for material, licence in terms
         if _NON_COMMERCIAL.search(licence or "")
     ]
-    unknown = [material for material, licence in terms if licence is None]
+    unknown = [markdown(material) for material, licence in terms if licence is None]
     lines = []
     if forbidding:
         lines.append(
@@ -161,7 +163,7 @@ def _headline(metrics: HeadlineMetrics) -> str:
         (f"balanced accuracy at {metrics.threshold:.4g}", _number(metrics.balanced_accuracy)),
         ("expected calibration error", _number(metrics.calibration_error)),
         ("videos with a score", f"{metrics.n_videos} ({metrics.coverage:.1%})"),
-        ("evaluation set", f"`{metrics.evaluation_set}`"),
+        ("evaluation set", markdown_code(metrics.evaluation_set)),
     ]
     if metrics.worst_drop is not None:
         drop = f"{metrics.worst_drop:.3f} ({metrics.worst_kind})"
@@ -175,11 +177,11 @@ def _composition(
     recipe, model = description["recipe"], description["recipe"]["model"]
     licence = licence or _UNKNOWN
     weights = f"{model['weights']} (licence: {licence})" if model["weights"] else licence
+    classes = ", ".join(description["class_names"])
     lines = [
-        ("network", f"{model['backbone']}, {model['size_px']} px; classes "
-                    f"{', '.join(description['class_names'])}"),
-        ("pretrained weights", weights),
-        ("recipe", f"{recipe['name']}, fingerprint `{tags.get('dfray.recipe_fingerprint', '?')}`"),
+        ("network", markdown(f"{model['backbone']}, {model['size_px']} px; classes {classes}")),
+        ("pretrained weights", markdown(weights)),
+        ("recipe", f"{markdown(recipe['name'])}, fingerprint `{tags.get('dfray.recipe_fingerprint', '?')}`"),
         ("manifest", f"fingerprint `{tags.get('dfray.manifest_fingerprint', '?')}`"),
         ("faces", f"fingerprint `{tags.get('dfray.faces_fingerprint', '?')}`, taken by version "
                   f"{description.get('faces_version', UNSTATED)} of the extraction"),
@@ -198,10 +200,10 @@ def _data(corpora: Sequence[Corpus]) -> str:
         counts = " | ".join(
             f"{corpus.videos.get(split, 0):,}" for split in ("train", "val", "test")
         )
-        licence = corpus.licence or _UNKNOWN
+        licence = markdown(corpus.licence or _UNKNOWN)
         if _NON_COMMERCIAL.search(licence):
             licence = f"**{licence}**"
-        lines.append(f"| {corpus.dataset} | {counts} | {licence} |")
+        lines.append(f"| {markdown(corpus.dataset)} | {counts} | {licence} |")
     return "\n".join(lines)
 
 

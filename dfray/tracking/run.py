@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 from dfray.config import Recipe
 from dfray.errors import RegistryError, UserError
 from dfray.nested import flatten
+from dfray.text import tag
 from dfray.tracking import provenance
 from dfray.tracking.client import artifact_root, connect, error_code, talking
 
@@ -75,7 +76,7 @@ class Run:
         from mlflow.entities import RunTag
 
         with talking(f"tag run {self.run_id}"):
-            new = [RunTag(name, value) for name, value in tags.items()]
+            new = [RunTag(name, tag(value)) for name, value in tags.items()]
             self.client.log_batch(self.run_id, tags=new)
 
     def log_files(self, paths: Iterable[str | os.PathLike[str]], folder: str | None = None) -> None:
@@ -92,7 +93,7 @@ class Run:
     def tag(self, name: str, value: str) -> None:
         """Add a tag that was not known when the run began."""
         with talking(f"tag run {self.run_id}"):
-            self.client.set_tag(self.run_id, name, value)
+            self.client.set_tag(self.run_id, name, tag(value))
 
     def experiment_id(self) -> str:
         """The id of the experiment that the run belongs to."""
@@ -164,18 +165,20 @@ def start_run(
         "dfray.recipe_fingerprint": recipe.fingerprint(),
         "dfray.manifest_fingerprint": manifest_fingerprint,
     }
-    run_tags |= tags or {}
+    run_tags = {key: tag(value) for key, value in {**run_tags, **(tags or {})}.items()}
     experiment_id = _experiment(client, tracking_uri, recipe.registry.experiment)
     with talking(f"begin a run in experiment {recipe.registry.experiment}"):
         from mlflow.entities import Param
 
         run = client.create_run(experiment_id, tags=run_tags, run_name=name or recipe.name)
-        params = [Param(key, str(value)) for key, value in flatten(recipe.model_dump(mode="json"))]
+        params = [
+            Param(key, tag(str(value))) for key, value in flatten(recipe.model_dump(mode="json"))
+        ]
         for start in range(0, len(params), _BATCH):
             client.log_batch(run.info.run_id, params=params[start : start + _BATCH])
         client.log_text(run.info.run_id, _yaml(recipe), "recipe.yaml")
         if recipe.description:
-            client.set_tag(run.info.run_id, "mlflow.note.content", recipe.description)
+            client.set_tag(run.info.run_id, "mlflow.note.content", tag(recipe.description))
     return Run(tracking_uri, run.info.run_id)
 
 
