@@ -15,7 +15,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from dfray.notes import emit, is_quiet
-from dfray.text import visible
+from dfray.text import visible, visible_line
 
 if TYPE_CHECKING:
     from ray.actor import ActorHandle
@@ -171,7 +171,7 @@ class _Terminal:
             self._task,
             completed=line.done,
             total=line.total or (1 if line.mark else None),
-            detail=line.detail,
+            detail=visible_line(line.detail),
             mark=line.mark,
         )
 
@@ -184,7 +184,7 @@ def _surface(line: StageLine) -> Iterator[Surface]:
     """Yield the place of a stage's line; at the end the line is shown as it ended."""
     from rich.console import Console
 
-    console = Console(stderr=True)
+    console = Console(stderr=True, emoji=False)
     if is_quiet():
         yield _Nothing()
     elif console.is_terminal:
@@ -229,7 +229,7 @@ def _terminal(console: Console, line: StageLine) -> Iterator[_Terminal]:
     short = Column(no_wrap=True, overflow="ellipsis", max_width=max(width, 10))
     columns += [
         TimeElapsedColumn(),
-        TextColumn("[dim]{task.fields[detail]}", table_column=short),
+        TextColumn("{task.fields[detail]}", style="dim", markup=False, table_column=short),
     ]
     with Progress(*columns, console=console, refresh_per_second=4) as progress:
         yield _Terminal(
