@@ -115,6 +115,7 @@ up() {
     exit 2
   fi
   mkdir -p "$state"
+  chmod 700 "$state" # logs of the nodes, and the token
   trap down EXIT # what fails or is interrupted leaves nothing
   read -r free dashboard client < <(free_ports 3)
   port="${PORT:-$free}"
@@ -126,7 +127,8 @@ up() {
   (umask 077 && echo "${given_token:-$("$python" -c 'import secrets; print(secrets.token_hex(32))')}" \
     >"$state/token")
   # A folder of its own, whose path is short enough for sockets: in the one that all of a machine's clusters
-  # share, each writes its address over the others', and a job is run on whichever came up last.
+  # share, each writes its address over the others', and a job is run on whichever came up last. mktemp closes
+  # it to others: Ray opens its own folders inside to all, and its logs hold what jobs were given.
   mktemp -d /tmp/dfray-ray-XXXXXX >"$state/temp"
   echo "127.0.0.1:$port" >"$state/address"
   echo "http://127.0.0.1:$dashboard" >"$state/jobs"

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from dfray.config import Recipe
 from dfray.config.stage_keys import stage_values
 from dfray.faces.settings import identifying_settings
+from dfray.text import mask
 
 _FACES = "faces."
 _DATA = "videos."
@@ -76,7 +77,7 @@ def of_figures(recipe: Recipe, videos: pa.Table) -> Dependencies:
 
 def of_registration(recipe: Recipe, figures: Dependencies, tracking_uri: str) -> Dependencies:
     """Return what a registered version depends on beside the trained model."""
-    place = {"tracking server": tracking_uri}
+    place = {"tracking server": mask(tracking_uri)}
     return Dependencies({**figures.values, **stage_values(recipe, "registration"), **place})
 
 

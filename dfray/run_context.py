@@ -21,6 +21,7 @@ from dfray.faces.turn import extraction_turn
 from dfray.faces.view import FacesView
 from dfray.run_folder import RunFolder, RunsOfName
 from dfray.session import session
+from dfray.text import mask
 
 if TYPE_CHECKING:
     from dfray.tracking.run import Run
@@ -183,6 +184,11 @@ class RunContext:
 
         return resolve_tracking_uri(self.recipe.registry, self.runs.work_dir)
 
+    @property
+    def tracking_place(self) -> str:
+        """The tracking URI as it is recorded: without a password."""
+        return mask(self.tracking_uri)
+
     def tracking_run(self) -> Run:
         """Start the MLflow run of this run's training, or resume it; return it.
 
@@ -200,9 +206,9 @@ class RunContext:
             self.folder.stored_recipe(),
             self.tracking_uri,
             manifest_fingerprint=fingerprint(self.manifest),
-            run_id=state.run_id if state.tracking_uri == self.tracking_uri else None,
+            run_id=state.run_id if state.tracking_uri == self.tracking_place else None,
         )
-        state = replace(state, run_id=tracked.run_id, tracking_uri=self.tracking_uri)
+        state = replace(state, run_id=tracked.run_id, tracking_uri=self.tracking_place)
         self.folder.update_state(state)
         return tracked
 
@@ -211,7 +217,9 @@ class RunContext:
         for key in self.runs.run_keys():
             other = RunFolder(self.recipe, root=storage.join(self.runs.root, key))
             state = other.state()
-            ended = state.logged or state.run_id is None or state.tracking_uri != self.tracking_uri
+            ended = (
+                state.logged or state.run_id is None or state.tracking_uri != self.tracking_place
+            )
             if not ended and other.root != self.folder.root and not storage.holder_of(other.root):
                 yield str(state.run_id)
 

@@ -48,7 +48,7 @@ class RunState:
     """Progress of a run's stages.
 
     Attributes:
-        run_id, tracking_uri: of the training's MLflow run, and its server.
+        run_id, tracking_uri: of the training's MLflow run, and its server, without a password.
         history: metrics of every epoch, once the last one has ended.
         reused: the run whose finished training this one has, as NAME/KEY.
         logged: MLflow has every epoch.

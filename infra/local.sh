@@ -68,6 +68,7 @@ up() {
   mkdir -p "$state"
   trap down EXIT # what fails or is interrupted leaves nothing
   local s3="http://127.0.0.1:$(free_port)" mlflow="http://127.0.0.1:$(free_port)"
+  (umask 077 && touch "$state/env")
   cat >"$state/env" <<ENV
 export AWS_ENDPOINT_URL=$s3
 export AWS_ACCESS_KEY_ID=local

@@ -42,11 +42,18 @@ Env = Annotated[
     typer.Option(
         metavar="NAME",
         help="A variable of this environment to set for the job, besides AWS_*, MLFLOW_*, HF_*, "
-        "DFRAY_*, RAY_TRAIN_* and RAY_DATA_*; may be repeated.",
+        "DFRAY_*, RAY_TRAIN_* and RAY_DATA_* that hold no secret; may be repeated.",
     ),
 ]
 WorkingDir = Annotated[
-    Path, typer.Option(help="Folder to upload with the job; .gitignore is respected.")
+    Path,
+    typer.Option(
+        help="Folder to upload with the job. What git ignores, files that may hold secrets and links out of "
+        "it stay here."
+    ),
+]
+ListOnly = Annotated[
+    bool, typer.Option("--list", help="Print the files that would be uploaded, and submit nothing.")
 ]
 Follow = Annotated[
     bool, typer.Option("--follow", "-f", help="Follow the job to its end; exit with its code.")
@@ -62,6 +69,7 @@ def submit(
     detach: Detach = False,
     env: Env = None,
     working_dir: WorkingDir = Path(),
+    list_only: ListOnly = False,
 ) -> None:
     """Run a stage as a job of a cluster, and follow its output to its end; exit with its code.
 
@@ -70,15 +78,18 @@ def submit(
     Example: dfray submit train mine.yaml training.epochs=3 --address http://HOST:8265
     """
     from dfray.cli.stage_arguments import parse_stage_arguments
-    from dfray.jobs.submission import JobRequest, prepare
+    from dfray.jobs.submission import JobRequest, package_of, prepare
+    from dfray.render.jobs import show_package
 
     arguments = parse_stage_arguments(stage, stage_arguments)
     with tracebacks(arguments.verbose):
-        recipe = _recipe(arguments)
-        client = _client(address)
         request = JobRequest(
-            stage, recipe, arguments.options, working_dir, env or [], arguments.files
+            stage, _recipe(arguments), arguments.options, working_dir, env or [], arguments.files
         )
+        if list_only:
+            show_package(package_of(request))
+            return
+        client = _client(address)
         submission = prepare(request, same_machine=client.is_same_machine())
         _submit(client, submission)
         if detach:

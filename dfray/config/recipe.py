@@ -21,6 +21,8 @@ from dfray.config.registry import RegistrySection
 from dfray.config.search import SearchSection
 from dfray.config.section import Section
 from dfray.config.training import TrainingSection
+from dfray.nested import flatten
+from dfray.text import mask
 
 
 def clips_key(demo: Any, seed: Any) -> str:
@@ -74,6 +76,16 @@ class Recipe(Section):
                 key = clips_key(values.get("demo"), values.get("seed", 0))
                 corpus["root"] = f"{work_dir}/clips/{key}"
         return values
+
+    @model_validator(mode="after")
+    def _holds_no_password(self) -> Recipe:
+        for key, value in flatten(self.model_dump(mode="json")):
+            if isinstance(value, str) and mask(value) != value:
+                raise ValueError(
+                    f"{key} {mask(value)} holds a user, a password or a token, and recipes are recorded: set "
+                    "MLFLOW_TRACKING_URI, or what else its client reads, in the environment"
+                )
+        return self
 
     @field_validator("name")
     @classmethod

@@ -1,47 +1,38 @@
 """Package of a job: the zip of its working directory and of the submitting dfray.
 
-.gitignore files are respected at every level, and data and environments are left out. Two packages of the
-same content are the same bytes, so that Ray uploads them once.
+`dfray.jobs.exclusions` says which files stay here. Two packages of the same content are the same bytes, so
+that Ray uploads them once.
 """
 
 from __future__ import annotations
 
 import os
 import zipfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from dfray.errors import UserError
+from dfray.jobs.exclusions import Exclusions, selected
 
 LIMIT_BYTES = 50 * 2**20
 _LISTED = 5
 """Files that an error lists, at most."""
 _LISTED_BYTES = 2**18
 """Smallest file that an error lists."""
-_IGNORED = (
-    *(".git", ".hg/", ".svn/", ".venv/", "venv/", "node_modules/", "*.egg-info/"),
-    *(
-        "__pycache__/",
-        ".cache/",
-        ".*_cache/",
-        ".tox/",
-        ".nox/",
-        ".ipynb_checkpoints/",
-        ".hypothesis/",
-    ),
-    *("/runs/", "/mlruns/", "mlflow.db"),
-    *("*.mp4", "*.avi", "*.mov", "*.mkv", "*.webm", "*.m4v", "*.parquet", "*.npz", "*.npy"),
-)
-"""Repositories, environments, caches, runs and data, which jobs read from the recipe's URIs."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 @dataclass(frozen=True)
 class Package:
-    """Files by their path in the package, each a local path or its content."""
+    """Files of a job.
+
+    Attributes:
+        files: path in the package -> local path, or content.
+        withheld: path of a file that may hold secrets, or of a link, that stays here -> why.
+    """
 
     files: dict[str, Path | bytes]
+    withheld: dict[str, str] = field(default_factory=dict)
 
     @property
     def size_bytes(self) -> int:
@@ -70,9 +61,8 @@ def pack(folder: Path, extra: dict[str, Path | bytes]) -> Package:
     """
     if not folder.is_dir():
         raise UserError(f"The working directory {folder} is not a folder.")
-    files: dict[str, Path | bytes] = {}
-    files.update(_files_of(folder))
-    package = Package(files | extra)
+    found = selected(folder, Exclusions(folder, is_repository=True))
+    package = Package({**found.files, **extra}, found.withheld)
     if package.size_bytes > LIMIT_BYTES:
         raise UserError(
             f"The working directory {folder} holds {mib(package.size_bytes)} in "
@@ -85,42 +75,13 @@ def pack(folder: Path, extra: dict[str, Path | bytes]) -> Package:
 
 def tree(folder: Path, at: str) -> dict[str, Path | bytes]:
     """Return the files under `folder` with paths that begin with `at`/, filtered like a working directory."""
-    return {f"{at}/{name}": path for name, path in _files_of(folder)}
+    found = selected(folder, Exclusions(folder)).files
+    return {f"{at}/{name}": path for name, path in found.items()}
 
 
 def mib(size_bytes: int) -> str:
     """Return a size in MiB, with its unit."""
     return f"{size_bytes / 2**20:,.1f} MiB"
-
-
-def _files_of(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Yield the regular files of a folder that no rule ignores; links to folders are not followed."""
-    from pathspec import GitIgnoreSpec
-
-    ignored = GitIgnoreSpec.from_lines(_IGNORED)
-    rules: dict[str, GitIgnoreSpec] = {}
-
-    def is_packed(path: str) -> bool:
-        """Apply the deepest .gitignore with a rule for the path; folders end with a slash."""
-        if ignored.match_file(path):
-            return False
-        for prefix in sorted(rules, key=len, reverse=True):
-            if path.startswith(prefix):
-                verdict = rules[prefix].check_file(path[len(prefix) :]).include
-                if verdict is not None:
-                    return not verdict
-        return True
-
-    for current, folders, files in os.walk(folder):
-        relative = os.path.relpath(current, folder)
-        prefix = "" if relative == "." else f"{relative}/"
-        if ".gitignore" in files:
-            lines = Path(current, ".gitignore").read_text(errors="replace").splitlines()
-            rules[prefix] = GitIgnoreSpec.from_lines(lines)
-        folders[:] = sorted(name for name in folders if is_packed(f"{prefix}{name}/"))
-        for name in sorted(files):
-            if os.path.isfile(os.path.join(current, name)) and is_packed(f"{prefix}{name}"):
-                yield f"{prefix}{name}", Path(current, name)
 
 
 def _size(content: Path | bytes) -> int:

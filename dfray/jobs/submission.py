@@ -52,13 +52,18 @@ class JobRequest:
 
 @dataclass(frozen=True)
 class Submission:
-    """A job, ready to be sent to the cluster."""
+    """A job, ready to be sent to the cluster.
+
+    Attributes:
+        withheld: names of variables that hold secrets and stay here.
+    """
 
     job_id: str
     entrypoint: str
     package: Package
     variables: dict[str, str]
     metadata: dict[str, str]
+    withheld: tuple[str, ...] = ()
 
 
 def prepare(request: JobRequest, *, same_machine: bool) -> Submission:
@@ -82,10 +87,20 @@ def prepare(request: JobRequest, *, same_machine: bool) -> Submission:
     return Submission(
         job_id=f"{name}-{request.stage}-{stamp}",
         entrypoint=_entrypoint(request, same_machine),
-        package=pack(request.working_dir, _uploads(request.recipe)),
+        package=package_of(request),
         variables=environment.variables(request.variables),
         metadata=metadata,
+        withheld=tuple(environment.withheld(request.variables)),
     )
+
+
+def package_of(request: JobRequest) -> Package:
+    """Return the files of a request's job.
+
+    Raises:
+        UserError: the working directory is none, or too large.
+    """
+    return pack(request.working_dir, _uploads(request.recipe))
 
 
 def _uploads(recipe: Recipe | None) -> dict[str, Path | bytes]:

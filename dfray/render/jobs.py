@@ -8,9 +8,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from dfray.render.tables import PlainConsole, console, new_table
+from dfray.text import visible_line
 
 if TYPE_CHECKING:
     from dfray.jobs.info import JobInfo
+    from dfray.jobs.package import Package
     from dfray.jobs.submission import Submission
 
 _err = PlainConsole(
@@ -27,6 +29,24 @@ def show_submission(submission: Submission, address: str) -> None:
     _err.print(f"cluster      {address}")
     _err.print(f"working dir  {files}")
     _err.print(f"environment  {', '.join(sorted(submission.variables)) or 'nothing'}")
+    if submission.withheld:
+        _err.print(
+            f"not sent     {', '.join(submission.withheld)}: the nodes have their own (cluster/README.md); "
+            "--env NAME sends one"
+        )
+    if names := submission.package.withheld:
+        _err.print(f"not sent     {len(names):,} files that may hold secrets, or links: --list")
+
+
+def show_package(package: Package) -> None:
+    """Print the files that a job would get, and those that may hold secrets and stay here."""
+    from dfray.jobs.package import mib
+
+    for name in sorted(package.files):
+        console.print(visible_line(name), highlight=False)
+    for name, reason in sorted(package.withheld.items()):
+        _err.print(f"not sent     {visible_line(name)}: {reason}")
+    _err.print(f"{len(package.files):,} files, {mib(package.size_bytes)}")
 
 
 def show_jobs(jobs: list[JobInfo], *, as_json: bool = False) -> None:

@@ -17,6 +17,7 @@ from dfray.run_context import RunContext
 from dfray.run_folder import RunFolder
 from dfray.search.result import Finalist, SearchResult, Trial
 from dfray.session import nodes_of, ray_nodes, require_resources
+from dfray.text import mask
 from dfray.training.needs import training_needs
 
 if TYPE_CHECKING:
@@ -160,7 +161,7 @@ class _Search:
             winner=self.runs.tracked(winner),
             winning_trial=finalists[0].trial,
             parent_run_id=self.runs.parent.run_id,
-            tracking_uri=self.runs.tracking_uri,
+            tracking_uri=mask(self.runs.tracking_uri),
             version=None,
             folder=self.folder.root,
         )

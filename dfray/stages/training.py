@@ -84,8 +84,8 @@ def log_training(run: RunContext) -> History:
     state = run.folder.state()
     history = state.history
     assert history is not None, "the training has ended"
-    if not state.logged or state.tracking_uri != run.tracking_uri:
-        is_same_server = state.run_id is not None and state.tracking_uri == run.tracking_uri
+    if not state.logged or state.tracking_uri != run.tracking_place:
+        is_same_server = state.run_id is not None and state.tracking_uri == run.tracking_place
         tracked = Run(run.tracking_uri, str(state.run_id)) if is_same_server else run.tracking_run()
         with tracked:
             complete(tracked, history)

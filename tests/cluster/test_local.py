@@ -91,6 +91,8 @@ def test_nodes_come_with_labels_and_a_token_and_go_one_by_one(tmp_path):
         assert len(token.read_text().strip()) == 64
         assert alive() == {"head": "cpu", "worker-1": "gpu"}
         temporary = Path((cluster.state / "temp").read_text().strip())
+        for folder in (temporary, cluster.state):  # Ray opens what lies inside to all
+            assert stat.S_IMODE(folder.stat().st_mode) == 0o700
         assert {path.parts[-3] for path in temporary.glob("*/session_2*/runtime_resources")} == {
             "head",
             "worker-1",

@@ -115,7 +115,8 @@ def test_a_job_is_followed_to_its_end_and_its_results_lie_where_they_would_witho
     assert done.code == 0, done.err
     assert re.search(r"^job +followed-extract-\d{4}-\d{6}$", done.err, re.M)
     assert re.search(r"^working dir +\d+ files, \d+\.\d MiB$", done.err, re.M)
-    assert re.search(r"^environment .*AWS_SECRET_ACCESS_KEY.*OMP_NUM_THREADS", done.err, re.M)
+    assert re.search(r"^environment .*AWS_ENDPOINT_URL.*OMP_NUM_THREADS", done.err, re.M)
+    assert re.search(r"^not sent .*AWS_SECRET_ACCESS_KEY.*--env NAME", done.err, re.M)
     assert "never-shown" not in done.out + done.err
     assert "✓ job followed-extract-" in done.err
     assert "✓ extract" in done.out

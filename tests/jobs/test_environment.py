@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dfray.errors import UserError
-from dfray.jobs.environment import variables
+from dfray.jobs.environment import variables, withheld
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -18,12 +18,37 @@ REPOSITORY = Path(__file__).parents[2]
 def test_storage_tracking_hub_and_our_own_variables_go_along_and_no_others(monkeypatch):
     for name in list(os.environ):
         monkeypatch.delenv(name)
-    sent = {"AWS_ENDPOINT_URL": "u", "MLFLOW_TRACKING_URI": "m", "HF_TOKEN": "t", "DFRAY_X": "1"}
+    sent = {"AWS_ENDPOINT_URL": "u", "MLFLOW_TRACKING_URI": "m", "HF_HOME": "t", "DFRAY_X": "1"}
     kept = {"RAY_AUTH_TOKEN": "secret", "RAY_ADDRESS": "a", "HOME": "/h", "PASSWORD": "p"}
     for name, value in (sent | kept | {"RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "1"}).items():
         monkeypatch.setenv(name, value)
     assert variables([]) == sent | {"RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "1"}
     assert variables(["PASSWORD"])["PASSWORD"] == "p"
+
+
+def test_secrets_stay_here_unless_they_are_requested_by_name(monkeypatch):
+    for name in list(os.environ):
+        monkeypatch.delenv(name)
+    files = {
+        "AWS_SHARED_CREDENTIALS_FILE": "/f",
+        "HF_TOKEN_PATH": "/t",
+        "AWS_WEB_IDENTITY_TOKEN_FILE": "/w",
+    }
+    secrets = {
+        "AWS_ACCESS_KEY_ID": "k",
+        "AWS_SECRET_ACCESS_KEY": "s",
+        "AWS_SESSION_TOKEN": "t",
+        "HF_TOKEN": "t",
+        "MLFLOW_TRACKING_PASSWORD": "p",
+        "MLFLOW_TRACKING_TOKEN": "t",
+        "MLFLOW_TRACKING_URI": "postgresql://me:word@host/db",
+    }
+    for name, value in (files | secrets).items():
+        monkeypatch.setenv(name, value)
+    assert variables([]) == files
+    assert withheld([]) == sorted(secrets)
+    assert variables(["HF_TOKEN"]) == files | {"HF_TOKEN": "t"}
+    assert withheld(["HF_TOKEN"]) == sorted(secrets.keys() - {"HF_TOKEN"})
 
 
 def test_a_variable_that_is_named_and_not_set_is_said(monkeypatch):

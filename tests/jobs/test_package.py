@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 import zipfile
 from pathlib import Path
 
 import pytest
 
 from dfray.errors import UserError
+from dfray.jobs.exclusions import LINK, SECRET
 from dfray.jobs.package import LIMIT_BYTES, Package, pack, tree
 
 
@@ -43,6 +45,51 @@ def test_links_to_folders_are_not_followed_and_broken_ones_left_out(tmp_path):
     package.write(tmp_path / "out.zip")
     with zipfile.ZipFile(tmp_path / "out.zip") as written:
         assert written.read("linked.py") == b"code/m.py"
+
+
+def test_files_that_may_hold_secrets_stay_here_and_are_named(tmp_path):
+    secrets = (
+        ".env", "infra/.env", ".env.local", "prod.env", ".netrc", "a/.aws/credentials", ".ssh/id_rsa",
+        "server.pem", "tls.key", "kubeconfig", "credentials.json", "a/secrets.yaml", "id_ed25519",
+        "service-account-7.json",
+    )  # fmt: skip
+    code = ("credentials.py", "keys.py", ".env.example", "a/environment.py")
+    lay(tmp_path, *secrets, *code)
+    (tmp_path / ".gitignore").write_text("!.env\n!*.pem\n")
+    package = pack(tmp_path, {})
+    assert set(package.files) == {".gitignore", *code}
+    covered = {
+        name if name in package.withheld else f"{name.rpartition('/')[0]}/" for name in secrets
+    }
+    assert covered == set(package.withheld)
+    assert set(package.withheld.values()) == {SECRET}
+
+
+def test_a_link_to_what_is_not_uploaded_stays_here(tmp_path):
+    lay(tmp_path / "outside", "private.txt")
+    folder = lay(tmp_path / "in", ".env", "m.py")
+    for name, target in (("a.txt", "../outside/private.txt"), ("b.txt", ".env"), ("c.py", "m.py")):
+        (folder / name).symlink_to(target)
+    (folder / "all").symlink_to("../outside")
+    package = pack(folder, {})
+    assert set(package.files) == {"m.py", "c.py"}
+    assert package.withheld == {".env": SECRET, "a.txt": LINK, "b.txt": LINK}
+
+
+def test_the_rules_of_the_repository_around_it_count(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
+    repository = tmp_path / "repository"
+    subprocess.run(["git", "init", "-q", repository], check=True)
+    lay(tmp_path, "config/git/ignore")
+    lay(repository, "sub/a.txt", "sub/b.log", "sub/c.tmp", "sub/d.bak", "sub/kept.log", "sub/x/y")
+    (repository / ".gitignore").write_text("*.log\n/sub/x/\n")
+    (repository / ".git/info/exclude").write_text("*.tmp\n")
+    (tmp_path / "config/git/ignore").write_text("*.bak\n")
+    (repository / "sub/.gitignore").write_text("!kept.log\n")
+    assert set(pack(repository / "sub", {}).files) == {".gitignore", "a.txt", "kept.log"}
+    (repository / ".gitignore").write_text("/sub/\n")
+    assert "b.log" in pack(repository / "sub", {}).files, "it was named, so it is wanted"
 
 
 def test_a_folder_of_200_megabytes_is_refused_with_its_largest_files(tmp_path):
