@@ -6,6 +6,7 @@ It decodes files of strangers, so no credentials are in its environment.
 from __future__ import annotations
 
 import contextlib
+import pickle
 import re
 import subprocess
 import tempfile
@@ -14,7 +15,7 @@ from typing import Any
 
 from dfray.config import FacesSection
 from dfray.errors import ExtractionError
-from dfray.faces.messages import Answer, Failed, RangesCopied, Ready, Task
+from dfray.faces.messages import Answer, Failed, RangesCopied, Ready, Task, read_message
 from dfray.faces.video import Status
 from dfray.isolation import how_it_ended, start
 
@@ -93,9 +94,11 @@ class ChildProcess:
     def _next(self, limit_s: float) -> Any:
         try:
             if self._connection.poll(limit_s):
-                return self._connection.recv()
+                return read_message(self._connection.recv_bytes())
         except (EOFError, ConnectionError):
             raise self._death() from None
+        except pickle.UnpicklingError as error:
+            raise ChildFailure("crashed", f"the decoder sent what is no message: {error}") from None
         raise ChildFailure("timed_out", f"nothing came from the decoder for {limit_s:g} s")
 
     def last_complaint(self) -> str:
