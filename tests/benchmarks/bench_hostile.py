@@ -4,7 +4,7 @@
 
 Random damage to files of twelve kinds of video and eight of pictures; among them named pipes, a socket, a
 link to itself, empty files, a list of other files under a video's name, odd names and a URI of an unknown
-scheme. They go through `dfray manifest check` (headers), the extraction, and the scorer of a registered model.
+scheme. They go through `dfray manifest check` (headers), the extraction, and a registered model's scorer.
 Counted are rows and outcomes; asked for is one row for each file each time, and no error. Neither files nor
 the seed are kept: what ends a decoder is no business of this repository.
 """

@@ -36,7 +36,7 @@ _PICTURES = {
 
 
 def originals(folder: Path) -> dict[str, bytes]:
-    """Return name -> content of a sound file of each format, of a head that moves; clips go by way of `folder`."""
+    """Return name -> content of a sound file of each format; clips go by way of `folder`."""
     pictures = talking_head(26)
     found = {}
     for name, options in _CLIPS.items():
