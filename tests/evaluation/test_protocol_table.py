@@ -96,4 +96,4 @@ def test_the_page_is_one_file_with_the_same_cells_and_loads_nothing(tmp_path):
 def test_names_from_outside_are_harmless(tmp_path):
     html = storage.read_bytes(write_protocol_table(str(tmp_path), PAPER, [measured(EVIL)])).decode()
     assert "<script>alert" not in html
-    assert r"</script>\|**" in (tmp_path / "paper.md").read_text()
+    assert r"\</script\>\|**" in (tmp_path / "paper.md").read_text()
