@@ -115,16 +115,16 @@ class _Pool:
 
     def probe(self, path: str, copy: storage.PartialCopy | None = None) -> Probe:
         """Have a child open a file; one that dies or hangs costs this file."""
-        child = self._taken()
+        child = self._idle_child()
         try:
-            found = child.probe(path, copy)
+            header = child.probe(path, copy)
         except TimeoutError:
             problem = f"nothing came from the decoder for {LIMIT_S:g} s"
         except (EOFError, OSError):
             problem = child.why_dead()
         else:
             self._idle.put(child)
-            return found
+            return header
         child.close()
         with self._lock:
             self._count -= 1
@@ -134,7 +134,7 @@ class _Pool:
         while not self._idle.empty():
             self._idle.get().close()
 
-    def _taken(self) -> _Child:
+    def _idle_child(self) -> _Child:
         while True:
             try:
                 return self._idle.get(timeout=_PATIENCE_S if self._count else 0)

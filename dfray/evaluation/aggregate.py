@@ -14,12 +14,12 @@ import pyarrow.compute as pc
 from dfray.errors import EvaluationError
 from dfray.tables import SCORES, SUMMARIES, Column, TableSpec
 
-_KEPT = ("video_id", "dataset", "split", "label", "category", "method")
+_VIDEO_COLUMNS = ("video_id", "dataset", "split", "label", "category", "method")
 
 VIDEO_SCORES = TableSpec(
     "video scores",
     (
-        *(column for column in SUMMARIES.columns if column.name in _KEPT),
+        *(column for column in SUMMARIES.columns if column.name in _VIDEO_COLUMNS),
         Column("status", pa.string(), "how its extraction ended: see SUMMARIES"),
         Column("reason", pa.string(), "why the video has no score", True),
         Column("n_faces", pa.int32(), "faces that were scored"),
@@ -27,7 +27,7 @@ VIDEO_SCORES = TableSpec(
     ),
 )
 
-_FOUND = ["video_id", "fake_probability", "n_faces"]
+_MEASURED_COLUMNS = ["video_id", "fake_probability", "n_faces"]
 
 ROUNDING = 1e-5
 """How far a sum of float32 probabilities may leave 0..1."""
@@ -60,7 +60,9 @@ def video_scores(
     means = _mean_of_faces(scores) if persons is None else _highest_person(scores, persons)
     scored = {
         video: (score, n_faces)
-        for video, score, n_faces in zip(*(means[c].to_pylist() for c in _FOUND), strict=True)
+        for video, score, n_faces in zip(
+            *(means[c].to_pylist() for c in _MEASURED_COLUMNS), strict=True
+        )
     }
     rows = []
     for row in SUMMARIES.conform(summaries, "summaries").sort_by("video_id").to_pylist():
@@ -81,15 +83,15 @@ def video_scores(
 
 
 def _mean_of_faces(scores: pa.Table) -> pa.Table:
-    """_FOUND of each video: the mean over all its faces."""
+    """_MEASURED_COLUMNS of each video: the mean over all its faces."""
     means = scores.group_by("video_id", use_threads=False).aggregate(
         [("fake_probability", "mean"), ("fake_probability", "count")]
     )
-    return means.rename_columns(_FOUND)
+    return means.rename_columns(_MEASURED_COLUMNS)
 
 
 def _highest_person(scores: pa.Table, persons: np.ndarray) -> pa.Table:
-    """_FOUND of each video: the highest mean of a person seen often enough."""
+    """_MEASURED_COLUMNS of each video: the highest mean of a person seen often enough."""
     names, starts = np.unique(np.asarray(scores["video_id"].to_pylist(), str), return_index=True)
     values = np.split(scores["fake_probability"].to_numpy(), starts[1:])
     highest = [
@@ -98,7 +100,9 @@ def _highest_person(scores: pa.Table, persons: np.ndarray) -> pa.Table:
         if len(of_video)
     ]
     counts = [len(of_video) for of_video in values if len(of_video)]
-    return pa.table([pa.array(names.tolist(), pa.string()), highest, counts], names=_FOUND)
+    return pa.table(
+        [pa.array(names.tolist(), pa.string()), highest, counts], names=_MEASURED_COLUMNS
+    )
 
 
 def highest_person(probabilities: np.ndarray, persons: np.ndarray) -> float:

@@ -122,9 +122,9 @@ class _Reader(pickle.Unpickler):
         if module.partition(".")[0] == "numpy" and name in _OF_ARRAYS:
             return super().find_class(module, name)
         if module in _OURS and "." not in name:
-            found = super().find_class(module, name)
-            if isinstance(found, type) and found.__module__ == module:
-                return found
+            kind = super().find_class(module, name)
+            if isinstance(kind, type) and kind.__module__ == module:
+                return kind
         raise pickle.UnpicklingError(f"{module}.{name} is no part of a message")
 
 

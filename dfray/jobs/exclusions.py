@@ -100,9 +100,9 @@ def selected(folder: Path, exclusions: Exclusions) -> Selection:
                     links[f"{prefix}{name}"] = path
                 elif path.is_file():
                     selection.files[f"{prefix}{name}"] = path
-    taken = {path.resolve() for path in selection.files.values()}
+    included = {path.resolve() for path in selection.files.values()}
     for name, path in links.items():
-        if path.resolve() in taken:
+        if path.resolve() in included:
             selection.files[name] = path
         else:
             selection.withheld[name] = LINK

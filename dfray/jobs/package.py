@@ -61,8 +61,8 @@ def pack(folder: Path, extra: dict[str, Path | bytes]) -> Package:
     """
     if not folder.is_dir():
         raise UserError(f"The working directory {folder} is not a folder.")
-    found = selected(folder, Exclusions(folder, is_repository=True))
-    package = Package({**found.files, **extra}, found.withheld)
+    selection = selected(folder, Exclusions(folder, is_repository=True))
+    package = Package({**selection.files, **extra}, selection.withheld)
     if package.size_bytes > LIMIT_BYTES:
         raise UserError(
             f"The working directory {folder} holds {mib(package.size_bytes)} in "
@@ -75,8 +75,8 @@ def pack(folder: Path, extra: dict[str, Path | bytes]) -> Package:
 
 def tree(folder: Path, at: str) -> dict[str, Path | bytes]:
     """Return the files under `folder` with paths that begin with `at`/, filtered like a working directory."""
-    found = selected(folder, Exclusions(folder)).files
-    return {f"{at}/{name}": path for name, path in found.items()}
+    files = selected(folder, Exclusions(folder)).files
+    return {f"{at}/{name}": path for name, path in files.items()}
 
 
 def mib(size_bytes: int) -> str:

@@ -131,11 +131,11 @@ def _best_reader(root: str) -> str:
     """Return the reader that takes the most of the files below `root`, which are listed once."""
     files = Files(root)
     names = [name for name in READERS if name not in ("csv", "demo")]
-    taken = {name: _taken(CorpusSection(reader=name, root=root), files) for name in names}
-    return max(names, key=lambda name: taken[name])  # the plain folder's is the first
+    n_videos = {name: _n_videos(CorpusSection(reader=name, root=root), files) for name in names}
+    return max(names, key=lambda name: n_videos[name])  # the plain folder's is the first
 
 
-def _taken(corpus: CorpusSection, files: Files) -> int:
+def _n_videos(corpus: CorpusSection, files: Files) -> int:
     """Return the number of present videos that a corpus's reader takes; 0: it refuses the layout."""
     try:
         rows = [row for row in reader(corpus.reader).read(corpus, files) if isinstance(row, dict)]

@@ -238,11 +238,11 @@ def search(run: RunContext, *, resume: bool = False) -> SearchResult:
 
 def _decide(run: RunContext, version: str) -> PromotionRecord:
     """Return the decision that made `version` the champion, if it stands, or else decide."""
-    standing = _standing_promotion(run, version)
-    if standing is None:
+    promotion = _standing_promotion(run, version)
+    if promotion is None:
         return promote(run, version=version)
-    note_decision(run, standing)
-    return standing
+    note_decision(run, promotion)
+    return promotion
 
 
 def _standing_promotion(run: RunContext, version: str) -> PromotionRecord | None:
