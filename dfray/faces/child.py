@@ -20,6 +20,7 @@ from dfray.errors import DfrayError, first_line
 from dfray.faces.messages import (
     Alive,
     Answer,
+    ContentRead,
     Failed,
     FrameFound,
     RangesCopied,
@@ -31,7 +32,7 @@ from dfray.faces.messages import (
 )
 from dfray.faces.partial import fetch_needed
 from dfray.faces.properties import OnStream, StreamProperties
-from dfray.faces.sources import PartialVideo, Source, VideoFile
+from dfray.faces.sources import LocalVideo, PartialVideo, Source, VideoFile
 from dfray.faces.video import Frame, VideoExtractor, block_start
 from dfray.isolation import bound_memory, end_with, memory_mb
 from dfray.storage import Range
@@ -85,6 +86,9 @@ def _extract(task: Task, extractor: Extractor, rate_fps: float, connection: Conn
             start = block_start(task.first_frame)
             fetch_needed(source, rate_fps, start, answers.fetch, answers.send_alive)
             source = VideoFile(source.path)
+        elif isinstance(source, LocalVideo):
+            answers.send_digest(source.digest())
+            source = source.source()
         frames = extractor.extract(
             source, task.first_frame, answers.send_alive, answers.send_stream
         )
@@ -115,6 +119,9 @@ class _Answers:
 
     def send_stream(self, properties: StreamProperties) -> None:
         self._send(StreamRead(properties, self._cpu_s()))
+
+    def send_digest(self, digest: str | None) -> None:
+        self._send(ContentRead(digest, self._cpu_s()))
 
     def fetch(self, ranges: list[Range]) -> None:
         """Have the parent copy ranges of the task's PartialVideo, and wait for it.

@@ -15,8 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pyarrow as pa
 
 from dfray import storage
-from dfray.datasets.files import pictures_in
 from dfray.faces.shards import FacesStore
+from dfray.faces.sources import content_digest
 from dfray.tables import VIDEOS, Row
 
 _DIGESTS_AT_ONCE, _CHUNK = 16, 64
@@ -24,17 +24,6 @@ _Video = tuple[str, str]
 """video_id and URI."""
 _Contents = Mapping[str | None, str | None]
 """Digest of each content of a video whose faces are stored."""
-
-
-def content_digest(uri: str, kind: str) -> str | None:
-    """Return the digest of a local video, or of the pictures of a local folder; None: there is none.
-
-    Args:
-        kind: as in VIDEOS.
-    """
-    if storage.is_remote(uri):
-        return None
-    return storage.sample_digest([uri] if kind == "video" else pictures_in(uri))
 
 
 def with_contents(videos: pa.Table, earlier: pa.Table | None, store: FacesStore) -> pa.Table:

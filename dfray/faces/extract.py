@@ -26,7 +26,6 @@ import pyarrow.compute as pc
 
 from dfray.config import FacesSection
 from dfray.errors import DfrayError, ExtractionError, explain, first_line
-from dfray.faces.contents import content_digest
 from dfray.faces.rows import face_rows, lost_row, outcome_row, summary_row
 from dfray.faces.shard_plan import ShardPlan, expected_faces, plan_shards
 from dfray.faces.shard_writer import ShardWriter
@@ -208,7 +207,6 @@ class ShardExtractor:
         """Write everything about one video; yield the face rows to hand on."""
         self._extractor = self._extractor or self._build_extractor(self.settings)
         first_row, counts = writer.rows, Counter[str]()
-        video = video | {"digest": content_digest(video["uri"], video["kind"])}
         allowance = Allowance(video["quota"] if self.emit == "faces" else 0, expected)
         for item in self._extractor.extract(video["uri"], video["kind"], video["stride"]):
             if isinstance(item, VideoEnd):

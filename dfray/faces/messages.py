@@ -2,7 +2,7 @@
 
 The child first receives the FacesSection, and answers Ready or Failed. Then it receives one Task after the
 other, and answers each with StreamRead, FrameFound and Alive messages and, at the end, one SourceDone. Of a
-PartialVideo it asks for ranges by RangesNeeded.
+PartialVideo it asks for ranges by RangesNeeded; of a LocalVideo it sends ContentRead.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 from dfray.errors import DfrayError, StorageError
 from dfray.faces.properties import StreamProperties
-from dfray.faces.sources import PartialVideo, Source
+from dfray.faces.sources import LocalVideo, PartialVideo, Source
 from dfray.faces.video import Frame
 from dfray.storage import Range
 
@@ -35,8 +35,21 @@ class Failed:
 class Task:
     """A source to extract, from one of its sampled frames on."""
 
-    source: Source | PartialVideo
+    source: Source | PartialVideo | LocalVideo
     first_frame: int
+
+
+@dataclass(frozen=True)
+class ContentRead:
+    """The digest of the task's LocalVideo, before its first frame.
+
+    Attributes:
+        digest: None if it cannot be read.
+        cpu_s: CPU seconds of the child on the task so far.
+    """
+
+    digest: str | None
+    cpu_s: float
 
 
 @dataclass(frozen=True)
@@ -137,4 +150,4 @@ def read_message(data: bytes) -> Any:
     return _Reader(io.BytesIO(data)).load()
 
 
-Answer = FrameFound | StreamRead | RangesNeeded | Alive | SourceDone
+Answer = ContentRead | FrameFound | StreamRead | RangesNeeded | Alive | SourceDone

@@ -60,7 +60,7 @@ def summary_row(video: Row, end: VideoEnd, counts: Counter[str], has_landmarks: 
     """Return the row of SUMMARIES of a video, but for its place in a shard.
 
     Args:
-        video: a row of VIDEOS, with the digest of its content, if it has one.
+        video: a row of VIDEOS.
         counts: of frames, of each outcome, of doubtful ones, of face rows and of landmarks.
         has_landmarks: landmarks were looked for.
     """
@@ -75,6 +75,6 @@ def summary_row(video: Row, end: VideoEnd, counts: Counter[str], has_landmarks: 
         "n_faces": counts["rows"],
         "n_landmarks": counts["landmarks"] if has_landmarks else None,
         "cpu_s": end.cpu_s,
-        "digest": video.get("digest"),
+        "digest": end.digest,
         **asdict(end.stream),
     }

@@ -93,6 +93,40 @@ class PictureFolder:
 Source = VideoFile | PictureFile | PixelArray | PictureFolder
 
 
+@dataclass(frozen=True)
+class LocalVideo:
+    """A video on a disk or a mount of this machine, which may hang when it is looked at.
+
+    Attributes:
+        uri, kind, stride: as in VIDEOS.
+        max_bytes: size above which a file is not opened.
+    """
+
+    uri: str
+    kind: str = "video"
+    stride: int = 1
+    max_bytes: int = MAX_FILE_BYTES
+
+    def source(self) -> Source:
+        """Look at the disk, and return the video as a source.
+
+        Raises:
+            StorageError: the folder cannot be listed.
+            UnreadableSourceError: the file is larger.
+        """
+        if self.kind == "video":
+            path = storage.absolute(self.uri)
+            if os.path.isfile(path):
+                _require_bytes(os.path.getsize(path), self.max_bytes)
+            return file_source(path)
+        paths = map(storage.absolute, _sampled(self.uri, self.stride))
+        return PictureFolder(tuple(paths), are_faces=self.kind == "faces")
+
+    def digest(self) -> str | None:
+        """Return the digest of the file, or of the folder's pictures; None: there is none."""
+        return content_digest(self.uri, self.kind)
+
+
 @contextlib.contextmanager
 def local_source(uri: str, kind: str = "video", stride: int = 1) -> Iterator[Source]:
     """Yield the video at `uri` as a source on this machine; remote files are copied for that time.
@@ -104,19 +138,32 @@ def local_source(uri: str, kind: str = "video", stride: int = 1) -> Iterator[Sou
     Raises:
         StorageError: `uri` cannot be read.
     """
-    if kind == "video":
+    if not storage.is_remote(uri):
+        yield LocalVideo(uri, kind, stride).source()
+    elif kind == "video":
         with storage.local_copy(uri) as path:
             yield file_source(path)
-        return
-    with storage.local_copies(sorted(pictures_in(uri), key=_natural_order)[::stride]) as paths:
-        yield PictureFolder(tuple(paths), are_faces=kind == "faces")
+    else:
+        with storage.local_copies(_sampled(uri, stride)) as paths:
+            yield PictureFolder(tuple(paths), are_faces=kind == "faces")
+
+
+def content_digest(uri: str, kind: str) -> str | None:
+    """Return the digest of a local video, or of the pictures of a local folder; None: there is none.
+
+    Args:
+        kind: as in VIDEOS.
+    """
+    if storage.is_remote(uri):
+        return None
+    return storage.sample_digest([uri] if kind == "video" else pictures_in(uri))
 
 
 @contextlib.contextmanager
 def served_source(
     uri: str, kind: str = "video", stride: int = 1, max_bytes: int = MAX_FILE_BYTES
-) -> Iterator[tuple[Source | PartialVideo, storage.PartialCopy | None]]:
-    """Yield the video at `uri` as a source, and the copy that is served while a PartialVideo is read.
+) -> Iterator[tuple[Source | PartialVideo | LocalVideo, storage.PartialCopy | None]]:
+    """Yield the video at `uri` for a child, and the copy that is served while it reads a PartialVideo.
 
     Args:
         kind, stride: as in `local_source`.
@@ -126,16 +173,22 @@ def served_source(
         StorageError: `uri` cannot be read.
         UnreadableSourceError: the file is larger.
     """
+    if not storage.is_remote(uri):
+        yield LocalVideo(uri, kind, stride, max_bytes), None
+        return
     if kind == "video" and storage.serves_ranges(uri):
         with storage.partial_copy(uri) as copy:
             _require_bytes(copy.n_bytes, max_bytes)
             if copy.n_bytes >= LONG_VIDEO_BYTES and not is_picture(uri):
                 yield PartialVideo(copy.path, copy.n_bytes), copy
                 return
-    elif kind == "video" and not storage.is_remote(uri) and os.path.isfile(storage.absolute(uri)):
-        _require_bytes(os.path.getsize(storage.absolute(uri)), max_bytes)
     with local_source(uri, kind, stride) as source:
         yield source, None
+
+
+def _sampled(folder: str, stride: int) -> list[str]:
+    """Return the URIs of every so many-th picture of a folder, in the order of the numbers in their names."""
+    return sorted(pictures_in(folder), key=_natural_order)[::stride]
 
 
 def file_source(path: str) -> VideoFile | PictureFile:

@@ -4,7 +4,8 @@ Native decoders crash and hang on some files, and Ray would restart an actor on 
 a video that ends its child, or from whose child nothing is heard for `stall_limit_s`, is tried again in
 a fresh child, from the first frame not yet delivered, and given up after `attempts`.
 
-The child decodes files of strangers, so it holds no credentials: remote files are read here.
+The child decodes files of strangers, so it holds no credentials: remote files are read here. Files on disks
+and mounts, which may hang, are looked at by the child alone.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from dfray.errors import StorageError
 from dfray.faces.child_process import ChildFailure, ChildProcess
 from dfray.faces.messages import (
     Answer,
+    ContentRead,
     FrameFound,
     RangesCopied,
     RangesNeeded,
@@ -33,6 +35,7 @@ from dfray.faces.model_file import local_override
 from dfray.faces.properties import StreamProperties
 from dfray.faces.sources import (
     MAX_FILE_BYTES,
+    LocalVideo,
     PartialVideo,
     Source,
     UnreadableSourceError,
@@ -103,7 +106,7 @@ class SupervisedExtractor:
             yield VideoEnd("unreadable", str(error), 1, 0.0)
 
     def extract_source(
-        self, source: Source | PartialVideo, copy: PartialCopy | None = None
+        self, source: Source | PartialVideo | LocalVideo, copy: PartialCopy | None = None
     ) -> Generator[Frame | VideoEnd, None, None]:
         """Yield the sampled frames of `source` in order, none twice, and last a VideoEnd.
 
@@ -123,7 +126,10 @@ class SupervisedExtractor:
             self._child = None
 
     def _attempt(
-        self, source: Source | PartialVideo, copy: PartialCopy | None, outcome: _Outcome
+        self,
+        source: Source | PartialVideo | LocalVideo,
+        copy: PartialCopy | None,
+        outcome: _Outcome,
     ) -> Generator[Frame, None, ChildFailure | None]:
         """Yield the rest of the frames from one child; return how the child failed, if it did."""
         child = self._fresh_child()
@@ -140,6 +146,8 @@ class SupervisedExtractor:
                     yield answer.frame
                 elif isinstance(answer, RangesNeeded) and copy is not None:
                     child.send(_copied(copy, answer.ranges))
+                elif isinstance(answer, ContentRead):
+                    outcome.digest = answer.digest
                 elif isinstance(answer, StreamRead):
                     outcome.stream = answer.properties
                 elif isinstance(answer, SourceDone):
@@ -192,6 +200,7 @@ class _Outcome:
         self.next_frame = 0
         self.cpu_s = 0.0
         self.unreadable: str | None = None
+        self.digest: str | None = None
         self.stream = StreamProperties()
         self._outcomes: Counter[str] = Counter()
         self._reasons: dict[str, None] = {}
@@ -215,7 +224,7 @@ class _Outcome:
             status = "ok"
         elif self._outcomes["no_face"]:
             status, reason = "no_face", reason or "no face in any frame"
-        return VideoEnd(status, reason, self.attempts, self.cpu_s, self.stream)
+        return VideoEnd(status, reason, self.attempts, self.cpu_s, self.stream, self.digest)
 
 
 def _copied(copy: PartialCopy, ranges: list[Range]) -> RangesCopied:

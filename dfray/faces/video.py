@@ -87,6 +87,7 @@ class VideoEnd:
         attempts: how often it was tried.
         cpu_s: CPU seconds spent on it, all attempts together.
         stream: what the file states about its pictures.
+        digest: of a local video's content, if it could be read.
     """
 
     status: Status
@@ -94,6 +95,7 @@ class VideoEnd:
     attempts: int
     cpu_s: float
     stream: StreamProperties = field(default_factory=StreamProperties)
+    digest: str | None = None
 
 
 class VideoExtractor:

@@ -11,9 +11,10 @@ import pytest
 
 from dfray import storage
 from dfray.config import FacesSection
-from dfray.faces.contents import content_digest, with_contents
+from dfray.faces.contents import with_contents
 from dfray.faces.shard_plan import plan_shards
 from dfray.faces.shards import FacesStore
+from dfray.faces.sources import content_digest
 from dfray.faces.view import FacesView
 from dfray.tables import SUMMARIES, VIDEOS
 from tests.helpers.rows import video_row, videos_table, write_store

@@ -21,7 +21,7 @@ from dfray import storage
 from dfray.config import FacesSection
 from dfray.errors import ExtractionError, ModelFileError
 from dfray.faces import supervise
-from dfray.faces.sources import PartialVideo, VideoFile
+from dfray.faces.sources import PartialVideo, VideoFile, content_digest
 from dfray.faces.supervise import Bounds, SupervisedExtractor
 from dfray.faces.video import Frame, VideoEnd, VideoExtractor
 from tests.helpers.clips import talking_head, write_clip
@@ -97,6 +97,7 @@ def test_it_gives_what_the_unsupervised_extractor_gives(
         assert np.array_equal(ours.faces[0].image, expected.faces[0].image)
     plain.close()
     assert (end.status, end.reason, end.attempts) == ("ok", None, 1)
+    assert end.digest == content_digest(str(clip), "video")
     assert 0 < end.cpu_s < 60
 
 
@@ -151,6 +152,18 @@ def test_a_video_that_hangs_is_stopped(fragile: SupervisedExtractor, clip: Path)
     assert (end.status, end.attempts) == ("timed_out", 2)
     assert end.reason == "nothing came from the decoder for 2 s before the first frame"
     assert time.monotonic() - start_s < 60
+
+
+def test_a_mount_that_hangs_costs_the_video_as_a_decoder_that_hangs_does(
+    fragile: SupervisedExtractor, clip: Path
+) -> None:
+    Path(f"{clip}.stuck").touch()
+    frames, end = run(fragile, clip)
+    assert frames == []
+    assert (end.status, end.attempts, end.digest) == ("timed_out", 2, None)
+    Path(f"{clip}.stuck").unlink()
+    frames, end = run(fragile, clip)
+    assert (end.status, end.digest) == ("ok", content_digest(str(clip), "video"))
 
 
 def test_an_exit_is_a_crash_too_and_the_next_video_is_as_good_as_any(
@@ -231,6 +244,7 @@ def test_a_remote_video_is_read_by_the_parent_in_parts(
     *remote, remote_end = fragile.extract(uri)
     assert isinstance(remote_end, VideoEnd)
     assert (remote_end.status, remote_end.reason) == (end.status, end.reason)
+    assert remote_end.digest is None
     for ours, expected in zip(remote, frames, strict=True):
         assert isinstance(ours, Frame)
         assert np.array_equal(ours.faces[0].image, expected.faces[0].image)

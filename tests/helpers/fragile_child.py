@@ -2,8 +2,8 @@
 
 A file `clip.mp4.abort` (or .hang, .exit) beside `clip.mp4` lists the frames that set it off, one on a
 line; each line is good for one time, so that a frame listed once fails once. With a `clip.mp4.slow`
-every packet takes a tenth of a second, with a `clip.mp4.large` a gigabyte is asked for. Any other video is
-extracted as always.
+every packet takes a tenth of a second, with a `clip.mp4.large` a gigabyte is asked for, and a
+`clip.mp4.stuck` lies on a mount that hangs when it is looked at. Any other video is extracted as always.
 """
 
 from __future__ import annotations
@@ -16,10 +16,13 @@ from pathlib import Path
 
 import numpy as np
 
+from dfray.faces import sources
 from dfray.faces.child import main
 from dfray.faces.properties import OnStream
 from dfray.faces.sources import Source, VideoFile
 from dfray.faces.video import Frame, VideoExtractor
+
+_content_digest = sources.content_digest
 
 
 class FragileExtractor(VideoExtractor):
@@ -53,6 +56,12 @@ class FragileExtractor(VideoExtractor):
             yield frame
 
 
+def _look_at(uri: str, kind: str) -> str | None:
+    if Path(f"{uri}.stuck").exists():
+        time.sleep(3600)
+    return _content_digest(uri, kind)
+
+
 def _is_due(list_path: str, frame_index: int) -> bool:
     path = Path(list_path)
     lines = path.read_text().split() if path.exists() else []
@@ -64,4 +73,5 @@ def _is_due(list_path: str, frame_index: int) -> bool:
 
 
 if __name__ == "__main__":
+    sources.content_digest = _look_at
     main(FragileExtractor)
