@@ -17,7 +17,7 @@ from dfray.datasets.manifest import Manifest, fingerprint, read_manifest, write_
 from dfray.dependencies import Dependencies, of_faces, of_training
 from dfray.errors import UserError
 from dfray.evaluation.measure import EvaluationSet
-from dfray.faces.turn import extraction_turn
+from dfray.faces.turn import Turn, extraction_turn
 from dfray.faces.view import FacesView
 from dfray.run_folder import RunFolder, RunsOfName
 from dfray.session import session
@@ -140,7 +140,7 @@ class RunContext:
             self.claim()
             yield
 
-    def extraction_turn(self) -> AbstractContextManager[bool]:
+    def extraction_turn(self) -> AbstractContextManager[Turn]:
         """Return a context in which no other command extracts into the store, as `extraction_turn`."""
 
         def count_done() -> tuple[int, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from dfray.progress import ASIDE, stage
 from dfray.storage import Lock
@@ -15,12 +16,25 @@ CountDone = Callable[[], tuple[int, int]]
 """Counts the videos whose faces are stored, and all videos."""
 
 
+@dataclass(frozen=True)
+class Turn:
+    """Turn of a run in a store.
+
+    Attributes:
+        is_due: videos are missing: this run extracts them.
+        end: ends the turn before its block does, once the last video is extracted; any thread may call it.
+    """
+
+    is_due: bool = False
+    end: Callable[[], None] = lambda: None
+
+
 @contextmanager
-def extraction_turn(store: str, work: str, count_done: CountDone) -> Iterator[bool]:
-    """Lock the store in the block, once nobody else extracts into it; yield True if videos are missing then.
+def extraction_turn(store: str, work: str, count_done: CountDone) -> Iterator[Turn]:
+    """Lock the store in the block, once nobody else extracts into it; yield the turn.
 
     The extraction of another process is followed. If it dies, this one takes over; as soon as no video is
-    missing, False is yielded, without the lock.
+    missing, a turn that is not due is yielded, without the lock.
 
     Args:
         store: URI of the store.
@@ -31,10 +45,10 @@ def extraction_turn(store: str, work: str, count_done: CountDone) -> Iterator[bo
     """
     lock = Lock(store, work)
     if not _is_due(count_done) or not _await_turn(lock, count_done):
-        yield False
+        yield Turn()
         return
-    with lock.held():
-        yield _is_due(count_done)
+    with lock.held() as end:
+        yield Turn(_is_due(count_done), end)
 
 
 def _await_turn(lock: Lock, count_done: CountDone) -> bool:

@@ -27,8 +27,8 @@ def extract_missing_faces(run: RunContext) -> pa.Table:
         ResourceError: the cluster has too few CPUs.
         StorageError: the lock of the store was lost.
     """
-    with run.extraction_turn() as is_due:
-        if is_due:
+    with run.extraction_turn() as turn:
+        if turn.is_due:
             _extract(run)
     return run.faces.summaries()
 

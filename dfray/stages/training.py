@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from dfray import storage
+from dfray.faces.turn import Turn
 from dfray.notes import warn
 from dfray.progress import StageLine, counting_actor, stage, watching
 from dfray.run_context import RunContext
@@ -30,24 +31,30 @@ def train_model(run: RunContext, tracked: Run) -> History:
     awaited. Needs a connected Ray.
     """
     streams = run.recipe.batches.stream_first_epoch
-    with run.extraction_turn() if streams else nullcontext(False) as is_due:
-        history = _train(run, tracked, stream=is_due)
+    with run.extraction_turn() if streams else nullcontext(Turn()) as turn:
+        history = _train(run, tracked, turn)
     run.folder.update_state(replace(run.folder.state(), history=history))
     storage.remove_tree(run.folder.checkpoints)  # the model is written
     return history
 
 
-def _train(run: RunContext, tracked: Run, *, stream: bool) -> History:
+def _train(run: RunContext, tracked: Run, turn: Turn) -> History:
     from dfray.training.launch import train_detector
 
-    recipe, extracted = run.recipe, run.extracted()
+    stream, recipe, extracted = turn.is_due, run.recipe, run.extracted()
     progress = counting_actor()
     with stage("extract + train" if stream else "train", recipe.training.epochs) as line:
         notes = [extracted.note] if stream and extracted.done else []
         for note in [*notes, *unblended_notes(run)]:
             line.say(note)
         training_line = TrainingLine(line, run.manifest.num_rows if stream else 0)
-        with watching(progress, training_line.update):
+
+        def show(counts: dict[str, Any]) -> None:
+            if counts.get("streamed"):
+                turn.end()  # others may extract while this one trains
+            training_line.update(counts)
+
+        with watching(progress, show):
             history = train_detector(
                 recipe,
                 run.manifest,

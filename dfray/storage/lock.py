@@ -29,7 +29,7 @@ POLL_S = 1.0
 _MARGIN = 0.75
 """Fraction of LIMIT_S after which a holder that cannot reach the store stops by itself."""
 _STOP = signal.SIGUSR2
-_HELD: ContextVar[frozenset[str]] = ContextVar("held", default=frozenset())
+_HELD: ContextVar[frozenset[Lock]] = ContextVar("held", default=frozenset())
 
 _TAKEN: set[str] = set()
 """Tokens of the locks that this process has, or is about to have."""
@@ -82,14 +82,29 @@ class Lock:
             )
         return None
 
+    @property
+    def is_taken(self) -> bool:
+        """True from `take` until it is released."""
+        return self._tag is not None
+
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def held(self) -> Iterator[Callable[[], None]]:
         """Renew the taken lock while the block runs, and release it at the end.
+
+        Yields:
+            A function that releases it earlier, from any thread.
 
         Raises:
             StorageError: the lock was lost meanwhile; the block was interrupted.
         """
-        over, token = threading.Event(), _HELD.set(_HELD.get() | {self.folder})
+        over, token = threading.Event(), _HELD.set(_HELD.get() | {self})
+
+        def end() -> None:
+            if not over.is_set():
+                over.set()
+                renewing.join()
+                self._release()
+
         try:
             with _stoppable() as stop:
                 renewing = threading.Thread(
@@ -97,19 +112,15 @@ class Lock:
                 )
                 renewing.start()
                 try:
-                    yield
+                    yield end
                 finally:
-                    over.set()
-                    renewing.join()
+                    end()
         except (KeyboardInterrupt, Exception) as error:
             if self._is_lost:
                 raise self._loss() from error
             raise
         finally:
             _HELD.reset(token)
-            _TAKEN.discard(self._holder.token)
-            if not self._is_lost:
-                self._release()
         if self._is_lost:
             raise self._loss()
 
@@ -142,6 +153,9 @@ class Lock:
         return content.tag if content is not None and is_this else None
 
     def _release(self) -> None:
+        _TAKEN.discard(self._holder.token)
+        if self._is_lost:
+            return
         with suppress(
             StorageError
         ):  # on a full disk: other processes have it once this one has ended
@@ -168,7 +182,7 @@ def locked(folder: str, work: str) -> Iterator[None]:
         LockedError: another process holds it; the message names that process.
         StorageError: the folder cannot be written, or the lock was lost meanwhile.
     """
-    if absolute(folder) in _HELD.get():
+    if _is_held_here(folder):
         yield
         return
     lock = Lock(folder, work)
@@ -191,14 +205,33 @@ def require_unlocked(folder: str) -> None:
         LockedError: as `locked`.
     """
     holder = holder_of(folder)
-    if holder is not None and absolute(folder) not in _HELD.get():
+    if holder is not None and not _is_held_here(folder):
         raise _refusal(absolute(folder), holder)
+
+
+def _is_held_here(folder: str) -> bool:
+    """Return True inside a block that holds the lock of a folder."""
+    return any(lock.is_taken and lock.folder == absolute(folder) for lock in _HELD.get())
 
 
 def holder_of(folder: str) -> Holder | None:
     """Return the process that holds the lock of a folder; None: nobody does."""
     content = exclusive_file(join(absolute(folder), "lock")).read()
     return _holder_in(content) if content is not None and _is_held(content) else None
+
+
+def is_surely_over(holder: Holder, folder: str) -> bool:
+    """Return True if a process that held the lock of a folder has ended, or was silent for LIMIT_S.
+
+    Nothing is sure of another machine's process that has released its lock, or whose lock is another's now:
+    the folder may be one of the same name.
+    """
+    if holder.has_ended or _is_over(holder):
+        return True
+    content = exclusive_file(join(absolute(folder), "lock")).read()
+    present = None if content is None else Holder.from_json(content.data)
+    is_its_record = present is not None and present.token == holder.token
+    return is_its_record and content is not None and not _is_held(content)
 
 
 def _refusal(folder: str, holder: Holder) -> LockedError:

@@ -28,6 +28,7 @@ class TrainingStatus(TypedDict, total=False):
     Attributes:
         epoch: epochs finished.
         step, steps: of the epoch in progress; steps is their number.
+        streamed: the extraction that fed the first epoch has ended.
         loss, val_loss: of the last step and of the last validation.
         model, resumed: lines about the model's start, and about a resumed run.
         warning: lines for the end of the run.
@@ -37,6 +38,7 @@ class TrainingStatus(TypedDict, total=False):
     epoch: int
     step: int
     steps: int
+    streamed: bool
     loss: float
     val_loss: float
     model: list[str]

@@ -95,6 +95,7 @@ class Worker:
             seed_epoch(self.recipe.seed, epoch, self.rank)
             start = time.perf_counter()
             metrics = self._train_epoch(epoch, *self._batches(epoch))
+            self._report({"streamed": True})
             metrics["seconds"] = time.perf_counter() - start
             metrics["workers"] = self.world_size
             metrics |= self.learner.objective.end_epoch()

@@ -51,6 +51,17 @@ def test_the_first_epoch_came_from_the_stream_and_the_second_from_the_shards(
     assert first["steps"] == second["steps"] > 0
 
 
+def test_others_may_extract_into_the_store_while_the_later_epochs_are_trained(
+    run: RunContext, refused_run: RefusedRun
+) -> None:
+    def last_put(below: str) -> int:
+        path = f"/{below.removeprefix('s3://')}"
+        requests = enumerate(refused_run.requests)
+        return max(n for n, r in requests if r.method == "PUT" and r.target.startswith(path))
+
+    assert last_put(f"{run.folder.faces}/lock") < last_put(f"{run.folder.model}/bundle.json")
+
+
 def test_a_registered_model_is_not_registered_anew(run: RunContext) -> None:
     assert stages.register(run) == "1"
 
