@@ -192,36 +192,26 @@ class RunContext:
     def tracking_run(self) -> Run:
         """Start the MLflow run of this run's training, or resume it; return it.
 
-        Runs of this name whose training was killed, and which no command resumes now, end as KILLED.
+        Runs of the experiment that killed processes left open are ended.
 
         Raises:
             RegistryError, UserError: as `start_run`.
         """
-        from dfray.tracking.run import end_killed_run, start_run
+        from dfray.tracking.abandoned import end_abandoned_runs
+        from dfray.tracking.run import start_run
 
-        for run_id in self._open_runs():
-            end_killed_run(self.tracking_uri, run_id)
+        end_abandoned_runs(self.tracking_uri, self.recipe.registry.experiment)
         state = self.folder.state()
         tracked = start_run(
             self.folder.stored_recipe(),
             self.tracking_uri,
             manifest_fingerprint=fingerprint(self.manifest),
+            folder=self.folder.root,
             run_id=state.run_id if state.tracking_uri == self.tracking_place else None,
         )
         state = replace(state, run_id=tracked.run_id, tracking_uri=self.tracking_place)
         self.folder.update_state(state)
         return tracked
-
-    def _open_runs(self) -> Iterator[str]:
-        """Yield the MLflow runs of other trainings of this name, not ended, that no command works on."""
-        for key in self.runs.run_keys():
-            other = RunFolder(self.recipe, root=storage.join(self.runs.root, key))
-            state = other.state()
-            ended = (
-                state.logged or state.run_id is None or state.tracking_uri != self.tracking_place
-            )
-            if not ended and other.root != self.folder.root and not storage.holder_of(other.root):
-                yield str(state.run_id)
 
     def extracted(self, videos: pa.Table | None = None) -> ExtractedVideos:
         """Count the videos whose faces are stored.

@@ -10,7 +10,7 @@ from dfray import storage
 from dfray.errors import LockedError, UserError
 from dfray.run_context import ExtractedVideos, RunContext
 from dfray.tracking.client import connect
-from tests.helpers.locks import of_elsewhere, record_of
+from tests.helpers.locks import living_process, of_elsewhere, record_of
 from tests.helpers.rows import video_row, videos_table
 from tests.helpers.runs import write_faces
 from tests.helpers.toy import toy_recipe, toy_videos
@@ -125,22 +125,27 @@ def test_runs_of_other_keys_are_claimed_side_by_side(tmp_path: Path) -> None:
         assert storage.exists(second.folder.recipe_file)
 
 
-def test_a_training_ends_the_mlflow_runs_of_killed_trainings_of_its_name(tmp_path: Path) -> None:
-    contexts = [
-        RunContext.of(toy_recipe(tmp_path, "toy", f"training.lr={lr}")) for lr in (1e-3, 2e-3, 3e-3)
-    ]
-    write_faces(contexts[0].recipe, [])
-    killed, alive, new = contexts
-    for context in (killed, alive):
+def test_a_training_ends_the_mlflow_runs_that_killed_trainings_left_open(tmp_path: Path) -> None:
+    names = ("toy", "other", "alive")
+    killed, of_another_name, alive = (RunContext.of(toy_recipe(tmp_path, name)) for name in names)
+    new = RunContext.of(toy_recipe(tmp_path, "toy", "training.lr=0.002"))
+    contexts = [killed, of_another_name, alive, new]
+    for context in contexts:
+        write_faces(context.recipe, [])
         context.claim()
-        context.tracking_run()
-    record_of(alive.folder.root, of_elsewhere("toy/alive"))
-    with new.claimed():
+    with living_process("toy") as holder:
+        for context in (killed, of_another_name):
+            record_of(context.folder.root, holder)
+            context.tracking_run()
+    with alive.claimed(), new.claimed():
+        alive.tracking_run()
         new.tracking_run()
-    client = connect(new.tracking_uri)
-    ids = [context.folder.state().run_id for context in contexts]
-    statuses = [client.get_run(str(run_id)).info.status for run_id in ids]
-    assert statuses == ["KILLED", "RUNNING", "RUNNING"]
-    with killed.claimed():
-        assert killed.tracking_run().run_id == ids[0]
-    assert client.get_run(str(ids[0])).info.status == "RUNNING"
+        client = connect(new.tracking_uri)
+        ids = [str(context.folder.state().run_id) for context in contexts]
+        statuses = [client.get_run(run_id).info.status for run_id in ids]
+        assert statuses == ["KILLED", "KILLED", "RUNNING", "RUNNING"]
+        with killed.claimed():
+            assert killed.tracking_run().run_id == ids[0]
+            assert client.get_run(ids[0]).info.status == "RUNNING"
+            new.tracking_run()  # by then it is another process's
+            assert client.get_run(ids[0]).info.status == "RUNNING"

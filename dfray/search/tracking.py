@@ -18,6 +18,7 @@ from dfray import storage
 from dfray.errors import RegistryError
 from dfray.search.result import Trial
 from dfray.search.trial import TrialSettings
+from dfray.tracking.abandoned import end_abandoned_runs
 from dfray.tracking.client import connect, talking
 from dfray.tracking.curve import complete
 from dfray.tracking.run import Run, start_run
@@ -37,6 +38,7 @@ class SearchRuns:
 
     Args:
         search_id: identifies the search on the server.
+        folder: whose lock the search holds.
         manifest_fingerprint: of the videos that all trials read.
 
     Raises:
@@ -44,10 +46,15 @@ class SearchRuns:
     """
 
     def __init__(
-        self, settings: TrialSettings, tracking_uri: str, search_id: str, manifest_fingerprint: str
+        self,
+        settings: TrialSettings,
+        tracking_uri: str,
+        search_id: str,
+        folder: str,
+        manifest_fingerprint: str,
     ) -> None:
         self.settings, self.tracking_uri, self.search_id = settings, tracking_uri, search_id
-        self._manifest = manifest_fingerprint
+        self._folder, self._manifest = folder, manifest_fingerprint
         self._children: dict[str, Run] = {}
         self._logged_state: dict[str, str] = {}
         self._latest: dict[str, Trial] = {}
@@ -99,6 +106,7 @@ class SearchRuns:
     def _enter(self) -> Run:
         """Start or resume the parent's run, and read its children's states."""
         recipe, parent = self.settings.recipe, None
+        end_abandoned_runs(self.tracking_uri, recipe.registry.experiment)
         for run in self._existing():
             name = run.data.tags.get(_TRIAL)
             if name is None:
@@ -107,12 +115,13 @@ class SearchRuns:
                 child = Run(self.tracking_uri, run.info.run_id)
                 state = run.data.tags.get(_STATE, "")
                 if state not in _FINAL:
-                    child.reopen()
+                    child.reopen(self._folder)
                 self._children[name], self._logged_state[name] = child, state
         return start_run(
             recipe,
             self.tracking_uri,
             manifest_fingerprint=self._manifest,
+            folder=self._folder,
             run_id=parent,
             name=f"{recipe.name} search",
             tags={_SEARCH: self.search_id},
@@ -164,6 +173,7 @@ class SearchRuns:
                 self.settings.recipe_of(trial),
                 self.tracking_uri,
                 manifest_fingerprint=self._manifest,
+                folder=self._folder,
                 tags={
                     _PARENT: self.parent.run_id,
                     _SEARCH: self.search_id,

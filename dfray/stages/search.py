@@ -65,7 +65,8 @@ def _search(
     folder.begin()
     source = RunFolder(recipe, faces=run.folder.faces, manifest=folder.manifest)
     settings = TrialSettings(recipe, source, folder.trials, use_gpu=capacity.gpus > 0)
-    with SearchRuns(settings, run.tracking_uri, folder.id, fingerprint(run.manifest)) as runs:
+    manifest = fingerprint(run.manifest)
+    with SearchRuns(settings, run.tracking_uri, folder.id, folder.root, manifest) as runs:
         search = _Search(folder, settings, capacity, runs)
         trials = search.run_trials()
         finalists = search.repeat_best(trials)

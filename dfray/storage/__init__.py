@@ -38,12 +38,12 @@ from dfray.storage.listing import (
     walk_files,
     walk_stamped,
 )
-from dfray.storage.lock import Lock, holder_of, locked, require_unlocked
+from dfray.storage.lock import Lock, holder_of, is_surely_over, locked, require_unlocked
 from dfray.storage.lock_holder import Holder
 from dfray.storage.ranges import PartialCopy, Range, partial_copy, serves_ranges
 from dfray.storage.regular import why_not_regular
 from dfray.storage.room import free_bytes, require_writable
-from dfray.storage.scratch import temporary_folder
+from dfray.storage.scratch import short_folder, temporary_folder
 from dfray.storage.stamps import FolderStamp, have_same_size, sample_digest
 
 __all__ = [
@@ -63,6 +63,7 @@ __all__ = [
     "have_same_size",
     "holder_of",
     "is_remote",
+    "is_surely_over",
     "join",
     "list_files",
     "list_folders",
@@ -82,6 +83,7 @@ __all__ = [
     "require_writable",
     "sample_digest",
     "serves_ranges",
+    "short_folder",
     "temporary_folder",
     "total_bytes",
     "walk_files",

@@ -20,6 +20,7 @@ from dfray.errors import RegistryError, UserError
 from dfray.nested import flatten
 from dfray.text import tag
 from dfray.tracking import provenance
+from dfray.tracking.abandoned import holder_tags
 from dfray.tracking.client import artifact_root, connect, error_code, talking
 
 if TYPE_CHECKING:
@@ -100,8 +101,14 @@ class Run:
         with talking(f"look at run {self.run_id}"):
             return str(self.client.get_run(self.run_id).info.experiment_id)
 
-    def reopen(self) -> None:
-        """Set the status of a run that goes on to RUNNING."""
+    def reopen(self, folder: str | None = None) -> None:
+        """Set the status of a run that goes on to RUNNING.
+
+        Args:
+            folder: as in `start_run`.
+        """
+        if tags := _holder_tags(folder):
+            self.set_tags(tags)  # first: by those of the process before the run is abandoned
         with talking(f"enter run {self.run_id}"):
             self.client.update_run(self.run_id, status="RUNNING")
 
@@ -140,6 +147,7 @@ def start_run(
     tracking_uri: str,
     *,
     manifest_fingerprint: str,
+    folder: str | None = None,
     run_id: str | None = None,
     name: str | None = None,
     tags: Mapping[str, str] | None = None,
@@ -150,6 +158,8 @@ def start_run(
     The faces are known when they are all extracted: `Run.set_tags` names them then.
 
     Args:
+        folder: whose lock this process holds while it writes to the run; None: if it is killed, the run stays
+            open.
         name: of a new run; default: the recipe's.
         tags: more tags of a new run.
 
@@ -159,13 +169,16 @@ def start_run(
     """
     client = connect(tracking_uri)
     if run_id is not None:
-        return _enter_again(client, tracking_uri, run_id, recipe)
+        return _enter_again(client, tracking_uri, run_id, recipe, folder)
     run_tags = provenance.code_version() | {
         "mlflow.user": provenance.who(),
         "dfray.recipe_fingerprint": recipe.fingerprint(),
         "dfray.manifest_fingerprint": manifest_fingerprint,
     }
-    run_tags = {key: tag(value) for key, value in {**run_tags, **(tags or {})}.items()}
+    run_tags = {
+        key: tag(value)
+        for key, value in {**run_tags, **(tags or {}), **_holder_tags(folder)}.items()
+    }
     experiment_id = _experiment(client, tracking_uri, recipe.registry.experiment)
     with talking(f"begin a run in experiment {recipe.registry.experiment}"):
         from mlflow.entities import Param
@@ -180,26 +193,6 @@ def start_run(
         if recipe.description:
             client.set_tag(run.info.run_id, "mlflow.note.content", tag(recipe.description))
     return Run(tracking_uri, run.info.run_id)
-
-
-def end_killed_run(tracking_uri: str, run_id: str) -> None:
-    """End a run as KILLED if it is still open, because the process that logged to it was killed.
-
-    Raises:
-        RegistryError: the tracking server does not answer.
-    """
-    from mlflow.exceptions import MlflowException
-
-    client = connect(tracking_uri)
-    with talking(f"end run {run_id}"):
-        try:
-            status = client.get_run(run_id).info.status
-        except MlflowException as error:
-            if error_code(error) != "RESOURCE_DOES_NOT_EXIST":
-                raise
-            return  # removed for good
-        if status == "RUNNING":
-            client.set_terminated(run_id, "KILLED")
 
 
 def _experiment(client: MlflowClient, tracking_uri: str, name: str) -> str:
@@ -223,13 +216,19 @@ def _experiment(client: MlflowClient, tracking_uri: str, name: str) -> str:
     )
 
 
-def _enter_again(client: MlflowClient, tracking_uri: str, run_id: str, recipe: Recipe) -> Run:
+def _holder_tags(folder: str | None) -> dict[str, str]:
+    return {} if folder is None else holder_tags(folder)
+
+
+def _enter_again(
+    client: MlflowClient, tracking_uri: str, run_id: str, recipe: Recipe, folder: str | None
+) -> Run:
     with talking(f"enter run {run_id}"):
         run = client.get_run(run_id)
         made_with = run.data.tags.get("dfray.recipe_fingerprint")
         if made_with == recipe.fingerprint():
             again = Run(tracking_uri, run_id)
-            again.reopen()
+            again.reopen(folder)
             return again
     raise UserError(
         f"Run {run_id} was made with recipe {made_with}, not with {recipe.fingerprint()}.",

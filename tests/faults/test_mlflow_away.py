@@ -121,7 +121,7 @@ def test_a_search_that_is_stopped_does_not_wait_for_it(proxy: FaultProxy, tmp_pa
     trial = settings.folder("trial-000")
     trial.begin(0, {"objective.triplet.weight": 0.5}, 0, "search")
     trial.write_curve([figures(0)])
-    runs = SearchRuns(settings, proxy.url, "id", "manifest")
+    runs = SearchRuns(settings, proxy.url, "id", str(tmp_path), "manifest")
     runs.tracked(settings.read(trial.id))
     trial.write_curve([figures(0), figures(1)])
     waited_for = threading.Event()

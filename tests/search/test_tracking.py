@@ -11,6 +11,7 @@ from dfray.errors import RegistryError
 from dfray.search.tracking import SearchRuns
 from dfray.search.trial import TrialSettings
 from dfray.tracking.client import connect
+from tests.helpers.locks import living_process, record_of
 from tests.search.trials import curve, settings_of
 
 
@@ -25,7 +26,8 @@ def client(uri: str) -> MlflowClient:
 
 
 def entered(settings: TrialSettings, uri: str) -> SearchRuns:
-    return SearchRuns(settings, uri, "search-id", "manifest")
+    folder = settings.trials.removesuffix("/trials")
+    return SearchRuns(settings, uri, "search-id", folder, "manifest")
 
 
 def begin(settings: TrialSettings, number: int, *values: float, state: str | None = None) -> str:
@@ -123,6 +125,21 @@ def test_a_search_that_is_cut_off_ends_its_runs_and_opens_them_again(
         raise end
     assert [client.get_run(id_).info.status for id_ in ids] == [status, status]
     entered(settings, uri)
+    assert [client.get_run(id_).info.status for id_ in ids] == ["RUNNING", "RUNNING"]
+
+
+def test_a_search_ends_the_runs_of_another_that_was_killed_and_reopens_its_own(
+    tmp_path: Path, uri: str, client: MlflowClient
+) -> None:
+    killed, other = settings_of(tmp_path / "killed"), settings_of(tmp_path / "other")
+    begin(killed, 0, 0.5)
+    with living_process() as holder:
+        record_of(str(tmp_path / "killed"), holder)
+        runs = entered(killed, uri)
+        ids = (runs.tracked(killed.read("trial-000")).run_id, runs.parent.run_id)
+    SearchRuns(other, uri, "other-id", str(tmp_path / "other"), "manifest")
+    assert [client.get_run(id_).info.status for id_ in ids] == ["KILLED", "KILLED"]
+    entered(killed, uri)
     assert [client.get_run(id_).info.status for id_ in ids] == ["RUNNING", "RUNNING"]
 
 
