@@ -1,6 +1,7 @@
 """Log of a command in the folder of the run that it works on: what it printed, and tracebacks of its errors.
 
-Lines are kept until the command has claimed a run. On a disk each is then written at once; an object store's
+An error's traceback comes after the last lines that other processes wrote to stderr, if they were kept.
+Lines wait until the command has claimed a run. On a disk each is then written at once; an object store's
 file is replaced every half a minute and at the end. Users, passwords, tokens and signatures of URIs are
 masked.
 """
@@ -14,6 +15,7 @@ import sys
 import threading
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -28,6 +30,8 @@ NAME = "log.txt"
 LIMIT_BYTES = 1 << 20
 """Size above which the older half is dropped."""
 _REPLACE_S = 30.0
+_KEPT_LINES, _KEPT_CHARACTERS = 200, 1000
+"""Lines of other processes that are kept for an error, and characters of each."""
 LOG_NOTE = "log: "
 """Prefix of the note on an error that a log has; its URI follows."""
 _LOG: ContextVar[CommandLog | None] = ContextVar("log", default=None)
@@ -40,6 +44,7 @@ class CommandLog:
         self.uri: str | None = None
         self._lock = threading.RLock()
         self._pending: list[str] = []
+        self._kept: deque[str] = deque(maxlen=_KEPT_LINES)
         self._written_at = 0.0
         self._is_broken = False
         began = datetime.now(UTC).isoformat(timespec="seconds")
@@ -52,6 +57,16 @@ class CommandLog:
         with self._lock:
             self._pending += [f"{now} {line}\n" for line in mask(text).splitlines()]
             self._attempt(lambda: self._write(at_end=False))
+
+    def keep(self, line: str) -> None:
+        """Keep a line that another process wrote to stderr, in case that the command fails."""
+        self._kept.append(line[:_KEPT_CHARACTERS])
+
+    def add_error(self, error: Exception) -> None:
+        """Add the kept lines and the traceback of the error that ends the command."""
+        if kept := list(self._kept):
+            self.add("\n".join(["Other processes wrote to stderr:", *kept]))
+        self.add("".join(traceback.format_exception(error)))
 
     def write_to(self, folder: str) -> None:
         """Write the lines so far, and all that follow, below a folder; the first one that is named counts."""
@@ -116,7 +131,7 @@ def logged(command: Sequence[str]) -> Iterator[None]:
         with listening(log.add):
             yield
     except Exception as error:
-        log.add("".join(traceback.format_exception(error)))
+        log.add_error(error)
         if log.uri is not None:
             error.add_note(f"{LOG_NOTE}{log.uri}")
         raise
@@ -128,8 +143,13 @@ def logged(command: Sequence[str]) -> Iterator[None]:
         log.close()
 
 
+def current_log() -> CommandLog | None:
+    """Return the log of this command, if it has one."""
+    return _LOG.get()
+
+
 def log_to(folder: str) -> None:
     """Write the log of this command, if it has one, below the folder of a run."""
-    log = _LOG.get()
+    log = current_log()
     if log is not None:
         log.write_to(folder)

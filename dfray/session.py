@@ -12,13 +12,14 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
-from dfray import access
+from dfray import access, storage
 from dfray.config import ClusterSection
 from dfray.errors import ClusterError, ResourceError
 from dfray.notes import note
+from dfray.ray_errors import await_late_errors, is_logged, keep_errors, keep_start_errors
 from dfray.resources import Need, Node, lacking
 from dfray.termination import interrupt_on_signals
 
@@ -42,22 +43,44 @@ def session(cluster: ClusterSection, *, verbose: bool = False) -> Iterator[None]
     access.use_token(own=address is None)
     import ray
 
-    options = _local_options(cluster) if address is None else {"address": address}
+    local_folder = storage.short_folder(os.environ.get("RAY_TMPDIR"))
+    with nullcontext() if address else local_folder as folder:
+        options = {"address": address} if folder is None else _local_options(cluster, folder)
+        _connect(options, verbose)
+        try:
+            yield
+        except Exception:
+            await_late_errors()
+            raise
+        finally:
+            ray.shutdown()
+
+
+def _connect(options: Mapping[str, Any], verbose: bool) -> None:
+    """Connect to a cluster, or start one.
+
+    Args:
+        options: of `ray.init`.
+
+    Raises:
+        ClusterError: as `session`.
+    """
+    import ray
+
+    level = "INFO" if verbose else "ERROR"
     try:
         with _silenced(not verbose):
-            level = "INFO" if verbose else "ERROR"
-            ray.init(log_to_driver=verbose, logging_level=level, **options)
+            ray.init(log_to_driver=verbose or is_logged(), logging_level=level, **options)
+            keep_errors(shown=verbose)
     except (ConnectionError, RuntimeError, ValueError) as error:
+        place = options["address"]
+        keep_start_errors(options.get("_temp_dir"))
         raise ClusterError(
-            f"No Ray cluster answers at {address or 'this machine'}: {error}.",
+            f"No Ray cluster answers at {'this machine' if place == 'local' else place}: {error}.",
             "Check cluster.address, the cluster's state and RAY_AUTH_TOKEN, or leave it empty.",
         ) from error
     quieten(verbose)
     interrupt_on_signals()
-    try:
-        yield
-    finally:
-        ray.shutdown()
 
 
 def require_cluster(cluster: ClusterSection) -> None:
@@ -79,9 +102,13 @@ def _is_gcs(address: str) -> bool:
     return "://" not in address and address.rpartition(":")[2].isdigit()
 
 
-def _local_options(cluster: ClusterSection) -> dict[str, Any]:
-    """Return the options of `ray.init` that start a local cluster."""
-    options: dict[str, Any] = {"address": "local", "num_cpus": cluster.num_cpus}
+def _local_options(cluster: ClusterSection, folder: str) -> dict[str, Any]:
+    """Return the options of `ray.init` that start a local cluster with its session in a folder."""
+    options: dict[str, Any] = {
+        "address": "local",
+        "num_cpus": cluster.num_cpus,
+        "_temp_dir": folder,
+    }
     # Ray would start a worker for each CPU at once, one CPU second each; actors start processes of their own.
     os.environ.setdefault("RAY_prestart_worker_first_driver", "0")
     os.environ.setdefault("RAY_enable_worker_prestart", "0")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from dfray import storage
-from dfray.command_log import LIMIT_BYTES, LOG_NOTE, log_to, logged, mask
+from dfray.command_log import LIMIT_BYTES, LOG_NOTE, current_log, log_to, logged, mask
 from dfray.notes import note, quietly, warn
 from dfray.progress import stage
 from dfray.render.tables import console, styled
@@ -68,6 +69,27 @@ def test_an_error_leaves_its_traceback_with_its_cause_and_names_the_log(tmp_path
     assert "OSError: of a worker" in lines
     assert lines[-1] == "RuntimeError: of the driver"
     assert failed.value.__notes__ == [f"{LOG_NOTE}{tmp_path}/log.txt"]
+
+
+def test_lines_of_other_processes_are_written_only_before_an_error_and_only_the_last(
+    tmp_path: Path,
+) -> None:
+    for error in (None, ValueError("of the driver")):
+        with suppress(ValueError), logged(["train"]):
+            log_to(str(tmp_path))
+            log = current_log()
+            assert log is not None
+            for number in range(1000):
+                log.keep(f"{number} https://me:secret@host {5000 * 'x'}")
+            if error is not None:
+                raise error
+    lines = lines_of(tmp_path)
+    others = [line for line in lines if line.endswith("xxx")]
+    assert len(others) == 200
+    assert {len(line) for line in others} == {len("999 https://***@host ") + 1000 - 27}
+    assert lines.index("Other processes wrote to stderr:") + 1 == lines.index(others[0])
+    assert others[-1].startswith("999 ")
+    assert lines[-1] == "ValueError: of the driver"
 
 
 def test_an_interruption_is_one_line(tmp_path: Path) -> None:

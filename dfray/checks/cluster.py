@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 from dfray.checks.finding import Finding
@@ -10,11 +9,6 @@ from dfray.checks.subject import Subject
 from dfray.resources import Need, lacking
 from dfray.session import no_room, require_cluster, starts_cluster
 from dfray.training.needs import training_needs
-
-_SOCKET_BYTES = 107
-"""Longest path of a Unix socket on Linux, without the zero at its end."""
-_SOCKET = "ray/session_2026-01-01_00-00-00_000000_1234567/sockets/plasma_store"
-"""Longest path of a socket that Ray makes below its temporary folder."""
 
 
 def cluster(subject: Subject) -> Iterator[Finding]:
@@ -56,23 +50,3 @@ def _room(subject: Subject, needs: list[Need]) -> Iterator[Finding]:
         return
     if sentence := lacking(needs, subject.nodes):
         yield Finding.of(no_room(sentence))
-
-
-def sockets(subject: Subject) -> Iterator[Finding]:
-    """Yield the temporary folder whose path is too long for the sockets of a local Ray."""
-    if starts_cluster(subject.recipe.cluster):
-        yield from long_sockets()
-
-
-def long_sockets() -> Iterator[Finding]:
-    """Yield the temporary folder of this environment if it is too long for Ray's sockets."""
-    name = next((name for name in ("RAY_TMPDIR", "TMPDIR") if name in os.environ), None)
-    folder = os.environ[name] if name else "/tmp"
-    length = len(os.path.join(folder, _SOCKET).encode())
-    if length > _SOCKET_BYTES:
-        room = _SOCKET_BYTES - (length - len(folder.encode()))
-        yield Finding(
-            f"{name} is {folder}: its {len(folder.encode())} bytes are too many for the paths of Ray's "
-            f"sockets, which leave {room}.",
-            "Set RAY_TMPDIR to a shorter folder, such as /tmp.",
-        )

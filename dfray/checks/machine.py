@@ -7,12 +7,13 @@ import os
 import platform
 import shutil
 import sys
+import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-from dfray.checks.cluster import long_sockets
+from dfray import storage
 from dfray.checks.finding import Finding, named_findings
 from dfray.checks.versions import differs_from_lock, outside_of_ranges
 from dfray.config import ClusterSection, RegistrySection
@@ -21,6 +22,7 @@ from dfray.tracking.client import require_reachable, resolve_tracking_uri
 
 GIB = 2**30
 _LITTLE_DISK, _LITTLE_SHARED, _LITTLE_MEMORY = 10 * GIB, 1 * GIB, 4 * GIB
+_LITTLE_TEMPORARY = 2 * GIB
 _ANSWER_S = 5.0
 
 
@@ -94,11 +96,12 @@ def _disk() -> Iterator[Finding]:
     yield _at_least(free, _LITTLE_DISK, text, "Set work_dir to a larger disk or to s3://.")
 
 
-def _sockets() -> Iterator[Finding]:
-    problems = list(long_sockets())
-    yield from problems
-    if not problems:
-        yield _ok("its path leaves room for the names of Ray's sockets")
+def _temporary_folder() -> Iterator[Finding]:
+    place = os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()
+    with storage.short_folder(place):
+        free = shutil.disk_usage(place).free
+    text = f"{free / GIB:,.1f} GiB free in {place}, where a local Ray keeps what exceeds its memory"
+    yield _at_least(free, _LITTLE_TEMPORARY, text, "Set TMPDIR to a larger disk.")
 
 
 def _model_files() -> Iterator[Finding]:
@@ -146,7 +149,7 @@ MACHINE = {
     "GPU": _gpu,
     "shared memory": _shared_memory,
     "disk": _disk,
-    "temporary folder": _sockets,
+    "temporary folder": _temporary_folder,
     "model files": _model_files,
     "object store": _object_store,
     "MLflow": _mlflow,

@@ -47,7 +47,6 @@ class Check:
 
 CHECKS = (
     Check("cluster", cluster.cluster, _ON_RAY),
-    Check("sockets", cluster.sockets, _ON_RAY),
     Check("work_dir", disk.work_dir, _ALL),
     Check("model name", promotion.model_name, _REGISTERING),
     Check("tracking", promotion.tracking, (*_TRAINING, "register", "promote")),

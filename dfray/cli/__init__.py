@@ -68,13 +68,15 @@ def _stopped(arguments: list[str]) -> str:
 
 def _fail(cause: BaseException, error: BaseException) -> None:
     """Print the cause of an error in one line, and exit with its code."""
+    log = _log_of(error)
     if isinstance(cause, DfrayError):
         message, code = str(cause), cause.exit_code
     else:
         from dfray.errors import first_line
 
-        shown_by = _log_of(error) or "--verbose shows the traceback"
-        message, code = f"{first_line(cause)} ({shown_by})", 1
+        message, code = first_line(cause), 1
+        log = log or "--verbose shows the traceback"
+    message += f" ({log})" if log else ""
     kind = "error" if isinstance(cause, UserError) else "failed"
     print(visible(f"dfray: {kind}: {_failed_stage(error)}{message}"), file=sys.stderr)
     sys.exit(code)

@@ -3,6 +3,7 @@
 What a killed process left there is removed by the next one that makes a temporary folder. Layout:
 
     <TMPDIR>/dfray-<uid>/<machine>-<pid>-<start>/<folder>
+    /tmp/dfray-<uid>/<name>    a link to such a folder, as the path of a socket has 107 bytes at most
 
 The mark tells living processes from dead ones, and from those of other machines, which may share TMPDIR:
 nothing is known of these here, so theirs stay.
@@ -16,15 +17,19 @@ import functools
 import hashlib
 import os
 import re
+import secrets
 import shutil
 import stat
 import tempfile
+from collections.abc import Iterator
 
 from dfray.errors import StorageError
 from dfray.storage.filesystems import attempt
 from dfray.storage.process_identity import has_ended, start_time, this_machine
 
 _MARK = re.compile(r"([0-9a-f]{6})-(\d+)-(\d+)")
+_SHORT_PLACE = "/tmp"
+"""Folder of the links."""
 
 
 def temporary_folder() -> tempfile.TemporaryDirectory[str]:
@@ -34,23 +39,58 @@ def temporary_folder() -> tempfile.TemporaryDirectory[str]:
         StorageError: the disk is full, there is no place for temporary files, or others may write there.
     """
     place = tempfile.tempdir or "the folder of temporary files (TMPDIR)"
-    return attempt(_new_folder, place, "write")
+    return attempt(lambda: _new_folder(tempfile.gettempdir()), place, "write")
 
 
-def _new_folder() -> tempfile.TemporaryDirectory[str]:
-    user_folder = _user_folder()
-    folder = _folder_of_process(user_folder, os.getpid())
+@contextlib.contextmanager
+def short_folder(place: str | None = None) -> Iterator[str]:
+    """Yield a fresh local folder under a path that leaves room for the names of sockets.
+
+    Args:
+        place: folder that it lies in; default: that of temporary files.
+
+    Raises:
+        StorageError: as `temporary_folder`.
+    """
+    place = os.path.abspath(place or tempfile.gettempdir())
+    with attempt(lambda: _new_folder(place, still_used=True), place, "write") as folder:
+        link = attempt(lambda: _new_link(folder), _SHORT_PLACE, "write")
+        try:
+            yield link
+        finally:
+            _unlink(link)
+
+
+def _new_folder(place: str, *, still_used: bool = False) -> tempfile.TemporaryDirectory[str]:
+    """Return a fresh folder.
+
+    Args:
+        still_used: processes that are about to end may write there while it is removed; what they leave
+            goes with all that this process has left.
+    """
+    folder = _folder_of_process(_user_folder(place), os.getpid())
     os.makedirs(folder, mode=0o700, exist_ok=True)  # again, if a cleaner of TMPDIR took it
-    return tempfile.TemporaryDirectory(dir=folder, prefix="")
+    return tempfile.TemporaryDirectory(dir=folder, prefix="", ignore_cleanup_errors=still_used)
 
 
-def _user_folder() -> str:
-    """Return the user's folder, which nobody else may write to.
+def _new_link(folder: str) -> str:
+    """Return the path of a new link to a folder."""
+    links = _user_folder(_SHORT_PLACE)
+    _sweep(links)
+    while True:
+        link = os.path.join(links, secrets.token_hex(2))
+        with contextlib.suppress(FileExistsError):
+            os.symlink(folder, link)
+            return link
+
+
+def _user_folder(place: str) -> str:
+    """Return the user's folder below `place`, which nobody else may write to.
 
     Raises:
         StorageError: somebody else made it, or may write to it.
     """
-    path = os.path.join(tempfile.gettempdir(), f"dfray-{os.getuid()}")
+    path = os.path.join(place, f"dfray-{os.getuid()}")
     with contextlib.suppress(FileExistsError):
         os.mkdir(path, 0o700)
     state = os.lstat(path)
@@ -73,10 +113,35 @@ def _folder_of_process(user_folder: str, pid: int) -> str:
 
 
 def _sweep(user_folder: str) -> None:
+    """Remove the folders of dead processes, and the links to them."""
     for name in os.listdir(user_folder):
-        mark = _MARK.fullmatch(name)
-        if mark and mark[1] == _machine() and has_ended(int(mark[2]), float(mark[3])):
-            shutil.rmtree(os.path.join(user_folder, name), ignore_errors=True)
+        path = os.path.join(user_folder, name)
+        if not os.path.islink(path):
+            if _is_dead(name):
+                shutil.rmtree(path, ignore_errors=True)
+        elif _is_dead(_mark_in(path)):
+            _unlink(path)
+
+
+def _mark_in(link: str) -> str:
+    """Return the mark in the path that a link leads to."""
+    try:
+        return os.path.basename(os.path.dirname(os.readlink(link)))
+    except FileNotFoundError:  # another process has removed it
+        return ""
+
+
+def _is_dead(name: str) -> bool:
+    """Return True if a name is the mark of a process of this machine that has ended."""
+    mark = _MARK.fullmatch(name)
+    if mark is None or mark[1] != _machine():
+        return False
+    return has_ended(int(mark[2]), float(mark[3]))
+
+
+def _unlink(link: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(link)
 
 
 def _remove_empty(folder: str) -> None:

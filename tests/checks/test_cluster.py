@@ -1,4 +1,4 @@
-"""Checks of CPUs, GPUs and sockets, without a Ray session."""
+"""Checks of CPUs and GPUs, without a Ray session."""
 
 from __future__ import annotations
 
@@ -101,20 +101,6 @@ def test_a_dead_address_is_one_finding_and_not_one_for_each_need(tmp_path: Path)
     (sentence,) = found(tmp_path, "cluster", dead)
     assert "No Ray cluster answers at 127.0.0.1:1" in sentence
     assert found(tmp_path, "room to train", dead) == []
-
-
-def test_a_temporary_folder_that_is_too_long_for_sockets_is_measured(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("RAY_TMPDIR", raising=False)
-    monkeypatch.setenv("TMPDIR", f"/{'t' * 38}")
-    assert found(tmp_path, "sockets") == []
-    monkeypatch.setenv("TMPDIR", f"/{'t' * 39}")
-    (sentence,) = found(tmp_path, "sockets")
-    assert "its 40 bytes are too many" in sentence
-    assert "which leave 39" in sentence
-    monkeypatch.setenv("RAY_TMPDIR", "/tmp")
-    assert found(tmp_path, "sockets") == []
 
 
 def test_the_local_node_has_the_gpus_that_are_visible(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections import namedtuple
 from pathlib import Path
@@ -31,6 +32,17 @@ def test_little_room_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found("shared memory").severity == "warn"
     assert "--shm-size" in found("shared memory").hint
     assert found("disk").message.startswith("Only 0.1 GiB free in ")
+    assert found("temporary folder").message.startswith("Only 0.1 GiB free in ")
+
+
+def test_a_temporary_folder_that_others_may_write_to_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    assert found("temporary folder").severity == "ok"
+    (tmp_path / f"dfray-{os.getuid()}").chmod(0o777)
+    assert found("temporary folder").severity == "refuse"
+    assert "that you alone may write to" in found("temporary folder").message
 
 
 def test_a_gpu_that_torch_cannot_use_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

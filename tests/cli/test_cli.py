@@ -229,6 +229,22 @@ def test_a_failure_is_one_line_and_exit_code_1_and_verbose_adds_the_traceback(
     assert loud.err.splitlines()[-1] == line
 
 
+def test_a_foreseen_error_of_a_run_names_its_log(dfray: Command, folder: Path) -> None:
+    from dfray.tracking.client import connect
+
+    write_corpus(folder / "corpus", 4, seconds=1, splits=("train", "val"))
+    client = connect(f"sqlite:///{folder}/runs/mlflow.db")
+    client.delete_experiment(client.create_experiment("deleted"))
+    failed = dfray(folder, "train", "small.yaml", "registry.experiment=deleted")
+    assert failed.code == 2
+    *_, line = failed.err.splitlines()
+    named = re.fullmatch(
+        r"dfray: error: (The experiment 'deleted' has been .*) \(log: (.*)\)", line
+    )
+    assert named is not None, line
+    assert named[1] in Path(named[2]).read_text()
+
+
 def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
     stage = subprocess.Popen(
         ["env", "--default-signal=INT", DFRAY, "extract", "demo", "demo.size_px=96"],

@@ -18,9 +18,9 @@ from tests.helpers.cluster import REPOSITORY
 WAITING = """
 import time
 from dfray import storage
-folder = storage.temporary_folder()
-print(folder.name, flush=True)
-time.sleep(600)
+with storage.temporary_folder() as folder, storage.short_folder() as link:
+    print(folder, link, flush=True)
+    time.sleep(600)
 """
 
 
@@ -31,7 +31,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / f"dfray-{os.getuid()}"
 
 
-def waiting(tmp_path: Path) -> tuple[subprocess.Popen[str], Path]:
+def waiting(tmp_path: Path) -> tuple[subprocess.Popen[str], Path, Path]:
+    """Start a process that waits; return it, its temporary folder and its link to another one."""
     process = subprocess.Popen(
         [sys.executable, "-c", WAITING],
         env=os.environ | {"TMPDIR": str(tmp_path), "PYTHONPATH": str(REPOSITORY)},
@@ -39,7 +40,8 @@ def waiting(tmp_path: Path) -> tuple[subprocess.Popen[str], Path]:
         text=True,
     )
     assert process.stdout is not None
-    return process, Path(process.stdout.readline().strip())
+    folder, link = map(Path, process.stdout.readline().split())
+    return process, folder, link
 
 
 def test_a_folder_lies_below_the_mark_of_its_process_and_is_the_users_alone(place: Path) -> None:
@@ -53,18 +55,35 @@ def test_a_folder_lies_below_the_mark_of_its_process_and_is_the_users_alone(plac
 def test_what_a_killed_process_left_goes_and_what_a_living_one_uses_stays(
     place: Path, tmp_path: Path
 ) -> None:
-    killed, left = waiting(tmp_path)
+    killed, left, left_link = waiting(tmp_path)
     killed.send_signal(signal.SIGKILL)
     killed.wait()
     assert left.is_dir()
-    living, used = waiting(tmp_path)  # it sweeps
+    assert left_link.is_dir()
+    living, used, used_link = waiting(tmp_path)  # it sweeps
     try:
         assert not left.parent.exists()
-        with storage.temporary_folder():
+        assert not left_link.is_symlink()
+        with storage.temporary_folder(), storage.short_folder():
             assert used.is_dir()
+            assert used_link.is_dir()
     finally:
         living.kill()
         living.communicate()
+
+
+def test_a_short_path_leads_to_a_folder_with_the_others_however_long_theirs_is(
+    place: Path, tmp_path: Path
+) -> None:
+    with storage.short_folder() as link:
+        assert len(link) < 30
+        Path(link, "file").touch()
+        assert [file.name for file in place.glob("*/*/file")] == ["file"]
+    assert not os.path.lexists(link)
+    assert not list(place.glob("*/*"))
+    (tmp_path / "elsewhere").mkdir()
+    with storage.short_folder(str(tmp_path / "elsewhere")) as link:
+        assert Path(link).resolve().is_relative_to(tmp_path / "elsewhere")
 
 
 def test_folders_of_other_machines_and_of_other_programs_stay(place: Path) -> None:
