@@ -62,6 +62,14 @@ def latest_run(work_dir: Path | str, name: str) -> Path:
     return root / json.loads((root / "latest").read_text())["run"]
 
 
+def mlflow_status(work_dir: Path | str, name: str) -> str:
+    """Return the status of the MLflow run of the local run that a command last used."""
+    from dfray.tracking.client import connect
+
+    state = json.loads((latest_run(work_dir, name) / "state.json").read_text())
+    return str(connect(state["tracking_uri"]).get_run(state["run_id"]).info.status)
+
+
 def models_of(work_dir: Path | str, name: str) -> list[str]:
     """Return the URIs of the models that the runs of a name have trained."""
     files = storage.walk_files(f"{work_dir}/{name}")

@@ -28,7 +28,7 @@ from tests.helpers.cluster import REPOSITORY, LocalCluster, local_cluster
 from tests.helpers.corpus import write_corpus
 from tests.helpers.processes import wait_for
 from tests.helpers.proxy import Fault, Request
-from tests.helpers.runs import latest_run, models_of, store_of
+from tests.helpers.runs import latest_run, mlflow_status, models_of, store_of
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 RECIPE = """
@@ -275,10 +275,12 @@ def test_a_job_that_is_stopped_ends_cleanly_and_goes_on_when_it_is_submitted_aga
     assert "Stopped. Run the same command again to resume." in log
     assert "Traceback" not in log
     assert client.dfray("logs", job_id, "--follow").code == 143
+    assert mlflow_status(client.folder / "runs", "stopped") == "KILLED"
 
     again = client.dfray(*words)
     assert again.code == 0, again.out
     assert re.search(r"training resumes after epoch \d+ of 40", again.out)
+    assert mlflow_status(client.folder / "runs", "stopped") == "FINISHED"
     assert (latest_run(client.folder / "runs", "stopped") / "model" / "bundle.json").exists()
     summaries = store_of(client.folder / "runs", "stopped").summaries()
     assert sorted(set(summaries["video_id"].to_pylist())) == sorted(
