@@ -235,7 +235,9 @@ def test_a_foreseen_error_of_a_run_names_its_log(dfray: Command, folder: Path) -
     write_corpus(folder / "corpus", 4, seconds=1, splits=("train", "val"))
     client = connect(f"sqlite:///{folder}/runs/mlflow.db")
     client.delete_experiment(client.create_experiment("deleted"))
-    failed = dfray(folder, "train", "small.yaml", "registry.experiment=deleted")
+    failed = dfray(
+        folder, "train", "small.yaml", "batches.batch_size=2", "registry.experiment=deleted"
+    )
     assert failed.code == 2
     *_, line = failed.err.splitlines()
     named = re.fullmatch(
