@@ -24,7 +24,7 @@ from datetime import UTC, datetime
 from dfray import storage
 from dfray.errors import StorageError
 from dfray.notes import listening
-from dfray.text import mask
+from dfray.text import mask, visible_line
 
 NAME = "log.txt"
 LIMIT_BYTES = 1 << 20
@@ -60,7 +60,7 @@ class CommandLog:
 
     def keep(self, line: str) -> None:
         """Keep a line that another process wrote to stderr, in case that the command fails."""
-        self._kept.append(line[:_KEPT_CHARACTERS])
+        self._kept.append(visible_line(line)[:_KEPT_CHARACTERS])
 
     def add_error(self, error: Exception) -> None:
         """Add the kept lines and the traceback of the error that ends the command."""
