@@ -17,7 +17,6 @@ import numpy as np
 
 from dfray.faces.containers import is_rewound, open_video
 from dfray.faces.conversion import PictureConverter
-from dfray.faces.decoders import decoder
 from dfray.faces.due_frames import DueFrames
 from dfray.faces.properties import OnStream, header_properties
 from dfray.faces.sampling import sample
@@ -70,8 +69,7 @@ def sampled_pictures(
             container, stream = stack.enter_context(open_video(path))
         pictures = samples.pictures.tolist()
         due_pictures = sorted(set(pictures[first_frame:]))
-        context = decoder(path, stream, is_strict=index.is_timed and not uses_damaged)
-        frames = DueFrames(container, stream, context, index, due_pictures, uses_damaged)
+        frames = DueFrames(container, stream, index, due_pictures, uses_damaged)
         arriving = _Arriving(frames, PictureConverter(container, stream), on_packet)
         for k in range(first_frame, len(pictures)):
             image, reason = arriving.image(pictures[k])

@@ -12,6 +12,7 @@ import numpy as np
 from dfray.faces.containers import fault, packets
 from dfray.faces.damage import DAMAGED, TORN, Damage
 from dfray.faces.decoding_plan import plan_decoding
+from dfray.faces.packet_decoder import PacketDecoder
 from dfray.faces.video_index import VideoIndex
 
 EXACT_SKIPPING = frozenset({"av1", "mpeg1video", "mpeg2video", "mpeg4"})
@@ -22,7 +23,6 @@ class DueFrames:
     """The frames of the due pictures of one video, in presentation order.
 
     Args:
-        decoder: of the stream's packets.
         pictures: those that are due, numbered in presentation order.
         uses_damaged: damaged pictures are yielded like others, as far as the decoder gives them out.
     """
@@ -31,13 +31,12 @@ class DueFrames:
         self,
         container: av.container.InputContainer,
         stream: av.video.stream.VideoStream,
-        decoder: av.video.codeccontext.VideoCodecContext,
         index: VideoIndex,
         pictures: Sequence[int],
         uses_damaged: bool = False,
     ) -> None:
         self._container, self._stream, self._index = container, stream, index
-        self._decoder = decoder
+        self._decoder = PacketDecoder(stream, is_strict=index.is_timed and not uses_damaged)
         self._damage, self._uses_damaged = Damage(index), uses_damaged
         self._faults: dict[int, str] = {}
         self._n_failed = 0
@@ -108,7 +107,7 @@ class DueFrames:
 
     def _decoded(self, on_packet: Callable[[], None]) -> Iterator[av.VideoFrame]:
         """Yield what the decoder makes of the packets of the plan."""
-        context, plan = self._decoder, self._plan
+        decoder, plan = self._decoder, self._plan
         n_left = int(plan.is_sent.sum())
         with contextlib.suppress(av.FFmpegError):  # the end that was seen when the index was read
             for number, packet in enumerate(packets(self._container, self._stream, on_packet)):
@@ -118,9 +117,9 @@ class DueFrames:
                     continue
                 if plan.is_break[number]:
                     yield from self._decode(number, None)
-                    context.flush_buffers()
+                    decoder.context.flush_buffers()
                 if self._skips:
-                    context.skip_frame = "DEFAULT" if plan.is_due[number] else "NONREF"
+                    decoder.context.skip_frame = "DEFAULT" if plan.is_due[number] else "NONREF"
                 yield from self._decode(number, packet)
                 n_left -= 1
         yield from self._decode(len(plan.is_sent), None)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
+import av
 import numpy as np
+import pytest
 
-from dfray.faces.containers import open_video
+from dfray.faces.containers import open_video, packets
 from dfray.faces.decode import sampled_pictures
-from dfray.faces.decoders import decoder
+from dfray.faces.packet_decoder import PacketDecoder
 from tests.helpers.clips import decode_all, moving_noise, write_clip
 from tests.helpers.ffmpeg import encode
 from tests.helpers.remux import Coded, remux
@@ -17,10 +20,14 @@ VP9 = {"codec": "libvpx-vp9", "options": {"g": "10", "deadline": "realtime", "cp
 
 
 def decoder_of(path: Path, *, is_strict: bool = True) -> str:
-    with open_video(str(path)) as (_, stream):
-        chosen = decoder(str(path), stream, is_strict)
-        assert chosen.thread_count == 1
-        return chosen.name
+    """Return the name of the decoder in use after all packets of a file."""
+    with open_video(str(path)) as (container, stream):
+        decoder = PacketDecoder(stream, is_strict)
+        for packet in packets(container, stream, lambda: None):
+            with contextlib.suppress(av.FFmpegError):
+                decoder.decode(packet)
+        assert decoder.context.thread_count == 1
+        return decoder.context.name
 
 
 def test_vp9_is_decoded_by_libvpx_and_other_codecs_by_ffmpeg(tmp_path: Path) -> None:
@@ -50,10 +57,14 @@ def test_vp9_of_ten_bits_is_decoded(tmp_path: Path) -> None:
     assert all(picture.image is not None for picture in pictures)
 
 
-def test_a_file_whose_first_picture_cannot_be_decoded_is_left_to_ffmpeg(tmp_path: Path) -> None:
-    def emptied(packets: list[Coded]) -> list[Coded]:
-        packets[0].data = bytes(len(packets[0].data))
+@pytest.mark.parametrize(("n_damaged", "name"), [(1, "libvpx-vp9"), (20, "vp9")])
+def test_libvpx_begins_at_the_first_key_picture_that_ffmpeg_decodes(
+    n_damaged: int, name: str, tmp_path: Path
+) -> None:
+    def without_marker(packets: list[Coded]) -> list[Coded]:
+        for coded in packets[:n_damaged]:
+            coded.data = bytes([coded.data[0] ^ 0xC0]) + coded.data[1:]
         return packets
 
-    whole = write_clip(tmp_path / "whole.webm", moving_noise(5), **VP9)
-    assert decoder_of(remux(whole, tmp_path / "broken.webm", emptied)) == "vp9"
+    whole = write_clip(tmp_path / "whole.webm", moving_noise(20), **VP9)
+    assert decoder_of(remux(whole, tmp_path / "broken.webm", without_marker)) == name
