@@ -117,10 +117,10 @@ def odd_names() -> Iterator[str]:
     """Yield names that are marks, formulas, markup or escape sequences somewhere."""
     yield from (
         "[z]",
-        "[red]a[/]",
+        "[red]a",
         "=1+1",
         "a|b",
-        "<i>a</i>",
+        "<i>a",
         "esc\x1b[2Jape",
         "a\u202eb",
         "two\nlines",
