@@ -49,7 +49,7 @@ def _probe(path: str, n_bytes: int | None, connection: Connection) -> Answer:
     except (EOFError, ConnectionError):
         raise
     except ContainerError as error:
-        return _unreadable(error.message)
+        return _unreadable(error.message.removeprefix("cannot be opened: "))
     except MemoryError:
         return _unreadable(f"takes more than {memory_mb():,} MiB of memory (DFRAY_CHILD_MEMORY_MB)")
     except Exception as error:  # a library may raise anything on a strange file

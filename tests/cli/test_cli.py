@@ -507,3 +507,26 @@ def test_a_check_of_the_demo_draws_no_clip(dfray: Command, tmp_path: Path) -> No
     assert (done.code, done.err) == (0, "")
     assert "164 videos; 0 missing; 0 cannot be opened (0 were tried)." in done.out
     assert list(tmp_path.iterdir()) == []
+
+
+def test_submit_lists_what_it_would_upload_and_asks_no_cluster(
+    dfray: Command, folder: Path
+) -> None:
+    (folder / ".env").write_text("AWS_SECRET_ACCESS_KEY=never-shown\n")
+    (folder / "[red]x.py").touch()
+    done = dfray(folder, "submit", "train", "small.yaml", "training.epochs=3", "--list")
+    assert done.code == 0, done.err
+    lines = done.out.splitlines()
+    assert {"small.yaml", "[red]x.py", "dfray/cli/__init__.py", ".dfray/recipe.yaml"} <= set(lines)
+    assert ".env" not in lines
+    assert "not sent     .env: it may hold a secret" in done.err
+
+
+def test_a_recipe_with_a_password_is_refused_without_showing_it(
+    dfray: Command, folder: Path
+) -> None:
+    uri = "postgresql://me:pass-word@host/mlflow"
+    done = dfray(folder, "train", "small.yaml", f"registry.tracking_uri={uri}")
+    assert done.code == 2
+    assert "registry.tracking_uri postgresql://***@host/mlflow holds a user, a password" in done.err
+    assert "pass-word" not in done.out + done.err

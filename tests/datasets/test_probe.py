@@ -48,7 +48,7 @@ def test_it_states_the_duration_or_the_problem(clip: Path, tmp_path: Path) -> No
     (tmp_path / "empty.mp4").touch()
     assert probe(str(tmp_path / "empty.mp4")) == Probe(None, "empty file")
     (tmp_path / "text.mp4").write_text("no video" * 100)
-    assert "cannot be opened" in str(probe(str(tmp_path / "text.mp4")).problem)
+    assert "Invalid data found" in str(probe(str(tmp_path / "text.mp4")).problem)
     assert "No such file" in str(probe(str(tmp_path / "gone.mp4")).problem)
     assert probe("rtmp://host/clip.mp4").problem == (
         "rtmp://host/clip.mp4 cannot be looked at: rtmp:// is not fetched: DFRAY_FETCH adds schemes to file "
