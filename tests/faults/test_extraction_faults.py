@@ -122,12 +122,14 @@ def test_a_killed_run_is_gone_on_with_where_it_was(ray_session, clips, tmp_path)
 
 
 def test_a_poison_video_costs_itself_only(ray_session, tmp_path):
-    """One aborts its decoder every time; one, a named pipe that nobody writes to, never answers."""
-    good = write_corpus(tmp_path / "clips", 4)
-    poison, silent = good["uri"][1].as_py(), str(tmp_path / "silent.mp4")
+    """One aborts its decoder every time; one never answers; one is a named pipe that nobody writes to."""
+    good = write_corpus(tmp_path / "clips", 5)
+    poison, silent = good["uri"][1].as_py(), good["uri"][4].as_py()
     Path(f"{poison}.abort").write_text("1\n" * 10)
-    os.mkfifo(silent)
-    videos = pa.concat_tables([good, videos_table([video_row("silent", uri=silent)])])
+    Path(f"{silent}.hang").write_text("0\n" * 10)
+    pipe = str(tmp_path / "pipe.mp4")
+    os.mkfifo(pipe)
+    videos = pa.concat_tables([good, videos_table([video_row("pipe", uri=pipe)])])
     fragile = partial(
         SupervisedExtractor, command=(sys.executable, "-m", "tests.helpers.fragile_child")
     )
@@ -140,7 +142,8 @@ def test_a_poison_video_costs_itself_only(ray_session, tmp_path):
     assert (told[poison]["n_faces"], told[poison]["attempts"]) == (1, 2)
     assert told[silent]["status"] == "timed_out"
     assert told[silent]["attempts"] == 2
-    others = [row for uri, row in told.items() if uri not in (poison, silent)]
+    assert (told[pipe]["status"], told[pipe]["attempts"]) == ("unreadable", 1)
+    others = [row for uri, row in told.items() if uri not in (poison, silent, pipe)]
     assert [(row["status"], row["n_faces"]) for row in others] == [("ok", 3)] * 3
     lost = [row for row in store.outcomes().to_pylist() if row["outcome"] == "decode_error"]
     assert {row["video_id"] for row in lost} == {
