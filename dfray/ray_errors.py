@@ -1,14 +1,16 @@
-"""What Ray's processes write to stderr, kept for the log of a command that fails.
+"""Errors of Ray's processes, kept for the log of a command that fails.
 
-Ray publishes what workers, raylet and GCS of all nodes write, and a driver that subscribes would print it.
-The session of a local Ray is removed with its files, so that what is not kept is lost.
+Ray tells a driver of workers that died, and publishes what workers, raylet and GCS of all nodes write; a
+driver that subscribes prints both. The session of a local Ray is removed with its files, so that what is not
+kept is lost.
 """
 
 from __future__ import annotations
 
 import re
 import time
-from functools import partial
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +19,6 @@ from dfray.command_log import current_log
 if TYPE_CHECKING:
     from dfray.command_log import CommandLog
 
-_PRINTING = "ray_print_logs"
-"""Name that Ray gives the handler which prints, and by which it removes its handlers at the end."""
 _LATE_S = 1.0
 """Ray looks for new lines every tenth of a second, and for the files of new processes twice a second."""
 _INFORMATION = re.compile(r"\s*$|\[[\d :,-]+ I \d")
@@ -32,19 +32,30 @@ def is_logged() -> bool:
     return current_log() is not None
 
 
-def keep_errors(*, shown: bool) -> None:
-    """Keep what Ray's processes write to stderr from now on, until Ray is shut down.
+@contextmanager
+def errors_kept(*, shown: bool) -> Iterator[None]:
+    """Keep the errors of Ray's processes while a session starts and runs in the block.
 
     Args:
-        shown: print it as well, with what they write to stdout.
+        shown: print them as well, with all that those processes write.
     """
-    from ray._private.ray_logging import global_worker_stdstream_dispatcher as output
+    from ray._private import worker as driver
 
-    log = current_log()
-    if not shown:
-        output.remove_handler(_PRINTING)
-    if log is not None:
-        output.add_handler(_PRINTING, partial(_keep, log))
+    log, printing = current_log(), driver.print_to_stdstream
+    if log is None:
+        yield
+        return
+
+    def keep(output: dict[str, Any], ignore_prefix: bool) -> None:
+        _keep(log, output)
+        if shown:
+            printing(output, ignore_prefix)
+
+    driver.print_to_stdstream = keep  # Ray has no place for another printer
+    try:
+        yield
+    finally:
+        driver.print_to_stdstream = printing
 
 
 def await_late_errors() -> None:
@@ -70,9 +81,11 @@ def keep_start_errors(folder: str | None) -> None:
 
 
 def _keep(log: CommandLog, output: dict[str, Any]) -> None:
-    """Keep lines as Ray publishes them, with the process that wrote them."""
-    if output["is_err"]:
+    """Keep lines as Ray hands them to its printer, with the process that wrote them."""
+    is_published = "job" in output  # else Ray tells of an error
+    if output["is_err"] or not is_published:
         name = output.get("actor_name") or output.get("task_name") or "Ray"
-        for line in output["lines"]:
+        place = f"pid={output['pid']}, ip={output['ip']}" if is_published else output["pid"]
+        for line in "\n".join(output["lines"]).splitlines():
             if not _INFORMATION.match(line):
-                log.keep(f"({name} pid={output['pid']}, ip={output['ip']}) {line}")
+                log.keep(f"({name} {place}) {line}")

@@ -19,7 +19,7 @@ from dfray import access, storage
 from dfray.config import ClusterSection
 from dfray.errors import ClusterError, ResourceError
 from dfray.notes import note
-from dfray.ray_errors import await_late_errors, is_logged, keep_errors, keep_start_errors
+from dfray.ray_errors import await_late_errors, errors_kept, is_logged, keep_start_errors
 from dfray.resources import Need, Node, lacking
 from dfray.termination import interrupt_on_signals
 
@@ -44,7 +44,7 @@ def session(cluster: ClusterSection, *, verbose: bool = False) -> Iterator[None]
     import ray
 
     local_folder = storage.short_folder(os.environ.get("RAY_TMPDIR"))
-    with nullcontext() if address else local_folder as folder:
+    with nullcontext() if address else local_folder as folder, errors_kept(shown=verbose):
         options = {"address": address} if folder is None else _local_options(cluster, folder)
         _connect(options, verbose)
         try:
@@ -71,7 +71,6 @@ def _connect(options: Mapping[str, Any], verbose: bool) -> None:
     try:
         with _silenced(not verbose):
             ray.init(log_to_driver=verbose or is_logged(), logging_level=level, **options)
-            keep_errors(shown=verbose)
     except (ConnectionError, RuntimeError, ValueError) as error:
         place = options["address"]
         keep_start_errors(options.get("_temp_dir"))

@@ -1,8 +1,7 @@
-"""What Ray's processes write to stderr: kept for the log of a command that fails, and not printed."""
+"""Errors of Ray's processes: kept for the log of a command that fails, and not printed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -10,25 +9,24 @@ from typing import Any
 import pytest
 
 from dfray.command_log import log_to, logged
-from dfray.ray_errors import keep_errors, keep_start_errors
+from dfray.ray_errors import errors_kept, keep_start_errors
 
 
 @pytest.fixture
-def output() -> Any:
-    """What hands published lines to a driver's handlers."""
-    from ray._private.ray_logging import global_worker_stdstream_dispatcher
+def printed(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What Ray's own printer would print."""
+    from ray._private import worker
 
-    return global_worker_stdstream_dispatcher
-
-
-@pytest.fixture
-def printed(output: Any) -> Iterator[list[dict[str, Any]]]:
-    """What Ray's own handler would print; it and ours are removed at the end, as at that of a session."""
     lines: list[dict[str, Any]] = []
-    output.add_handler("ray_print_logs", lines.append)
-    yield lines
-    output.remove_handler("ray_print_logs")
-    assert output.handlers == []
+    monkeypatch.setattr(worker, "print_to_stdstream", lambda output, ignore: lines.append(output))
+    return lines
+
+
+def hand_over(output: dict[str, Any]) -> None:
+    """Hand output to Ray's printer, as the threads of a driver do."""
+    from ray._private import worker
+
+    worker.print_to_stdstream(output, False)
 
 
 def published(line: str, **changes: Any) -> dict[str, Any]:
@@ -39,39 +37,40 @@ def published(line: str, **changes: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("shown", [False, True])
 def test_errors_of_all_processes_stand_before_the_traceback_in_the_log(
-    tmp_path: Path, printed: list[dict[str, Any]], output: Any, shown: bool
+    tmp_path: Path, printed: list[dict[str, Any]], shown: bool
 ) -> None:
     messages = [
         published("of an actor", actor_name="RayTrainWorker"),
         published("of a task", task_name="extract"),
         published("of a node", pid="gcs_server"),
+        {"pid": "raylet", "is_err": False, "lines": ["A worker died."]},
         published("printed", is_err=False),
         published(""),
         published("[2026-11-29 14:42:13,408 I 136 136] logging.cc:303: Set ray log level"),
     ]
     with suppress(ValueError), logged(["train"]):
         log_to(str(tmp_path))
-        keep_errors(shown=shown)
-        for message in messages:
-            output.emit(message)
+        with errors_kept(shown=shown):
+            for message in messages:
+                hand_over(message)
+        hand_over(published("of a later session"))
         raise ValueError("of the driver")
     lines = [line[9:] for line in (tmp_path / "log.txt").read_text().splitlines()]
     start = lines.index("Other processes wrote to stderr:")
-    assert lines[start + 1 : start + 5] == [
+    assert lines[start + 1 : start + 6] == [
         "(RayTrainWorker pid=7, ip=10.0.0.1) of an actor",
         "(extract pid=7, ip=10.0.0.1) of a task",
         "(Ray pid=gcs_server, ip=10.0.0.1) of a node",
+        "(Ray raylet) A worker died.",
         "Traceback (most recent call last):",
     ]
-    assert printed == (messages if shown else [])
+    assert printed[:-1] == (messages if shown else [])
 
 
-def test_without_a_log_nothing_is_kept_or_printed(
-    printed: list[dict[str, Any]], output: Any
-) -> None:
-    keep_errors(shown=False)
-    output.emit(published("of an actor"))
-    assert printed == []
+def test_without_a_log_ray_prints_as_it_would(printed: list[dict[str, Any]]) -> None:
+    with errors_kept(shown=False):
+        hand_over(published("of an actor"))
+    assert printed == [published("of an actor")]
 
 
 def test_a_local_ray_that_does_not_start_leaves_its_last_lines_in_the_log(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from tests.helpers.processes import ray_processes, wait_for
 from tests.helpers.refused_run import RECIPE
 from tests.helpers.runs import latest_run, mlflow_status
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(2400)]
 WORDS = ("train", "small.yaml", "training.epochs=30", "training.max_failures=0")
 
 
@@ -44,7 +44,7 @@ def training(folder: Path) -> Iterator[subprocess.Popen[str]]:
     """A command that has trained an epoch."""
     process = start(folder)
     try:
-        wait_for(lambda: any(folder.glob("runs/small/*/train/epoch-*/*")), 400)
+        wait_for(lambda: any(folder.glob("runs/small/*/train/epoch-*/*")), 900)
         yield process
     finally:
         process.kill()
@@ -73,7 +73,7 @@ def test_a_training_that_is_ended_goes_on_where_it_was_and_leaves_nothing_behind
     status: str,
 ) -> None:
     training.send_signal(number)
-    _, err = training.communicate(timeout=120)
+    _, err = training.communicate(timeout=400)
     assert training.returncode == code
     assert mlflow_status(folder / "runs", "small") == status
     is_clean = number == signal.SIGTERM
@@ -81,7 +81,7 @@ def test_a_training_that_is_ended_goes_on_where_it_was_and_leaves_nothing_behind
     assert (left_in(folder) == []) == is_clean
 
     again = start(folder)
-    _, err = again.communicate(timeout=600)
+    _, err = again.communicate(timeout=1200)
     assert again.returncode == 0, err
     assert "training resumes after epoch " in err
     assert mlflow_status(folder / "runs", "small") == "FINISHED"
@@ -93,7 +93,7 @@ def test_what_a_worker_that_crashed_has_written_is_in_the_log_that_the_error_nam
 ) -> None:
     (worker,) = ray_processes("ray::RayTrainWorker", training.pid)
     worker.send_signal(signal.SIGSEGV)
-    _, err = training.communicate(timeout=120)
+    _, err = training.communicate(timeout=400)
     assert training.returncode == 1
     log = latest_run(folder / "runs", "small") / "log.txt"
     *_, line = err.splitlines()
@@ -101,4 +101,5 @@ def test_what_a_worker_that_crashed_has_written_is_in_the_log_that_the_error_nam
     assert line.endswith(f"(log: {log})")
     assert "Fatal Python error: Segmentation fault" in log.read_text()
     assert f"pid={worker.pid}" in log.read_text()
+    assert "(Ray raylet) A worker died" in log.read_text()
     assert mlflow_status(folder / "runs", "small") == "FAILED"
