@@ -71,15 +71,25 @@ def _connect(options: Mapping[str, Any], verbose: bool) -> None:
     try:
         with _silenced(not verbose):
             ray.init(log_to_driver=verbose or is_logged(), logging_level=level, **options)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        place = options["address"]
+    except Exception as error:  # Ray raises that itself after half a minute, as on a busy machine
         keep_start_errors(options.get("_temp_dir"))
-        raise ClusterError(
-            f"No Ray cluster answers at {'this machine' if place == 'local' else place}: {error}.",
-            "Check cluster.address, the cluster's state and RAY_AUTH_TOKEN, or leave it empty.",
-        ) from error
+        raise _no_cluster(options["address"], error) from error
     quieten(verbose)
     interrupt_on_signals()
+
+
+def _no_cluster(address: str, error: Exception) -> ClusterError:
+    reason = str(error).strip().rstrip(".")
+    if address == "local":
+        return ClusterError(
+            f"Ray does not start on this machine: {reason}.",
+            "Run the same command again once the machine is less busy; `dfray doctor` looks at its memory "
+            "and disks.",
+        )
+    return ClusterError(
+        f"No Ray cluster answers at {address}: {reason}.",
+        "Check cluster.address, the cluster's state and RAY_AUTH_TOKEN, or leave it empty.",
+    )
 
 
 def require_cluster(cluster: ClusterSection) -> None:

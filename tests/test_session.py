@@ -54,6 +54,22 @@ def test_a_dead_address_is_said_within_seconds(no_session):
         pass
 
 
+def test_a_local_ray_that_does_not_start_in_time_is_one_error(no_session, monkeypatch):
+    """The stand-in is Ray's start, which takes half a minute to give up on a busy machine."""
+    import ray
+
+    def give_up(**_):
+        raise Exception("The current node timed out during startup.")  # noqa: TRY002 - as Ray
+
+    monkeypatch.setattr(ray, "init", give_up)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    with (
+        pytest.raises(ClusterError, match=r"Ray does not start on this machine: .* timed out"),
+        session(ClusterSection(num_cpus=1)),
+    ):
+        pass
+
+
 @pytest.mark.parametrize(
     "stage", [stages.extract, stages.train, stages.search, stages.run_pipeline]
 )
