@@ -43,8 +43,13 @@ def start(folder: Path) -> subprocess.Popen[str]:
 def training(folder: Path) -> Iterator[subprocess.Popen[str]]:
     """A command that has trained an epoch."""
     process = start(folder)
+
+    def has_trained() -> bool:
+        assert process.poll() is None, process.communicate()[1]
+        return any(folder.glob("runs/small/*/train/epoch-*/*"))
+
     try:
-        wait_for(lambda: any(folder.glob("runs/small/*/train/epoch-*/*")), 900)
+        wait_for(has_trained, 900)
         yield process
     finally:
         process.kill()
