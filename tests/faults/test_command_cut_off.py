@@ -17,7 +17,7 @@ from tests.helpers.refused_run import RECIPE
 from tests.helpers.runs import latest_run, mlflow_status
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(2400)]
-WORDS = ("train", "small.yaml", "training.epochs=30", "training.max_failures=0")
+WORDS = ("train", "small.yaml", "training.epochs=40", "training.max_failures=0")
 
 
 @pytest.fixture
@@ -41,12 +41,12 @@ def start(folder: Path) -> subprocess.Popen[str]:
 
 @pytest.fixture
 def training(folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """A command that has trained an epoch."""
+    """A command that has trained ten epochs: Ray notes a checkpoint some seconds after it is there."""
     process = start(folder)
 
     def has_trained() -> bool:
         assert process.poll() is None, process.communicate()[1]
-        return any(folder.glob("runs/small/*/train/epoch-*/*"))
+        return any(folder.glob("runs/small/*/train/epoch-0[1-3]*"))
 
     try:
         wait_for(has_trained, 900)
