@@ -50,7 +50,7 @@ def unwritten_zeros(codec: str, extradata: bytes) -> bytes:
     flat and lossless clips. VP8 has long ones, and a start code may follow any number.
     """
     if codec in _SIZES_AT:
-        return bytes(8) if has_sizes(extradata, _SIZES_AT[codec]) else b""
+        return bytes(32) if has_sizes(extradata, _SIZES_AT[codec]) else b""
     return bytes(64) if codec == "vp9" else b""
 
 

@@ -80,7 +80,7 @@ class _Columns:
         self.coded.append(ORDINARY if self.is_absent[-1] else self._read(data, is_key))
         self.is_cut_away.append(packet.is_discard)
         self.is_corrupt.append(packet.is_corrupt)
-        self.has_hole.append(bool(self._hole) and not self.is_absent[-1] and self._hole in data)
+        self.has_hole.append(not self.is_absent[-1] and _has_hole(data, self._hole))
         self.places.append(-1 if packet.pos is None else packet.pos)
         if is_key and len(self.coded) > 1 and packet.has_sidedata("new_extradata"):
             self.has_new_headers = True
@@ -162,6 +162,11 @@ def _unless_usual(columns: _Columns, is_loss: np.ndarray) -> np.ndarray:
     """Return the mask of losses, or of none where there are too many."""
     n_read = len(is_loss) - sum(columns.is_absent)
     return is_loss & bool(is_loss.sum() <= MAX_LOSSES * n_read)
+
+
+def _has_hole(data: bytes, hole: bytes) -> bool:
+    """Return True if `hole` is in `data`: zeros, of which some samples tell in an eighth of the time."""
+    return bool(hole) and b"\0\0" in data[:: len(hole) // 2] and hole in data
 
 
 def _needs_parts(columns: _Columns, parts: Sequence[Range], clean_since: np.ndarray) -> np.ndarray:
