@@ -77,6 +77,10 @@ class StorageError(DfrayError):
     """A path or URI that cannot be read or written."""
 
 
+class NoSpaceError(StorageError):
+    """A disk or bucket that is full; to try again does not help."""
+
+
 class ExtractionError(DfrayError):
     """A failure of face extraction as a whole (one video never raises this)."""
 

@@ -1,15 +1,16 @@
 """Champion of a registered model: the history determines it, and the aliases follow.
 
 A promotion is first recorded in the history; then the aliases `champion` and `previous` are moved. Every
-reader of the champion compares both, moves the aliases that disagree (the promoting process died in between,
-or somebody moved an alias without the gates), and prints it. A model without records keeps its alias.
+command of the registry first compares both, moves the aliases that disagree (the promoting process died in
+between, or somebody moved an alias without the gates), and prints it. A model without records keeps its
+alias.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dfray.errors import RegistryError, UserError
 from dfray.notes import warn
@@ -26,11 +27,13 @@ class ChampionState:
 
     Attributes:
         champion: made champion by the last record that counts; None: there is none.
+        decision: that record; None: there is none, or the champion is one by its alias alone.
         promotion: the promotion that made it champion; a rollback would undo it.
         last_sequence: number of the last record in the history.
     """
 
     champion: VersionId | None = None
+    decision: PromotionRecord | None = None
     promotion: PromotionRecord | None = None
     last_sequence: int = 0
 
@@ -43,17 +46,22 @@ class ChampionState:
 def champion_state(records: Sequence[PromotionRecord]) -> ChampionState:
     """Return the state after `records`, the oldest first; every rollback undoes one promotion."""
     promotions: list[PromotionRecord] = []
-    champion = None
+    decision = None
     for record in records:
         if not record.moved:
             continue
-        champion = record.version
+        decision = record
         if record.action == "promote":
             promotions.append(record)
         else:
             promotions = [entry for entry in promotions if entry.sequence != record.undoes]
     last_sequence = records[-1].sequence or 0 if records else 0
-    return ChampionState(champion, promotions[-1] if promotions else None, last_sequence)
+    return ChampionState(
+        decision.version if decision else None,
+        decision,
+        promotions[-1] if promotions else None,
+        last_sequence,
+    )
 
 
 def read_champion_state(versions: Versions) -> ChampionState:
@@ -62,7 +70,7 @@ def read_champion_state(versions: Versions) -> ChampionState:
     by_hand = versions.aliases().get(CHAMPION) if state.champion is None else None
     if by_hand is None:
         return state
-    return ChampionState(versions.identify(by_hand), None, state.last_sequence)
+    return replace(state, champion=versions.identify(by_hand))
 
 
 def sync_aliases(versions: Versions, state: ChampionState | None = None) -> list[str]:
@@ -98,26 +106,33 @@ def sync_aliases(versions: Versions, state: ChampionState | None = None) -> list
     )
 
 
-def current_champion(versions: Versions, state: ChampionState | None = None) -> VersionId | None:
-    """Repair the aliases and return the champion; None only if there never was one.
-
-    Args:
-        state: as just read from the history.
+def repaired_state(versions: Versions) -> ChampionState:
+    """Return the state, after moving the aliases that disagree with it; print each move.
 
     Raises:
-        UserError: the champion's version has been deleted.
+        UserError: there is no such model.
     """
-    state = state or read_champion_state(versions)
-    champion = state.champion
-    if champion is None:
-        return None
-    if not versions.exists(champion):
-        raise lost_champion_error(versions, champion, "has been deleted by hand")
+    state = read_champion_state(versions)
     try:
         for sentence in sync_aliases(versions, state):
             warn(f"repaired from the history: {sentence}")
     except RegistryError as error:
         warn(f"an alias of {versions.name} is wrong and could not be moved: {error}")
+    return state
+
+
+def current_champion(versions: Versions, state: ChampionState | None = None) -> VersionId | None:
+    """Return the champion, after repairing the aliases; None only if there never was one.
+
+    Args:
+        state: as `repaired_state` has just returned it.
+
+    Raises:
+        UserError: the champion's version has been deleted, or there is no such model.
+    """
+    champion = (state or repaired_state(versions)).champion
+    if champion is not None and not versions.exists(champion):
+        raise lost_champion_error(versions, champion, "has been deleted by hand")
     return champion
 
 
@@ -147,13 +162,18 @@ def _move(versions: Versions, alias: str, before: str | None, to: str | None) ->
     )
 
 
-def resolve(versions: Versions, reference: str) -> str:
-    """Return the version of an alias or a number; the champion is that of the history.
+def resolve(versions: Versions, reference: str, state: ChampionState | None = None) -> str:
+    """Return the version of a number or an alias; the champion is that of the history.
+
+    Args:
+        state: as `repaired_state` has just returned it; by default an alias is repaired first.
 
     Raises:
         UserError: no such alias or version, or the champion has been deleted.
     """
-    champion = current_champion(versions) if reference == CHAMPION else None
+    if not reference.isdigit():
+        state = state or repaired_state(versions)
+    champion = current_champion(versions, state) if reference == CHAMPION else None
     return champion.number if champion else versions.resolve(reference)
 
 

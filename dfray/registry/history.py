@@ -13,9 +13,11 @@ void, and its author gets an error. So of any number of concurrent promotions ex
 overwritten, and the void ones are in the history too. (Names of registered models are unique as well, but a
 name for each record would flood MLflow's list of models.)
 
-The aliases follow the records: see `champion`. Limits: whoever may delete from the registry can delete a
-record; its number stays missing and the others keep their meaning. After the last record was deleted the next
-one is void, as if the deleted one had come in between; requested again, it counts.
+The aliases follow the records: see `champion`. A rollback that is requested again would go back one champion
+more; so its record stays open, by a tag, until the aliases have followed, and the next rollback ends one that
+was cut off instead of adding another. Limits: whoever may delete from the registry can delete a record; its
+number stays missing and the others keep their meaning. After the last record was deleted the next one is
+void, as if the deleted one had come in between; requested again, it counts.
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 SUFFIX = ".decisions"
 _RECORD = "dfray.decision"
 _ATTEMPT = "dfray.attempt"  # of appending; the same if MLflow's client repeats the request
+_OPEN = "dfray.open"  # of a rollback whose aliases its author has not yet moved
 _DESCRIPTION_LIMIT = 5000  # characters, of MLflow's database
 _NO_FILES = "dfray:/decisions"  # MLflow requires a source for every version, and checks its form
 
@@ -65,6 +68,7 @@ class PromotionRecord:
         after: the last number in the history that its author had read.
         undoes: of a rollback, the sequence of the promotion that it undoes.
         notes: what to know of the comparison, beside the gates.
+        is_open: of a rollback, True until its author has moved the aliases; not part of the stored record.
     """
 
     action: Literal["promote", "rollback"]
@@ -83,6 +87,7 @@ class PromotionRecord:
     after: int = 0
     undoes: int | None = None
     notes: tuple[str, ...] = ()
+    is_open: bool = False
 
     @property
     def void(self) -> bool:
@@ -95,7 +100,8 @@ class PromotionRecord:
         return self.promoted and not self.void
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """Return the record as JSON values."""
+        return {name: value for name, value in asdict(self).items() if name != "is_open"}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
@@ -130,6 +136,7 @@ class History:
             replace(
                 PromotionRecord.from_dict(json.loads(version.tags[_RECORD])),
                 sequence=int(version.version),
+                is_open=_OPEN in version.tags,
             )
             for version in stored
             if _RECORD in version.tags
@@ -148,7 +155,11 @@ class History:
             version = self.client.create_model_version(
                 self.name + SUFFIX,
                 source=_NO_FILES,
-                tags={_RECORD: json.dumps(record.to_dict()), _ATTEMPT: attempt},
+                tags={
+                    _RECORD: json.dumps(record.to_dict()),
+                    _ATTEMPT: attempt,
+                    **({_OPEN: "true"} if record.is_open else {}),
+                },
                 description=_description(record)[:_DESCRIPTION_LIMIT],
             )
         written = replace(record, sequence=int(version.version))
@@ -162,6 +173,15 @@ class History:
                 "Look at `dfray registry history` and try again.",
             )
         return written
+
+    def close(self, record: PromotionRecord) -> PromotionRecord:
+        """Return the record closed, now that the aliases have followed it."""
+        if record.is_open:
+            with talking(f"close decision {record.sequence} about {self.name}"):
+                self.client.delete_model_version_tag(
+                    self.name + SUFFIX, str(record.sequence), _OPEN
+                )
+        return replace(record, is_open=False)
 
     def _attempt_of(self, sequence: int) -> str | None:
         """Return the attempt that wrote the record; None: it was deleted by hand."""

@@ -2,8 +2,8 @@
 
 Metrics are tags of the version: `dfray.figures.<evaluation set>` holds JSON, `dfray.evaluation_set` the
 latest set. The scores of every video, which a comparison needs, are files of the run that made the version:
-`scores/<model>-<version>/<evaluation set>.parquet`. They are written before the tags, so metrics
-in tags have scores; a measurement without scores, or with unreadable ones, is made again.
+`scores/<model>-<version>/<evaluation set>.parquet`, with safe names. They are written before the tags, so
+metrics in tags have scores; a measurement without scores, or with unreadable ones, is made again.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from dfray import storage
 from dfray.errors import SchemaError
 from dfray.registry.measurements import HeadlineMetrics, Measurement
+from dfray.tracking.artifacts import artifact_name, log_files
 from dfray.tracking.client import talking
 
 if TYPE_CHECKING:
@@ -76,9 +77,8 @@ def save_scores(versions: Versions, version: str, evaluation_set: str, scores: p
     folder, name = _place(versions, version, evaluation_set)
     with storage.temporary_folder() as local:
         STORED_SCORES.write(scores, str(Path(local, name)))
-        with talking(f"store the scores of version {version} of {versions.name}"):
-            run_id = versions.client.get_model_version(versions.name, version).run_id
-            versions.client.log_artifact(run_id, str(Path(local, name)), folder)
+        run_id = versions.get(version).run_id
+        log_files(versions.client, str(run_id), [Path(local, name)], folder)
 
 
 def metric_tags(metrics: HeadlineMetrics) -> dict[str, str]:
@@ -118,4 +118,5 @@ def _read_scores(versions: Versions, stored: ModelVersion, evaluation_set: str) 
 
 def _place(versions: Versions, version: str, evaluation_set: str) -> tuple[str, str]:
     """Return folder and file name of the scores among the artifacts of the run."""
-    return f"scores/{versions.name}-{version}", f"{evaluation_set}.parquet"
+    folder = artifact_name(f"{versions.name}-{version}")
+    return f"scores/{folder}", artifact_name(f"{evaluation_set}.parquet")

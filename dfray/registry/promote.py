@@ -3,6 +3,9 @@
 `promote` measures both models on one evaluation set, checks the recipe's gates, appends a record to the
 history, and only then moves the aliases; `rollback` undoes the last promotion that counts. Both packages are
 checked against their checksums first: a champion that is damaged or gone is an error, and is not replaced.
+
+Either may be killed anywhere and requested again: the next one moves the aliases that disagree with the
+records, and a promotion or rollback that was recorded is not recorded twice.
 """
 
 from __future__ import annotations
@@ -17,11 +20,12 @@ from dfray.config import GatesSection, RegistrySection
 from dfray.errors import RegistryError, UserError
 from dfray.evaluation.protocol import load_protocol
 from dfray.models.bundle_description import read_faces_version
+from dfray.notes import note
 from dfray.registry.champion import (
     ChampionState,
     current_champion,
     lost_champion_error,
-    read_champion_state,
+    repaired_state,
     resolve,
     sync_aliases,
 )
@@ -65,6 +69,8 @@ def promote(
 ) -> PromotionRecord:
     """Make `version` the champion if the gates hold, and return the record; a refusal has one too.
 
+    Of a version that is the champion it is the record by which it became it, and nothing is decided.
+
     Args:
         version: a version number or an alias; by default the alias `candidate`.
         measure: called only for a model that was not yet scored on the set. The result is stored.
@@ -74,19 +80,18 @@ def promote(
         who: the user's name in the record; by default that of the process.
 
     Raises:
-        UserError: no such model, version or alias; it is the champion already; or the champion is gone
-            or damaged, or is not while `over_lost_champion` says so.
+        UserError: no such model, version or alias; it is the champion by its alias alone; or the champion
+            is gone or damaged, or is not while `over_lost_champion` says so.
         RegistryError: MLflow failed, the candidate's package is damaged, two models were scored on
             different sets, or someone else decided at the same time.
     """
     versions = Versions(section.model_name, tracking_uri)
-    version_id = versions.identify(resolve(versions, version or CANDIDATE))
-    state = read_champion_state(versions)
+    state = repaired_state(versions)
+    version_id = versions.identify(resolve(versions, version or CANDIDATE, state))
     if version_id == state.champion:
-        raise UserError(
-            f"Version {version_id.number} of {versions.name} is the champion already.",
-            "Name another version, or register a new candidate.",
-        )
+        if over_lost_champion:
+            _require_sound(versions, version_id)  # it cannot replace itself
+        return _standing(versions, version_id, state.decision)
     with ExitStack() as stack:
         champion = stack.enter_context(_champion(versions, state, over_lost_champion))
         folder = stack.enter_context(versions.downloaded(version_id.number))
@@ -113,7 +118,8 @@ def rollback(
 ) -> PromotionRecord:
     """Undo the last promotion, and return the record; the champion before it is the champion again.
 
-    Called twice, it undoes the last two promotions. It works if the champion is gone or damaged, too.
+    Called twice, it undoes the last two promotions; but a rollback that was cut off after its record is ended
+    first, and its record returned. It works if the champion is gone or damaged, too.
 
     Raises:
         UserError: there is nothing to go back to, or the version to go back to is gone.
@@ -121,7 +127,9 @@ def rollback(
     """
     versions = Versions(section.model_name, tracking_uri)
     versions.model()
-    state = read_champion_state(versions)
+    state = repaired_state(versions)
+    if state.decision and state.decision.is_open:
+        return _standing(versions, state.decision.version, state.decision)
     promotion = state.promotion
     if promotion is None or promotion.champion_before is None:
         first = f"version {state.champion.number} is the first." if state.champion else None
@@ -136,8 +144,7 @@ def rollback(
             f"The champion before, version {target.number} of {versions.name}, has been deleted.",
             "Promote another version instead.",
         )
-    with versions.downloaded(target.number):
-        pass  # raises for a damaged package, before it becomes the champion
+    _require_sound(versions, target)
     record = PromotionRecord(
         action="rollback",
         promoted=True,
@@ -151,6 +158,7 @@ def rollback(
         candidate=load_headline_metrics(versions, target.number),
         champion=promotion.candidate,
         undoes=promotion.sequence,
+        is_open=True,
     )
     return _carry_out(versions, record, state)
 
@@ -162,7 +170,38 @@ def _carry_out(
     record = versions.history.append(record, state.last_sequence)
     if record.promoted:
         sync_aliases(versions)
-    return record
+    return versions.history.close(record)
+
+
+def _standing(
+    versions: Versions, champion: VersionId, decision: PromotionRecord | None
+) -> PromotionRecord:
+    """Return the decision that made the champion what it is, closed; print that nothing else was decided.
+
+    Raises:
+        UserError: there is none: it is the champion by its alias alone.
+    """
+    told = f"Version {champion.number} of {versions.name} is the champion already"
+    if decision is None:
+        raise UserError(
+            f"{told}, by an alias set by hand.",
+            "Name another version, or register a new candidate.",
+        )
+    note(
+        f"{told}: {decision.action} by {decision.who}, decision {decision.sequence}. "
+        "Nothing was decided anew."
+    )
+    return versions.history.close(decision)
+
+
+def _require_sound(versions: Versions, version: VersionId) -> None:
+    """Check the package of a version before it becomes the champion.
+
+    Raises:
+        DamagedPackageError: it is damaged or gone.
+    """
+    with versions.downloaded(version.number):
+        pass
 
 
 @contextmanager

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from dfray import storage
 from dfray.errors import RegistryError, UserError
-from dfray.registry.checksums import NOT_CHECKED, TAG, faults_of
+from dfray.notes import warn
+from dfray.registry.checksums import FILE, TAG, faults_of, foreign_programs, listed_files
 from dfray.registry.history import SUFFIX, History, VersionId
 from dfray.tracking.client import SQLITE, connect, error_code, talking
 
@@ -24,7 +25,7 @@ CANDIDATE, CHAMPION, PREVIOUS = "candidate", "champion", "previous"
 
 
 class DamagedPackageError(RegistryError):
-    """A package whose files are missing, changed or added; `fault` describes the first of them."""
+    """A package whose files are missing or changed; `fault` describes the first of them."""
 
     def __init__(self, message: str, hint: str = "", fault: str = "") -> None:
         super().__init__(message, hint)
@@ -132,10 +133,10 @@ class Versions:
                     raise
                 return None
 
-    def of_run(self, run_id: str) -> str | None:
-        """Return the latest version whose model the MLflow run `run_id` trained; None: not registered."""
-        numbers = [version.version for version in self.all() if version.run_id == run_id]
-        return str(numbers[-1]) if numbers else None
+    def of_run(self, run_id: str, tags: Mapping[str, str]) -> ModelVersion | None:
+        """Return the first version that the MLflow run trained and that has the tags; None: there is none."""
+        made = (version for version in self.all() if version.run_id == run_id)
+        return next((one for one in made if tags.items() <= one.tags.items()), None)
 
     def tag(self, version: str, tags: Mapping[str, str]) -> None:
         with talking(f"tag version {version} of {self.name}"):
@@ -152,12 +153,12 @@ class Versions:
 
     @contextmanager
     def downloaded(self, version: str) -> Iterator[Path]:
-        """Yield a temporary local folder with the checked MLflow model of `version`.
+        """Yield a temporary local folder with the checked MLflow model of `version`, and nothing else.
 
-        Bytecode that Python left next to code of the package is not checked, not copied and never run.
+        Files beside the package's own are not copied and never loaded; programs among them are told.
 
         Raises:
-            DamagedPackageError: a file is gone, was added, or is not the one that was registered.
+            DamagedPackageError: a file is gone, or is not the one that was registered.
         """
         with storage.temporary_folder() as folder:
             path = self._download(version, folder)
@@ -168,8 +169,15 @@ class Versions:
                     "Restore its artifacts from a backup, or register the model again.",
                     fault,
                 )
+            if programs := foreign_programs(path):
+                warn(
+                    f"The package of version {version} of {self.name} has files beside it that are not its "
+                    f"own: {', '.join(programs)}. They are not loaded; remove them if they are not yours."
+                )
             checked = Path(folder, "checked")
-            shutil.copytree(path.resolve(), checked, ignore=NOT_CHECKED, copy_function=_link)
+            for name in (FILE, *listed_files(path)):
+                (checked / name).parent.mkdir(parents=True, exist_ok=True)
+                _link((path / name).resolve(), checked / name)
             yield checked
 
     def _download(self, version: str, folder: str) -> Path:
@@ -192,7 +200,7 @@ class Versions:
         return Path(path)
 
 
-def _link(source: str, target: str) -> None:
+def _link(source: Path, target: Path) -> None:
     """Hard-link, or copy where the file system cannot: MLflow refuses symbolic links out of a model."""
     try:
         os.link(source, target)

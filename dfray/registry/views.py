@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from dfray.config import RegistrySection
 from dfray.errors import UserError
 from dfray.notes import warn
-from dfray.registry.champion import current_champion, resolve
+from dfray.registry.champion import current_champion, repaired_state, resolve
 from dfray.registry.history import PromotionRecord
 from dfray.registry.measurement_store import metrics_in_tags
 from dfray.registry.measurements import HeadlineMetrics
@@ -56,13 +56,18 @@ class VersionView:
 def read_history(section: RegistrySection, tracking_uri: str) -> list[PromotionRecord]:
     """Return every promotion, refusal and rollback of the model, void ones too, the oldest first.
 
+    Aliases that disagree with them are moved, unless the model has been deleted.
+
     Raises:
         UserError: there is no such model and never was.
     """
     versions = Versions(section.model_name, tracking_uri)
     records = versions.history.read()
-    if not records:
-        versions.model()
+    try:
+        repaired_state(versions)
+    except UserError:
+        if not records:
+            raise
     return records
 
 

@@ -65,9 +65,9 @@ def publish(run: Run, result: SearchResult, space: Space) -> str:
     html, table = to_html(result, space, run.experiment_id()), to_csv(result)
     for name, text in (("search.html", html), ("trials.csv", table)):
         storage.write_bytes(text.encode(), storage.join(result.folder, name))
-        run.log_text(text, name)
-    for name, chart in search_charts(result, space).items():
-        run.log_text(chart.figure.to_json(), f"plots/{name}.json")
+    charts = search_charts(result, space)
+    plots = {f"plots/{name}.json": chart.figure.to_json() for name, chart in charts.items()}
+    run.log_texts({"search.html": html, "trials.csv": table} | plots)
     return page_of(result)
 
 

@@ -19,6 +19,7 @@ import shutil
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,7 @@ from dfray.faces.model_file import (
 from dfray.faces.version import UNSTATED
 from dfray.models.bundle_description import DESCRIPTION
 from dfray.registry import checksums
+from dfray.registry.champion import repaired_state
 from dfray.registry.measurement_store import metric_tags, save_scores
 from dfray.registry.measurements import HeadlineMetrics
 from dfray.registry.versions import CANDIDATE, Versions
@@ -42,13 +44,19 @@ from dfray.serving.model_card import FILE as CARD
 from dfray.serving.model_card import CardContext, as_description, write_card
 from dfray.serving.requirements import inference_requirements
 from dfray.serving.wheel import build_wheel
-from dfray.tracking.client import connect, error_code, talking
+from dfray.tracking.artifacts import log_package
+from dfray.tracking.client import error_code, talking
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from mlflow import MlflowClient
     from mlflow.entities import LoggedModel, Run
+    from mlflow.entities.model_registry import ModelVersion
     from mlflow.models import Model, ModelSignature
+
+_REGISTRATION = "dfray.registration"
+MODEL_ID = "dfray.logged_model"
+"""Tag of a version: its logged model, which MLflow's own field for it does not keep."""
 
 
 def register(
@@ -57,15 +65,20 @@ def register(
     section: RegistrySection,
     tracking_uri: str,
     run_id: str,
+    registration: str,
     metrics: HeadlineMetrics,
     scores: pa.Table | None = None,
     context: CardContext | None = None,
 ) -> str:
     """Package the bundle, register it as the next version, and point the alias `candidate` at it.
 
+    A registration that was killed is ended by the next one with the same `registration` of the same run and
+    weights: the version that it made is found, not made again.
+
     Args:
         bundle_dir: a folder that `Bundle.save` wrote.
         run_id: the MLflow run that trained it.
+        registration: name of this registration among those of the run, such as the key of its evaluation.
         metrics: of the model on the evaluation set; stored with the version.
         scores: STORED_SCORES that the metrics are of; without them a promotion scores the set again.
         context: data and evaluation for the model card.
@@ -77,29 +90,27 @@ def register(
         ModelFileError: the bundle or the face detector's model is missing or damaged.
         RegistryError: MLflow failed.
     """
-    client = connect(tracking_uri)
+    versions = Versions(section.model_name, tracking_uri)
+    client = versions.client
+    if versions.numbers():
+        repaired_state(versions)
     description = _description(Path(bundle_dir))
     with talking(f"read run {run_id}"):
         run = client.get_run(run_id)
-    card = write_card(
-        section.model_name, description, run.data.tags, metrics, context or CardContext()
-    )
-    with storage.temporary_folder() as folder:
-        artifacts = _gather(Path(bundle_dir), description, Path(folder))
+    origin = {_REGISTRATION: registration} | _identity(description)
+    version = versions.of_run(run_id, origin)
+    if version is None:
+        tags = _tags(description) | metric_tags(metrics) | origin
+        card = write_card(
+            section.model_name, description, run.data.tags, metrics, context or CardContext()
+        )
         with talking(f"register {bundle_dir}"):
-            logged, digest = _log(client, run, artifacts, Path(folder) / "model", description, card)
+            _delete_leftovers(client, run, origin)
+            package = _log(client, run, Path(bundle_dir), description, card, origin)
             _ensure_model(client, section.model_name)
-            version = client.create_model_version(
-                section.model_name,
-                # Not models:/ID: the registry would look that up on the process-wide tracking URI.
-                source=logged.artifact_location,
-                run_id=run_id,
-                model_id=logged.model_id,
-                tags=metric_tags(metrics) | _tags(description) | {checksums.TAG: digest},
-                description=as_description(card),
-            )
+            version = _create(versions, run_id, package, tags, card)
     number = str(version.version)
-    versions = Versions(section.model_name, tracking_uri)
+    _log_output(client, run, version.tags[MODEL_ID])
     if scores is not None:
         save_scores(versions, number, metrics.evaluation_set, scores)
     versions.point(CANDIDATE, number)
@@ -132,33 +143,82 @@ def _gather(bundle: Path, description: dict[str, Any], folder: Path) -> dict[str
     }
 
 
+@dataclass(frozen=True)
+class _Package:
+    """An uploaded package: MLflow's model, and the SHA-256 of its list of checksums."""
+
+    model: LoggedModel
+    digest: str
+
+
 def _log(
     client: MlflowClient,
     run: Run,
-    artifacts: dict[str, str],
-    path: Path,
+    bundle: Path,
     description: dict[str, Any],
     card: str,
-) -> tuple[LoggedModel, str]:
-    """Save the model to `path` and log it as an output of the run; with the checksums' own SHA-256."""
-    from mlflow.entities import LoggedModelOutput
+    origin: dict[str, str],
+) -> _Package:
+    """Save the package in a temporary folder, and upload it as a model of the run."""
     from mlflow.models import Model
 
-    run_id = run.info.run_id
     logged = client.create_logged_model(
         run.info.experiment_id,
         name="detector",
-        source_run_id=run_id,
-        tags=_tags(description),
+        source_run_id=run.info.run_id,
+        tags=_tags(description) | origin,
         params=run.data.params,
     )
-    meta = Model(artifact_path=logged.artifact_location, run_id=run_id, model_id=logged.model_id)
-    _save(path, artifacts, meta)
-    (path / CARD).write_text(card)
-    digest = checksums.write_checksums(path)
-    client.log_model_artifacts(logged.model_id, str(path))
-    client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
-    return client.finalize_logged_model(logged.model_id, "READY"), digest
+    meta = Model(
+        artifact_path=logged.artifact_location, run_id=run.info.run_id, model_id=logged.model_id
+    )
+    with storage.temporary_folder() as folder:
+        path = Path(folder) / "model"
+        _save(path, _gather(bundle, description, Path(folder)), meta)
+        (path / CARD).write_text(card)
+        digest = checksums.write_checksums(path)
+        log_package(client, logged.model_id, path)
+    return _Package(client.finalize_logged_model(logged.model_id, "READY"), digest)
+
+
+def _create(
+    versions: Versions, run_id: str, package: _Package, tags: dict[str, str], card: str
+) -> ModelVersion:
+    """Create the version, and return it; the first one, if MLflow's client repeated a request that was done.
+
+    That happens where the first response is lost.
+    """
+    made = versions.client.create_model_version(
+        versions.name,
+        # Not models:/ID: the registry would look that up on the process-wide tracking URI.
+        source=package.model.artifact_location,
+        run_id=run_id,
+        model_id=package.model.model_id,
+        tags=tags | {checksums.TAG: package.digest, MODEL_ID: package.model.model_id},
+        description=as_description(card),
+    )
+    first = versions.of_run(run_id, {checksums.TAG: package.digest})
+    if first is None or first.version == made.version:
+        return made
+    versions.client.delete_model_version(versions.name, made.version)
+    return first
+
+
+def _delete_leftovers(client: MlflowClient, run: Run, origin: dict[str, str]) -> None:
+    """Delete the packages of the run that registrations of this origin uploaded before they were killed."""
+    query = " AND ".join(f"tags.`{name}` = '{value}'" for name, value in origin.items())
+    for model in client.search_logged_models([run.info.experiment_id], query):
+        if model.source_run_id == run.info.run_id:
+            client.delete_logged_model(model.model_id)
+
+
+def _log_output(client: MlflowClient, run: Run, model_id: str) -> None:
+    """Name the model among the outputs of its run, once."""
+    from mlflow.entities import LoggedModelOutput
+
+    if model_id not in [output.model_id for output in run.outputs.model_outputs]:
+        with talking(f"tell run {run.info.run_id} its model"):
+            client.log_outputs(run.info.run_id, [LoggedModelOutput(model_id, step=0)])
 
 
 def _save(path: Path, artifacts: dict[str, str], meta: Model) -> None:
@@ -200,12 +260,19 @@ def _description(bundle: Path) -> dict[str, Any]:
     return description
 
 
+def _identity(description: dict[str, Any]) -> dict[str, str]:
+    """Return the tags that tell models of one run apart."""
+    return {
+        "dfray.weights_sha256": str(description["weights_sha256"]),
+        "dfray.threshold": str(description["threshold"]),
+    }
+
+
 def _tags(description: dict[str, Any]) -> dict[str, str]:
     return {
         "dfray.version": str(description["dfray_version"]),
         "dfray.backbone": str(description["recipe"]["model"]["backbone"]),
-        "dfray.weights_sha256": str(description["weights_sha256"]),
-        "dfray.threshold": str(description["threshold"]),
+        **_identity(description),
         "dfray.faces_version": str(description.get("faces_version", UNSTATED)),
     }
 

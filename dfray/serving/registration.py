@@ -14,7 +14,13 @@ from dfray.serving.package import register
 
 
 def register_model(
-    run: RunContext, bundle_uri: str, result: EvaluationResult, *, run_id: str, metrics_table: str
+    run: RunContext,
+    bundle_uri: str,
+    result: EvaluationResult,
+    *,
+    run_id: str,
+    registration: str,
+    metrics_table: str,
 ) -> str:
     """Package a measured model, register it as `candidate`, and return the version's number.
 
@@ -22,6 +28,7 @@ def register_model(
         bundle_uri: the folder of the saved bundle, local or remote.
         result: its measurement on the run's evaluation set; kept with the version.
         run_id: the MLflow run that trained it.
+        registration: as in `dfray.serving.package.register`.
         metrics_table: Markdown of its metrics, for the model card.
 
     Raises:
@@ -36,6 +43,7 @@ def register_model(
             section=run.recipe.registry,
             tracking_uri=run.tracking_uri,
             run_id=run_id,
+            registration=registration,
             metrics=measured.metrics,
             scores=measured.scores,
             context=CardContext.of(run.manifest, "\n\n".join(tables)),

@@ -22,9 +22,9 @@ from dfray.run_manifest import build_manifest, check_manifest
 from dfray.run_status import StageStatus, run_status, training_status
 from dfray.stages.evaluation import evaluate
 from dfray.stages.extraction import extract_missing_faces
-from dfray.stages.promotion import note_decision, promote
+from dfray.stages.promotion import promote
 from dfray.stages.registration import register
-from dfray.stages.registry import promotion_history, score
+from dfray.stages.registry import score
 from dfray.stages.search import run_search
 from dfray.stages.training import (
     History,
@@ -94,7 +94,7 @@ def _run_due(run: RunContext, statuses: list[StageStatus], due_stages: set[str])
         extract_missing_faces(run)  # such as those of new test videos
         metrics = evaluate(run)
         version = register(run)
-        decision = _decide(run, version) if "promote" in due_stages else None
+        decision = promote(run, version=version) if "promote" in due_stages else None
     has_champion = decision is not None and (decision.promoted or decision.champion_before)
     scored = score_held_out_clip(run) if has_champion else []
     promoted = run.folder.state().promoted
@@ -234,21 +234,6 @@ def search(run: RunContext, *, resume: bool = False) -> SearchResult:
     with run.session():
         extract_missing_faces(run)
         return run_search(run, folder)
-
-
-def _decide(run: RunContext, version: str) -> PromotionRecord:
-    """Return the decision that made `version` the champion, if it stands, or else decide."""
-    promotion = _standing_promotion(run, version)
-    if promotion is None:
-        return promote(run, version=version)
-    note_decision(run, promotion)
-    return promotion
-
-
-def _standing_promotion(run: RunContext, version: str) -> PromotionRecord | None:
-    """Return the decision that made `version` the champion, if none has moved the alias since."""
-    moves = [decision for decision in promotion_history(run) if decision.moved]
-    return moves[-1] if moves and moves[-1].version.number == version else None
 
 
 def score_held_out_clip(run: RunContext) -> list[FileScore]:

@@ -35,7 +35,7 @@ def _register(run: RunContext) -> str:
     from dfray.evaluation.result_store import read_metrics_table, read_result
     from dfray.serving.registration import register_model
 
-    registered = dict(registration_of(run).values)
+    registration = registration_of(run)
     with run.tracking_run() as tracked, stage("register") as line:
         _log_evaluation(run, tracked)
         version = register_model(
@@ -45,10 +45,11 @@ def _register(run: RunContext) -> str:
                 run.folder.evaluation, run.evaluation_set, read_decision_rule(run.folder.model)
             ),
             run_id=tracked.run_id,
+            registration=registration.key,
             metrics_table=read_metrics_table(run.folder.evaluation),
         )
         line.finish(f"{run.recipe.registry.model_name} version {version}")
-    state = replace(run.folder.state(), version=version, registered=registered)
+    state = replace(run.folder.state(), version=version, registered=dict(registration.values))
     run.folder.update_state(state)
     return version
 

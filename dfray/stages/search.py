@@ -256,9 +256,9 @@ def _register(run: RunContext, folder: SearchFolder, runs: SearchRuns, winner: T
     assert winner.run_id is not None, "the search tracks every trial"
     versions = Versions(run.recipe.registry.model_name, runs.tracking_uri)
     origin = runs.origin(winner)
-    registered = versions.of_run(winner.run_id)
-    if registered is not None and origin.items() <= versions.get(registered).tags.items():
-        return registered
+    registered = versions.of_run(winner.run_id, origin)
+    if registered is not None:
+        return str(registered.version)
     bundle_uri = folder.trial(winner.id).model
     with stage("register") as line:
         split = run.recipe.evaluation.split
@@ -269,6 +269,7 @@ def _register(run: RunContext, folder: SearchFolder, runs: SearchRuns, winner: T
             bundle_uri,
             result,
             run_id=winner.run_id,
+            registration=folder.id,
             metrics_table=metrics_table(result.metrics, result.drops),
         )
         versions.tag(version, origin)  # last: a version without these tags was cut off

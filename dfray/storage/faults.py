@@ -6,10 +6,15 @@ import errno
 import re
 from typing import Any
 
-from dfray.errors import StorageError
+from dfray.errors import NoSpaceError, StorageError
 
 _FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FULL_TEXT = re.compile("No space left on device|quota exceeded|disk is full|File too large", re.I)
+"""Words of libraries that pass no errno on: safetensors, torch, SQLite, servers."""
 _FULL_STORE = ("Quota", "StorageFull", "InsufficientStorage", "EntityTooLarge")
+
+
+FULL_HINT = "The disk is full: free some space or choose another work_dir; finished work is kept."
 
 
 def explain(error: Exception, uri: str, verb: str) -> StorageError:
@@ -17,16 +22,15 @@ def explain(error: Exception, uri: str, verb: str) -> StorageError:
     cause = f"{type(error).__name__}: {str(error).strip().rstrip('.')}"
     message = printable(f"Cannot {verb} {uri}: {cause}.")
     code, status = answer_of(error)
-    if getattr(error, "errno", None) in _FULL_DISK:
-        hint = (
-            "The disk is full: free some space or choose another work_dir; finished work is kept."
-        )
-    elif status == 507 or any(word in code for word in _FULL_STORE):
-        hint = (
+    if is_full(error):
+        return NoSpaceError(message, FULL_HINT)
+    if status == 507 or any(word in code for word in _FULL_STORE):
+        return NoSpaceError(
+            message,
             "The bucket is full, or takes nothing of this size: free some space, raise its quota or "
-            "choose another work_dir; finished work is kept."
+            "choose another work_dir; finished work is kept.",
         )
-    elif isinstance(error, PermissionError):
+    if isinstance(error, PermissionError):
         hint = "Check the rights of the user, or the bucket's policy and the AWS credentials."
     elif code == "NoSuchBucket" or ("://" in uri and isinstance(error, FileNotFoundError)):
         hint = (
@@ -44,6 +48,11 @@ def explain(error: Exception, uri: str, verb: str) -> StorageError:
     else:
         hint = "Check the path or URI and the credentials."
     return StorageError(message, hint)
+
+
+def is_full(error: BaseException) -> bool:
+    """Return True if a disk is full, or a quota used up, by the error's number or its words."""
+    return getattr(error, "errno", None) in _FULL_DISK or bool(_FULL_TEXT.search(str(error)))
 
 
 def printable(name: str) -> str:

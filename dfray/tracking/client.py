@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 from dfray import storage
 from dfray.config import RegistrySection
 from dfray.errors import RegistryError, UserError, first_line
+from dfray.storage.faults import is_full
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -166,6 +167,12 @@ def _explained(action: str, error: Exception) -> RegistryError:
             f"this one reads {schema[2]}).",
             "Nothing was changed. If the database is the older one, back it up and run `mlflow db "
             "upgrade`; if it is the newer one, install the MLflow that made it.",
+        )
+    if is_full(error):
+        return RegistryError(
+            f"MLflow could not {action}: {line}.",
+            "A disk is full, of this machine or of MLflow's server: free some space, then run again; what "
+            "was done before is kept.",
         )
     if _READ_ONLY.search(text):
         return RegistryError(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import TracebackType
@@ -19,7 +19,7 @@ from dfray.config import Recipe
 from dfray.errors import RegistryError, UserError
 from dfray.nested import flatten
 from dfray.text import tag
-from dfray.tracking import provenance
+from dfray.tracking import artifacts, provenance
 from dfray.tracking.abandoned import holder_tags
 from dfray.tracking.client import artifact_root, connect, error_code, talking
 
@@ -80,16 +80,13 @@ class Run:
             new = [RunTag(name, tag(value)) for name, value in tags.items()]
             self.client.log_batch(self.run_id, tags=new)
 
-    def log_files(self, paths: Iterable[str | os.PathLike[str]], folder: str | None = None) -> None:
+    def log_files(self, paths: Sequence[str | os.PathLike[str]], folder: str | None = None) -> None:
         """Keep local files with the run, under `folder`."""
-        for path in paths:
-            with talking(f"keep {path} with run {self.run_id}"):
-                self.client.log_artifact(self.run_id, os.fspath(path), folder)
+        artifacts.log_files(self.client, self.run_id, paths, folder)
 
-    def log_text(self, text: str, name: str) -> None:
-        """Keep `text` with the run, as the file `name`."""
-        with talking(f"keep {name} with run {self.run_id}"):
-            self.client.log_text(self.run_id, text, name)
+    def log_texts(self, texts: Mapping[str, str]) -> None:
+        """Keep texts with the run, each as the file of its name."""
+        artifacts.log_texts(self.client, self.run_id, texts)
 
     def tag(self, name: str, value: str) -> None:
         """Add a tag that was not known when the run began."""
@@ -189,7 +186,7 @@ def start_run(
         ]
         for start in range(0, len(params), _BATCH):
             client.log_batch(run.info.run_id, params=params[start : start + _BATCH])
-        client.log_text(run.info.run_id, _yaml(recipe), "recipe.yaml")
+        artifacts.log_texts(client, run.info.run_id, {"recipe.yaml": _yaml(recipe)})
         if recipe.description:
             client.set_tag(run.info.run_id, "mlflow.note.content", tag(recipe.description))
     return Run(tracking_uri, run.info.run_id)

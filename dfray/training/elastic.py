@@ -20,13 +20,17 @@ from ray.train.torch import TorchTrainer
 from ray.train.v2._internal.callbacks import DatasetsCallback
 from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
 from ray.train.v2._internal.execution.callback import RayTrainCallback
+from ray.train.v2._internal.execution.failure_handling import FailureDecision
+from ray.train.v2._internal.execution.failure_handling.default import DefaultFailurePolicy
 from ray.train.v2._internal.execution.scaling_policy import (
     ElasticScalingPolicy,
     NoopDecision,
     ScalingDecision,
 )
+from ray.train.v2.api.exceptions import TrainingFailedError
 from ray.util.placement_group import PlacementGroup, remove_placement_group
 
+from dfray.errors import NoSpaceError, UserError, root_error
 from dfray.session import cpus_of, nodes_of
 from dfray.training.context import TrainingStatus
 
@@ -127,6 +131,16 @@ def _groups() -> Iterator[PlacementGroupTableData]:
             yield group
 
 
+class FinalFailures(DefaultFailurePolicy):
+    """Failure policy of Ray Train, without restarts after no space or a user's mistake: they repeat it."""
+
+    def make_decision(self, training_failed_error: TrainingFailedError) -> FailureDecision:
+        failures = getattr(training_failed_error, "worker_failures", {}).values()
+        if any(isinstance(root_error(failure), NoSpaceError | UserError) for failure in failures):
+            return FailureDecision.RAISE
+        return super().make_decision(training_failed_error)
+
+
 class ElasticTrainer(TorchTrainer):
     """A TorchTrainer that sizes its worker group by `policy`."""
 
@@ -146,4 +160,8 @@ class ElasticTrainer(TorchTrainer):
         return [callback for callback in callbacks if not isinstance(callback, tuple(unused))]
 
     def _initialize_and_run_controller(self, **options: Any) -> Result:
-        return super()._initialize_and_run_controller(**options | {"scaling_policy": self.policy})
+        policies = {
+            "scaling_policy": self.policy,
+            "failure_policy": FinalFailures(self.run_config.failure_config),
+        }
+        return super()._initialize_and_run_controller(**options | policies)

@@ -14,8 +14,16 @@ import numpy as np
 
 from dfray import storage
 from dfray.batches.reader import Batch
-from dfray.errors import DfrayError, StorageError, TrainingError, first_line, root_error
+from dfray.errors import (
+    DfrayError,
+    NoSpaceError,
+    StorageError,
+    TrainingError,
+    first_line,
+    root_error,
+)
 from dfray.run_folder import RunFolder
+from dfray.storage.faults import FULL_HINT, is_full
 from dfray.training.context import TrainingStatus
 from dfray.training.step import NotFiniteError
 
@@ -62,6 +70,8 @@ class WorkerPosition:
         if isinstance(error, DfrayError):
             located = error.at(str(self)).with_traceback(error.__traceback__)
             raise located from error.__cause__
+        if isinstance(error, Exception) and is_full(error):
+            raise NoSpaceError(f"{self}: {first_line(error)}.", FULL_HINT) from error
         if isinstance(error, Exception) and not _is_lost_connection(error):
             raise TrainingError(f"{self}: {first_line(error)}.", _RESUME) from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -40,16 +41,20 @@ def run(mlflow_url: str, s3_faults: FaultProxy, monkeypatch: pytest.MonkeyPatch)
 @pytest.fixture
 def add(run: Run, section: RegistrySection, bundle: Path) -> Callable[[], str]:
     """Registers one more version, as good as the others."""
-    found = measured()
-    return partial(
-        register,
-        bundle,
-        section=section,
-        tracking_uri=run.tracking_uri,
-        run_id=run.run_id,
-        metrics=found.metrics,
-        scores=found.scores,
-    )
+    found, registrations = measured(), itertools.count()
+
+    def register_next() -> str:
+        return register(
+            bundle,
+            section=section,
+            tracking_uri=run.tracking_uri,
+            run_id=run.run_id,
+            registration=str(next(registrations)),
+            metrics=found.metrics,
+            scores=found.scores,
+        )
+
+    return register_next
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from dfray.progress import counting_actor
 from dfray.run_folder import RunFolder
 from dfray.training.launch import train_detector
 from tests.faults.kit import fails_for_good
-from tests.helpers.proxy import Fault, FaultProxy, Request
+from tests.helpers.proxy import FULL, Fault, FaultProxy, Request
 from tests.helpers.toy import toy_recipe, write_toy_faces
 
 pytestmark = pytest.mark.ray
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.ray
 
 @pytest.fixture
 def recipe(ray_session: None, bucket: str, s3_faults: FaultProxy) -> Recipe:
-    made = toy_recipe(bucket, "toy", "training.epochs=3", "training.max_failures=0")
+    made = toy_recipe(bucket, "toy", "training.epochs=3", "training.max_failures=2")
     write_toy_faces(made)
     return made
 
@@ -54,6 +54,9 @@ def test_a_store_that_fails_for_good_ends_it_with_its_reason_and_what_was_done_i
         StorageError, match=rf"Cannot write s3://.*/train/epoch-001/.*{told}.*finished work is kept"
     ):
         train(recipe)
+    first_file = "/train/epoch-001/bundle/bundle.json"
+    puts = [r for r in s3_faults.requests if r.method == "PUT" and first_file in r.target]
+    assert fault != FULL or len(puts) == 1, "workers were started again, to find it full again"
     s3_faults.pass_on()
     failed_at = time.time()
     history = train(recipe)

@@ -119,7 +119,6 @@ def test_a_lost_champion_is_promoted_over_only_where_that_is_asked_for(two_champ
     [
         (lambda folder: (folder / "artifacts/bundle/bundle.json").write_text("x"), "was changed"),
         (lambda folder: (folder / "artifacts/bundle/bundle.json").unlink(), "bundle.json is gone"),
-        (lambda folder: (folder / "artifacts/more.py").write_text("x"), "more.py was added"),
         (
             lambda folder: (folder / checksums.FILE).write_text(""),
             "not the one that was registered",
@@ -192,3 +191,20 @@ def test_show_tells_of_a_model_that_does_not_exist_once(tracking_uri, capsys):
     with pytest.raises(UserError, match="no registered model 'nobody'"):
         show_versions(RegistrySection(model_name="nobody"), tracking_uri)
     assert capsys.readouterr().err == ""
+
+
+def test_a_champion_that_plain_mlflow_has_loaded_is_whole_and_code_beside_it_is_named(
+    two_champions: StoredModel, capsys
+):
+    """`mlflow.pyfunc.load_model` writes the file registered_model_meta into a package on a disk."""
+    package = two_champions.add_version.package("1")
+    (package / "registered_model_meta").write_text("model_name: toy\nmodel_version: '2'\n")
+    (champion,) = [one for one in show_versions(*two_champions.place) if CHAMPION in one.aliases]
+    assert champion.package == "ok"
+    assert capsys.readouterr().err == ""
+    (package / "artifacts" / "more.py").write_text("x = 1\n")
+    with two_champions.versions.downloaded("2") as folder:
+        assert not (folder / "artifacts" / "more.py").exists()
+        assert not (folder / "registered_model_meta").exists()
+    assert "not its own: artifacts/more.py (code). They are not loaded" in capsys.readouterr().err
+    assert rollback(*two_champions.place).version.number == "1"

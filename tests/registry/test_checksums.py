@@ -1,12 +1,13 @@
 """The list of sums: read by `sha256sum` too, and every kind of damage has its line."""
 
+import pickle
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from dfray.registry.checksums import FILE, faults_of, write_checksums
+from dfray.registry.checksums import FILE, faults_of, foreign_programs, write_checksums
 
 
 @pytest.fixture
@@ -26,9 +27,24 @@ def test_every_damage_is_told(package: Path):
     (package / "a.json").write_text("[]")
     (package / "sub folder" / "ä b.bin").rename(package / "moved.bin")
     assert faults_of(package, digest) == [
-        "sub folder/ä b.bin is gone",
-        "moved.bin was added",
         "a.json was changed",
+        "sub folder/ä b.bin is gone",
+    ]
+
+
+def test_other_files_are_no_damage_and_pickles_and_code_among_them_are_named(package: Path):
+    digest = write_checksums(package)
+    (package / "registered_model_meta").write_text("model_name: toy\n")
+    (package / "__pycache__").mkdir()
+    (package / "__pycache__" / "a.cpython-311.pyc").write_bytes(b"\0")
+    (package / "more.py").write_text("x = 1\n")
+    (package / "sub folder" / "weights").write_bytes(pickle.dumps([1]))
+    (package / "run").write_text("#!/bin/sh\n")
+    assert faults_of(package, digest) == []
+    assert foreign_programs(package) == [
+        "more.py (code)",
+        "run (code)",
+        "sub folder/weights (pickle)",
     ]
 
 

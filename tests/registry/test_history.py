@@ -175,12 +175,13 @@ def test_of_two_processes_that_promote_at_once_one_wins_and_the_other_is_told(
 
     section = RegistrySection(model_name="shared")
     with start_run(RECIPE, shared, manifest_fingerprint="m") as run:
-        for _ in range(2):
+        for registration in ("first", "second"):
             register(
                 bundle_dir,
                 section=section,
                 tracking_uri=shared,
                 run_id=run.run_id,
+                registration=registration,
                 metrics=FIGURES,
             )
     outputs = {version: tmp_path / f"{version}.out" for version in ("1", "2")}

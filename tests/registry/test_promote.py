@@ -230,12 +230,6 @@ def test_a_model_that_does_not_exist(tracking_uri):
         history(RegistrySection(model_name="nobody"), tracking_uri)
 
 
-def test_the_champion_is_not_promoted_again(section, tracking_uri, add_version: Add):
-    crown(section, tracking_uri, add_version, measured())
-    with pytest.raises(UserError, match="is the champion already"):
-        promote(section, tracking_uri)
-
-
 def test_a_protocol_that_does_not_exist_stops_the_promotion(
     section, tracking_uri, add_version: Add
 ):

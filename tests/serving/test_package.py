@@ -44,6 +44,7 @@ def version(tracking_uri: str, bundle_dir: Path) -> str:
             section=SECTION,
             tracking_uri=tracking_uri,
             run_id=run.run_id,
+            registration="only",
             metrics=FIGURES,
         )
 
@@ -219,6 +220,7 @@ def test_a_cascade_carries_both_detectors(tracking_uri: str, tmp_path: Path):
             section=section,
             tracking_uri=tracking_uri,
             run_id=run.run_id,
+            registration="only",
             metrics=FIGURES,
         )
     with Versions("cascade", tracking_uri).downloaded(version) as folder:

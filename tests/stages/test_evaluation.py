@@ -142,6 +142,7 @@ def registered(recipe, tmp_path_factory) -> str:
             section=recipe.registry,
             tracking_uri=uri,
             run_id=run.run_id,
+            registration="other",
             metrics=HeadlineMetrics(None, None, 1.0, 1, "none"),
         )
     return f"models:/{recipe.registry.model_name}/{version}"

@@ -78,7 +78,7 @@ def test_metrics_and_files_are_kept(tracking_uri: str, tmp_path: Path):
         run.log_metrics({"train/loss": 0.7, "val/auc": None}, step=0)
         run.log_metrics({"train/loss": 0.5, "val/auc": 0.9}, step=1)
         run.log_files([report], folder="evaluation")
-        run.log_text("{}", "evaluation/metrics.json")
+        run.log_texts({"evaluation/metrics.json": "{}"})
     client = connect(tracking_uri)
     losses = client.get_metric_history(run.run_id, "train/loss")
     assert [(m.step, m.value) for m in losses] == [(0, 0.7), (1, 0.5)]

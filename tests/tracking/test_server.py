@@ -34,6 +34,7 @@ def test_register_promote_and_score_without_a_word_then_lose_files_and_rights(
             section=SECTION,
             tracking_uri=server,
             run_id=run.run_id,
+            registration="only",
             metrics=FIGURES,
         )
     # Figures without scores are measured anew.
