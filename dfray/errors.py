@@ -61,6 +61,10 @@ class ClusterError(UserError):
     """A cluster that does not answer, refuses the token, or runs another version of Ray."""
 
 
+class LocalRayError(DfrayError):
+    """A local Ray of which a process has died."""
+
+
 class LockedError(UserError):
     """A folder that another command writes to."""
 

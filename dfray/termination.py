@@ -30,6 +30,12 @@ def interrupt_on_signals() -> None:
             signal.signal(number, _interrupt)
 
 
+def interrupt_main_thread() -> None:
+    """Raise KeyboardInterrupt in the main thread, also out of a wait, if its signals raise it."""
+    if signal.getsignal(signal.SIGTERM) is _interrupt:
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
+
+
 def exit_code() -> int:
     """Return the code of an interrupted command: 143 after SIGTERM, 129 after SIGHUP, 130 after Ctrl-C."""
     return 128 + _received[-1] if _received else CTRL_C

@@ -175,3 +175,18 @@ def mlflow_url(mlflow_packages: str, tmp_path_factory: pytest.TempPathFactory) -
 
     with mlflow_server(tmp_path_factory.mktemp("mlflow"), artifacts=mlflow_packages) as url:
         yield url
+
+
+@pytest.fixture
+def signals_restored() -> Iterator[None]:
+    """Handlers of signals are put back after the test; Ctrl-C raises in it."""
+    import signal
+
+    handlers = {
+        number: signal.getsignal(number)
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+    }
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a shell's background
+    yield
+    for number, handler in handlers.items():
+        signal.signal(number, handler)

@@ -11,18 +11,6 @@ import pytest
 from dfray.cli import main
 
 
-@pytest.fixture
-def signals_restored():
-    handlers = {
-        number: signal.getsignal(number)
-        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
-    }
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a shell's background
-    yield
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
-
-
 @pytest.mark.usefixtures("signals_restored")
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)]

@@ -40,7 +40,7 @@ def mlflow_server(
         subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, env=environment) as process,
     ):
         try:
-            wait_for(lambda: _answers(url, process))
+            wait_for(lambda: _answers(url, process), timeout_s=240)
             yield url
         finally:
             process.terminate()
