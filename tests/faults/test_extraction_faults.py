@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -150,20 +149,6 @@ def test_a_poison_video_costs_itself_only(ray_session, tmp_path):
         told[poison]["video_id"],
         told[silent]["video_id"],
     }
-
-
-@pytest.fixture
-def small_disk(tmp_path) -> Iterator[Path]:
-    """A file system of six megabytes."""
-    path = tmp_path / "disk"
-    path.mkdir()
-    mount = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", path], capture_output=True, text=True
-    )
-    if mount.returncode:
-        pytest.skip(f"only root may mount a small disk: {mount.stderr.strip()}")
-    yield path
-    subprocess.run(["umount", path], check=True)
 
 
 def dfray(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:

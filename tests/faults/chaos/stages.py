@@ -47,7 +47,7 @@ FATAL = {"driver", "raylet", "GCS"}
 """What a command does not outlive."""
 TOLD_S = 20.0
 """How soon it ends without its raylet or GCS."""
-END_S = 300.0
+END_S = 900.0
 TIMES = ("seconds", "ended_at_s", "cpu_s", "shard", "first_row", "attempts")
 """Values that differ from run to run."""
 
