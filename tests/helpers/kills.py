@@ -18,19 +18,26 @@ from typing import Any
 from tests.helpers.forks import fork
 
 NEVER = 0
+LIMIT_S = 600.0
 
 
-def run_until(call: int, function: Callable[..., object], *arguments: Any, out: Path) -> int | None:
+def run_until(call: int, function: Callable[..., object], *arguments: Any, out: Path) -> int:
     """Run function(*arguments) in a process that is killed at the n-th call, from 1; `NEVER`: at none.
 
     Its output, and the number of its calls as the last line, are in `out`.
 
     Returns:
         The exit code; negative: the signal that ended it.
+
+    Raises:
+        TimeoutError: it did not end.
     """
     out.unlink(missing_ok=True)
     process = fork(_run, call, function, arguments, out=out)
-    process.join(120)
+    process.join(LIMIT_S)
+    if process.exitcode is None:
+        process.kill()
+        raise TimeoutError(f"{function} did not end within {LIMIT_S:g} s")
     return process.exitcode
 
 

@@ -75,16 +75,16 @@ class RegistryChaos:
         faults += self._faults()
         self.tally.faults += [f"{command}, killed at call {call}: {fault}" for fault in faults]
 
-    def _run(self, call: int, command: str, *arguments: str) -> int | None:
+    def _run(self, call: int, command: str, *arguments: str) -> int:
         """Run a command until it is killed at a call, and return its exit code."""
         code = run_until(call, getattr(self.toy, command), *arguments, out=self.out)
         if code == 0:
             self._longest[command] = max(self._longest.get(command, 0), calls_of(self.out))
         return code
 
-    def _run_again(self, command: str, *arguments: str) -> int | None:
+    def _run_again(self, command: str, *arguments: str) -> int:
         """Run a killed command to its end, sometimes after another command, or killed once more."""
-        code = None
+        code = 0
         between = self.draw.choice(["nothing", "nothing", "a look", "a kill"])
         if between == "a look" and self.champions:
             code = self._run(NEVER, "history")
@@ -92,7 +92,7 @@ class RegistryChaos:
             code = self._run(self.draw.randint(1, self._longest[command]), command, *arguments)
             if code == 0:
                 return 0
-        return self._run(NEVER, command, *arguments) if code in (None, 0, KILLED) else code
+        return self._run(NEVER, command, *arguments) if code in (0, KILLED) else code
 
     def _possible(self) -> list[str]:
         """Return the commands that have something to do; the first of its kind is always possible."""
