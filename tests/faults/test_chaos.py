@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.faults.chaos.registry import RegistryChaos
 
-STRIKES = 12
+STRIKES = 6
 
 
 def test_the_registry_is_the_same_whatever_call_its_commands_are_killed_at(
@@ -21,4 +21,4 @@ def test_the_registry_is_the_same_whatever_call_its_commands_are_killed_at(
     for _ in range(STRIKES):
         chaos.strike()
     assert chaos.tally.faults == []
-    assert chaos.tally.kills.total() >= STRIKES - 3, "the first of each command is not killed"
+    assert chaos.tally.kills.total() >= STRIKES // 2 - 1, "the first of each command is not killed"
