@@ -24,7 +24,7 @@ from datetime import UTC, datetime
 from dfray import storage
 from dfray.errors import StorageError
 from dfray.notes import listening
-from dfray.text import mask, visible_line
+from dfray.text import visible, visible_line
 
 NAME = "log.txt"
 LIMIT_BYTES = 1 << 20
@@ -49,13 +49,15 @@ class CommandLog:
         self._is_broken = False
         began = datetime.now(UTC).isoformat(timespec="seconds")
         where = f"{socket.gethostname()}, pid {os.getpid()}"
-        self._pending.append(f"== {began} {mask(shlex.join(['dfray', *command]))} ({where})\n")
+        self._pending.append(
+            f"== {began} {visible_line(shlex.join(['dfray', *command]))} ({where})\n"
+        )
 
     def add(self, text: str) -> None:
         """Add lines, each with the time (UTC)."""
         now = datetime.now(UTC).strftime("%H:%M:%S")
         with self._lock:
-            self._pending += [f"{now} {line}\n" for line in mask(text).splitlines()]
+            self._pending += [f"{now} {line}\n" for line in visible(text).splitlines()]
             self._attempt(lambda: self._write(at_end=False))
 
     def keep(self, line: str) -> None:

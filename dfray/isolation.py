@@ -27,7 +27,7 @@ _ALLOCATOR = {
 """Bounds of glibc's allocator that keep a freed picture's memory for the next one. Else it goes back to the
 kernel, which clears every page of it again: 0.4 to 1.3 ms of CPU a picture of 720p."""
 _MEMORY_MB = 4096
-"""Memory for one file: twice what the largest picture takes that is decoded."""
+"""Memory for one file; the largest picture, of 9,459 px square and 16 bits, took 2.5 GiB, 8K video 0.9."""
 
 
 def start(

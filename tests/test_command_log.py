@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from dfray import storage
-from dfray.command_log import LIMIT_BYTES, LOG_NOTE, current_log, log_to, logged, mask
+from dfray.command_log import LIMIT_BYTES, LOG_NOTE, current_log, log_to, logged
 from dfray.notes import note, quietly, warn
 from dfray.progress import stage
 from dfray.render.tables import console, styled
+from dfray.text import mask
 
 
 def lines_of(folder: Path | str) -> list[str]:
@@ -165,3 +166,13 @@ def test_a_command_without_a_run_leaves_no_log(tmp_path: Path) -> None:
     with logged(["plan"]):
         note("a note")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_log_that_is_read_on_a_terminal_changes_no_terminal(tmp_path: Path) -> None:
+    with logged(["train", "a\x1b[2J.yaml"]), quietly():
+        log_to(str(tmp_path))
+        note("a video \x1b]0;title\x07.mp4")
+    text = (tmp_path / "log.txt").read_text()
+    assert r"a\x1b[2J.yaml" in text
+    assert r"a video \x1b]0;title\x07.mp4" in text
+    assert "\x1b" not in text

@@ -106,8 +106,16 @@ def token(cluster, monkeypatch) -> None:
     monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(cluster.state / "token"))
 
 
+def files_with(text: bytes, cluster) -> list[Path]:
+    """The files of Ray's nodes, logs above all, that hold `text`."""
+    folder = Path((cluster.state / "temp").read_text().strip())
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert any(path.suffix == ".log" for path in files)
+    return [path for path in files if text in path.read_bytes()]
+
+
 def test_a_job_is_followed_to_its_end_and_its_results_lie_where_they_would_without_a_cluster(
-    client, clips
+    client, clips, cluster
 ):
     recipe = client.recipe("followed", clips)
     words = ["extract", recipe, "faces.rate_fps=2", "--env", "OMP_NUM_THREADS"]
@@ -118,6 +126,7 @@ def test_a_job_is_followed_to_its_end_and_its_results_lie_where_they_would_witho
     assert re.search(r"^environment .*AWS_ENDPOINT_URL.*OMP_NUM_THREADS", done.err, re.M)
     assert re.search(r"^not sent .*AWS_SECRET_ACCESS_KEY.*--env NAME", done.err, re.M)
     assert "never-shown" not in done.out + done.err
+    assert files_with(b"never-shown", cluster) == []
     assert "✓ job followed-extract-" in done.err
     assert "✓ extract" in done.out
     summaries = store_of(client.folder / "runs", "followed").summaries()
