@@ -32,7 +32,7 @@ def clip(tmp_path: Path) -> Path:
 
 def listed(path: Path, **columns: str | None) -> pa.Table:
     """VIDEOS of a file, as a listing of its folder gives it."""
-    stamp = dict(storage.list_stamped(str(path.parent)))[str(path)]
+    stamp = {file.uri: file.stamp for file in storage.list_stamped(str(path.parent))}[str(path)]
     return videos_table([video_row("clip", uri=str(path), stamp=stamp, **columns)])
 
 
