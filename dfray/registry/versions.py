@@ -193,7 +193,7 @@ class Versions:
                     tracking_uri=self.tracking_uri,
                     dst_path=None if self.tracking_uri.startswith(SQLITE) else folder,
                 )
-            except MlflowException:  # stores report missing files in different ways
+            except (MlflowException, OSError):  # how a missing file is told differs
                 if list_artifacts(artifact_uri=uri, tracking_uri=self.tracking_uri):
                     raise
                 path = folder
