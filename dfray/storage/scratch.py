@@ -30,6 +30,8 @@ from dfray.storage.process_identity import has_ended, start_time, this_machine
 _MARK = re.compile(r"([0-9a-f]{6})-(\d+)-(\d+)")
 _SHORT_PLACE = "/tmp"
 """Folder of the links."""
+_LINK = re.compile(r"[0-9a-f]{4}")
+"""Name of a link. A process of Ray that outlives its start's failure makes a folder of that name anew."""
 
 
 def temporary_folder() -> tempfile.TemporaryDirectory[str]:
@@ -116,11 +118,11 @@ def _sweep(user_folder: str) -> None:
     """Remove the folders of dead processes, and the links to them."""
     for name in os.listdir(user_folder):
         path = os.path.join(user_folder, name)
-        if not os.path.islink(path):
-            if _is_dead(name):
-                shutil.rmtree(path, ignore_errors=True)
-        elif _is_dead(_mark_in(path)):
-            _unlink(path)
+        if os.path.islink(path):
+            if _is_dead(_mark_in(path)):
+                _unlink(path)
+        elif _is_dead(name) or _LINK.fullmatch(name):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _mark_in(link: str) -> str:

@@ -13,6 +13,7 @@ import pytest
 
 from dfray import storage
 from dfray.errors import StorageError
+from dfray.storage import scratch
 from tests.helpers.cluster import REPOSITORY
 
 WAITING = """
@@ -84,6 +85,19 @@ def test_a_short_path_leads_to_a_folder_with_the_others_however_long_theirs_is(
     (tmp_path / "elsewhere").mkdir()
     with storage.short_folder(str(tmp_path / "elsewhere")) as link:
         assert Path(link).resolve().is_relative_to(tmp_path / "elsewhere")
+
+
+def test_a_folder_that_took_the_place_of_a_link_goes_with_the_next_link_and_links_in_use_stay(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that outlives the folder makes it anew, by the path that it knows."""
+    monkeypatch.setattr(scratch, "_SHORT_PLACE", str(tmp_path))
+    with storage.short_folder() as left:
+        pass
+    Path(left, "session").mkdir(parents=True)
+    with storage.short_folder() as used, storage.short_folder():
+        assert not Path(left).exists()
+        assert Path(used).is_dir()
 
 
 def test_folders_of_other_machines_and_of_other_programs_stay(place: Path) -> None:
