@@ -64,19 +64,18 @@ def log_texts(client: MlflowClient, run_id: str, texts: Mapping[str, str]) -> No
 
 
 def log_package(client: MlflowClient, model_id: str, folder: Path) -> None:
-    """Keep the files of a local folder with a logged model.
+    """Keep the files of a local folder with a logged model, inside `talking`.
 
     Raises:
-        RegistryError: as `log_files`.
+        RegistryError: MLflow's store does not hold them afterwards.
     """
     sizes = {
         path.relative_to(folder).as_posix(): path.stat().st_size
         for path in folder.rglob("*")
         if path.is_file()
     }
-    with talking(f"keep the files of model {model_id}"):
-        client.log_model_artifacts(model_id, str(folder))
-        _require_kept(sizes, lambda place: client.list_logged_model_artifacts(model_id, place))
+    client.log_model_artifacts(model_id, str(folder))
+    _require_kept(sizes, lambda place: client.list_logged_model_artifacts(model_id, place))
 
 
 def _require_kept(
