@@ -45,6 +45,7 @@ def test_all_properties_of_a_phones_clip(tmp_path: Path) -> None:
         transfer="arib-std-b67",
         interlacing="progressive",
         rotation_deg=90,
+        duration_s=pytest.approx(1.2),
     )
     bits = 8 * sum(packet.size for packet in av.open(str(path)).demux(video=0))
     assert after.bit_rate == pytest.approx(bits / (30 / 25), rel=0.05)
