@@ -23,8 +23,6 @@ LONG_VIDEO_BYTES = 8 * 2**20
 """Size of a file on s3:// from which on parts of it are fetched; below, requests cost more than bytes."""
 MAX_PICTURE_PX = 89_478_485
 """Width times height of the largest picture that is decoded (256 MiB of RGB): Pillow's own limit."""
-
-
 MAX_FILE_BYTES = 64 * 2**30
 """Size of the largest file that is opened or fetched."""
 

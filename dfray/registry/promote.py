@@ -91,7 +91,7 @@ def promote(
     if version_id == state.champion:
         if over_lost_champion:
             _require_sound(versions, version_id)  # it cannot replace itself
-        return _standing(versions, version_id, state.decision)
+        return _earlier_decision(versions, version_id, state.decision)
     with ExitStack() as stack:
         champion = stack.enter_context(_champion(versions, state, over_lost_champion))
         folder = stack.enter_context(versions.downloaded(version_id.number))
@@ -129,7 +129,7 @@ def rollback(
     versions.model()
     state = repaired_state(versions)
     if state.decision and state.decision.is_open:
-        return _standing(versions, state.decision.version, state.decision)
+        return _earlier_decision(versions, state.decision.version, state.decision)
     promotion = state.promotion
     if promotion is None or promotion.champion_before is None:
         first = f"version {state.champion.number} is the first." if state.champion else None
@@ -173,7 +173,7 @@ def _carry_out(
     return versions.history.close(record)
 
 
-def _standing(
+def _earlier_decision(
     versions: Versions, champion: VersionId, decision: PromotionRecord | None
 ) -> PromotionRecord:
     """Return the decision that made the champion what it is, closed; print that nothing else was decided.

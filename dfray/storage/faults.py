@@ -12,8 +12,6 @@ _FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FULL_TEXT = re.compile("No space left on device|quota exceeded|disk is full|File too large", re.I)
 """Words of libraries that pass no errno on: safetensors, torch, SQLite, servers."""
 _FULL_STORE = ("Quota", "StorageFull", "InsufficientStorage", "EntityTooLarge")
-
-
 FULL_HINT = "The disk is full: free some space or choose another work_dir; finished work is kept."
 
 

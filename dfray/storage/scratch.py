@@ -21,6 +21,7 @@ import secrets
 import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Iterator
 
 from dfray.errors import StorageError
@@ -30,6 +31,8 @@ from dfray.storage.process_identity import has_ended, start_time, this_machine
 _MARK = re.compile(r"([0-9a-f]{6})-(\d+)-(\d+)")
 _SHORT_PLACE = "/tmp"
 """Folder of the links."""
+_TO_END_S = 5.0
+"""Time that processes have to end; what they write later the next process removes."""
 _LINK = re.compile(r"[0-9a-f]{4}")
 """Name of a link. A process of Ray that outlives its start's failure makes a folder of that name anew."""
 
@@ -55,20 +58,31 @@ def short_folder(place: str | None = None) -> Iterator[str]:
         StorageError: as `temporary_folder`.
     """
     place = os.path.abspath(place or tempfile.gettempdir())
-    with attempt(lambda: _new_folder(place, still_used=True), place, "write") as folder:
-        link = attempt(lambda: _new_link(folder), _SHORT_PLACE, "write")
-        try:
-            yield link
-        finally:
-            _unlink(link)
+    made = attempt(lambda: _new_folder(place, still_used=True), place, "write")
+    try:
+        with made as folder:
+            link = attempt(lambda: _new_link(folder), _SHORT_PLACE, "write")
+            try:
+                yield link
+            finally:
+                _unlink(link)
+    finally:
+        _remove_for_good(made.name)
+
+
+def _remove_for_good(folder: str) -> None:
+    """Remove a folder in which processes that are about to end may still write."""
+    end = time.monotonic() + _TO_END_S
+    while os.path.exists(folder) and time.monotonic() < end:
+        time.sleep(0.05)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _new_folder(place: str, *, still_used: bool = False) -> tempfile.TemporaryDirectory[str]:
     """Return a fresh folder.
 
     Args:
-        still_used: processes that are about to end may write there while it is removed; what they leave
-            goes with all that this process has left.
+        still_used: processes may write there while it is removed, which is no error.
     """
     folder = _folder_of_process(_user_folder(place), os.getpid())
     os.makedirs(folder, mode=0o700, exist_ok=True)  # again, if a cleaner of TMPDIR took it

@@ -87,6 +87,26 @@ def test_a_short_path_leads_to_a_folder_with_the_others_however_long_theirs_is(
         assert Path(link).resolve().is_relative_to(tmp_path / "elsewhere")
 
 
+def test_a_short_folder_goes_while_processes_that_end_still_write_there(place: Path) -> None:
+    code = """
+import itertools, os, sys, time
+end = time.monotonic() + 1
+for i in itertools.takewhile(lambda _: time.monotonic() < end, itertools.count()):
+    try:
+        open(f"{sys.argv[1]}/{i}", "w").close()
+        print(flush=True) if i == 0 else None
+    except OSError:
+        break
+"""
+    with storage.short_folder() as link:
+        command = [sys.executable, "-c", code, os.path.realpath(link)]
+        writer = subprocess.Popen(command, stdout=subprocess.PIPE)
+        assert writer.stdout is not None
+        writer.stdout.readline()
+    assert not list(place.glob("*/*"))
+    writer.communicate()
+
+
 def test_a_folder_that_took_the_place_of_a_link_goes_with_the_next_link_and_links_in_use_stay(
     place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
