@@ -198,21 +198,25 @@ def test_drops_are_what_a_plain_loop_measures(bundle, store, tmp_path, ray_sessi
     from tests.helpers.scoring import scoring_in_process
 
     with scoring_in_process():
-        require_drops_of_a_loop(bundle, store, tmp_path)
+        measured = measured_drops(bundle, store, tmp_path)
+    assert measured == drops_of_a_loop(bundle, store)
 
 
 @pytest.mark.slow
 def test_actors_measure_what_a_plain_loop_measures(bundle, store, tmp_path, ray_session):
-    require_drops_of_a_loop(bundle, store, tmp_path)
+    assert measured_drops(bundle, store, tmp_path) == drops_of_a_loop(bundle, store)
 
 
-def require_drops_of_a_loop(bundle, store, tmp_path):
+def measured_drops(bundle, store, tmp_path):
     bundle.save(tmp_path / "bundle")
     section = EvaluationSection(post_processing=["noise", "jpeg"], num_workers=1)
-    found = measure_drops(store, str(tmp_path / "bundle"), labelled(store), section)
+    return measure_drops(store, str(tmp_path / "bundle"), labelled(store), section)
+
+
+def drops_of_a_loop(bundle, store):
     faces = tables.FACES.read(store.shards("test")[0])
     sums = sums_of(bundle, faces, ["noise", "jpeg"], batch_size=128)
-    assert found == auc_drops(sums, labelled(store), ["noise", "jpeg"])
+    return auc_drops(sums, labelled(store), ["noise", "jpeg"])
 
 
 def test_the_recipe_refuses_a_name_that_no_function_is_registered_under():

@@ -4,26 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from dfray.config import CorpusSection
-from dfray.datasets.manifest import Manifest, build_manifest
+from dfray.datasets.manifest import Manifest
 from dfray.datasets.readers import reader
 from dfray.errors import ManifestError
 from tests.helpers import corpora
 from tests.helpers.corpora import touch, write
+from tests.helpers.manifests import read, rows
 
 NOT_READ = "not in a place or list that reader {} reads"
-
-
-def read(name: str, root: Path, **more: Any) -> Manifest:
-    return build_manifest([CorpusSection(reader=name, root=str(root), **more)], opened=0)
-
-
-def rows(manifest: Manifest) -> dict[str, dict[str, Any]]:
-    return {row["video_id"]: row for row in manifest.videos.to_pylist()}
 
 
 def left_out(manifest: Manifest) -> dict[tuple[str | None, str], int]:

@@ -157,10 +157,11 @@ def test_contradictions_are_refused_with_the_rows(rows, message):
         validate(rows)
 
 
-def test_the_same_person_may_be_in_two_datasets():
-    validate(
-        [video_row("a", identity="1"), video_row("a", dataset="b", identity="1", split="test")]
-    )
+def test_the_same_person_may_be_in_two_datasets_and_in_one_split_of_each():
+    one = video_row("a", identity="1")
+    validate([one, video_row("a", dataset="b", identity="1", split="test")])
+    with pytest.raises(ManifestError, match="split"):
+        validate([one, video_row("b", identity="1", split="test")])
 
 
 def test_a_manifest_with_a_missing_column_is_refused(tmp_path):

@@ -134,6 +134,8 @@ def test_nodes_too_few_for_the_workers_are_refused(nodes: str, training: dict, t
         require_room(recipe(training=training), parse_nodes(nodes))
 
 
-def test_nodes_enough_for_the_workers_are_not() -> None:
-    require_room(recipe(training={"num_workers": 4}), parse_nodes("1x8cpu+4h100"))
-    require_room(recipe(training={"num_workers": 4}), parse_nodes("1x4cpu"))
+@pytest.mark.parametrize("nodes", ["1x8cpu+4h100", "1x4cpu"])
+def test_nodes_that_just_hold_the_workers_are_enough(nodes: str) -> None:
+    require_room(recipe(training={"num_workers": 4}), parse_nodes(nodes))
+    with pytest.raises(ResourceError, match="there are 4"):
+        require_room(recipe(training={"num_workers": 8}), parse_nodes(nodes))
