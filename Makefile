@@ -28,7 +28,7 @@ cluster-demo: setup ## the same pipeline as on a cluster: two nodes, s3:// and M
 	@infra/demo.sh
 
 test: setup      ## the tests
-	@$(BIN)/pytest -m "not slow" -n 2 --dist loadfile
+	@$(BIN)/pytest -m "not slow" -n 2 --dist loadfile --max-worker-restart 0
 
 test-slow: setup ## the tests that take minutes each
 	@$(BIN)/pytest -m slow

@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from subprocess import Popen
 
 from dfray.errors import LocalRayError
@@ -21,16 +22,33 @@ _TO_END_S = 12.0
 _WATCHED = {"gcs_server": "GCS", "raylet": "raylet"}
 
 
-def node_processes() -> dict[str, Popen[bytes]]:
-    """Return the GCS and the raylet that this process has started, by their names."""
+@dataclass(frozen=True)
+class LocalRay:
+    """A Ray that this process has started.
+
+    Attributes:
+        processes: those that it cannot do without, by their names.
+        is_used: False once this process has shut it down, whose processes end then as they should.
+        shut_down: function that shuts it down.
+    """
+
+    processes: Mapping[str, Popen[bytes]]
+    is_used: Callable[[], bool]
+    shut_down: Callable[[], None]
+
+
+def local_ray() -> LocalRay:
+    """Return the Ray that this process has started, and is connected to."""
+    import ray
     from ray._private import worker
 
-    started = worker._global_node.all_processes
-    return {title: started[name][0].process for name, title in _WATCHED.items()}
+    node = worker._global_node
+    started = {title: node.all_processes[name][0].process for name, title in _WATCHED.items()}
+    return LocalRay(started, lambda: worker.global_worker.node is node, ray.shutdown)
 
 
 @contextmanager
-def watched(processes: Mapping[str, Popen[bytes]]) -> Iterator[None]:
+def watched(local: LocalRay) -> Iterator[None]:
     """Interrupt the block when one of the local Ray's processes dies, as Ctrl-C would, and raise why.
 
     If the block and Ray's shutdown do not end within `_TO_END_S`, such as in a wait for what has died, the
@@ -39,15 +57,16 @@ def watched(processes: Mapping[str, Popen[bytes]]) -> Iterator[None]:
     Raises:
         LocalRayError: one of them has died; also in place of an error that follows from it.
     """
-    watch = _Watch(processes)
+    watch = _Watch(local)
     watch.start()
     try:
         yield
     except BaseException as error:
-        if watch.died() is None:
+        watch.block_ended.set()
+        if (dead := watch.dead()) is None:
             raise
-        _shut_down()
-        raise watch.error() from error
+        local.shut_down()
+        raise _death_of(dead) from error
     finally:
         watch.ended.set()
 
@@ -55,36 +74,33 @@ def watched(processes: Mapping[str, Popen[bytes]]) -> Iterator[None]:
 class _Watch(threading.Thread):
     """Thread that looks at the processes every second, until `ended` is set."""
 
-    def __init__(self, processes: Mapping[str, Popen[bytes]]) -> None:
+    def __init__(self, local: LocalRay) -> None:
         super().__init__(daemon=True, name="dfray-local-ray")
-        self.processes, self.ended = processes, threading.Event()
+        self.local = local
+        self.block_ended, self.ended = threading.Event(), threading.Event()
 
     def run(self) -> None:
         while not self.ended.wait(_EVERY_S):
-            if self.died() is not None:
-                self._end()
+            if (dead := self.dead()) is not None:
+                self._end(dead)
                 return
 
-    def died(self) -> str | None:
-        """Return the name of a process that has died, None while all live."""
-        dead = (title for title, process in self.processes.items() if process.poll() is not None)
-        return next(dead, None)
+    def dead(self) -> str | None:
+        """Return the name of a process that has died though it is used, None if there is none."""
+        processes = self.local.processes.items()
+        died = next((title for title, process in processes if process.poll() is not None), None)
+        return died if self.local.is_used() else None
 
-    def error(self) -> LocalRayError:
-        """Return the error of the process that has died."""
-        return LocalRayError(
-            f"The {self.died()} of the local Ray has died; it may have run out of memory.",
-            "Run the same command again to resume, with less memory in use or fewer workers.",
-        )
-
-    def _end(self) -> None:
-        interrupt_main_thread()
+    def _end(self, dead: str) -> None:
+        if not self.block_ended.is_set():
+            interrupt_main_thread()
         if not self.ended.wait(_TO_END_S):
-            print(f"dfray: failed: {self.error()}", file=sys.stderr, flush=True)
+            print(f"dfray: failed: {_death_of(dead)}", file=sys.stderr, flush=True)
             os._exit(1)
 
 
-def _shut_down() -> None:
-    import ray
-
-    ray.shutdown()
+def _death_of(process: str) -> LocalRayError:
+    return LocalRayError(
+        f"The {process} of the local Ray has died; it may have run out of memory.",
+        "Run the same command again to resume, with less memory in use or fewer workers.",
+    )

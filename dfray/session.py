@@ -18,7 +18,7 @@ from typing import Any
 from dfray import access, storage
 from dfray.config import ClusterSection
 from dfray.errors import ClusterError, ResourceError
-from dfray.local_ray import node_processes, watched
+from dfray.local_ray import local_ray, watched
 from dfray.notes import note
 from dfray.ray_errors import await_late_errors, errors_kept, is_logged, keep_start_errors
 from dfray.resources import Need, Node, lacking
@@ -50,7 +50,7 @@ def session(cluster: ClusterSection, *, verbose: bool = False) -> Iterator[None]
         options = {"address": address} if folder is None else _local_options(cluster, folder)
         _connect(options, verbose)
         try:
-            with nullcontext() if address else watched(node_processes()):
+            with nullcontext() if address else watched(local_ray()):
                 yield
         except Exception:
             await_late_errors()

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 import pytest
 
 from dfray.errors import LocalRayError, UserError
-from dfray.local_ray import watched
+from dfray.local_ray import _EVERY_S, LocalRay, watched
 from dfray.termination import interrupt_on_signals
+from tests.helpers.cluster import REPOSITORY
 from tests.helpers.commands import DFRAY, plain_environment
 from tests.helpers.corpus import write_crowds
 from tests.helpers.processes import title, wait_for
@@ -20,19 +25,42 @@ from tests.helpers.toy import TOY
 TOLD_WITHIN_S = 20.0
 
 
+@dataclass
+class StandIn:
+    """A local Ray of one process, `sleep`, and what became of it."""
+
+    raylet: subprocess.Popen[bytes]
+    is_used: bool = True
+    shut_down_s: float = 0.0
+
+    @property
+    def watched(self) -> AbstractContextManager[None]:
+        ray = LocalRay({"raylet": self.raylet}, lambda: self.is_used, self.shut_down)
+        return watched(ray)
+
+    def shut_down(self) -> None:
+        """Shut down, and take as long as told."""
+        time.sleep(self.shut_down_s)
+        self.is_used = False
+
+    def lose_raylet(self) -> None:
+        """Kill the raylet."""
+        self.raylet.kill()
+        self.raylet.wait()
+
+
 @pytest.fixture
-def process() -> subprocess.Popen[bytes]:
-    """What stands for the raylet."""
-    return subprocess.Popen(["sleep", "60"])
+def ray() -> Iterator[StandIn]:
+    with subprocess.Popen(["sleep", "60"]) as raylet:
+        yield StandIn(raylet)
+        raylet.kill()
 
 
 @pytest.mark.usefixtures("signals_restored")
-def test_work_on_a_ray_whose_process_dies_is_interrupted_and_says_why(
-    process: subprocess.Popen[bytes],
-) -> None:
+def test_work_on_a_ray_whose_process_dies_is_interrupted_and_says_why(ray: StandIn) -> None:
     def work() -> None:
-        with watched({"raylet": process}):
-            process.kill()
+        with ray.watched:
+            ray.lose_raylet()
             time.sleep(60)
 
     interrupt_on_signals()
@@ -40,26 +68,36 @@ def test_work_on_a_ray_whose_process_dies_is_interrupted_and_says_why(
     with pytest.raises(LocalRayError, match="The raylet of the local Ray has died.*to resume"):
         work()
     assert time.monotonic() - began < 10
+    assert not ray.is_used
 
 
-def test_errors_of_the_work_on_a_living_ray_stay_what_they_are(
-    process: subprocess.Popen[bytes],
-) -> None:
-    with pytest.raises(UserError, match="mine"), watched({"raylet": process}):
+def test_errors_of_the_work_on_a_living_ray_stay_what_they_are(ray: StandIn) -> None:
+    with pytest.raises(UserError, match="mine"), ray.watched:
         raise UserError("mine")
-    process.kill()
-    process.wait()
+    assert ray.is_used
 
 
-def test_what_follows_from_a_death_is_told_as_the_death(process: subprocess.Popen[bytes]) -> None:
+@pytest.mark.usefixtures("signals_restored")
+@pytest.mark.parametrize("shut_down_s", [0, 2 * _EVERY_S])
+def test_what_follows_from_a_death_is_told_as_the_death(ray: StandIn, shut_down_s: float) -> None:
     def work() -> None:
-        with watched({"GCS": process}):
-            process.kill()
-            process.wait()
+        with ray.watched:
+            ray.lose_raylet()
             raise ConnectionError
 
-    with pytest.raises(LocalRayError, match="The GCS"):
+    interrupt_on_signals()
+    ray.shut_down_s = shut_down_s
+    with pytest.raises(LocalRayError, match="The raylet"):
         work()
+
+
+@pytest.mark.usefixtures("signals_restored")
+def test_a_ray_that_this_process_shuts_down_has_not_died(ray: StandIn) -> None:
+    interrupt_on_signals()
+    with ray.watched:
+        ray.shut_down()
+        ray.lose_raylet()
+        time.sleep(2 * _EVERY_S)
 
 
 @pytest.mark.slow
@@ -87,3 +125,28 @@ def test_an_extraction_without_them_ends_with_one_line_and_is_gone_on_with(
     assert last.startswith("dfray: failed: ")
     assert "of the local Ray has died" in last
     subprocess.run(command, env=plain_environment(), check=True)
+
+
+@pytest.mark.slow
+@pytest.mark.ray
+def test_a_program_may_shut_down_the_ray_of_its_session(tmp_path: Path) -> None:
+    program = """
+import time
+import dfray.local_ray
+from dfray.config import ClusterSection
+from dfray.session import session
+dfray.local_ray._TO_END_S = 1
+with session(ClusterSection()):
+    import ray
+    ray.shutdown()
+    time.sleep(5)
+print("alive")
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env=plain_environment() | {"PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+    )
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "alive\n", "")
