@@ -24,6 +24,8 @@ BLOCK_BYTES = 2**20
 """Bytes of a remote file that are fetched at once."""
 LIMIT_S = 60.0
 """Time that the child may take between two messages."""
+_ATTEMPTS = 2
+"""Children that a file may end: one may be killed for want of memory, whatever it reads."""
 _MOST_CHILDREN = 4
 _PATIENCE_S = 1.0
 """Time that a thread waits for a child before it starts another: most corpora need one."""
@@ -114,21 +116,26 @@ class _Pool:
         self._count = 0
 
     def probe(self, path: str, copy: storage.PartialCopy | None = None) -> Probe:
-        """Have a child open a file; one that dies or hangs costs this file."""
-        child = self._idle_child()
-        try:
-            header = child.probe(path, copy)
-        except TimeoutError:
-            problem = f"nothing came from the decoder for {LIMIT_S:g} s"
-        except (EOFError, OSError):
-            problem = child.why_dead()
-        else:
-            self._idle.put(child)
-            return header
+        """Have a child open a file; one that dies at it `_ATTEMPTS` times, or hangs, costs this file."""
+        for _ in range(_ATTEMPTS):
+            child = self._idle_child()
+            try:
+                header = child.probe(path, copy)
+            except TimeoutError:
+                self._end(child)
+                return Probe(None, f"nothing came from the decoder for {LIMIT_S:g} s")
+            except (EOFError, OSError):
+                problem = child.why_dead()
+                self._end(child)
+            else:
+                self._idle.put(child)
+                return header
+        return Probe(None, problem)
+
+    def _end(self, child: _Child) -> None:
         child.close()
         with self._lock:
             self._count -= 1
-        return Probe(None, problem)
 
     def close(self) -> None:
         while not self._idle.empty():

@@ -33,8 +33,24 @@ class ChildFailure(Exception):  # noqa: N818 - it becomes a VideoEnd, and never 
         self.reason = reason
 
 
+class StartFailure(ChildFailure):
+    """A child that died or stalled while it started, which is no video's fault."""
+
+    def error(self) -> ExtractionError:
+        """Return the error of an extractor of which no child starts."""
+        return ExtractionError(
+            f"The process that extracts faces did not start: {self.reason}.",
+            "Check that `python -c 'import av, cv2, mediapipe'` works on this machine.",
+        )
+
+
 class ChildProcess:
-    """A running child process and the socket to it."""
+    """A running child process and the socket to it.
+
+    Raises:
+        StartFailure: it died or stalled while it started.
+        DfrayError: it told why it cannot work.
+    """
 
     def __init__(self, settings: FacesSection, command: Sequence[str]) -> None:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed in kill
@@ -47,12 +63,9 @@ class ChildProcess:
             self._connection.send(settings)
             answer: Ready | Failed = self._next(START_LIMIT_S)
         except (ChildFailure, ConnectionError) as error:
-            complaint = self.last_complaint()
+            reason = f"{error}{self.last_complaint()}"
             self.kill()
-            raise ExtractionError(
-                f"The process that extracts faces did not start: {error}{complaint}.",
-                "Check that `python -c 'import av, cv2, mediapipe'` works on this machine.",
-            ) from error
+            raise StartFailure("crashed", reason) from error
         if isinstance(answer, Failed):
             self.kill()
             raise answer.error

@@ -2,7 +2,8 @@
 
 Native decoders crash and hang on some files, and Ray would restart an actor on such a file for ever. So
 a video that ends its child, or from whose child nothing is heard for `stall_limit_s`, is tried again in
-a fresh child, from the first frame not yet delivered, and given up after `attempts`.
+a fresh child, from the first frame not yet delivered, and given up after `attempts`. A child that ends
+while it starts, such as by the kernel for want of memory, is one of the attempts.
 
 The child decodes files of strangers, so it holds no credentials: remote files are read here. Files on disks
 and mounts, which may hang, are looked at by the child alone.
@@ -20,7 +21,7 @@ from dataclasses import dataclass
 from dfray import storage
 from dfray.config import FacesSection
 from dfray.errors import StorageError
-from dfray.faces.child_process import ChildFailure, ChildProcess
+from dfray.faces.child_process import ChildFailure, ChildProcess, StartFailure
 from dfray.faces.messages import (
     Answer,
     ContentRead,
@@ -89,7 +90,7 @@ class SupervisedExtractor:
             settings = settings.model_copy(update={"detector_model": model})
         self._settings, self._command = settings, command
         self._bounds = bounds or Bounds()
-        self._child: ChildProcess | None = ChildProcess(settings, command)
+        self._child: ChildProcess | None = self._first_child()
 
     def extract(
         self, uri: str, kind: str = "video", stride: int = 1
@@ -112,12 +113,17 @@ class SupervisedExtractor:
 
         Args:
             copy: of a PartialVideo, into which ranges are fetched: the child holds no credentials.
+
+        Raises:
+            ExtractionError: no child started in any attempt.
         """
         outcome = _Outcome(self._bounds.time_s)
         for _ in range(self._settings.attempts):
             failure = yield from self._attempt(source, copy, outcome)
             if failure is None or outcome.left_s() <= 0:
                 break
+        if isinstance(failure, StartFailure) and not outcome.children:
+            raise failure.error()
         yield outcome.end(failure)
 
     def close(self) -> None:
@@ -132,8 +138,12 @@ class SupervisedExtractor:
         outcome: _Outcome,
     ) -> Generator[Frame, None, ChildFailure | None]:
         """Yield the rest of the frames from one child; return how the child failed, if it did."""
-        child = self._fresh_child()
         outcome.attempts += 1
+        try:
+            child = self._fresh_child()
+        except StartFailure as failure:
+            return failure
+        outcome.children += 1
         cpu_before_s = outcome.cpu_s
         is_done = False
         try:
@@ -178,11 +188,24 @@ class SupervisedExtractor:
                 failure.reason = f"not done within {self._bounds.time_s:g} s"
             raise
 
+    def _first_child(self) -> ChildProcess:
+        """Return a child that has started; as many are tried as for a video.
+
+        Raises:
+            ExtractionError: none starts.
+        """
+        for _ in range(self._settings.attempts):
+            try:
+                return ChildProcess(self._settings, self._command)
+            except StartFailure as failure:
+                last = failure
+        raise last.error()
+
     def _fresh_child(self) -> ChildProcess:
         child = self._child
         if child is not None and (child.n_tasks >= RECYCLE_AFTER or not child.is_alive()):
             child.close()
-            child = None
+            child = self._child = None
         self._child = child or ChildProcess(self._settings, self._command)
         return self._child
 
@@ -197,6 +220,7 @@ class _Outcome:
     def __init__(self, time_s: float | None) -> None:
         self._end_s = math.inf if time_s is None else time.monotonic() + time_s
         self.attempts = 0
+        self.children = 0
         self.next_frame = 0
         self.cpu_s = 0.0
         self.unreadable: str | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -94,6 +95,13 @@ def test_a_child_that_crashes_or_hangs_costs_its_file(
     assert probe(str(clip)).problem == "nothing came from the decoder for 0.5 s"
     monkeypatch.undo()
     assert probe(str(clip)).problem is None
+
+
+def test_a_child_that_is_killed_costs_no_file(clip: Path) -> None:
+    assert probe(str(clip)).problem is None
+    for pid in children():
+        os.kill(pid, signal.SIGKILL)
+    assert probe(str(clip)) == Probe(pytest.approx(3.0), None)
 
 
 def test_of_a_remote_file_only_what_ffmpeg_reads_is_fetched(

@@ -70,6 +70,17 @@ def plain_server(clip: Path) -> Iterator[str]:
         server.shutdown()
 
 
+def killed_at_start(left: Path, times: int) -> tuple[str, ...]:
+    """Return the command of a child that is killed while it starts, as long as `left` has bytes left."""
+    left.write_bytes(bytes(times))
+    program = (
+        "import os, pathlib, signal; from dfray.faces.child import main; "
+        f"left = pathlib.Path({str(left)!r}); n = left.stat().st_size; "
+        "n and (os.truncate(left, n - 1), os.kill(os.getpid(), signal.SIGKILL)); main()"
+    )
+    return (sys.executable, "-c", program)
+
+
 def run(extractor: SupervisedExtractor, path: Path) -> tuple[list[Frame], VideoEnd]:
     *items, end = extractor.extract(str(path))
     frames = [item for item in items if isinstance(item, Frame)]
@@ -85,6 +96,13 @@ def indices(frames: list[Frame]) -> list[int]:
 def child_of(extractor: SupervisedExtractor) -> psutil.Process:
     assert extractor._child is not None
     return psutil.Process(extractor._child._process.pid)
+
+
+def kill_child(extractor: SupervisedExtractor) -> None:
+    """Kill its child, and wait for the end of it."""
+    assert extractor._child is not None
+    extractor._child._process.kill()
+    extractor._child._process.wait()
 
 
 def test_it_gives_what_the_unsupervised_extractor_gives(
@@ -184,8 +202,7 @@ def test_a_child_killed_between_videos_is_replaced(
     fragile: SupervisedExtractor, clip: Path
 ) -> None:
     run(fragile, clip)
-    child_of(fragile).kill()
-    child_of(fragile).wait()
+    kill_child(fragile)
     frames, end = run(fragile, clip)
     assert len(frames) == 5
     assert (end.status, end.attempts) == ("ok", 1)
@@ -231,6 +248,24 @@ def test_a_child_that_cannot_start_is_no_videos_fault() -> None:
     dies = (sys.executable, "-c", "raise SystemExit('no such library')")
     with pytest.raises(ExtractionError, match="did not start.*no such library"):
         SupervisedExtractor(FacesSection(), dies)
+
+
+def test_a_child_killed_while_it_starts_counts_as_an_attempt(clip: Path, tmp_path: Path) -> None:
+    left = tmp_path / "left"
+    extractor = SupervisedExtractor(IMPATIENT, killed_at_start(left, 1))
+    for times, attempts in [(0, 1), (1, 2)]:
+        left.write_bytes(bytes(times))
+        frames, end = run(extractor, clip)
+        assert indices(frames) == [0, 1, 2, 3, 4]
+        assert (end.status, end.attempts) == ("ok", attempts)
+        kill_child(extractor)
+    left.write_bytes(bytes(9))
+    with pytest.raises(ExtractionError, match="did not start: the decoder crashed with SIGKILL"):
+        run(extractor, clip)
+    assert left.stat().st_size == 7
+    left.write_bytes(b"")
+    assert run(extractor, clip)[1].status == "ok"
+    extractor.close()
 
 
 def test_a_remote_video_is_read_by_the_parent_in_parts(
