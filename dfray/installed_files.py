@@ -36,11 +36,25 @@ def find_file(kind: Kind, name_or_path: str, failure: type[UserError] = UserErro
     """
     if storage.is_remote(name_or_path) or Path(name_or_path).is_file():
         return name_or_path
-    installed = installed_folder(kind) / f"{name_or_path}.yaml"
+    return installed_file(kind, name_or_path, failure)
+
+
+def installed_file(
+    kind: Kind, name: str, failure: type[UserError] = UserError, hint: str = ""
+) -> str:
+    """Return the path of the installed file of that name.
+
+    Args:
+        hint: sentence in front of the names that there are, for the message.
+
+    Raises:
+        UserError: there is none, as `failure`; the nearest name is suggested.
+    """
+    installed = installed_folder(kind) / f"{name}.yaml"
     if installed.is_file():
         return str(installed)
     names = installed_names(kind)
     raise failure(
-        f"No {kind} is called {name_or_path!r}, and no such file is there.",
-        f"{did_you_mean(name_or_path, names)} There are: {', '.join(names)}.".strip(),
+        f"No {kind} is called {name!r}, and no such file is there.",
+        f"{hint} {did_you_mean(name, names)} There are: {', '.join(names)}.".strip(),
     )

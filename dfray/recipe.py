@@ -2,15 +2,17 @@
 
 A recipe is named by a path, or by the name of one that is installed with dfray (jobs/recipes). It may
 extend others: `extends: NAME` or `extends: [NAME, ...]`, each on top of the one before, the file's own keys
-on top of all. Sections are merged key by key; lists and values are replaced. A file whose name begins with
-_ is only to be extended. An error names the path in the recipe, the nearest valid key, and the file and
-line, or the override, of the value.
+on top of all. NAME is a path, beside the file that names it, or the name of an installed recipe: the working
+directory changes no recipe. Sections are merged key by key; lists and values are replaced. A file whose name
+begins with _ is only to be extended. An error names the path in the recipe, the nearest valid key, and the
+file and line, or the override, of the value.
 """
 
 from __future__ import annotations
 
+import os
+import posixpath
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, get_origin
 
 import yaml
@@ -20,13 +22,16 @@ from pydantic_core import ErrorDetails
 from dfray import storage
 from dfray.config import Recipe
 from dfray.config.keys import nested_section
+from dfray.documents import parse_yaml, read_yaml, shown
 from dfray.errors import RecipeError, did_you_mean
-from dfray.installed_files import find_file, installed_names
+from dfray.installed_files import find_file, installed_file, installed_names
 
 Location = tuple[str | int, ...]
 """Path of a value in a recipe, such as ("corpora", 0, "root")."""
 Files = list[tuple[str, yaml.Node | None]]
 """Files that a recipe was read from, the topmost first: path and parsed nodes."""
+MOST_FILES = 50
+"""A recipe of more files is refused: files that extend each other twice double with every level."""
 
 
 def load_recipe(name_or_path: str, overrides: list[str] | None = None) -> Recipe:
@@ -39,7 +44,7 @@ def load_recipe(name_or_path: str, overrides: list[str] | None = None) -> Recipe
     Raises:
         RecipeError: no such recipe, not YAML, an unknown key, a wrong type or value.
     """
-    values, files = _read(_find(name_or_path))
+    values, files = _read(find_file("recipe", name_or_path, RecipeError))
     origins: dict[Location, str] = {}
     for override in overrides or []:
         origins[_apply(values, override)] = f"override {override!r}"
@@ -85,23 +90,58 @@ def _read(path: str, extending: tuple[str, ...] = ()) -> tuple[dict[str, Any], F
     Args:
         extending: files that lead to this one by `extends`.
     """
-    if path in extending:
-        raise RecipeError(f"{path} extends itself, by way of {' and '.join(extending)}.")
-    text = storage.read_bytes(path).decode()
-    try:
-        root, values = yaml.compose(text), yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise RecipeError(f"{path} is not valid YAML: {error}.") from error
+    if _identity(path) in map(_identity, extending):
+        raise RecipeError(
+            f"{path} extends itself: {' -> '.join((*extending, path))}.",
+            "Remove one `extends`.",
+        )
+    document = read_yaml(path, RecipeError)
+    values: Any = document.value
     if not isinstance(values, dict):
         raise RecipeError(f"{path} is not a recipe: it holds no keys.", "See jobs/recipes.")
-    extended = values.pop("extends", [])
     base: dict[str, Any] = {}
-    files: Files = []
-    for name in [extended] if isinstance(extended, str) else extended:
-        base_path = _find(str(name), relative_to=path)
-        next_values, next_files = _read(base_path, (*extending, path))
-        base, files = _merged(base, next_values), next_files + files
-    return _merged(base, values), [(path, root), *files]
+    files: Files = [(path, document.node)]
+    for name in _extended(values, path):
+        next_values, next_files = _read(_find_extended(name, path), (*extending, path))
+        base, files = _merged(base, next_values), [files[0], *next_files, *files[1:]]
+        if len(files) + len(extending) > MOST_FILES:
+            raise RecipeError(f"{path} extends more than {MOST_FILES} files, by way of others.")
+    return _merged(base, values), files
+
+
+def _extended(values: dict[str, Any], path: str) -> list[str]:
+    """Return the names in `extends`, which is taken out of the values of the file at `path`."""
+    extended = values.pop("extends", [])
+    names = [extended] if isinstance(extended, str) else extended
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise RecipeError(
+            f"{path}: extends is {shown(extended)}, not the name of a recipe or a list of names.",
+            "Write extends: NAME, or extends: [NAME, ...].",
+        )
+    return names
+
+
+def _find_extended(name: str, path: str) -> str:
+    """Return the path of the recipe that the one at `path` extends."""
+    if storage.is_remote(name) or posixpath.isabs(name):
+        return find_file("recipe", name, RecipeError)
+    beside = _beside(path, name)
+    is_there = storage.exists(beside) if storage.is_remote(beside) else os.path.isfile(beside)
+    if is_there:
+        return beside
+    hint = f"A path in extends is looked for beside the file, here at {beside}."
+    return installed_file("recipe", name, RecipeError, hint)
+
+
+def _beside(path: str, name: str) -> str:
+    """Return the path of the file `name`, relative to the folder of the file at `path`."""
+    scheme, marker, place = path.rpartition("://")
+    joined = posixpath.join(posixpath.dirname(place), name)
+    return f"{scheme}{marker}{posixpath.normpath(joined)}" if scheme else joined
+
+
+def _identity(path: str) -> str:
+    return path if storage.is_remote(path) else os.path.realpath(storage.absolute(path))
 
 
 def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
@@ -116,30 +156,18 @@ def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _find(name_or_path: str, relative_to: str | None = None) -> str:
-    """Return the path of a recipe: a file, a file next to `relative_to`, or an installed recipe."""
-    if relative_to and not storage.is_remote(relative_to) and not storage.is_remote(name_or_path):
-        sibling = Path(relative_to).parent / name_or_path
-        if not Path(name_or_path).is_file() and sibling.is_file():
-            return str(sibling)
-    return find_file("recipe", name_or_path, RecipeError)
-
-
 def _apply(values: dict[str, Any], override: str) -> Location:
     """Set the value of one override `a.b.c=value` in place; return its location."""
     path, equals, text = override.partition("=")
     if not equals or not path:
         raise RecipeError(f"Override {override!r} is not of the form section.key=value.")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise RecipeError(f"Override {override!r}: the value is not valid YAML: {error}.") from None
-    return _set(values, path.strip(), value, f"Override {override!r}")
+    value = parse_yaml(text, f"override {override!r}: the value", RecipeError).value
+    return _set(values, path.strip(), value, f"override {override!r}")
 
 
 def _set(values: dict[str, Any], path: str, value: Any, origin: str) -> Location:
     """Set the value at `a.b.c` in place; return its location."""
-    location: Location = tuple(int(p) if p.isdigit() else p for p in path.split("."))
+    location: Location = tuple(int(p) if p.isdecimal() else p for p in path.split("."))
     parent: Any = values
     for step in location[:-1]:
         if isinstance(parent, dict) and isinstance(step, str):
@@ -180,7 +208,7 @@ def _line(item: ErrorDetails, origin: str) -> str:
     if item["type"] == "missing":
         return f"{origin}: {dotted} is missing."
     message = item["msg"].removeprefix("Value error, ")
-    value = "" if item["type"] == "value_error" else f" (got {item['input']!r})"
+    value = "" if item["type"] == "value_error" else f" (got {shown(item['input'])})"
     return f"{origin}: {dotted + ': ' if dotted else ''}{message}{value}."
 
 

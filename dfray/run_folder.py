@@ -29,18 +29,37 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any, Self
-
-import yaml
+from typing import Any, Self, TypeVar
 
 from dfray import storage
 from dfray.config import Recipe
+from dfray.documents import read_json, read_yaml, validated
 from dfray.errors import UserError
 from dfray.recipe import dump_recipe
 
 SHARED_FOLDERS = ("faces", "clips")
 """Folders of a work_dir that belong to no name."""
 _KEY = re.compile(r"[0-9a-f]{12}")
+_HINT = (
+    "dfray writes this file. If it was edited, change it back; if it is damaged, move its folder away, and "
+    "what it holds is made anew."
+)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class _Record:
+    """Content of run.json."""
+
+    began: str
+    dependencies: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Pointer:
+    """Content of `latest`, as far as it is read."""
+
+    run: str
 
 
 @dataclass(frozen=True)
@@ -128,8 +147,7 @@ class RunFolder:
         Raises:
             StorageError: it keeps none.
         """
-        content = storage.read_bytes(storage.join(root, "recipe.yaml"))
-        return cls(Recipe.model_validate(yaml.safe_load(content)), root=root)
+        return cls(stored_recipe(storage.join(root, "recipe.yaml")), root=root)
 
     def claim(self, dependencies: Mapping[str, Any] | None = None) -> None:
         """Write the recipe and what the training depends on, unless an earlier command did."""
@@ -141,12 +159,11 @@ class RunFolder:
 
     def stored_recipe(self) -> Recipe:
         """Return the recipe that the run was created with."""
-        return Recipe.model_validate(yaml.safe_load(storage.read_bytes(self.recipe_file)))
+        return stored_recipe(self.recipe_file)
 
     def record(self) -> dict[str, Any]:
         """Return when the run began, and the dependencies of its training."""
-        record: dict[str, Any] = json.loads(storage.read_bytes(self._record))
-        return record
+        return asdict(_stored(_Record, self._record))
 
     def share_version(self, model_name: str, version: str, bundle: str | os.PathLike[str]) -> str:
         """Copy a registered version's local bundle where every node can read it; return its URI."""
@@ -158,7 +175,7 @@ class RunFolder:
         """Read the progress of the run's stages."""
         if not storage.exists(self._state):
             return RunState()
-        return RunState(**json.loads(storage.read_bytes(self._state)))
+        return _stored(RunState, self._state)
 
     def update_state(self, state: RunState) -> None:
         """Write the progress of the run's stages."""
@@ -179,6 +196,21 @@ class RunFolder:
                 f"{self.root} has no {relative} yet{because}.",
                 f"Run `dfray {command}` with this recipe first.",
             )
+
+
+def stored_recipe(uri: str) -> Recipe:
+    """Return the resolved recipe that a command kept.
+
+    Raises:
+        UserError: it was edited to be no recipe, or is damaged.
+        StorageError: it cannot be read.
+    """
+    return validated(Recipe, read_yaml(uri).value, uri, hint=_HINT)
+
+
+def _stored(kind: type[T], uri: str) -> T:
+    """Return the content of a JSON file of a run."""
+    return validated(kind, read_json(uri, hint=_HINT, with_nan=True), uri, hint=_HINT)
 
 
 class RunsOfName:
@@ -206,7 +238,7 @@ class RunsOfName:
         """Return the key of the run that a command last used; None: there is none."""
         if not storage.exists(self._latest):
             return None
-        return str(json.loads(storage.read_bytes(self._latest))["run"])
+        return _stored(_Pointer, self._latest).run
 
     def point_to(self, folder: RunFolder) -> None:
         """Make a run the latest."""

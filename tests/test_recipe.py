@@ -2,6 +2,7 @@
 
 import pytest
 
+from dfray import recipe, storage
 from dfray.errors import RecipeError
 from dfray.recipe import dump_recipe, load_recipe, named_recipes
 
@@ -54,6 +55,12 @@ def test_overrides_reach_sections_lists_and_optional_values(write):
             r"slerp .*use pre_logits",
         ),
         (MINIMAL + "a: [\n", r"not valid YAML"),
+        (MINIMAL + "seed: 1\nname: other\n", r"recipe.yaml:6 has the key 'name' a second time"),
+        (MINIMAL + "seed: 2026-13-45\n", r"recipe.yaml is not valid YAML: month must be in"),
+        (MINIMAL + "evaluation: {threshold: .nan}\n", r"recipe.yaml:5: evaluation.threshold"),
+        (MINIMAL + "evaluation: {threshold: .inf}\n", r"recipe.yaml:5: evaluation.threshold"),
+        (MINIMAL + "evaluation: {threshold: 1.01}\n", r"recipe.yaml:5: evaluation.threshold"),
+        (MINIMAL + "training: {lr: .inf}\n", r"recipe.yaml:5: training.lr: .*a finite number"),
         ("", r"holds no keys"),
     ],
 )
@@ -101,6 +108,49 @@ class TestExtending:
         with pytest.raises(RecipeError, match="extends itself"):
             self.read(folder, "extends: own.yaml\nname: own\n")
 
+    def test_a_path_is_looked_for_beside_the_file_that_names_it(
+        self, folder, tmp_path_factory, monkeypatch
+    ):
+        elsewhere = tmp_path_factory.mktemp("elsewhere")
+        (elsewhere / "base.yaml").write_text(MINIMAL + "training: {epochs: 99}\n")
+        (folder / "parts").mkdir()
+        (folder / "parts/middle.yaml").write_text("extends: [../base.yaml, more.yaml]\n")
+        (folder / "parts/more.yaml").write_text("training: {lr: 0.5}\n")
+        monkeypatch.chdir(elsewhere)
+        recipe = self.read(folder, "extends: parts/middle.yaml\nname: own\n")
+        assert (recipe.training.epochs, recipe.training.lr) == (5, 0.5)
+        (folder / "base.yaml").unlink()
+        with pytest.raises(
+            RecipeError, match=r"No recipe is called '../base.yaml'.* beside the file"
+        ):
+            load_recipe(str(folder / "own.yaml"))
+
+    def test_a_recipe_in_a_bucket_extends_those_beside_it(self, bucket):
+        storage.write_bytes(MINIMAL.encode(), f"{bucket}/base.yaml")
+        storage.write_bytes(b"extends: ../base.yaml\nname: own\n", f"{bucket}/mine/own.yaml")
+        assert load_recipe(f"{bucket}/mine/own.yaml").corpora[0].root == "/videos"
+        storage.write_bytes(b"extends: demo\nname: own\n", f"{bucket}/mine/own.yaml")
+        assert load_recipe(f"{bucket}/mine/own.yaml").model.backbone == "resnet10t"
+
+    def test_a_circle_is_refused_with_its_files_by_whatever_names_they_have(self, folder):
+        (folder / "here").symlink_to(folder)
+        (folder / "a.yaml").write_text("extends: here/b.yaml\n")
+        (folder / "b.yaml").write_text("extends: here/a.yaml\n")
+        with pytest.raises(RecipeError, match=r"own.yaml -> .*a.yaml -> .*b.yaml -> .*a.yaml\."):
+            self.read(folder, "extends: a.yaml\nname: own\n")
+
+    def test_files_that_double_with_every_level_are_refused(self, folder, monkeypatch):
+        monkeypatch.setattr(recipe, "MOST_FILES", 6)
+        (folder / "1.yaml").write_text("extends: [base.yaml, base.yaml]\n")
+        (folder / "2.yaml").write_text("extends: [1.yaml, 1.yaml]\n")
+        with pytest.raises(RecipeError, match=r"2.yaml extends more than 6 files"):
+            self.read(folder, "extends: [2.yaml, 2.yaml]\nname: own\n")
+
+    @pytest.mark.parametrize("extended", ["3", "", "{a: b}", "[base.yaml, 3]", "[[base.yaml]]"])
+    def test_anything_but_names_is_refused(self, folder, extended):
+        with pytest.raises(RecipeError, match=r"own.yaml: extends is .*, not the name of a recipe"):
+            self.read(folder, f"extends: {extended}\nname: own\n")
+
     def test_parts_are_no_recipes(self):
         assert not any(name.startswith("_") for name in named_recipes())
 
@@ -112,6 +162,14 @@ class TestExtending:
         ("training.epochs", r"not of the form"),
         ("corpora.5.root=x", r"there is no corpora.5"),
         ("name.first=x", r"there is no name"),
+        ("corpora.²=x", r"there is no corpora.²"),
+        ("seed=2026-13-45", r"override 'seed=2026-13-45': the value is not valid YAML"),
+        ("search={trials: 3, trials: 4}", r"has the key 'trials' a second time"),
+        (
+            "evaluation.threshold=.nan",
+            r"override 'evaluation.threshold=.nan': evaluation.threshold",
+        ),
+        ("evaluation.threshold=1.5", r"override 'evaluation.threshold=1.5': evaluation.threshold"),
         ("batches.batch_size=33", r"multiple of training.num_workers 2"),
         ("training.min_workers=3", r"min_workers 3 is more than num_workers 2"),
         ("cluster.train_on={role: -gpu}", r"cluster.train_on.role: .*"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -20,14 +21,16 @@ class Unit:
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+Threshold = Annotated[float, Field(ge=0, le=math.nextafter(1, 2))]
+"""Of fake probabilities; the one above 1 calls nothing fake, and is fitted where a real video scores 1."""
 Count = Annotated[int, Field(ge=1)]
 Quality = Annotated[int, Field(ge=1, le=100)]  # of JPEG
 
 
 class Section(BaseModel):
-    """Frozen settings of one component; unknown keys are refused."""
+    """Frozen settings of one component; unknown keys, NaN and infinities are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     def content(self) -> dict[str, Any]:
         """Return the settings that a result depends on, as JSON."""

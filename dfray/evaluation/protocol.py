@@ -11,18 +11,16 @@ from typing import Literal
 
 import numpy as np
 import pyarrow as pa
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from dfray import storage
-from dfray.errors import UserError
+from dfray.documents import read_yaml, validated
 from dfray.evaluation.aggregate import VIDEO_SCORES, is_scored
 from dfray.installed_files import find_file, installed_names
 from dfray.tables import FAKE, REAL
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class ProtocolColumn(_Part):
@@ -116,17 +114,9 @@ def load_protocol(name_or_path: str) -> Protocol:
         UserError: there is none, or it is not valid.
     """
     path = find_file("protocol", name_or_path)
-    try:
-        return Protocol.model_validate(yaml.safe_load(storage.read_bytes(path)))
-    except yaml.YAMLError as error:
-        raise UserError(f"{path} is not valid YAML: {error}.") from error
-    except ValidationError as error:
-        faults = "; ".join(
-            f"{'.'.join(map(str, e['loc'])) or 'protocol'}: {e['msg']}" for e in error.errors()
-        )
-        raise UserError(
-            f"{path} is no protocol: {faults}.", "See jobs/protocols/paper.yaml."
-        ) from None
+    value = read_yaml(path).value
+    hint = "See jobs/protocols/paper.yaml."
+    return validated(Protocol, value, f"{path} is no protocol", hint=hint)
 
 
 def named_protocols() -> list[str]:

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from dfray import storage
+from dfray.documents import read_json, validated
 from dfray.evaluation.metrics import Estimate, Group, Metrics
 from dfray.evaluation.ranking_metrics import METRICS
 from dfray.text import markdown
@@ -45,13 +46,8 @@ def read_drops(folder_uri: str) -> list[PostProcessingDrop]:
     from dfray.evaluation.robustness import PostProcessingDrop
 
     uri = storage.join(folder_uri, "robustness.json")
-    rows = json.loads(storage.read_bytes(uri)) if storage.exists(uri) else []
-    return [
-        PostProcessingDrop(
-            **{name: row[name] for name in ("kind", "unit", "clean", "strengths", "aucs")}
-        )
-        for row in rows
-    ]
+    rows = read_json(uri, with_nan=True) if storage.exists(uri) else []
+    return validated(list[PostProcessingDrop], rows, uri)
 
 
 def metrics_table(metrics: Metrics, drops: Sequence[PostProcessingDrop] = ()) -> str:

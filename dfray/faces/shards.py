@@ -27,6 +27,7 @@ import pyarrow.parquet as pq
 
 from dfray import storage
 from dfray.config import FacesSection
+from dfray.documents import read_json, validated
 from dfray.errors import StorageError, UserError
 from dfray.faces.settings import identifying_settings
 from dfray.faces.version import FACES_VERSION, UNSTATED
@@ -167,8 +168,11 @@ class FacesStore:
         return storage.join(self.uri, "writer")
 
     def _stored_settings(self) -> dict[str, Any]:
-        settings: dict[str, Any] = json.loads(storage.read_bytes(self._settings_uri))
-        return settings
+        hint = (
+            "dfray writes this file: put it back as it was, or move the store away to extract anew."
+        )
+        settings = read_json(self._settings_uri, hint=hint)
+        return validated(dict[str, Any], settings, self._settings_uri, hint=hint)
 
     def _committed(self) -> list[str]:
         """Return the names of the committed shards."""

@@ -10,6 +10,7 @@ from dfray import storage
 from dfray.errors import ModelFileError, RecipeError, StorageError
 
 _HUB = "hf://"
+_TEXT_BYTES = 2**16
 _HINT = (
     "Connect to the hub; or set HF_HOME to a cache that holds the file, or HF_ENDPOINT to a mirror; "
     "or give model.weights the path or s3:// URI of a copy."
@@ -51,7 +52,7 @@ def local_file(uri: str) -> Iterator[str]:
 
 
 def read_text_if_present(uri: str) -> str | None:
-    """Return the text of a small file, or None if its folder has no such file.
+    """Return the first 64 KiB of a text file, or None if its folder has no such file.
 
     Raises:
         ModelFileError: the folder cannot be reached.
@@ -60,13 +61,15 @@ def read_text_if_present(uri: str) -> str | None:
 
     if uri.startswith(_HUB):
         try:
-            return Path(_from_hub(uri)).read_text()
+            uri = _from_hub(uri)
         except ModelFileError as error:
             if isinstance(error.__cause__, RemoteEntryNotFoundError):
                 return None
             raise
     try:
-        return storage.read_bytes(uri).decode() if storage.exists(uri) else None
+        if not storage.exists(uri):
+            return None
+        return storage.read_bytes(uri, at_most=_TEXT_BYTES).decode(errors="replace")
     except StorageError as error:
         raise ModelFileError(error.message, error.hint) from error
 

@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import pydantic
-import yaml
 from pydantic import Field
 from pydantic_core import ErrorDetails
 
-from dfray import storage
 from dfray.config.section import Count, NotNegative, Positive, Section
+from dfray.documents import read_yaml, shown
 from dfray.errors import UserError
 
 PEAK_TFLOPS = {
@@ -145,16 +144,13 @@ def _hardware(number: str, unit: str) -> dict[str, str]:
 
 
 def _from_yaml(uri: str) -> Nodes:
-    try:
-        listed = yaml.safe_load(storage.read_bytes(uri))
-    except yaml.YAMLError as error:
-        raise UserError(f"--nodes: {uri} is not YAML: {error}.") from error
+    listed = read_yaml(uri).value
     if not isinstance(listed, list) or not listed:
         raise UserError(
             f"--nodes: {uri} is not a list of groups of nodes.",
             "Write one mapping a group, such as - {count: 8, cpus: 16, price: 0.68}.",
         )
-    return Nodes(tuple(_group(fields, f"{uri}: {fields}") for fields in listed))
+    return Nodes(tuple(_group(fields, f"{uri}: {shown(fields)}") for fields in listed))
 
 
 def _group(fields: object, text: str) -> NodeGroup:

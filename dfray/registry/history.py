@@ -27,6 +27,7 @@ import uuid
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+from dfray.documents import parse_json, validated
 from dfray.errors import RegistryError
 from dfray.registry.gate import GateResult
 from dfray.registry.measurements import HeadlineMetrics
@@ -104,22 +105,15 @@ class PromotionRecord:
         return {name: value for name, value in asdict(self).items() if name != "is_open"}
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Self:
-        metrics = {
-            name: HeadlineMetrics.from_dict(values[name]) if values[name] else None
-            for name in ("candidate", "champion")
-        }
-        versions = {
-            name: VersionId(**values[name]) if values[name] else None
-            for name in ("version", "champion_before")
-        }
-        gates = tuple(GateResult(**gate) for gate in values["gates"])
-        lists = {
-            "gates": gates,
-            "reasons": tuple(values["reasons"]),
-            "notes": tuple(values.get("notes", ())),
-        }
-        return cls(**(values | metrics | versions | lists))
+    def from_json(cls, text: str, source: str) -> Self:
+        """Return the record in a tag.
+
+        Raises:
+            RegistryError: it was edited to hold none.
+        """
+        hint = "dfray writes this tag: change it back, or delete this version of the decisions."
+        values = parse_json(text, source, RegistryError, hint, with_nan=True)
+        return validated(cls, values, source, RegistryError, hint)
 
 
 class History:
@@ -134,7 +128,10 @@ class History:
             stored = self.client.search_model_versions(f"name = '{self.name}{SUFFIX}'")
         records = [
             replace(
-                PromotionRecord.from_dict(json.loads(version.tags[_RECORD])),
+                PromotionRecord.from_json(
+                    version.tags[_RECORD],
+                    f"Tag {_RECORD} of {version.name} version {version.version}",
+                ),
                 sequence=int(version.version),
                 is_open=_OPEN in version.tags,
             )

@@ -63,7 +63,7 @@ def _metrics_on(stored: ModelVersion, evaluation_set: str | None) -> HeadlineMet
 def metrics_in_tags(tags: Mapping[str, str]) -> list[HeadlineMetrics]:
     """Return all metrics among the tags of a version, those of the latest evaluation set first."""
     stored = [
-        HeadlineMetrics.from_dict(json.loads(value))
+        HeadlineMetrics.from_json(value, f"Tag {key} of a registered version")
         for key, value in tags.items()
         if key.startswith(_METRICS)
     ]

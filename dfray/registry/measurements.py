@@ -6,6 +6,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Self
 
+from dfray.config.section import Threshold
+from dfray.documents import parse_json, validated
+from dfray.errors import RegistryError
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -34,7 +38,7 @@ class HeadlineMetrics:
     coverage: float
     n_videos: int
     evaluation_set: str
-    threshold: float = 0.5
+    threshold: Threshold = 0.5
     calibration_error: float | None = None
     worst_drop: float | None = None
     worst_kind: str | None = None
@@ -43,8 +47,14 @@ class HeadlineMetrics:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Self:
-        return cls(**values)
+    def from_json(cls, text: str, source: str) -> Self:
+        """Return the metrics in a tag.
+
+        Raises:
+            RegistryError: it was edited to hold none.
+        """
+        values = parse_json(text, source, RegistryError, with_nan=True)
+        return validated(cls, values, source, RegistryError)
 
 
 @dataclass(frozen=True)

@@ -22,15 +22,13 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, Literal
 
-import yaml
-
 from dfray import storage
 from dfray.config import Recipe
 from dfray.dependencies import Dependencies
 from dfray.errors import UserError
 from dfray.nested import flatten
 from dfray.recipe import dump_recipe
-from dfray.run_folder import RunFolder
+from dfray.run_folder import RunFolder, stored_recipe
 from dfray.search.result import State, Trial, Value
 
 
@@ -120,7 +118,7 @@ class SearchFolder:
         """
         if not self.has_begun:
             return
-        stored = Recipe.model_validate(yaml.safe_load(storage.read_bytes(self._recipe_file)))
+        stored = stored_recipe(self._recipe_file)
         changes = _dependencies(self.recipe).changes(_dependencies(stored).values)
         if changes:
             raise UserError(

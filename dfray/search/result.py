@@ -8,12 +8,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from dfray import storage
-
-if TYPE_CHECKING:
-    from pydantic import TypeAdapter
+from dfray.documents import read_json, validated
 
 Value = bool | int | float | str
 """Value of one parameter."""
@@ -112,23 +110,24 @@ class SearchResult:
 
     def save(self, uri: str) -> None:
         """Write it as JSON."""
-        storage.write_bytes(_adapter().dump_json(self, indent=2), uri)
+        from pydantic import TypeAdapter
+
+        storage.write_bytes(TypeAdapter(SearchResult).dump_json(self, indent=2), uri)
 
     @classmethod
     def load(cls, uri: str) -> SearchResult:
-        """Read the result that `save` wrote."""
-        return _adapter().validate_json(storage.read_bytes(uri))
+        """Read the result that `save` wrote.
+
+        Raises:
+            UserError: it was edited to be none, or is damaged.
+        """
+        hint = "Run the search again with --resume: its trials are kept, and the result is written anew."
+        return validated(cls, read_json(uri, hint=hint, with_nan=True), uri, hint=hint)
 
 
 def better(metric_mode: Literal["max", "min"], value: float) -> float:
     """Return a sort key that puts the best value first."""
     return -value if metric_mode == "max" else value
-
-
-def _adapter() -> TypeAdapter[SearchResult]:
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(SearchResult)
 
 
 METRICS = {"val_auc": "validation AUC", "val_log_loss": "validation log-loss"}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from dfray import storage
 from dfray.checks import Subject, require_sound
 from dfray.dependencies import of_figures
+from dfray.documents import read_json, validated
 from dfray.progress import stage
 from dfray.run_context import RunContext
 from dfray.run_status import is_evaluated
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from dfray.evaluation.measure import EvaluationResult
     from dfray.evaluation.metrics import Metrics
     from dfray.evaluation.mistakes import Explain
+
+_HINT = "dfray writes this file. Change it back, or remove it, and the metrics are computed anew."
 
 
 def evaluate(run: RunContext) -> Metrics:
@@ -38,7 +41,8 @@ def evaluate(run: RunContext) -> Metrics:
 
     run.require_model()
     if is_evaluated(run):
-        return Metrics.model_validate_json(storage.read_bytes(run.folder.metrics))
+        metrics = read_json(run.folder.metrics, hint=_HINT, with_nan=True)
+        return validated(Metrics, metrics, run.folder.metrics, hint=_HINT)
     require_sound(Subject.as_listed(run), "evaluate")
     with run.claimed(), run.session(), stage("evaluate") as line:
         result = measure_model(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from dfray import storage
 from dfray.dependencies import Dependencies
+from dfray.documents import read_json, validated
 from dfray.errors import UserError
 from dfray.nested import flatten
 from dfray.run_folder import RunFolder, RunsOfName, RunState, keyed_folders, names_of_runs
@@ -69,6 +69,18 @@ class Unneeded:
     uri: str
     reason: str
     size_bytes: int
+
+
+@dataclass(frozen=True)
+class _Group:
+    video: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Metrics:
+    """Content of metrics.json, as far as it is listed."""
+
+    overall: _Group
 
 
 def list_runs(work_dir: str) -> list[StoredRun]:
@@ -143,10 +155,11 @@ def _of_name(runs: RunsOfName) -> list[StoredRun]:
 def _figures(folder: RunFolder) -> dict[str, list[float | None]]:
     if not storage.exists(folder.metrics):
         return {}
-    video = json.loads(storage.read_bytes(folder.metrics))["overall"]["video"]
+    metrics = validated(_Metrics, read_json(folder.metrics, with_nan=True), folder.metrics)
+    estimates = metrics.overall.video.items()
     return {
         name: [value["value"], value["low"], value["high"]]
-        for name, value in video.items()
+        for name, value in estimates
         if isinstance(value, dict) and {"value", "low", "high"} <= value.keys()
     }
 

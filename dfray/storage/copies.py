@@ -19,11 +19,17 @@ _LONGEST_NAME = 255
 _LONGEST_SUFFIX = 16
 
 
-def read_bytes(uri: str) -> bytes:
-    """Return the content of the file at `uri`."""
+def read_bytes(uri: str, at_most: int | None = None) -> bytes:
+    """Return the content of the file at `uri`, or its first `at_most` bytes."""
     fs, path = filesystem(uri)
-    content: bytes = attempt(lambda: fs.cat_file(path), uri, "read")
-    return content
+
+    def read() -> bytes:
+        # An object store refuses a range of an empty object.
+        is_whole = at_most is None or (is_remote(uri) and fs.size(path) <= at_most)
+        content: bytes = fs.cat_file(path) if is_whole else fs.cat_file(path, start=0, end=at_most)
+        return content
+
+    return attempt(read, uri, "read")
 
 
 def write_bytes(data: bytes, uri: str) -> None:

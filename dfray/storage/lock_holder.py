@@ -57,7 +57,7 @@ class Holder:
         """Return the holder of a record; None: it is free, or no record."""
         try:
             return cls(**json.loads(data)) if data != FREE else None
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, RecursionError):
             return None
 
     def to_json(self) -> bytes:

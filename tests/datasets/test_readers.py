@@ -196,7 +196,7 @@ def test_dfdc_refuses_two_lists_that_contradict_each_other(tmp_path: Path) -> No
     [
         ("validation/labels.csv", "file,label\n", r"labels.csv lacks the column\(s\) filename"),
         ("validation/labels.csv", "filename,label\na.mp4\n", "line 2: unknown label ''"),
-        ("test/metadata.json", "{", "metadata.json is not JSON"),
+        ("test/metadata.json", "{", "metadata.json is not valid JSON"),
         ("test/metadata.json", "[]", "holds no JSON object"),
         ("test/metadata.json", '{"a.mp4": 1}', "holds no JSON object of objects"),
         ("elsewhere/metadata.json", "{}", "folder gives no split"),

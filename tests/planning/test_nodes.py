@@ -81,7 +81,7 @@ def test_a_typo_is_named_with_an_example(spec: str, told: str) -> None:
     [
         ("{cpus: 4}", "is not a list of groups"),
         ("[]", "is not a list of groups"),
-        ("- {cpus: [", "is not YAML"),
+        ("- {cpus: [", "is not valid YAML"),
         ("- {cpus: 4, cost: 3}", "cost: Extra inputs are not permitted"),
         ("- 4", "Input should be a valid dictionary"),
     ],

@@ -19,6 +19,13 @@ def test_what_is_written_is_read_back(place):
         assert file.read() == b"faces"
 
 
+def test_of_a_long_file_the_beginning_is_read(place):
+    for content in (b"", b"faces", b"many faces"):
+        uri = storage.join(place, "f")
+        storage.write_bytes(content, uri)
+        assert storage.read_bytes(uri, at_most=5) == content[:5]
+
+
 def test_listing_is_sorted_and_of_one_folder(place):
     for name in ("b.parquet", "a.parquet", "c.txt", "deeper/d.parquet"):
         storage.write_bytes(b"", storage.join(place, "x", name))

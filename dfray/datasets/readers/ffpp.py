@@ -11,7 +11,6 @@ expression, of MMM. Both videos of a pair are in one split, so every person is i
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
 from dfray.config import CorpusSection
@@ -19,6 +18,7 @@ from dfray.datasets.files import Files
 from dfray.datasets.published import TABLE_1, Published
 from dfray.datasets.readers.lists import read_text
 from dfray.datasets.readers.rows import VideoRow, video_row
+from dfray.documents import parse_json
 from dfray.errors import ManifestError
 from dfray.tables import SPLITS
 
@@ -90,7 +90,8 @@ def _pairs(uri: str) -> list[tuple[str, str]]:
     text = read_text(
         uri, "The official splits come with FaceForensics++ (dataset/splits); put them there."
     )
+    pairs = parse_json(text, uri, ManifestError)
     try:
-        return [(str(first), str(second)) for first, second in json.loads(text)]
+        return [(str(first), str(second)) for first, second in pairs]
     except (ValueError, TypeError) as error:
         raise ManifestError(f"{uri} is not a list of pairs of video names: {error}.") from error

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from dfray import storage
+from dfray.documents import parse_json
 from dfray.errors import ManifestError, StorageError
 
 
@@ -39,10 +39,7 @@ def read_json(uri: str, hint: str) -> dict[str, dict[str, Any]]:
     Raises:
         ManifestError: as `read_text`, or the file is no such JSON.
     """
-    try:
-        content = json.loads(read_text(uri, hint))
-    except json.JSONDecodeError as error:
-        raise ManifestError(f"{uri} is not JSON: {error}.", hint) from error
+    content = parse_json(read_text(uri, hint), uri, ManifestError, hint)
     if not isinstance(content, dict) or not all(isinstance(e, dict) for e in content.values()):
         raise ManifestError(f"{uri} holds no JSON object of objects.", hint)
     return content
