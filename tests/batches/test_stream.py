@@ -16,21 +16,24 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from dfray import storage
 from dfray.batches.labels import LabelScheme
 from dfray.batches.reader import Batch
 from dfray.batches.stream import FacesStream, with_stream_quotas
-from dfray.config import BatchesSection, FacesSection
+from dfray.config import BatchesSection, FacesSection, Recipe
 from dfray.datasets.manifest import Manifest, write_manifest
 from dfray.errors import ResourceError
 from dfray.faces.extract import BLOCK_BYTES, extract_faces
+from dfray.faces.shard_plan import plan_shards
 from dfray.faces.shards import FacesStore
 from dfray.progress import Counts, counting_actor
 from dfray.resources import Need
 from dfray.run_folder import RunFolder
 from dfray.session import require_resources
-from dfray.tables import FACES
+from dfray.tables import FACES, SUMMARIES
 from tests.helpers.corpus import write_corpus, write_crowds
 from tests.helpers.processes import wait_for
+from tests.helpers.proxy import Fault, FaultProxy
 from tests.helpers.rows import face_row, fake_row, video_row, videos_table
 from tests.helpers.toy import toy_recipe
 
@@ -173,12 +176,44 @@ class Timeline(Counts):
         return self.told
 
 
+def with_last_on_s3(videos: pa.Table, recipe: Recipe) -> pa.Table:
+    """Return VIDEOS of which the one that is extracted last lies on S3."""
+    import boto3
+
+    settings, workers = recipe.faces, recipe.cluster.extract_workers
+    nothing = SUMMARIES.schema.empty_table()
+    pending, _ = plan_shards(videos, settings, nothing, workers=workers, seed=recipe.seed)
+    last = pending[-1].videos["uri"].to_pylist()[-1]
+    boto3.client("s3").create_bucket(Bucket="stream")
+    storage.put(last, "s3://stream/last.mp4")
+    uris = [{last: "s3://stream/last.mp4"}.get(uri, uri) for uri in videos["uri"].to_pylist()]
+    return videos.set_column(videos.column_names.index("uri"), "uri", pa.array(uris))
+
+
+@contextmanager
+def held_until_a_step(s3: FaultProxy, timeline: Any) -> Iterator[None]:
+    """Have S3 withhold what it has until a step is told, two minutes at most."""
+    import ray
+
+    def watch() -> None:
+        wait_for(lambda: any("step" in told for told in ray.get(timeline.all.remote())))
+        s3.pass_on()
+
+    watching = threading.Thread(target=watch)
+    s3.fault = lambda request: Fault(delay_s=120) if request.method == "GET" else None
+    watching.start()
+    yield
+    watching.join()
+
+
 @pytest.mark.ray
 class TestTraining:
     @pytest.fixture(scope="class")
     @staticmethod
-    def run(ray_session, tmp_path_factory):
+    def run(ray_session, s3_proxy, tmp_path_factory):
         """Two epochs, the first streamed, on a cluster that has just the CPUs that are asked for.
+
+        The clip that is extracted last lies on S3, which gives it once the first step has been told.
 
         Returns:
             recipe, VIDEOS, history, and what was told in its order.
@@ -189,10 +224,11 @@ class TestTraining:
 
         tmp_path = tmp_path_factory.mktemp("stream")
         splits = ("train", "train", "train", "val")
-        videos = write_corpus(tmp_path / "clips", 16, seconds=16, splits=splits)
         recipe = toy_recipe(
             tmp_path, "stream", "training.epochs=2", "faces.rate_fps=2", "cluster.extract_workers=2"
         )
+        clips = write_corpus(tmp_path / "clips", 16, seconds=16, splits=splits)
+        videos = with_last_on_s3(clips, recipe)
         require_resources(
             [Need("everything", 8)]
         )  # what tests before this one have left ends first
@@ -201,7 +237,8 @@ class TestTraining:
         ray.get(taken.get.remote())
         timeline = ray.remote(num_cpus=0)(Timeline).remote()
         write_manifest(Manifest(videos), RunFolder(recipe).manifest)
-        history = train_detector(recipe, videos, stream=True, progress=timeline)
+        with held_until_a_step(s3_proxy, timeline):
+            history = train_detector(recipe, videos, stream=True, progress=timeline)
         ray.kill(taken)
         return recipe, videos, history, ray.get(timeline.all.remote())
 
