@@ -281,11 +281,14 @@ def test_the_object_store_holds_no_more_of_twice_as_many_videos(ray_session, tmp
     limit = ray.cluster_resources()["object_store_memory"] / 2
     peaks, flowed = [], []
     for count in (10, 20):
-        videos = write_crowds(tmp_path / f"clips-{count}", count)
+        videos, store = (
+            write_crowds(tmp_path / f"clips-{count}", count),
+            tmp_path / f"faces-{count}",
+        )
         quota = pa.array([80] * count, pa.int32())
         dataset = extract_faces(
             videos.append_column("quota", quota),
-            str(tmp_path / f"faces-{count}"),
+            str(store),
             FacesSection(size_px=512),
             emit="faces",
             workers=2,
@@ -296,7 +299,9 @@ def test_the_object_store_holds_no_more_of_twice_as_many_videos(ray_session, tmp
             sizes = [next(batches).images.nbytes]
             wait_for(lambda: max(used[:-50], default=0) == max(used) > limit / 4)
             sizes += [batch.images.nbytes for batch in batches]
-        assert len(sizes) == 80 * count // 32
+        faces = sum(FacesStore(str(store)).summaries()["n_faces"].to_pylist())
+        assert faces > 0.99 * 80 * count, "a head at the edge may be missed"
+        assert len(sizes) == faces // 32
         flowed.append(sum(sizes))
         peaks.append(max(used))
     assert peaks[1] < 1.5 * peaks[0]  # it comes in blocks, a few more or less
