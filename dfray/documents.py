@@ -12,7 +12,8 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from functools import cache
+from typing import Any, TypeVar, cast
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
@@ -135,10 +136,16 @@ def validated(
     Raises:
         DfrayError: it is none, as `failure`; the message names each key and its value.
     """
+    adapter: TypeAdapter[T] = _adapter(cast(Any, kind))
     try:
-        return TypeAdapter(kind).validate_python(value)
+        return adapter.validate_python(value)
     except ValidationError as error:
         raise failure(f"{source}: {faults_in(error)}.", hint) from None
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
 
 
 def faults_in(error: ValidationError) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field
 
-from dfray.config.section import Count, Fraction, NotNegative, Positive, Section, Unit
+from dfray.config.section import Count, Fraction, NotNegative, Positive, Section, Side, Unit
 
 Split = Literal["train", "val", "test"]
 Identities = Annotated[int, Field(ge=2), Unit("people")]  # a face swap takes two
@@ -137,7 +137,7 @@ class FacesSection(Section):
     margin_ratio: Positive = Field(
         1.3, description="side of the crop over the larger side of the detected box"
     )
-    size_px: Annotated[Count, Unit("px")] = Field(224, description="side of the stored crop")
+    size_px: Annotated[Side, Unit("px")] = Field(224, description="side of the stored crop")
     landmarks: bool = Field(
         False,
         description="store MediaPipe's 468 landmarks of each face; batches.self_blend needs them",

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from dfray.config.section import Count, Fraction, NotNegative, Positive, Section, Unit
+from dfray.config.section import Count, Fraction, NotNegative, Positive, Section, Side, Unit
 
 Levels = tuple[Fraction, Fraction, Fraction]  # of RGB; mobilevit and others have a mean of 0
 Deviations = tuple[Positive, Positive, Positive]
@@ -25,7 +25,7 @@ class ModelSection(Section):
         "timm",
         description="layout of the file of weights; fsfm: the checkpoints of arXiv 2412.12032",
     )
-    size_px: Annotated[Count, Unit("px")] = Field(
+    size_px: Annotated[Side, Unit("px")] = Field(
         224, description="side of the backbone's input; crops are resized to it"
     )
     pool: Literal["avg", "token", "map"] | None = Field(

@@ -45,7 +45,7 @@ class Recipe(Section):
         description="name of the run and of its folder in work_dir"
     )
     description: str = Field("", description="one line about the experiment")
-    seed: Annotated[int, Field(ge=0)] = Field(0, description="random seed of all stages")
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(0, description="random seed of all stages")
     work_dir: str = Field(
         "runs", description="local path or s3:// URI that holds the folders of all runs"
     )

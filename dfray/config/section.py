@@ -24,6 +24,7 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Threshold = Annotated[float, Field(ge=0, le=math.nextafter(1, 2))]
 """Of fake probabilities; the one above 1 calls nothing fake, and is fitted where a real video scores 1."""
 Count = Annotated[int, Field(ge=1)]
+Side = Annotated[int, Field(ge=1, le=4096)]  # of a picture, in px
 Quality = Annotated[int, Field(ge=1, le=100)]  # of JPEG
 
 

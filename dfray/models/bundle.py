@@ -27,7 +27,8 @@ from torch import Tensor
 
 import dfray
 from dfray.config import ModelSection
-from dfray.errors import ModelFileError
+from dfray.documents import shown
+from dfray.errors import ModelFileError, RecipeError
 from dfray.faces.version import FACES_VERSION, UNSTATED
 from dfray.models.backbone import Detector, build_detector
 from dfray.models.bundle_description import (
@@ -104,6 +105,7 @@ class Bundle:
 
         Raises:
             ModelFileError: a file is missing, truncated, not the one saved, or of another version.
+            RecipeError: its network cannot be built.
         """
         folder = Path(folder)
         description = read_description(str(folder))
@@ -118,13 +120,18 @@ class Bundle:
             )
         resolved = {name: description[name] for name in ("mean", "std")}
         section = ModelSection.model_validate(description["recipe"]["model"] | resolved)
-        with SkipDraws():
-            detector = build_detector(section.without_weights(), len(description["class_names"]))
+        try:
+            with SkipDraws():
+                detector = build_detector(
+                    section.without_weights(), len(description["class_names"])
+                )
+        except RecipeError as error:
+            raise error.at(str(folder / DESCRIPTION)) from error
         try:
             detector.load_state_dict(load_file(folder / WEIGHTS), strict=True)
         except (SafetensorError, RuntimeError) as error:
             raise ModelFileError(
-                f"{folder / WEIGHTS} does not fit {section.backbone}: {error}.", HINT
+                f"{folder / WEIGHTS} does not fit {section.backbone}: {shown(str(error))}.", HINT
             ) from error
         return cls(
             detector=detector.to(device).eval(),

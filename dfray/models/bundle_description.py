@@ -7,21 +7,65 @@ alone; importing torch would take them seconds.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 import dfray
 from dfray import storage
-from dfray.config import EvaluationSection
+from dfray.config import EvaluationSection, FacesSection, ModelSection
+from dfray.config.data import BEFORE_KEYS
+from dfray.config.section import Positive, Threshold
+from dfray.documents import read_json, validated
 from dfray.errors import ModelFileError
 from dfray.faces.version import UNSTATED
+
+T = TypeVar("T")
 
 SCHEMA_VERSION = 2
 DESCRIPTION = "bundle.json"
 VideoRule = Literal["mean", "max_of_persons"]
 HINT = "Copy the model's folder again from where it was saved; no part of it may be edited."
-_KEYS = ("weights_sha256", "class_names", "threshold", "mean", "std", "faces", "recipe")
+
+
+class _Recipe(BaseModel):
+    """What is read of the recipe in a bundle, which may be of an earlier date."""
+
+    model_config = ConfigDict(strict=True)
+
+    name: str
+    description: str = ""
+    model: dict[str, Any]
+    evaluation: dict[str, Any] = {}
+
+
+class _Content(BaseModel):
+    """Keys of bundle.json that are read; sections of the recipe are checked as those of a recipe are."""
+
+    model_config = ConfigDict(strict=True)
+
+    dfray_version: str
+    weights_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    class_names: Annotated[list[str], Field(min_length=2)]
+    threshold: Threshold
+    temperature: Positive = 1.0
+    fitted_on: str | None = None
+    wish: dict[str, Any] | None = None
+    mean: list[float]
+    std: list[float]
+    faces: dict[str, Any]
+    faces_version: Annotated[int, Field(ge=1)] = UNSTATED
+    recipe: _Recipe
+
+    @field_validator("class_names")
+    @classmethod
+    def _real_is_the_first(cls, names: list[str]) -> list[str]:
+        if names[0] != "real" or len(set(names)) < len(names):
+            raise ValueError(f"the first class is real, and all differ (got {names})")
+        return names
 
 
 @dataclass(frozen=True)
@@ -111,12 +155,12 @@ def write_decision_rule(uri: str | Path, rule: DecisionRule) -> None:
 
 
 def decision_rule_of(description: dict[str, Any]) -> DecisionRule:
-    """Return the rule in a bundle.json; the oldest have only a threshold, and the recipe's criteria."""
+    """Return the rule in a bundle.json, of `read_description`; the oldest have only a threshold."""
     return DecisionRule(
-        threshold=description["threshold"],
-        temperature=description.get("temperature", 1.0),
+        threshold=float(description["threshold"]),
+        temperature=float(description.get("temperature", 1.0)),
         fitted_on=description.get("fitted_on"),
-        decision_criteria=description.get("wish") or decision_criteria_of(description["recipe"]),
+        decision_criteria=description["wish"],
     )
 
 
@@ -128,27 +172,43 @@ def decision_criteria_of(recipe: dict[str, Any]) -> dict[str, Any]:
 def read_description(folder: str) -> dict[str, Any]:
     """Return the content of bundle.json in `folder`, checked to be of this version.
 
+    Keys of the network that the recipe leaves out, and the decision's criteria, are filled in.
+
     Raises:
-        ModelFileError: it is missing, damaged or of another version.
+        ModelFileError: it is missing, damaged, edited to be no description or of another version.
     """
     uri = storage.join(folder, DESCRIPTION)
     if not storage.exists(uri):
         raise missing_file_error(folder, DESCRIPTION)
-    try:
-        description: dict[str, Any] = json.loads(storage.read_bytes(uri))
-        version = description["schema_version"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ModelFileError(f"{uri} cannot be read: {error!r}.", HINT) from error
-    missing = [key for key in _KEYS if key not in description]
-    if version == SCHEMA_VERSION and missing:
-        raise ModelFileError(f"{uri} lacks {', '.join(missing)}.", HINT)
+    description = read_json(uri, ModelFileError, HINT)
+    description = validated(dict[str, Any], description, uri, ModelFileError, HINT)
+    version = description.get("schema_version")
     if version != SCHEMA_VERSION:
         raise ModelFileError(
             f"{uri} has schema version {version}; "
             f"this dfray {dfray.__version__} reads {SCHEMA_VERSION}.",
             f"Use dfray {description.get('dfray_version', 'of its time')}.",
         )
-    return description
+    return _completed(description, uri)
+
+
+def _completed(description: dict[str, Any], uri: str) -> dict[str, Any]:
+    """Return the description with what it leaves out; raise a ModelFileError if it is none."""
+
+    def section(kind: type[T], values: Mapping[str, Any], key: str) -> T:
+        return validated(kind, values, f"{uri}: {key}", ModelFileError, HINT)
+
+    content = validated(_Content, description, uri, ModelFileError, HINT)
+    network = content.recipe.model
+    section(ModelSection, network, "recipe.model")
+    section(ModelSection, network | {"mean": content.mean, "std": content.std}, "recipe.model")
+    section(FacesSection, BEFORE_KEYS | content.faces, "faces")
+    key, criteria = (
+        ("wish", content.wish) if content.wish else ("recipe", content.recipe.evaluation)
+    )
+    criteria = section(EvaluationSection, criteria, key).decision_criteria
+    recipe = description["recipe"] | {"model": ModelSection().model_dump(mode="json") | network}
+    return description | {"recipe": recipe, "wish": criteria}
 
 
 def missing_file_error(folder: str, name: str) -> ModelFileError:

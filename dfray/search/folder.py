@@ -19,17 +19,48 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from dfray import storage
 from dfray.config import Recipe
 from dfray.dependencies import Dependencies
+from dfray.documents import read_json, validated
 from dfray.errors import UserError
 from dfray.nested import flatten
 from dfray.recipe import dump_recipe
 from dfray.run_folder import RunFolder, stored_recipe
 from dfray.search.result import State, Trial, Value
+
+_HINT = "dfray writes this file: change it back, or give the search another name (name=...)."
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class _Start:
+    """Content of trial.json."""
+
+    number: int
+    parameters: dict[str, Value]
+    seed: int
+    kind: Literal["search", "finalist"]
+
+
+@dataclass(frozen=True)
+class _End:
+    """Content of end.json."""
+
+    state: State = "running"
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """Content of search.json."""
+
+    id: str
+    finalists: list[str] | None = None
 
 
 class TrialFolder:
@@ -72,14 +103,18 @@ class TrialFolder:
         Args:
             metric_key: the metric's key in the curve.
         """
-        values_at_start, curve = _read(self._trial), _read(self._curve, [])
-        end = _read(self._end, {"state": "running", "error": None})
+        start, end = _read(_Start, self._trial), _read(_End, self._end, _End())
+        curve = _read(list[dict[str, float]], self._curve, [])
         values = [epoch[metric_key] for epoch in curve if metric_key in epoch]
         best = {"max": max, "min": min}[mode]
         return Trial(
             id=self.id,
-            **values_at_start,
-            **end,
+            number=start.number,
+            parameters=start.parameters,
+            seed=start.seed,
+            kind=start.kind,
+            state=end.state,
+            error=end.error,
             curve=curve,
             value=best(values) if values else None,
             epochs=len(curve),
@@ -141,7 +176,7 @@ class SearchFolder:
     @cached_property
     def id(self) -> str:
         """Unique id of this search, on every tracking server."""
-        return str(_read(self._state)["id"])
+        return _read(_Begun, self._state).id
 
     def trial(self, name: str) -> TrialFolder:
         """Return the folder of one trial."""
@@ -149,8 +184,7 @@ class SearchFolder:
 
     def finalists(self) -> list[str] | None:
         """Return the ids of the trials that are repeated; None: not yet chosen."""
-        finalists: list[str] | None = _read(self._state).get("finalists")
-        return finalists
+        return _read(_Begun, self._state).finalists
 
     def choose_finalists(self, trials: list[str]) -> None:
         """Write the ids of the trials that are repeated; a resumed search keeps them."""
@@ -166,7 +200,12 @@ def _write(uri: str, value: Any) -> None:
     storage.write_bytes(json.dumps(value).encode(), uri)
 
 
-def _read(uri: str, default: Any = None) -> Any:
+def _read(kind: type[T], uri: str, default: T | None = None) -> T:
+    """Return the content of a JSON file of the search, or the default if it is not there yet.
+
+    Raises:
+        UserError: it was edited to hold something else, or is damaged.
+    """
     if default is not None and not storage.exists(uri):
         return default
-    return json.loads(storage.read_bytes(uri))
+    return validated(kind, read_json(uri, hint=_HINT, with_nan=True), uri, hint=_HINT)

@@ -14,7 +14,6 @@ Pictures and paths do not share one MLflow input schema, so the signature states
 from __future__ import annotations
 
 import importlib.resources
-import json
 import shutil
 import warnings
 from collections.abc import Iterator
@@ -25,7 +24,6 @@ from typing import TYPE_CHECKING, Any
 
 from dfray import storage
 from dfray.config import FacesSection, RegistrySection
-from dfray.errors import ModelFileError
 from dfray.faces.model_file import (
     FILE_NAMES,
     LANDMARKS_FILE,
@@ -34,7 +32,7 @@ from dfray.faces.model_file import (
     landmark_model_path,
 )
 from dfray.faces.version import UNSTATED
-from dfray.models.bundle_description import DESCRIPTION
+from dfray.models.bundle_description import read_description
 from dfray.registry import checksums
 from dfray.registry.champion import repaired_state
 from dfray.registry.measurement_store import metric_tags, save_scores
@@ -94,7 +92,7 @@ def register(
     client = versions.client
     if versions.numbers():
         repaired_state(versions)
-    description = _description(Path(bundle_dir))
+    description = read_description(str(bundle_dir))
     with talking(f"read run {run_id}"):
         run = client.get_run(run_id)
     origin = {_REGISTRATION: registration} | _identity(description)
@@ -247,17 +245,6 @@ def _signature() -> ModelSignature:
 
     columns = [ColSpec(kind, name, required=not null) for name, (kind, null) in COLUMNS.items()]
     return ModelSignature(outputs=Schema(columns))
-
-
-def _description(bundle: Path) -> dict[str, Any]:
-    try:
-        description: dict[str, Any] = json.loads((bundle / DESCRIPTION).read_text())
-    except (OSError, ValueError) as error:
-        raise ModelFileError(
-            f"{bundle} holds no readable {DESCRIPTION}: {error}.",
-            "Name the folder that training wrote.",
-        ) from error
-    return description
 
 
 def _identity(description: dict[str, Any]) -> dict[str, str]:

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dfray.recipe import load_recipe
-from dfray.run_context import RunContext
+from dfray.run_folder import RunFolder, RunState
 from tests.helpers.commands import Command, dfray_process
 from tests.helpers.corpus import write_corpus
 from tests.helpers.refused_run import RECIPE
@@ -104,24 +103,25 @@ def test_a_command_that_is_none_shows_the_usage_and_exit_code_2(
 
 
 def test_a_failure_is_one_line_and_exit_code_1_and_verbose_adds_the_traceback(
-    dfray: Command, folder: Path
+    dfray: Command, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A state file that was cut off is not foreseen by any check."""
+    """An error of Python's own is not foreseen by any check."""
+
+    def fail(_: RunFolder) -> RunState:
+        raise ValueError("unforeseen.\nMore lines.")
+
     write_corpus(folder / "corpus", 4, seconds=1, splits=("train", "val"))
     assert dfray(folder, "manifest", "build", "small.yaml").code == 0
-    recipe = load_recipe(str(folder / "small.yaml"), [f"work_dir={folder}/runs"])
-    state = Path(RunContext.of(recipe).folder.root, "state.json")
-    state.parent.mkdir(parents=True)
-    state.write_text('{"version": ')
+    monkeypatch.setattr(RunFolder, "state", fail)
     quiet = dfray(folder, "train", "small.yaml")
     assert (quiet.code, quiet.out) == (1, "")
     *_, line = quiet.err.splitlines()
-    assert re.match(r"dfray: failed: .*Expecting value", line)
+    assert re.match(r"dfray: failed: .*ValueError: unforeseen \(", line)
     assert line.endswith("(--verbose shows the traceback)")
     loud = dfray(folder, "train", "small.yaml", "--verbose")
     assert loud.code == 1
     assert "\nTraceback (most recent call last):" in loud.err
-    assert "run_folder.py" in loud.err
+    assert "test_mistakes.py" in loud.err
     assert loud.err.splitlines()[-1] == line
 
 

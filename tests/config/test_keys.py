@@ -37,7 +37,7 @@ def test_every_key_has_a_type_and_a_description_and_a_unit_if_its_name_has_one(
 def test_a_key_has_its_bounds_unit_and_default() -> None:
     keys = {key.path: key for key in recipe_keys()}
     size = keys["faces.size_px"]
-    assert (size.type, size.default, size.unit) == ("integer >= 1", "224", "px")
+    assert (size.type, size.default, size.unit) == ("integer >= 1 <= 4096", "224", "px")
     workers = keys["training.min_workers"]
     assert (workers.type, workers.default, workers.unit) == (
         "integer | null >= 1",

@@ -168,12 +168,12 @@ def drop_mean(folder):
     [
         (flip_a_byte, "SHA-256"),
         (truncate_weights, "SHA-256"),
-        (truncate_description, "cannot be read"),
+        (truncate_description, "is not valid JSON"),
         (lambda folder: (folder / "model.safetensors").unlink(), "no model.safetensors"),
         (lambda folder: (folder / "bundle.json").unlink(), "no bundle.json"),
         (edit_description(schema_version=99), "version 99"),
         (edit_description(class_names=["real", "FS", "RE"]), "does not fit resnet10t"),
-        (drop_mean, "lacks mean"),
+        (drop_mean, "mean is missing"),
     ],
 )
 def test_a_damaged_model_is_refused(saved, damage, words):
