@@ -46,6 +46,20 @@ def add_version(section: RegistrySection, tracking_uri: str, tmp_path: Path) -> 
     return VersionMaker(section, tracking_uri, tmp_path)
 
 
+DESCRIPTION = {
+    "schema_version": 2,
+    "dfray_version": "0.1.0",
+    "weights_sha256": 64 * "0",
+    "class_names": ["real", "fake"],
+    "threshold": 0.5,
+    "mean": [0.5, 0.5, 0.5],
+    "std": [0.5, 0.5, 0.5],
+    "faces": {},
+    "recipe": {"name": "made", "model": {}},
+}
+"""Content of bundle.json; there are no weights, which nothing here loads."""
+
+
 class VersionMaker:
     def __init__(self, section: RegistrySection, tracking_uri: str, folder: Path) -> None:
         from dfray.registry.versions import Versions
@@ -63,9 +77,7 @@ class VersionMaker:
         client, name = self.versions.client, self.versions.name
         package = self.package(str(self.made))
         (package / "artifacts" / "bundle").mkdir(parents=True)
-        keys = ("weights_sha256", "class_names", "threshold", "mean", "std", "faces", "recipe")
-        description = {"schema_version": 2, "faces_version": faces_version, "made": self.made}
-        text = json.dumps(description | dict.fromkeys(keys))
+        text = json.dumps(DESCRIPTION | {"faces_version": faces_version, "made": self.made})
         (package / "artifacts" / "bundle" / "bundle.json").write_text(text)
         if not self.made:
             client.create_registered_model(name)
