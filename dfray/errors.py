@@ -85,6 +85,10 @@ class NoSpaceError(StorageError):
     """A disk or bucket that is full; to try again does not help."""
 
 
+class DamagedShardError(StorageError):
+    """A file of a faces store that is not the one that was committed."""
+
+
 class ExtractionError(DfrayError):
     """A failure of face extraction as a whole (one video never raises this)."""
 

@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from dfray import storage
-from dfray.errors import SchemaError, UserError
+from dfray.errors import SchemaError, UserError, first_line
 
 Row = dict[str, Any]
 """A row of a table: column -> value, as Arrow's `to_pylist` gives and `from_rows` takes it."""
@@ -113,20 +113,24 @@ class TableSpec:
             StorageError: `uri` cannot be written.
         """
         sink = pa.BufferOutputStream()
-        pq.write_table(self.conform(table, uri), sink, compression="zstd")
+        pq.write_table(self.conform(table, uri), sink, compression="zstd", write_page_checksum=True)
         storage.write_bytes(sink.getvalue().to_pybytes(), uri)
 
     def read(self, uri: str) -> pa.Table:
         """Return the table in the Parquet file at `uri`, conformed.
 
         Raises:
-            SchemaError: the file is not Parquet, or its table does not conform.
+            SchemaError: the file is not Parquet, is damaged, or its table does not conform.
             StorageError: `uri` cannot be read.
         """
         try:
-            table = pq.read_table(pa.BufferReader(storage.read_bytes(uri)))
-        except pa.ArrowInvalid as error:
-            raise SchemaError(f"{uri} is not a Parquet file: {error}.") from error
+            table = pq.read_table(
+                pa.BufferReader(storage.read_bytes(uri)), page_checksum_verification=True
+            )
+        except (pa.ArrowException, OSError) as error:
+            raise SchemaError(
+                f"{uri} is not a Parquet file, or is damaged: {first_line(error)}."
+            ) from error
         return self.conform(table, uri)
 
 
@@ -298,6 +302,13 @@ SUMMARIES = TableSpec(
         *_OF_STREAM,
         Column("shard", pa.string(), "file under faces/ that holds the crops", True),
         Column("first_row", pa.int64(), "row of the video's first crop in its shard"),
+        Column(
+            "shard_sha256",
+            pa.string(),
+            "SHA-256 of that file; empty before it was computed",
+            nullable=True,
+            is_added=True,
+        ),
     ),
 )
 

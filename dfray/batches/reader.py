@@ -15,15 +15,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from dfray import storage
 from dfray.batches.sample import Sample, require_batch
 from dfray.config import BatchesSection
 from dfray.errors import ManifestError
 from dfray.faces.crop_codec import decode_images, decode_landmarks
 from dfray.faces.landmarks import POINTS
-from dfray.faces.shards import ROW_GROUP, FacesStore, open_shard
+from dfray.faces.shard_file import ShardFile, open_shard
+from dfray.faces.shards import ROW_GROUP, FacesStore
 
 _COLUMNS = ["image", "encoding", "size_px"]
 
@@ -81,7 +80,7 @@ class FacesReader:
         self.rank, self.world_size, self.seed = rank, world_size, seed
         self.batch_size = section.faces_per_step // world_size
         self.steps = len(sample) // section.faces_per_step
-        self._files: dict[int, pq.ParquetFile] = {}
+        self._files: dict[int, ShardFile] = {}
         self._reading = threading.Lock()
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
@@ -186,16 +185,14 @@ class FacesReader:
         return Batch(images, self.sample.label[window], landmarks, self.sample.video[window])
 
     def _row_group(self, shard: int, group: int) -> pa.Table:
-        """Read a row group, one thread at a time: a ParquetFile read by two threads can block for ever."""
+        """Read a row group, one thread at a time: a file that two threads read can block for ever."""
         uri = self.store.shard_uri(self.sample.shards[shard])
         columns = [*_COLUMNS, *(["landmarks"] if self.section.self_blend else [])]
         with self._reading:
             if shard not in self._files:
                 self._files[shard] = open_shard(uri)
             file = self._files[shard]
-            return storage.attempt(
-                lambda: file.read_row_group(group, columns=columns, use_threads=False), uri, "read"
-            )
+            return file.read_row_group(group, columns, use_threads=False)
 
 
 def _concatenated(batches: list[Batch]) -> Batch:

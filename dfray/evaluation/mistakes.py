@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
 
-from dfray import storage
 from dfray.errors import EvaluationError
 from dfray.evaluation.aggregate import VIDEO_SCORES, is_scored
 from dfray.evaluation.saliency import overlay
 from dfray.faces.crop_codec import decode_images
-from dfray.faces.shards import ROW_GROUP, FacesStore, open_shard
+from dfray.faces.shard_file import open_shard
+from dfray.faces.shards import ROW_GROUP, FacesStore
 from dfray.tables import FAKE, REAL
 
 FACES_SHOWN = 6
@@ -129,9 +128,7 @@ def _faces(store: FacesStore, summary: dict[str, Any], n_faces: int) -> list[np.
     columns = ["video_id", "size_px", "encoding", "image"]
     file = open_shard(uri)
     groups = {
-        int(group): storage.attempt(
-            partial(file.read_row_group, int(group), columns=columns), uri, "read"
-        )
+        int(group): file.read_row_group(int(group), columns)
         for group in np.unique(rows // ROW_GROUP)
     }
     images = []

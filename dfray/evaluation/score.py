@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterator
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +20,8 @@ from dfray import storage
 from dfray.config import EvaluationSection
 from dfray.errors import EvaluationError, UserError, explain
 from dfray.faces.crop_codec import decode_images
-from dfray.faces.shards import ROW_GROUP, FacesStore, open_shard, videos_by_shard
+from dfray.faces.shard_file import open_shard
+from dfray.faces.shards import ROW_GROUP, FacesStore, videos_by_shard
 from dfray.tables import SCORES
 
 if TYPE_CHECKING:
@@ -169,8 +169,7 @@ class FaceScorer:
 
     def read(self, task: dict[str, Any]) -> pa.Table:
         """The rows of FACES of one task."""
-        read = partial(open_shard(task["uri"]).read_row_groups, task["groups"], columns=_READ)
-        faces = storage.attempt(read, task["uri"], "read")
+        faces = open_shard(task["uri"]).read_row_groups(task["groups"], _READ)
         return faces.filter(pc.is_in(faces["video_id"], pa.array(task["videos"], pa.string())))
 
 

@@ -27,9 +27,10 @@ import pyarrow.compute as pc
 from dfray.config import FacesSection
 from dfray.errors import DfrayError, ExtractionError, explain, first_line
 from dfray.faces.rows import face_rows, lost_row, outcome_row, summary_row
+from dfray.faces.shard_file import iter_row_groups
 from dfray.faces.shard_plan import ShardPlan, expected_faces, plan_shards
 from dfray.faces.shard_writer import ShardWriter
-from dfray.faces.shards import ROW_GROUP, FacesStore, described, iter_row_groups
+from dfray.faces.shards import ROW_GROUP, FacesStore, described
 from dfray.faces.supervise import SupervisedExtractor
 from dfray.faces.video import VideoEnd
 from dfray.faces.view import FacesView

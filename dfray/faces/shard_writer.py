@@ -41,6 +41,7 @@ class ShardWriter:
             compression_level={"image": 1} if pixels == "zstd" else None,
             use_dictionary=[n for n in FACES.names if n not in _NEVER_ALIKE],
             write_statistics=["video_id", "split"],
+            write_page_checksum=True,
         )
         self._pending: list[Row] = []
         self._summaries: list[Row] = []
@@ -79,7 +80,8 @@ class ShardWriter:
         """
         self._flush()
         self._locally(self._writer.close)
-        summaries = SUMMARIES.from_rows(self._summaries)
+        digest = storage.sha256(self._faces_path) if self.rows else None
+        summaries = SUMMARIES.from_rows([row | {"shard_sha256": digest} for row in self._summaries])
         if self.rows:
             storage.put(self._faces_path, self.store.shard_uri(self.shard))
         OUTCOMES.write(OUTCOMES.from_rows(self._outcomes), self._uri("outcomes"))
@@ -101,7 +103,7 @@ class ShardWriter:
             self._pending = []
 
     def _uri(self, folder: str) -> str:
-        return storage.join(self.store.uri, folder, f"{self.shard}.parquet")
+        return self.store.table_uri(folder, self.shard)
 
     def _locally(self, write: Callable[..., T], *args: Any, **options: Any) -> T:
         return storage.attempt(lambda: write(*args, **options), self._folder.name, "write")

@@ -4,32 +4,34 @@
     <uri>/writer                 the run that may commit: the last that claimed the store
     <uri>/faces/<id>.parquet     FACES, all rows of a video together, 64 rows to a row group
     <uri>/outcomes/<id>.parquet  OUTCOMES of the same videos
-    <uri>/videos/<id>.parquet    SUMMARIES of the same videos: the commit record, written last
+    <uri>/videos/<id>.parquet    SUMMARIES of the same videos: the commit record, written last, with the
+                                 SHA-256 of the shard of faces
 
 A shard without its commit record does not exist: readers start from `videos/`, so a killed writer
 leaves nothing half done. An actor can outlive its run for a while, and the next run plans its videos anew:
 so only the run that claimed the store last may commit, and no video is there twice.
 Every shard holds videos of one split, that of the manifest that they were extracted by.
-Pixels are raw bytes in a binary column under lz4: lossless, and read several times faster than PNG.
+Pixels are raw bytes in a binary column under lz4: lossless, and read several times faster than PNG. Pages
+have checksums, which are verified when they are read (`shard_file`).
 """
 
 from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from dfray import storage
 from dfray.config import FacesSection
 from dfray.documents import read_json, validated
-from dfray.errors import StorageError, UserError
+from dfray.errors import DamagedShardError, SchemaError, StorageError, UserError
 from dfray.faces.settings import identifying_settings
+from dfray.faces.shard_file import ADVICE, open_shard
 from dfray.faces.version import FACES_VERSION, UNSTATED
 from dfray.tables import FACES, OUTCOMES, SUMMARIES, TableSpec
 
@@ -52,24 +54,33 @@ class FacesStore:
         self._claim: str | None = None
 
     def shard_uri(self, shard: str) -> str:
-        return storage.join(self.uri, "faces", f"{shard}.parquet")
+        return self.table_uri("faces", shard)
 
     def is_committed(self, shard: str) -> bool:
-        return storage.exists(storage.join(self.uri, "videos", f"{shard}.parquet"))
+        return storage.exists(self.table_uri("videos", shard))
+
+    def table_uri(self, folder: str, shard: str) -> str:
+        """Return the URI of a shard's file in `faces`, `outcomes` or `videos`."""
+        return storage.join(self.uri, folder, f"{shard}.parquet")
+
+    def remove(self, shard: str) -> None:
+        """Remove a shard, its commit record first: its videos are missing then."""
+        for folder in ("videos", "outcomes", "faces"):
+            storage.remove(self.table_uri(folder, shard))
 
     def summaries(self, splits: Sequence[str] | None = None) -> pa.Table:
         """Return SUMMARIES of every committed video, of all splits or of some."""
-        names = self._committed()
+        names = self.committed()
         names = [name for name in names if splits is None or name.rpartition("-")[0] in splits]
         return self._read("videos", SUMMARIES, names)
 
     def shard_summaries(self, shard: str) -> pa.Table:
         """Return SUMMARIES of the videos of one committed shard."""
-        return SUMMARIES.read(storage.join(self.uri, "videos", f"{shard}.parquet"))
+        return SUMMARIES.read(self.table_uri("videos", shard))
 
     def outcomes(self) -> pa.Table:
         """Return OUTCOMES of every sampled frame of every committed video."""
-        return self._read("outcomes", OUTCOMES, self._committed())
+        return self._read("outcomes", OUTCOMES, self.committed())
 
     def shards(self, split: str) -> list[str]:
         """Return the URIs of the shards that hold the faces of `split`, in the order of their names."""
@@ -174,7 +185,7 @@ class FacesStore:
         settings = read_json(self._settings_uri, hint=hint)
         return validated(dict[str, Any], settings, self._settings_uri, hint=hint)
 
-    def _committed(self) -> list[str]:
+    def committed(self) -> list[str]:
         """Return the names of the committed shards."""
         files = storage.list_files(storage.join(self.uri, "videos"), ".parquet")
         return [uri.rpartition("/")[2].removesuffix(".parquet") for uri in files]
@@ -192,28 +203,35 @@ class FacesStore:
         files = pyarrow.dataset.dataset(
             [f"{path}/{name}.parquet" for name in shards],
             schema=spec.schema,
-            format="parquet",
+            format=_checked_parquet(),
             filesystem=fs,
         )
         columns = [*spec.names, *([_FILE] if with_shard else [])]
-        table = storage.attempt(partial(files.to_table, columns), self.uri, "read")
+        try:
+            table = storage.attempt(partial(files.to_table, columns), self.uri, "read")
+        except StorageError:
+            for name in shards:
+                _require_sound(spec, self.table_uri(folder, name))
+            raise
         if not with_shard:
             return table
         names = pc.replace_substring_regex(table[_FILE], r"^.*/|\.parquet$", "")
         return table.drop_columns(_FILE).append_column("shard", names)
 
 
-def iter_row_groups(uri: str, columns: list[str] | None = None) -> Iterator[pa.Table]:
-    """Yield the row groups of a shard, one at a time, in order."""
-    file = open_shard(uri)
-    for group in range(file.num_row_groups):
-        yield storage.attempt(partial(file.read_row_group, group, columns=columns), uri, "read")
+def _checked_parquet() -> Any:
+    """Return the format of Parquet files of which page checksums are verified."""
+    from pyarrow.dataset import ParquetFileFormat, ParquetFragmentScanOptions
+
+    options = ParquetFragmentScanOptions(page_checksum_verification=True)
+    return ParquetFileFormat(default_fragment_scan_options=options)
 
 
-def open_shard(uri: str) -> pq.ParquetFile:
-    """Open a shard to read some of its columns or row groups."""
-    fs, path = storage.arrow_filesystem(uri)
-    return storage.attempt(lambda: pq.ParquetFile(path, filesystem=fs), uri, "read")
+def _require_sound(spec: TableSpec, uri: str) -> None:
+    try:
+        spec.read(uri)
+    except SchemaError as error:
+        raise DamagedShardError(error.message, ADVICE) from error
 
 
 BOX_COLUMNS = (
@@ -234,7 +252,7 @@ def read_boxes(store: FacesStore, split: str) -> pa.Table:
     summaries = store.summaries([split])
     tables = [pa.schema([FACES.schema.field(name) for name in BOX_COLUMNS]).empty_table()]
     for name, videos in videos_by_shard(summaries).items():
-        boxes = open_shard(store.shard_uri(name)).read(columns=list(BOX_COLUMNS))
+        boxes = open_shard(store.shard_uri(name)).read(BOX_COLUMNS)
         is_of_split = pc.is_in(boxes["video_id"], videos["video_id"].combine_chunks())
         tables.append(boxes.select(BOX_COLUMNS).filter(is_of_split))
     table = described(pa.concat_tables(tables), summaries)

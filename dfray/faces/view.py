@@ -9,12 +9,14 @@ file that was overwritten are not seen.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from dfray.faces.shards import DESCRIBING, FacesStore, described
+from dfray.notes import note
 from dfray.tables import OUTCOMES, VIDEOS
 
 _IDENTIFYING = ("video_id", "uri", "content")
@@ -55,6 +57,19 @@ class FacesView(FacesStore):
             return table
         return table.filter(pc.is_in(table["split"], pa.array(splits, pa.string())))
 
+    def note_unchecked(self) -> None:
+        """Print, once, how many shards of the listed videos were stored without checksums, if any were."""
+        summaries = self.summaries()
+        shards, checked = (
+            set(summaries.filter(rows)["shard"].to_pylist())
+            for rows in (
+                pc.greater(summaries["n_faces"], 0),
+                pc.is_valid(summaries["shard_sha256"]),
+            )
+        )
+        if unchecked := len(shards - checked):
+            _note_unchecked(self.uri, unchecked, len(shards))
+
     def outcomes(self) -> pa.Table:
         """Return OUTCOMES of every sampled frame of the listed videos that are stored."""
         summaries = self.summaries()
@@ -63,6 +78,14 @@ class FacesView(FacesStore):
         columns = ("video_id", "shard")
         is_listed = pc.is_in(_key(table, *columns), value_set=_key(summaries, *columns))
         return table.filter(is_listed).select(OUTCOMES.names)
+
+
+@cache
+def _note_unchecked(uri: str, unchecked: int, shards: int) -> None:
+    note(
+        f"· {unchecked} of {shards} shards under {uri} are of an earlier dfray and have no checksums: damage "
+        "that can still be decoded is not noticed in them."
+    )
 
 
 def _key(table: pa.Table, *columns: str) -> pa.Array:

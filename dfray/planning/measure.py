@@ -23,8 +23,9 @@ from dfray.config import FacesSection
 from dfray.errors import ManifestError
 from dfray.faces.crop_codec import decode_images
 from dfray.faces.extract import ShardExtractor
+from dfray.faces.shard_file import iter_row_groups
 from dfray.faces.shard_plan import expected_faces
-from dfray.faces.shards import FacesStore, iter_row_groups
+from dfray.faces.shards import FacesStore
 from dfray.faces.supervise import RECYCLE_AFTER, SupervisedExtractor
 from dfray.faces.video import Frame, VideoEnd
 

@@ -44,6 +44,7 @@ def evaluate(run: RunContext) -> Metrics:
         metrics = read_json(run.folder.metrics, hint=_HINT, with_nan=True)
         return validated(Metrics, metrics, run.folder.metrics, hint=_HINT)
     require_sound(Subject.as_listed(run), "evaluate")
+    run.faces.note_unchecked()
     with run.claimed(), run.session(), stage("evaluate") as line:
         result = measure_model(
             run.evaluation_set,

@@ -6,7 +6,10 @@ from typing import Any
 
 import pyarrow as pa
 
+from dfray import storage
 from dfray.config import ClusterSection
+from dfray.faces.shards import FacesStore
+from dfray.notes import warn
 from dfray.progress import counting_actor, stage, watching
 from dfray.resources import Need
 from dfray.run_context import RunContext
@@ -30,7 +33,37 @@ def extract_missing_faces(run: RunContext) -> pa.Table:
     with run.extraction_turn() as turn:
         if turn.is_due:
             _extract(run)
+    run.faces.note_unchecked()
     return run.faces.summaries()
+
+
+def remove_damaged_shards(run: RunContext) -> None:
+    """Compare all stored faces with what was committed, and remove damaged shards; their videos are named.
+
+    Raises:
+        LockedError: another command extracts into the store.
+        UserError: its faces are of another version, so that none may join them.
+    """
+    from dfray.dependencies import of_faces
+    from dfray.faces.verification import verify
+
+    store = FacesStore(run.runs.faces(of_faces(run.recipe).key))
+    with storage.locked(store.uri, f"{run.recipe.name} --verify"), stage("verify") as line:
+        shards, damaged = store.committed(), []
+        for done, found in enumerate(verify(store, shards), 1):
+            line.update(done=done, total=len(shards))
+            damaged += [found] if found else []
+        if damaged:
+            store.require_current_version([video for shard in damaged for video in shard.videos])
+        for shard in damaged:
+            store.remove(shard.name)
+        line.finish(f"{len(damaged)} of {len(shards)} shards were damaged")
+    for shard in damaged:
+        videos = ", ".join(shard.videos) or "its commit record is what is damaged"
+        warn(
+            f"Shard {shard.name} was damaged ({shard.reason}) and is removed; {len(shard.videos)} videos are "
+            f"extracted again: {videos}."
+        )
 
 
 def _extract(run: RunContext) -> None:

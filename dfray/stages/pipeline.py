@@ -21,7 +21,7 @@ from dfray.run_folder import RunFolder
 from dfray.run_manifest import build_manifest, check_manifest
 from dfray.run_status import StageStatus, run_status, training_status
 from dfray.stages.evaluation import evaluate
-from dfray.stages.extraction import extract_missing_faces
+from dfray.stages.extraction import extract_missing_faces, remove_damaged_shards
 from dfray.stages.promotion import promote
 from dfray.stages.registration import register
 from dfray.stages.registry import score
@@ -123,15 +123,21 @@ def say_due(item: StageStatus) -> None:
         note(f"· {item.stage}: {item.detail}")
 
 
-def extract(run: RunContext) -> pa.Table:
+def extract(run: RunContext, *, verify: bool = False) -> pa.Table:
     """Extract the faces of every video that has none yet, after a look at the corpora.
+
+    Args:
+        verify: first compare all stored faces with what was committed; those of damaged shards are missing.
 
     Returns:
         SUMMARIES of all of the run's videos.
 
     Raises:
         CheckError: the extraction would fail; nothing was started.
+        LockedError: another command extracts into the store that is to be verified.
     """
+    if verify:
+        remove_damaged_shards(run)
     subject = _look_at_corpora(run, "extract")
     if subject.missing:
         require_sound(subject, "extract")

@@ -41,6 +41,7 @@ def train_model(run: RunContext, tracked: Run) -> History:
 def _train(run: RunContext, tracked: Run, turn: Turn) -> History:
     from dfray.training.launch import train_detector
 
+    run.faces.note_unchecked()
     stream, recipe, extracted = turn.is_due, run.recipe, run.extracted()
     progress = counting_actor()
     with stage("extract + train" if stream else "train", recipe.training.epochs) as line:

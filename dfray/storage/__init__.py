@@ -14,7 +14,9 @@ from dfray.storage.copies import (
     put_folder,
     put_tree,
     read_bytes,
+    remove,
     remove_tree,
+    sha256,
     write_bytes,
 )
 from dfray.storage.faults import printable
@@ -78,11 +80,13 @@ __all__ = [
     "put_folder",
     "put_tree",
     "read_bytes",
+    "remove",
     "remove_tree",
     "require_unlocked",
     "require_writable",
     "sample_digest",
     "serves_ranges",
+    "sha256",
     "short_folder",
     "temporary_folder",
     "total_bytes",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
 import uuid
@@ -98,6 +99,36 @@ def remove_tree(uri: str) -> None:
             attempt(partial(fs.rm_file, key), uri, "remove")
     elif os.path.isdir(path):
         attempt(lambda: shutil.rmtree(path), uri, "remove")
+
+
+def remove(uri: str) -> None:
+    """Remove the file `uri`, if it exists.
+
+    Raises:
+        StorageError: it may not be removed.
+    """
+    fs, path = filesystem(uri)
+
+    def remove_file() -> None:
+        with contextlib.suppress(FileNotFoundError):
+            fs.rm_file(path)
+
+    attempt(remove_file, uri, "remove")
+
+
+def sha256(uri: str) -> str:
+    """Return the SHA-256 of the file at `uri`, in hex digits.
+
+    Raises:
+        StorageError: it cannot be read.
+    """
+    with local_copy(uri) as path:
+
+        def digest() -> str:
+            with open(path, "rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+
+        return attempt(digest, uri, "read")
 
 
 @contextlib.contextmanager

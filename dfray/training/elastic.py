@@ -30,7 +30,7 @@ from ray.train.v2._internal.execution.scaling_policy import (
 from ray.train.v2.api.exceptions import TrainingFailedError
 from ray.util.placement_group import PlacementGroup, remove_placement_group
 
-from dfray.errors import NoSpaceError, UserError, root_error
+from dfray.errors import DamagedShardError, NoSpaceError, UserError, root_error
 from dfray.session import cpus_of, nodes_of
 from dfray.training.context import TrainingStatus
 
@@ -132,11 +132,12 @@ def _groups() -> Iterator[PlacementGroupTableData]:
 
 
 class FinalFailures(DefaultFailurePolicy):
-    """Failure policy of Ray Train, without restarts after no space or a user's mistake: they repeat it."""
+    """Failure policy of Ray Train, without restarts after errors that they only repeat."""
 
     def make_decision(self, training_failed_error: TrainingFailedError) -> FailureDecision:
         failures = getattr(training_failed_error, "worker_failures", {}).values()
-        if any(isinstance(root_error(failure), NoSpaceError | UserError) for failure in failures):
+        final = NoSpaceError | DamagedShardError | UserError
+        if any(isinstance(root_error(failure), final) for failure in failures):
             return FailureDecision.RAISE
         return super().make_decision(training_failed_error)
 

@@ -9,7 +9,7 @@ from dfray.batches.reader import FacesReader
 from dfray.batches.sample import sample_faces
 from dfray.config import BatchesSection, FacesSection
 from dfray.errors import ManifestError
-from dfray.faces.shards import open_shard
+from dfray.faces.shard_file import open_shard
 from tests.helpers.rows import fake_row, video_row, write_store
 
 SETTINGS = FacesSection(size_px=8)

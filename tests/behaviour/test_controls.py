@@ -21,7 +21,8 @@ from dfray.batches.reader import FacesReader
 from dfray.batches.sample import sample_faces
 from dfray.config import Recipe
 from dfray.faces.crop_codec import decode_images
-from dfray.faces.shards import FacesStore, iter_row_groups
+from dfray.faces.shard_file import iter_row_groups
+from dfray.faces.shards import FacesStore
 from dfray.losses.objective import Objective
 from dfray.models.backbone import Detector, build_detector
 from dfray.models.bundle import fake_probability

@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dfray.faces.shards import FacesStore, iter_row_groups
+from dfray.faces.shard_file import iter_row_groups
+from dfray.faces.shards import FacesStore
 from dfray.tables import SPLITS
 from tests.helpers.runs import latest_run, store_of
 

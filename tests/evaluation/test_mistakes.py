@@ -14,6 +14,7 @@ from dfray.evaluation import mistakes
 from dfray.evaluation.aggregate import VIDEO_SCORES
 from dfray.evaluation.mistakes import FACES_SHOWN, SIDE_PX, worst_mistakes
 from dfray.evaluation.saliency import saliency_maps
+from dfray.faces.shard_file import ShardFile
 from tests.evaluation.test_saliency import bundle_of
 from tests.helpers.rows import fake_row, video_row, write_store
 
@@ -92,14 +93,12 @@ def test_faces_are_the_videos_own_spread_evenly_in_time(made):
 
 
 def test_only_row_groups_that_are_needed_are_read(made, monkeypatch):
-    import pyarrow.parquet as pq
-
     read = []
-    original = pq.ParquetFile.read_row_group
+    original = ShardFile.read_row_group
     monkeypatch.setattr(
-        pq.ParquetFile,
+        ShardFile,
         "read_row_group",
-        lambda self, group, **kwargs: (read.append(group), original(self, group, **kwargs))[1],
+        lambda self, group, columns: (read.append(group), original(self, group, columns))[1],
     )
     worst_mistakes(*made, "test", 1)
     assert len(read) == 2

@@ -7,7 +7,8 @@ import pytest
 from dfray.config import FacesSection
 from dfray.errors import SchemaError
 from dfray.faces.crop_codec import decode_images
-from dfray.faces.shards import ROW_GROUP, iter_row_groups
+from dfray.faces.shard_file import iter_row_groups
+from dfray.faces.shards import ROW_GROUP
 from tests.helpers.rows import video_row, write_store
 
 RNG = np.random.default_rng(0)

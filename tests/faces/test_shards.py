@@ -7,8 +7,9 @@ from dfray import storage
 from dfray.config import FacesSection
 from dfray.errors import StorageError, UserError
 from dfray.faces.crop_codec import decode_images
+from dfray.faces.shard_file import iter_row_groups, open_shard
 from dfray.faces.shard_writer import ShardWriter
-from dfray.faces.shards import FacesStore, iter_row_groups, open_shard
+from dfray.faces.shards import FacesStore
 from tests.helpers.rows import face_row, video_row, write_store
 
 RNG = np.random.default_rng(0)

@@ -18,7 +18,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from dfray.faces.shards import FacesStore, iter_row_groups
+from dfray.faces.shard_file import iter_row_groups
+from dfray.faces.shards import FacesStore
 from dfray.run_context import RunContext
 from dfray.run_folder import RunFolder
 from tests.helpers.cluster import LocalCluster
