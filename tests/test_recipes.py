@@ -180,7 +180,7 @@ def test_a_twin_trains(name: str, stores: dict[int, FacesStore]) -> None:
     ]
     assert trained == [parameter.requires_grad for parameter in learner.detector.parameters()]
     figures = learner.validate(reader(recipe, store, "val"))
-    assert figures["selection_loss"] > 0
+    assert figures["selection_loss"] >= 0
 
 
 def reader(recipe: Recipe, store: FacesStore, split: str) -> FacesReader:

@@ -100,6 +100,17 @@ def lacking_classes(videos: pa.Table, splits: Iterable[str]) -> dict[str, list[s
     return {split: names for split, names in lacking.items() if names}
 
 
+def datasets_of_both(videos: pa.Table, split: str) -> list[str]:
+    """Return the datasets that have real and fake videos in a split.
+
+    Args:
+        videos: has the columns split, dataset and label: VIDEOS, SUMMARIES.
+    """
+    columns = (videos[name].to_pylist() for name in ("split", "dataset", "label"))
+    pairs = {(dataset, label) for of, dataset, label in zip(*columns, strict=True) if of == split}
+    return sorted({name for name, _ in pairs if {(name, REAL), (name, FAKE)} <= pairs})
+
+
 def _names(scheme: Scheme, videos: pa.Table) -> list[str]:
     """Return the name of each row's class."""
     real = [label == REAL for label in videos["label"].to_pylist()]

@@ -32,6 +32,8 @@ class Sample:
     """int64 (N,), class index"""
     video: np.ndarray
     """int64 (N,), faces of one video have one number"""
+    dataset: np.ndarray
+    """int64 (V,), the dataset of each video, by the video's number"""
 
     def __len__(self) -> int:
         return len(self.row)
@@ -101,6 +103,7 @@ def sample_faces(
         row=table["first_row"].to_numpy()[video] + spread,
         label=classes.index(table)[video],
         video=video,
+        dataset=np.unique(dataset, return_inverse=True)[1],
     )
 
 

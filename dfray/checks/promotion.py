@@ -9,9 +9,10 @@ from fractions import Fraction
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dfray.batches.labels import lacking_classes
+from dfray.batches.labels import datasets_of_both, lacking_classes
 from dfray.checks.finding import Finding
 from dfray.checks.subject import Subject
+from dfray.checks.videos import ONE_SOURCE
 from dfray.config import GatesSection
 from dfray.errors import DfrayError
 from dfray.evaluation.protocol import load_protocol
@@ -27,15 +28,23 @@ def gates(subject: Subject) -> Iterator[Finding]:
             "names no kind to measure it under.",
             "Name kinds there, or set the gate to null.",
         )
-    for name in section.protocols:
-        try:
-            load_protocol(name)
-        except DfrayError as error:
-            yield Finding.of(error.at("registry.gates.protocols"))
     if (videos := subject.videos) is not None:
         of_split = videos.filter(pc.equal(videos["split"], evaluation.split))
         yield from _counts(of_split, evaluation.split, section)
         yield from _coverage(of_split, set(subject.manifest.unreadable), section.min_coverage)
+
+
+def protocols(subject: Subject) -> Iterator[Finding]:
+    """Yield each protocol that there is none of, or that is not valid."""
+    recipe = subject.recipe
+    named = [("registry.gates.protocols", name) for name in recipe.registry.gates.protocols]
+    if recipe.evaluation.protocol:
+        named.append(("evaluation.protocol", recipe.evaluation.protocol))
+    for key, name in named:
+        try:
+            load_protocol(name)
+        except DfrayError as error:
+            yield Finding.of(error.at(key))
 
 
 def _counts(videos: pa.Table, split: str, section: GatesSection) -> Iterator[Finding]:
@@ -50,6 +59,12 @@ def _counts(videos: pa.Table, split: str, section: GatesSection) -> Iterator[Fin
             f"registry.gates.min_auc: split {split} has no {' and no '.join(lacks)} video, so AUC and "
             "balanced accuracy cannot be measured.",
             "Add such videos to that split, or name another one in evaluation.split.",
+        )
+    elif not datasets_of_both(videos, split):
+        yield Finding(
+            f"registry.gates.min_auc: no dataset of split {split} has real and fake videos, and AUC and "
+            "balanced accuracy are means over datasets.",
+            ONE_SOURCE,
         )
 
 

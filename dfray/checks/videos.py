@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dfray import storage
-from dfray.batches.labels import lacking_classes
+from dfray.batches.labels import datasets_of_both, lacking_classes
 from dfray.checks.finding import Finding
 from dfray.checks.subject import Subject
 from dfray.planning.sample import planned_sample
 
+ONE_SOURCE = "Give the real and fake videos of one source the same corpora.N.dataset."
 _BOTH = "Training and validation need both classes: see `dfray manifest check`."
 
 
@@ -49,6 +50,25 @@ def classes(subject: Subject) -> Iterator[Finding]:
         for split, names in lacking_classes(videos, ("train", "val")).items():
             yield Finding(f"Split {split} has no {' and no '.join(names)} video.", _BOTH)
     require_trainable_classes(recipe, videos)
+
+
+def judged_datasets(subject: Subject) -> Iterator[Finding]:
+    """Yield the lack of a dataset of validation that search or the choice of an epoch can go by."""
+    recipe, videos = subject.recipe, subject.videos
+    if videos is None or recipe.batches.self_blend is not None or lacking_classes(videos, ("val",)):
+        return
+    if not datasets_of_both(videos, "val"):
+        yield Finding(
+            "No dataset of split val has real and fake videos, and the validation metrics are means over "
+            "datasets.",
+            ONE_SOURCE,
+        )
+
+
+def selection(subject: Subject) -> Iterator[Finding]:
+    """Yield the same lack, if the epoch is selected by a metric of videos."""
+    if subject.recipe.training.selection in ("auc", "average_precision"):
+        yield from judged_datasets(subject)
 
 
 def batch(subject: Subject) -> Iterator[Finding]:

@@ -51,6 +51,11 @@ class EvaluationSection(Section):
         "mean",
         description="score of a video: mean over all faces, or the highest mean of one person in it",
     )
+    protocol: str | None = Field(
+        None,
+        description="protocol that gives the columns of the mean that decides: a name such as paper, or a "
+        "YAML file; null: a column for each dataset",
+    )
     post_processing: list[Annotated[str, AfterValidator(_known_post_processing)]] = Field(
         [],
         description="post-processing to measure the drop of AUC under, at five strengths each: "

@@ -13,12 +13,16 @@ class GatesSection(Section):
     """Gates that a candidate must pass before the alias `champion` moves to it.
 
     Those of the first group are absolute. Those of the second compare the candidate with the champion on
-    the same videos: overall, in each dataset, and in each column of `protocols`.
+    the same videos: the mean over columns, each dataset, and each column of `protocols`. The columns of the
+    mean are those of `evaluation.protocol`, one for each dataset, and each counts the same.
     """
 
-    min_auc: Fraction = Field(0.5, description="lowest AUC over all videos")
+    min_auc: Fraction = Field(0.5, description="lowest AUC, mean over columns")
     min_balanced_accuracy: Fraction = Field(
-        0.5, description="lowest balanced accuracy over all videos, at the model's threshold"
+        0.5, description="lowest balanced accuracy at the model's threshold, mean over columns"
+    )
+    min_column_auc: Fraction | None = Field(
+        None, description="lowest AUC of any column with min_per_class videos; null: no gate"
     )
     min_coverage: Fraction = Field(
         0.9, description="lowest share of the split's videos that have a score"
@@ -36,7 +40,8 @@ class GatesSection(Section):
     )
 
     protocols: list[str] = Field(
-        [], description="protocols whose columns are compared: names such as paper, or YAML files"
+        [],
+        description="more protocols whose columns are compared: names such as paper, or YAML files",
     )
     auc_margin: Fraction = Field(
         0.02,
@@ -50,7 +55,8 @@ class GatesSection(Section):
         2.0, description="highest CPU time per face, as a multiple of the champion's; null: no gate"
     )
     min_per_class: Annotated[Count, Unit("videos")] = Field(
-        10, description="lowest number of real and of fake videos of a comparison"
+        10,
+        description="lowest number of real and of fake videos of a comparison, and of a column with a floor",
     )
     resamples: Annotated[Count, Unit("resamples")] = Field(
         2000, description="bootstrap resamples of people (or videos) for the lower bound"

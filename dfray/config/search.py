@@ -72,7 +72,8 @@ class SearchSection(Section):
     trials: Annotated[Count, Unit("trials")] = Field(12, description="number of trials")
     metric: Literal["auc", "log_loss"] = Field(
         "auc",
-        description="metric of the validation videos, real against fake; a trial's best epoch counts",
+        description="metric of the validation videos, real against fake, mean over datasets; a trial's best "
+        "epoch counts",
     )
     scheduler: Literal["asha", "none"] = Field(
         "asha",

@@ -8,6 +8,16 @@ from pydantic import Field, model_validator
 
 from dfray.config.section import Count, NotNegative, Positive, Section, Unit
 
+Selection = Literal["objective", "cross_entropy", "auc", "average_precision"]
+
+SELECTION_LOSSES: dict[Selection, str] = {
+    "objective": "validation loss",
+    "cross_entropy": "validation cross-entropy",
+    "auc": "1 - validation AUC",
+    "average_precision": "1 - validation average precision",
+}
+"""What the epoch that is kept is the lowest in."""
+
 
 class TrainingSection(Section):
     """Ray Train workers, optimizer and schedule."""
@@ -54,8 +64,10 @@ class TrainingSection(Section):
         "auto", description="arithmetic of the network; auto: bf16 on a GPU that supports it"
     )
     compile: bool = Field(False, description="compile the network for training (torch.compile)")
-    selection: Literal["objective", "cross_entropy"] = Field(
-        "objective", description="validation loss that selects the epoch to save"
+    selection: Selection = Field(
+        "objective",
+        description="what selects the epoch to save: a validation loss over faces, or 1 - auc or "
+        "1 - average_precision of the validation videos, mean over datasets",
     )
     max_failures: Annotated[int, Field(ge=0)] = Field(
         2, description="restarts of the worker group after lost workers"

@@ -18,6 +18,8 @@ from pydantic import BaseModel, ConfigDict
 from dfray.config import EvaluationSection
 from dfray.evaluation.aggregate import VIDEO_SCORES, check_scores, frame_scores, is_scored
 from dfray.evaluation.bootstrap import percentile_interval, resample_metrics
+from dfray.evaluation.column_mean import mean_over_columns
+from dfray.evaluation.names import ALL_VIDEOS
 from dfray.evaluation.ranking_metrics import METRICS
 from dfray.tables import FAKE, REAL
 
@@ -47,6 +49,19 @@ class Level(_Stored):
     eer: Estimate | None = None
     average_precision: Estimate | None = None
     reason: str | None = None
+
+
+class MeanLevel(Level):
+    """Video-level metrics as the mean over columns, one for each dataset, each of the same weight.
+
+    Gates go by it. `columns` are those that it is over, `undefined` those that lack a class.
+    """
+
+    name: str
+    columns: list[str]
+    undefined: list[str]
+    fakes_share: float | None = None
+    """Mean share of fakes in a column: the average precision of a ranking by chance."""
 
 
 class Counts(_Stored):
@@ -86,9 +101,19 @@ class Metrics(_Stored):
     seed: int
     video_rule: Literal["mean", "max_of_persons"] = "mean"
     overall: Group
+    """Pooled over all videos: a scorer that knows only the dataset of a video is above chance there."""
+    mean: MeanLevel | None = None
+    """Null in metrics of an earlier dfray."""
     datasets: list[Group]
     methods: list[Group]
     identity_groups: list[Group] = []
+
+    @property
+    def mean_of_several(self) -> MeanLevel | None:
+        """The mean over columns, unless it is that of all videos, or there is one dataset."""
+        mean = self.mean
+        is_alone = mean is None or (not mean.columns and len(mean.undefined) < 2)
+        return None if mean is None or is_alone or mean.name == ALL_VIDEOS else mean
 
 
 class _Items:
@@ -165,6 +190,7 @@ def compute_metrics(
         seed=seed,
         video_rule=video_rule or section.video_rule,
         overall=group(everything, everything),
+        mean=mean_over_columns(table, section, seed, threshold=threshold),
         datasets=by_dataset,
         methods=by_method,
         identity_groups=_of_people(table, identity_groups or {}, group),

@@ -113,9 +113,12 @@ def write_report(
 
 
 def headline_cards(metrics: Metrics) -> list[Card]:
-    """The video-level figures, and coverage, as cards."""
-    level, counts = metrics.overall.video, metrics.overall.counts
+    """The video-level figures, as means over columns if there are several, and coverage, as cards."""
+    mean, counts = metrics.mean_of_several, metrics.overall.counts
+    level = mean or metrics.overall.video
     fakes_share = level.n_fake / max(1, level.n_real + level.n_fake)
+    if mean is not None and mean.fakes_share is not None:
+        fakes_share = mean.fakes_share
     cards = []
     for name, metric in METRICS.items():
         estimate: Estimate | None = getattr(level, name)
@@ -125,7 +128,8 @@ def headline_cards(metrics: Metrics) -> list[Card]:
             sentence = metric.sentence.format(
                 percent=100 * estimate.value, threshold=metrics.threshold, fakes_share=fakes_share
             )
-        cards.append(_card(metric.title, estimate, sentence))
+        title = f"{metric.title}, {mean.name}" if mean else metric.title
+        cards.append(_card(title, estimate, sentence))
     lost = ", ".join(
         f"{number} {NAMES[name]}" for name in STATUSES[1:] if (number := getattr(counts, name))
     )

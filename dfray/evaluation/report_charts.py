@@ -180,8 +180,11 @@ def projection_chart(scores: pa.Table, seed: int) -> go.Figure:
     return styled(figure, height=430)
 
 
+_OF_VIDEOS = ("val_auc", "val_average_precision")
+
+
 def training_charts(history: list[dict[str, float]]) -> list[tuple[str, go.Figure]]:
-    """(title, figure) of the losses and their terms, the validation's AUC and the learning rate, per epoch.
+    """(title, figure) of losses and their terms, metrics of validation videos, learning rate, per epoch.
 
     What was not recorded has no figure.
 
@@ -192,7 +195,11 @@ def training_charts(history: list[dict[str, float]]) -> list[tuple[str, go.Figur
     rows = [row for row in history if row.get("selection_loss") is not None]
     charts = (
         ("Loss", "loss", losses),
-        ("Validation AUC", "AUC", [name for name in names if name == "val_auc"]),
+        (
+            "Validation videos, mean over datasets",
+            "",
+            [name for name in names if name in _OF_VIDEOS],
+        ),
         ("Learning rate", "learning rate", [name for name in names if name == "lr"]),
     )
     figures = []
@@ -208,8 +215,9 @@ def training_charts(history: list[dict[str, float]]) -> list[tuple[str, go.Figur
 
 
 def _is_loss(name: str) -> bool:
-    """Return True for a loss or a term of one; the share of active triplets and the AUC are none."""
-    return name.startswith(("train_", "val_")) and not name.endswith(("_active_triplets", "_auc"))
+    """Return True for a loss or a term of one; the share of active triplets is none."""
+    is_metric = name.endswith("_active_triplets") or name in _OF_VIDEOS
+    return name.startswith(("train_", "val_")) and not is_metric
 
 
 def _distinct(history: list[dict[str, float]], names: list[str]) -> list[str]:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from dfray import storage
 from dfray.documents import read_json, validated
-from dfray.evaluation.metrics import Estimate, Group, Metrics
+from dfray.evaluation.metrics import Estimate, Group, Level, MeanLevel, Metrics
+from dfray.evaluation.names import ALL_VIDEOS
 from dfray.evaluation.ranking_metrics import METRICS
 from dfray.text import markdown
 
@@ -60,7 +61,10 @@ def to_markdown(metrics: Metrics) -> str:
     groups = [metrics.overall, *metrics.datasets, *metrics.methods, *metrics.identity_groups]
     labels = " | ".join(metric.label for metric in METRICS.values())
     head = f"| | real | fake | {labels} | scored |"
-    lines = [head, "|---|" + "---:|" * (len(METRICS) + 3), *map(_row, groups)]
+    mean = metrics.mean_of_several
+    rows = [_mean_row(mean)] if mean else []
+    rows += [_row(group, f"{ALL_VIDEOS}, pooled" if mean else ALL_VIDEOS) for group in groups]
+    lines = [head, "|---|" + "---:|" * (len(METRICS) + 3), *rows]
     note = (
         f"Video level on the {metrics.split} split, threshold {metrics.threshold:g}; in brackets "
         f"{100 * metrics.confidence:g} % intervals over {metrics.bootstrap} resamples of videos."
@@ -83,18 +87,20 @@ def drops_to_markdown(drops: Sequence[PostProcessingDrop]) -> str:
     return "\n".join(["", *lines, ""])
 
 
-def _row(group: Group) -> str:
+def _mean_row(mean: MeanLevel) -> str:
+    return f"| {' | '.join([mean.name, *_cells(mean), ''])} |"
+
+
+def _row(group: Group, overall: str) -> str:
     names = (group.dataset, group.method, group.identity_group)
-    name = " / ".join(filter(None, names)) or "overall"
-    level, counts = group.video, group.counts
-    cells = [
-        markdown(name),
-        str(level.n_real),
-        str(level.n_fake),
-        *(_cell(getattr(level, name)) for name in METRICS),
-        f"{counts.scored}/{counts.videos}",
-    ]
-    return f"| {' | '.join(cells)} |"
+    name = " / ".join(filter(None, names)) or overall
+    counts = f"{group.counts.scored}/{group.counts.videos}"
+    return f"| {' | '.join([markdown(name), *_cells(group.video), counts])} |"
+
+
+def _cells(level: Level) -> list[str]:
+    metrics = [_cell(getattr(level, name)) for name in METRICS]
+    return [str(level.n_real), str(level.n_fake), *metrics]
 
 
 def _cell(estimate: Estimate | None) -> str:

@@ -13,8 +13,9 @@ from dfray.registry.measurements import HeadlineMetrics, Measurement
 
 if TYPE_CHECKING:
     from dfray.config import GatesSection
-    from dfray.evaluation.paired import Difference, Pair, Scope
+    from dfray.evaluation.paired import Difference, Pair
     from dfray.evaluation.protocol import Protocol
+    from dfray.evaluation.scopes import JudgedScores, Scope
 
 _SEED = 0  # the same scores give the same decision
 ROUNDING = 1e-9
@@ -73,7 +74,8 @@ class Contest:
         champion: None if there is none to compare with; `no_champion_reason` says why.
         slowdown: returns CPU seconds per face of the candidate over the champion's; None: cannot be
             measured.
-        protocols: those that the recipe's gates name.
+        protocol: the evaluation's, which gives the columns that decide; None: a column for each dataset.
+        compared: protocols whose columns are compared as well.
     """
 
     section: GatesSection
@@ -81,7 +83,24 @@ class Contest:
     champion: Measurement | None = None
     no_champion_reason: str = "there is no champion"
     slowdown: Callable[[], float] | None = None
-    protocols: Sequence[Protocol] = ()
+    protocol: Protocol | None = None
+    compared: Sequence[Protocol] = ()
+
+    @cached_property
+    def judged(self) -> JudgedScores:
+        """The candidate's figures in each column."""
+        return _judged(self.candidate, self.protocol)
+
+    @cached_property
+    def champion_judged(self) -> JudgedScores | None:
+        """The champion's figures in each column."""
+        return _judged(self.champion, self.protocol) if self.champion else None
+
+    @property
+    def protocols(self) -> list[Protocol]:
+        """All protocols whose columns are compared."""
+        named = [self.protocol, *self.compared] if self.protocol else list(self.compared)
+        return [p for at, p in enumerate(named) if p not in named[:at]]
 
     @cached_property
     def pair(self) -> Pair:
@@ -99,11 +118,15 @@ class Contest:
     @cached_property
     def comparisons(self) -> list[ScopeComparison]:
         """Comparison over every scope of the scored videos, computed once for all gates."""
-        from dfray.evaluation.paired import comparison_scopes
+        from dfray.evaluation.scopes import comparison_scopes
 
-        return [
-            self._compare(scope) for scope in comparison_scopes(self.pair.videos, self.protocols)
-        ]
+        scopes = comparison_scopes(
+            self.pair.videos,
+            self.protocol,
+            self.protocols,
+            min_per_class=self.section.min_per_class,
+        )
+        return [self._compare(scope) for scope in scopes]
 
     def _compare(self, scope: Scope) -> ScopeComparison:
         from dfray.evaluation.paired import paired_differences
@@ -166,3 +189,9 @@ class Gate(ABC):
     @abstractmethod
     def _results(self, contest: Contest) -> Iterator[GateResult]:
         """Yield the results of this gate where it applies."""
+
+
+def _judged(measurement: Measurement, protocol: Protocol | None) -> JudgedScores:
+    from dfray.evaluation.scopes import JudgedScores
+
+    return JudgedScores.of(measurement.scores, measurement.metrics.threshold, protocol)

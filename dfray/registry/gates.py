@@ -7,9 +7,10 @@ that could not be measured fails with a hint. One that compares with a champion 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
+from dfray.evaluation.names import mean_name
 from dfray.registry.gate import ROUNDING, Contest, Gate, GateResult, Outcome, Rule
 from dfray.registry.margin_gate import MarginGate
 
@@ -34,6 +35,60 @@ class LowerLimitGate(Gate):
     def _results(self, contest: Contest) -> Iterator[GateResult]:
         value, champion = _values(self.metric, contest)
         yield _limit(self, self.required(contest.section), value, champion)
+
+
+@dataclass(frozen=True)
+class MeanGate(Gate):
+    """A metric of the candidate alone whose mean over the columns must reach the limit.
+
+    Attributes:
+        metric: a name in `ranking_metrics.METRICS`.
+    """
+
+    metric: str
+    rule: ClassVar[Rule] = ">="
+    against_champion: ClassVar[bool] = False
+
+    def _results(self, contest: Contest) -> Iterator[GateResult]:
+        judged, champion = contest.judged, contest.champion_judged
+        count = len(judged.columns.defined)
+        undefined = judged.columns.undefined
+        title = f"{self.title}, {mean_name(count)}" if count > 1 else self.title
+        if count and undefined:
+            title = f"{title} (none of {', '.join(undefined)}: one class)"
+        value = judged.mean.get(self.metric)
+        before = champion.mean.get(self.metric) if champion else None
+        yield _limit(self, self.required(contest.section), value, before, title)
+
+
+@dataclass(frozen=True)
+class ColumnFloorGate(Gate):
+    """A metric of the candidate alone that must reach the limit in every column with enough videos.
+
+    Attributes:
+        metric: a name in `ranking_metrics.METRICS`.
+    """
+
+    metric: str
+    rule: ClassVar[Rule] = ">="
+    against_champion: ClassVar[bool] = False
+
+    def _results(self, contest: Contest) -> Iterator[GateResult]:
+        judged, limit = contest.judged, self.required(contest.section)
+        for scope, figures, fewest in zip(
+            judged.columns.defined, judged.figures, judged.fewest, strict=True
+        ):
+            title, needed = f"{self.title} of {scope.name}", contest.section.min_per_class
+            if fewest < needed:
+                sentence = (
+                    f"{title} has no floor: a class has {fewest} of the {needed} videos needed"
+                )
+                yield GateResult(
+                    self.name, self.rule, limit, "does not apply", sentence, scope=scope.name
+                )
+            else:
+                result = _limit(self, limit, figures[self.metric], None, title)
+                yield replace(result, scope=scope.name)
 
 
 @dataclass(frozen=True)
@@ -86,13 +141,12 @@ class SlowdownGate(Gate):
         yield _limit(self, self.required(contest.section), ratio, champion=1.0)
 
 
-_ONE_CLASS = "the split needs scored videos of both classes"
+_ONE_CLASS = "the split needs a dataset with scored videos of both classes"
 
 GATES: tuple[Gate, ...] = (
-    LowerLimitGate("min_auc", "AUC", "auc", hint=_ONE_CLASS),
-    LowerLimitGate(
-        "min_balanced_accuracy", "balanced accuracy", "balanced_accuracy", hint=_ONE_CLASS
-    ),
+    MeanGate("min_auc", "AUC", "auc", hint=_ONE_CLASS),
+    MeanGate("min_balanced_accuracy", "balanced accuracy", "balanced_accuracy", hint=_ONE_CLASS),
+    ColumnFloorGate("min_column_auc", "AUC", "auc"),
     LowerLimitGate("min_coverage", "coverage", "coverage"),
     LowerLimitGate("min_videos", "scored videos", "n_videos"),
     UpperLimitGate(
@@ -126,14 +180,16 @@ def check_gates(
     *,
     no_champion_reason: str = "there is no champion",
     slowdown: Callable[[], float] | None = None,
-    protocols: Sequence[Protocol] = (),
+    protocol: Protocol | None = None,
+    compared: Sequence[Protocol] = (),
 ) -> list[GateResult]:
     """Check `candidate` against every gate of `GATES` and return the results in that order.
 
     Args:
         no_champion_reason: shown with the gates that do not apply without a champion.
         slowdown: returns CPU seconds per face over the champion's; called only if a gate needs it.
-        protocols: those that the gates name.
+        protocol: the evaluation's, which gives the columns that decide; None: a column for each dataset.
+        compared: protocols whose columns are compared as well.
 
     Raises:
         ValueError: the two were scored on different evaluation sets.
@@ -142,7 +198,9 @@ def check_gates(
         first, second = candidate.metrics.evaluation_set, champion.metrics.evaluation_set
         if first != second:
             raise ValueError(f"metrics of evaluation sets {first} and {second} do not compare")
-    contest = Contest(section, candidate, champion, no_champion_reason, slowdown, protocols)
+    contest = Contest(
+        section, candidate, champion, no_champion_reason, slowdown, protocol, compared
+    )
     return [result for gate in GATES for result in gate.check(contest)]
 
 

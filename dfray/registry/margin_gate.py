@@ -71,7 +71,7 @@ class MarginGate(Gate):
 
     def _absent(self, contest: Contest, protocol: Protocol) -> Iterator[GateResult]:
         """Yield one result for the protocol's columns without a video; it fails if these are all."""
-        from dfray.evaluation.paired import absent_columns
+        from dfray.evaluation.scopes import absent_columns
 
         absent = absent_columns(contest.pair.videos, protocol)
         count = sum(len(scenario.columns) for scenario in protocol.scenarios)

@@ -87,6 +87,8 @@ def metric_tags(metrics: HeadlineMetrics) -> dict[str, str]:
         "auc": metrics.auc,
         "balanced_accuracy": metrics.balanced_accuracy,
         "coverage": metrics.coverage,
+        "mean_auc": metrics.mean_auc,
+        "mean_balanced_accuracy": metrics.mean_balanced_accuracy,
     }
     return {
         _METRICS + metrics.evaluation_set: json.dumps(metrics.to_dict()),

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from dfray.evaluation.measure import EvaluationResult
+    from dfray.evaluation.protocol import Protocol
     from dfray.evaluation.robustness import PostProcessingDrop
 
 
@@ -22,8 +23,8 @@ class HeadlineMetrics:
     """Metrics of a model on one evaluation set, as the registry stores and compares them.
 
     Attributes:
-        auc: video-level; None if the set holds one class only.
-        balanced_accuracy: video-level, at the model's own threshold; None likewise.
+        auc: video-level, pooled over all videos; None if the set holds one class only.
+        balanced_accuracy: video-level, pooled, at the model's own threshold; None likewise.
         coverage: videos with a score over videos in the split, 0..1.
         n_videos: videos with a score.
         evaluation_set: fingerprint of the scored videos; only metrics of one set compare.
@@ -31,6 +32,9 @@ class HeadlineMetrics:
         calibration_error: of the videos' scores, 0..1; None if none has a score.
         worst_drop: AUC lost at the worst strength of any kind of post-processing; None: not measured.
         worst_kind: that kind.
+        mean_auc, mean_balanced_accuracy: mean over columns, one for each dataset: what gates go by; None if
+            no dataset has both classes, or if an earlier dfray stored them.
+        n_columns: columns of that mean.
     """
 
     auc: float | None
@@ -42,6 +46,20 @@ class HeadlineMetrics:
     calibration_error: float | None = None
     worst_drop: float | None = None
     worst_kind: str | None = None
+    mean_auc: float | None = None
+    mean_balanced_accuracy: float | None = None
+    n_columns: int = 0
+
+    @property
+    def deciding_auc(self) -> float | None:
+        """The mean over columns, or the pooled AUC where it was not stored."""
+        return self.auc if self.mean_auc is None else self.mean_auc
+
+    @property
+    def deciding_balanced_accuracy(self) -> float | None:
+        """The mean over columns, or the pooled one where it was not stored."""
+        mean = self.mean_balanced_accuracy
+        return self.balanced_accuracy if mean is None else mean
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -68,13 +86,15 @@ class Measurement:
     def of(cls, result: EvaluationResult) -> Self:
         """Return the measurement that the registry stores of an evaluation's result."""
         from dfray.evaluation.paired import with_persons
+        from dfray.evaluation.protocol import load_protocol
 
-        evaluation_set = result.evaluation_set
+        evaluation_set, section = result.evaluation_set, result.evaluation_set.section
         metrics = headline_metrics(
             result.video_scores,
             threshold=result.decision_rule.threshold,
             evaluation_set=result.evaluation_set_name,
             drops=result.drops,
+            protocol=load_protocol(section.protocol) if section.protocol else None,
         )
         summaries = evaluation_set.faces.summaries([evaluation_set.section.split])
         return cls(metrics, with_persons(result.video_scores, summaries))
@@ -86,6 +106,7 @@ def headline_metrics(
     threshold: float,
     evaluation_set: str,
     drops: Sequence[PostProcessingDrop] = (),
+    protocol: Protocol | None = None,
 ) -> HeadlineMetrics:
     """Return the headline metrics of one model on one evaluation set.
 
@@ -93,14 +114,17 @@ def headline_metrics(
         videos: VIDEO_SCORES or STORED_SCORES of all its videos, those without a score too.
         threshold: the model's own.
         drops: of AUC under post-processing; empty: not measured.
+        protocol: gives the columns of the mean; None: a column for each dataset.
     """
     from dfray.evaluation.aggregate import is_scored
     from dfray.evaluation.metrics import calibration_error, point_metrics
+    from dfray.evaluation.scopes import JudgedScores
 
     scored = is_scored(videos)
     labels = videos.column("label").to_numpy()[scored]
     scores = videos.column("fake_probability").to_numpy(zero_copy_only=False)[scored]
     points = point_metrics(labels, scores, threshold) if len(set(labels.tolist())) == 2 else {}
+    judged = JudgedScores.of(videos, threshold, protocol)
     worst = max(((max(drop.drops), drop.kind) for drop in drops), default=(None, None))
     return HeadlineMetrics(
         auc=points.get("auc"),
@@ -112,4 +136,7 @@ def headline_metrics(
         calibration_error=calibration_error(labels, scores) if len(scores) else None,
         worst_drop=worst[0],
         worst_kind=worst[1],
+        mean_auc=judged.mean.get("auc"),
+        mean_balanced_accuracy=judged.mean.get("balanced_accuracy"),
+        n_columns=len(judged.columns.defined),
     )

@@ -61,6 +61,7 @@ def promote(
     tracking_uri: str,
     version: str | None = None,
     *,
+    protocol: str | None = None,
     measure: Measure,
     slowdown: Slowdown,
     dry_run: bool = False,
@@ -73,6 +74,7 @@ def promote(
 
     Args:
         version: a version number or an alias; by default the alias `candidate`.
+        protocol: the evaluation's, which gives the columns that decide; None: a column for each dataset.
         measure: called only for a model that was not yet scored on the set. The result is stored.
         slowdown: called only if there is a champion and a gate needs it.
         dry_run: check the gates, but write and move nothing.
@@ -104,7 +106,8 @@ def promote(
             *measurements,
             no_champion_reason=_no_champion_reason(state),
             slowdown=partial(slowdown, candidate.bundle, champion.bundle) if champion else None,
-            protocols=[load_protocol(name) for name in section.gates.protocols],
+            protocol=load_protocol(protocol) if protocol else None,
+            compared=[load_protocol(name) for name in section.gates.protocols],
         )
         notes = _faces_notes(candidate, champion)
     record = _promotion_record(

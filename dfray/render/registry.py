@@ -9,6 +9,7 @@ from rich.markdown import Markdown
 from rich.table import Table
 from rich.text import Text
 
+from dfray.evaluation.names import mean_name
 from dfray.render.tables import console, new_table, print_lines, styled
 from dfray.text import visible
 
@@ -115,8 +116,8 @@ def show_versions(
             version.number,
             ", ".join(version.aliases),
             version.created[:16].replace("T", " "),
-            _number(latest.auc if latest else None),
-            _number(latest.balanced_accuracy if latest else None),
+            _number(latest.deciding_auc if latest else None),
+            _number(latest.deciding_balanced_accuracy if latest else None),
             str(latest.n_videos) if latest else "–",
             Text(version.package, style="bold red" if version.damaged else ""),
         )
@@ -141,8 +142,14 @@ def _show_version(version: VersionView) -> None:
 
 
 def _metrics_line(metrics: HeadlineMetrics) -> str:
+    mean = ""
+    if metrics.n_columns > 1:
+        mean = (
+            f"{mean_name(metrics.n_columns)}: AUC {_number(metrics.mean_auc)}, balanced accuracy "
+            f"{_number(metrics.mean_balanced_accuracy)}; pooled: "
+        )
     return (
-        f"AUC {_number(metrics.auc)}, balanced accuracy {_number(metrics.balanced_accuracy)}, "
+        f"{mean}AUC {_number(metrics.auc)}, balanced accuracy {_number(metrics.balanced_accuracy)}, "
         f"calibration error {_number(metrics.calibration_error)}, {metrics.n_videos} videos, "
         f"coverage {metrics.coverage:.1%} on {metrics.evaluation_set}"
     )

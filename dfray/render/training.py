@@ -18,7 +18,7 @@ def show_history(history: list[dict[str, float]]) -> None:
     """Print the metrics of every epoch, and mark the epoch whose weights are kept."""
     best = min(history, key=lambda epoch: epoch["selection_loss"])
     table = new_table(
-        "epoch", "train loss", "validation loss", "cross-entropy", "triplet", "lr", ""
+        "epoch", "train loss", "validation loss", "cross-entropy", "triplet", "AUC", "lr", ""
     )
     for epoch in history:
         table.add_row(
@@ -27,6 +27,7 @@ def show_history(history: list[dict[str, float]]) -> None:
             f"{epoch['val_loss']:.4f}",
             f"{epoch['val_cross_entropy']:.4f}",
             f"{epoch['val_triplet']:.4f}",
+            f"{epoch['val_auc']:.4f}" if "val_auc" in epoch else "–",
             f"{epoch['lr']:.2e}",
             "kept" if epoch is best else "",
         )

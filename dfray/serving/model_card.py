@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from dfray.config import ModelSection
+from dfray.evaluation.names import mean_name
 from dfray.faces.version import UNSTATED
 from dfray.registry.measurements import HeadlineMetrics
 from dfray.text import markdown, markdown_code
@@ -158,17 +159,33 @@ def _warning(weights: str | None, corpora: Sequence[Corpus]) -> list[str]:
 
 
 def _headline(metrics: HeadlineMetrics) -> str:
+    pooled = ", all videos pooled" if metrics.n_columns > 1 else ""
     lines = [
-        ("AUC, video level", _number(metrics.auc)),
-        (f"balanced accuracy at {metrics.threshold:.4g}", _number(metrics.balanced_accuracy)),
+        *_means(metrics),
+        (f"AUC, video level{pooled}", _number(metrics.auc)),
+        (
+            f"balanced accuracy at {metrics.threshold:.4g}{pooled}",
+            _number(metrics.balanced_accuracy),
+        ),
         ("expected calibration error", _number(metrics.calibration_error)),
         ("videos with a score", f"{metrics.n_videos} ({metrics.coverage:.1%})"),
         ("evaluation set", markdown_code(metrics.evaluation_set)),
     ]
     if metrics.worst_drop is not None:
         drop = f"{metrics.worst_drop:.3f} ({metrics.worst_kind})"
-        lines.insert(3, ("worst drop of AUC under post-processing", drop))
+        lines.append(("worst drop of AUC under post-processing", drop))
     return "\n".join(f"- {name}: {value}" for name, value in lines)
+
+
+def _means(metrics: HeadlineMetrics) -> Iterator[tuple[str, str]]:
+    """Yield the figures that gates go by, if there is more than one column."""
+    if metrics.n_columns > 1:
+        of = mean_name(metrics.n_columns)
+        yield f"AUC, video level, {of}", _number(metrics.mean_auc)
+        yield (
+            f"balanced accuracy at {metrics.threshold:.4g}, {of}",
+            _number(metrics.mean_balanced_accuracy),
+        )
 
 
 def _composition(

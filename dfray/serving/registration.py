@@ -51,8 +51,10 @@ def register_model(
 
 
 def _protocol_tables(run: RunContext, measured: Measurement) -> Iterator[str]:
-    """Yield a Markdown table for each protocol of the recipe's gates."""
-    for name in run.recipe.registry.gates.protocols:
+    """Yield a Markdown table for each protocol of the recipe's evaluation and gates."""
+    of_evaluation = run.recipe.evaluation.protocol
+    named = [*filter(None, [of_evaluation]), *run.recipe.registry.gates.protocols]
+    for name in dict.fromkeys(named):
         protocol = load_protocol(name)
         metrics = apply_protocol(protocol, measured.scores, measured.metrics.threshold)
         yield protocol_table(protocol, metrics)

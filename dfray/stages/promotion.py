@@ -41,6 +41,7 @@ def promote(
             run.recipe.registry,
             run.tracking_uri,
             version,
+            protocol=run.recipe.evaluation.protocol,
             measure=partial(measure_version, run),
             slowdown=_slowdown,
             dry_run=dry_run,

@@ -10,6 +10,7 @@ from dfray import storage
 from dfray.dependencies import Dependencies
 from dfray.documents import read_json, validated
 from dfray.errors import UserError
+from dfray.evaluation.names import ALL_VIDEOS
 from dfray.nested import flatten
 from dfray.run_folder import RunFolder, RunsOfName, RunState, keyed_folders, names_of_runs
 
@@ -21,7 +22,8 @@ class StoredRun:
     Attributes:
         began: time, UTC, ISO 8601.
         changes: what its training depends on that differs from the run of its name before it.
-        figures: overall metrics of videos, name -> [value, low, high]; empty: not evaluated.
+        figures: metrics of videos, name -> [value, low, high]: the mean over columns, and pooled if there
+            are several; empty: not evaluated.
         size_bytes: of its folder.
         is_latest: a command used it last, of those of its name.
     """
@@ -81,6 +83,7 @@ class _Metrics:
     """Content of metrics.json, as far as it is listed."""
 
     overall: _Group
+    mean: dict[str, Any] | None = None
 
 
 def list_runs(work_dir: str) -> list[StoredRun]:
@@ -156,10 +159,16 @@ def _figures(folder: RunFolder) -> dict[str, list[float | None]]:
     if not storage.exists(folder.metrics):
         return {}
     metrics = validated(_Metrics, read_json(folder.metrics, with_nan=True), folder.metrics)
-    estimates = metrics.overall.video.items()
+    pooled, mean = metrics.overall.video, metrics.mean or {"name": ALL_VIDEOS}
+    if mean.get("name") == ALL_VIDEOS:
+        return _intervals(pooled)
+    return _intervals(mean) | _intervals(pooled, ", pooled")
+
+
+def _intervals(level: dict[str, Any], suffix: str = "") -> dict[str, list[float | None]]:
     return {
-        name: [value["value"], value["low"], value["high"]]
-        for name, value in estimates
+        name + suffix: [value["value"], value["low"], value["high"]]
+        for name, value in level.items()
         if isinstance(value, dict) and {"value", "low", "high"} <= value.keys()
     }
 

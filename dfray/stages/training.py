@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from dfray import storage
+from dfray.config.training import SELECTION_LOSSES
 from dfray.faces.turn import Turn
 from dfray.notes import warn
 from dfray.progress import StageLine, counting_actor, stage, watching
@@ -65,7 +66,8 @@ def _train(run: RunContext, tracked: Run, turn: Turn) -> History:
                 folder=run.folder,
             )
         best = min(history, key=lambda epoch: epoch["selection_loss"])
-        line.finish(f"best epoch {best['epoch']:g}, validation loss {best['selection_loss']:.3f}")
+        loss = SELECTION_LOSSES[recipe.training.selection]
+        line.finish(f"best epoch {best['epoch']:g}, {loss} {best['selection_loss']:.3f}")
     for warning in training_line.warnings:
         warn(warning)
     return history

@@ -20,6 +20,7 @@ from dfray.batches.labels import LabelScheme
 from dfray.batches.reader import FacesReader
 from dfray.batches.self_blend import SelfBlend
 from dfray.config import Recipe
+from dfray.errors import ManifestError
 from dfray.faces.version import FACES_VERSION
 from dfray.losses.objective import Objective
 from dfray.models.backbone import Detector, build_detector
@@ -126,10 +127,28 @@ class Learner:
             batch_size=self.recipe.batches.batch_size // self.recipe.training.accumulate,
             dtype=self.dtype,
         )
-        selected = "loss" if self.recipe.training.selection == "objective" else "cross_entropy"
         return {f"val_{name}": value for name, value in metrics.items()} | {
-            "selection_loss": metrics[selected]
+            "selection_loss": self._selection_loss(metrics)
         }
+
+    def _selection_loss(self, metrics: dict[str, float]) -> float:
+        """Return what the epoch is selected by; the lowest is kept.
+
+        Raises:
+            ManifestError: no dataset of validation has both classes.
+        """
+        selection = self.recipe.training.selection
+        if selection == "objective":
+            return metrics["loss"]
+        if selection == "cross_entropy":
+            return metrics["cross_entropy"]
+        if selection not in metrics:
+            raise ManifestError(
+                f"training.selection {selection}: no dataset of split val has real and fake videos with "
+                "faces.",
+                "Give the real and fake videos of one source the same corpora.N.dataset.",
+            )
+        return 1 - metrics[selection]
 
     def save(self, folder: Path, history: History) -> None:
         """Write the bundle, and the state that an exact resume needs, into the local `folder`."""

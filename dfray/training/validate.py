@@ -4,8 +4,9 @@ Each worker scores its share; logits and embeddings (not losses) are gathered, s
 cut into global batches, so that triplets are mined over batches as large and mixed as in training, and the
 result does not depend on the shares.
 
-`auc` and `log_loss` are of videos, real against fake: they do not depend on the weights, margins and
-classes of an objective, so runs that differ in these can be compared by them.
+`auc`, `average_precision` and `log_loss` are of videos, real against fake: they do not depend on the weights,
+margins and classes of an objective, so runs that differ in these can be compared by them. They are means over
+the datasets, and `log_loss` over both classes of each: what tells datasets apart, and no fake, gains nothing.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy
 
 from dfray.batches.reader import Batch, FacesReader
 from dfray.batches.self_blend import Draws, SelfBlend
@@ -39,7 +39,7 @@ def validate(
     batch_size: int,
     dtype: torch.dtype = torch.float32,
 ) -> dict[str, float]:
-    """Return the objective's terms, means over all faces of the sample, and its videos' AUC and log loss.
+    """Return the objective's terms, means over all faces of the sample, and the metrics of its videos.
 
     Args:
         detector: the network, not its DDP wrapper.
@@ -71,7 +71,9 @@ def validate(
     if not torch.isfinite(gathered[0]).all():
         raise TrainingError("The network's outputs on validation are not finite.", DIVERGED_HINT)
     terms = _objective_over(objective, *gathered, batch_size=batch_size, seed=reader.seed)
-    return terms | _video_metrics(fake_probability(gathered[0]), gathered[2] != REAL, video)
+    probability, is_fake = fake_probability(gathered[0]), gathered[2] != REAL
+    dataset = torch.from_numpy(reader.sample.dataset).to(video.device)[video]
+    return terms | _video_metrics(probability, is_fake, video, dataset)
 
 
 def _pixels(
@@ -92,26 +94,47 @@ def _videos(batch: Batch, count: int) -> Tensor:
     return torch.from_numpy(batch.videos).repeat_interleave(count // len(batch.videos))
 
 
-def _video_metrics(probability: Tensor, is_fake: Tensor, video: Tensor) -> dict[str, float]:
-    """Return AUC and binary log loss (nats) of videos scored by the mean over their faces.
+def _video_metrics(
+    probability: Tensor, is_fake: Tensor, video: Tensor, dataset: Tensor
+) -> dict[str, float]:
+    """Return the metrics of videos that are scored by the mean over their faces, as means over datasets.
 
-    Without both classes AUC is left out. The blended faces of a video count as another video.
+    Datasets without both classes do not count; without any other there is no metric. The blended faces of a
+    video count as another video.
 
     Args:
         probability: float (N,) of being fake, any kind of fake.
-        is_fake, video: bool and int64 (N,).
+        is_fake, video, dataset: bool, int64 and int64 (N,).
     """
-    from sklearn.metrics import roc_auc_score  # a second of CPU, not before the first step
+    ids, index = torch.unique(
+        torch.stack([dataset, video, is_fake.long()]), dim=1, return_inverse=True
+    )
+    score = torch.bincount(index, probability.double()) / torch.bincount(index)
+    of_dataset, target = ids[0].cpu().numpy(), ids[2].cpu().numpy()
+    scores = score.clamp(0, 1).cpu().numpy()
+    found = [
+        _of_dataset(scores[mask], target[mask])
+        for mask in (of_dataset == number for number in np.unique(of_dataset))
+        if 0 < target[mask].sum() < mask.sum()
+    ]
+    names = found[0] if found else ()
+    return {name: float(np.mean([metrics[name] for metrics in found])) for name in names}
 
-    _, index = torch.unique(video * 2 + is_fake, return_inverse=True)
-    count = torch.bincount(index).double()
-    score = torch.bincount(index, probability.double()) / count
-    fake = torch.bincount(index, is_fake.double()) > 0
-    target = fake.cpu().numpy()
-    metrics = {"log_loss": float(binary_cross_entropy(score.clamp(0, 1), fake.double()))}
-    if 0 < target.sum() < len(target):
-        metrics["auc"] = float(roc_auc_score(target, score.cpu().numpy()))
-    return metrics
+
+def _of_dataset(scores: np.ndarray, target: np.ndarray) -> dict[str, float]:
+    """Return the metrics of one dataset's videos; log loss in nats, each class counting half."""
+    from sklearn.metrics import (  # a second of CPU, not before the first step
+        average_precision_score,
+        log_loss,
+        roc_auc_score,
+    )
+
+    weights = np.where(target, 1 / target.sum(), 1 / (1 - target).sum())
+    return {
+        "auc": roc_auc_score(target, scores),
+        "average_precision": average_precision_score(target, scores),
+        "log_loss": log_loss(target, scores, sample_weight=weights),
+    }
 
 
 def _objective_over(

@@ -56,11 +56,24 @@ def test_files_that_cannot_be_opened_count_against_the_coverage(
     assert all("1 of 5 videos cannot be opened" in sentence for sentence in sentences)
 
 
-def test_a_drop_that_nothing_measures_and_an_unknown_protocol_are_findings(tmp_path: Path) -> None:
-    gates = ["registry.gates.max_post_processing_drop=0.1", "registry.gates.protocols=[papr]"]
-    drop, protocol = found(tmp_path, "gates", LOW, *gates)
+def test_a_drop_that_nothing_measures_is_a_finding(tmp_path: Path) -> None:
+    (drop,) = found(tmp_path, "gates", LOW, "registry.gates.max_post_processing_drop=0.1")
     assert "evaluation.post_processing names no kind" in drop
-    assert "registry.gates.protocols: No protocol is called 'papr'" in protocol
+
+
+def test_unknown_protocols_are_findings(tmp_path: Path) -> None:
+    named = ["registry.gates.protocols=[papr]", "evaluation.protocol=papper"]
+    compared, deciding = found(tmp_path, "protocols", *named)
+    assert "registry.gates.protocols: No protocol is called 'papr'" in compared
+    assert "evaluation.protocol: No protocol is called 'papper'" in deciding
+
+
+def test_datasets_of_one_class_each_have_no_mean_to_go_by(tmp_path: Path) -> None:
+    """Their pooled AUC would be that of telling the datasets apart."""
+    rows = [*FIVE[:4], fake_row("4", split="test", dataset="fakes")]
+    (sentence,) = found(tmp_path, "gates", LOW, rows=rows)
+    assert "no dataset of split test has real and fake videos" in sentence
+    assert "same corpora.N.dataset" in sentence
 
 
 @pytest.mark.parametrize("name", ["", " ", "a/b", "a:b", ".", "..", "faces-1", "a b", "ä.b"])

@@ -121,3 +121,23 @@ def test_a_store_of_another_version_that_lacks_videos_is_a_finding(
     monkeypatch.setattr("dfray.faces.shards.FACES_VERSION", 99)
     (sentence,) = found("faces", subject)
     assert "lack 1 of the manifest's videos" in sentence
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("validation datasets", "search.metric=auc"),
+        ("selection", "training.selection=auc"),
+        ("selection", "training.selection=average_precision"),
+    ],
+)
+def test_validation_without_a_dataset_of_both_classes_has_no_metric_to_go_by(
+    tmp_path: Path, name: str, change: str
+) -> None:
+    recipe = toy_recipe(tmp_path, "toy", change)
+    assert found(name, subject_of(recipe)) == []
+    apart = [row | {"dataset": f"{row['dataset']}-{row['label']}"} for row in TWO_SPLITS]
+    (sentence,) = found(name, subject_of(recipe, apart))
+    assert "No dataset of split val has real and fake videos" in sentence
+    by_loss = toy_recipe(tmp_path, "toy", "training.selection=objective")
+    assert name == "validation datasets" or found(name, subject_of(by_loss, apart)) == []

@@ -145,9 +145,22 @@ def test_tables_hold_every_group_at_both_levels(make_scored, render):
     metrics = metrics_of(scored)
     for group in [metrics.overall, *metrics.datasets, *metrics.methods]:
         for level in (group.video, group.frame):
-            name = group.method or group.dataset or "Overall"
+            name = group.method or group.dataset or "All, pooled"
             row = f"{name}\n{level.n_real}\n{level.n_fake}\n{level.auc.value:.3f}\n{level.auc.low:.3f}"
             assert row in page.text
+
+
+def test_the_mean_over_datasets_comes_first_on_cards_and_in_the_table(make_scored, render):
+    scored = make_scored(6, datasets=("one", "two"))
+    page, mean = render(scored), metrics_of(scored).mean
+    assert mean.name == "mean over 2 columns"
+    parts = [group.video.auc.value for group in metrics_of(scored).datasets]
+    assert mean.auc.value == pytest.approx(sum(parts) / 2)
+    assert mean.auc.low < mean.auc.value < mean.auc.high
+    card = f"AUC, mean over 2 columns\n{mean.auc.value:.3f}"
+    row = f"Mean over 2 columns\n{mean.n_real}\n{mean.n_fake}\n{mean.auc.value:.3f}"
+    places = [page.text.index(text) for text in (card, row, "All, pooled")]
+    assert places == sorted(places)
 
 
 def test_charts_are_there_and_plain_data(plain_page):

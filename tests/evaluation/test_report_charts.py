@@ -109,15 +109,16 @@ def test_every_term_of_the_objective_has_its_curve():
     assert [trace.name for trace in figure.data] == [f"train {t}".replace("_", " ") for t in terms]
 
 
-def test_the_validations_auc_is_no_loss_and_has_a_chart_of_its_own():
+def test_metrics_of_validation_videos_are_no_losses_and_have_a_chart_of_their_own():
     history = [
-        {"epoch": epoch, "val_loss": 0.9, "val_log_loss": 0.8, "val_auc": 0.6 + 0.1 * epoch}
+        {"epoch": epoch, "val_loss": 0.9, "val_log_loss": 0.8}
+        | {"val_auc": 0.6 + 0.1 * epoch, "val_average_precision": 0.7}
         for epoch in range(2)
     ]
     (_, loss), (title, auc) = figures.training_charts(history)
     assert [trace.name for trace in loss.data] == ["val loss", "val log loss"]
-    assert title == "Validation AUC"
-    assert [trace.name for trace in auc.data] == ["val auc"]
+    assert title == "Validation videos, mean over datasets"
+    assert [trace.name for trace in auc.data] == ["val auc", "val average precision"]
 
 
 def test_lines_of_a_chart_do_not_look_alike():

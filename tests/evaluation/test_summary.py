@@ -16,7 +16,7 @@ def test_the_summary_holds_every_group_and_reads_back(make_scored, tmp_path):
     assert Metrics.model_validate_json((tmp_path / "metrics.json").read_text()) == metrics
     lines = (tmp_path / "metrics.md").read_text().splitlines()
     auc = metrics.overall.video.auc
-    assert lines[2].startswith(f"| overall | 5 | 10 | {auc.value:.3f} [{auc.low:.3f}, ")
+    assert lines[2].startswith(f"| all videos | 5 | 10 | {auc.value:.3f} [{auc.low:.3f}, ")
     assert lines[2].endswith("| 15/16 |")
     assert [line.split(" | ")[0] for line in lines[3:6]] == [
         "| demo",
@@ -28,7 +28,7 @@ def test_the_summary_holds_every_group_and_reads_back(make_scored, tmp_path):
 def test_a_figure_that_is_not_defined_is_a_dash(make_scored):
     scored = make_scored(3, methods={"real": ["source"]})
     metrics = compute_metrics(scored.videos, scored.faces, EvaluationSection(bootstrap=20), 0)
-    assert "| overall | 3 | 0 | – | – | – | – | 3/3 |" in to_markdown(metrics)
+    assert "| all videos | 3 | 0 | – | – | – | – | 3/3 |" in to_markdown(metrics)
 
 
 def test_drops_under_post_processing_stand_with_their_strengths(make_scored, tmp_path):

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from dfray.evaluation.paired import STORED_SCORES
 from dfray.registry.measurements import Measurement, headline_metrics
@@ -53,3 +54,48 @@ def measured(
     scores = STORED_SCORES.from_rows(rows)
     found = headline_metrics(scores, threshold=threshold, evaluation_set=evaluation_set)
     return Measurement(replace(found, **figures), scores)
+
+
+COUNTS = {
+    "ff++": (140, 560),
+    "celeb-df-v2": (178, 340),
+    "dfdc": (2500, 2500),
+    "fakeavceleb": (60, 2400),
+    "forgerynet": (2400, 2600),
+    "df40": (178, 3700),
+    "wilddeepfake": (400, 400),
+    "itw": (1900, 200),
+    "deepfake-eval-2024": (2000, 400),
+}
+"""Real and fake videos of nine test sets, with other shares of fakes in each, as the papers' sets have."""
+
+
+def video_rows(dataset: str, n_real: int, n_fake: int, methods: int = 1) -> list[dict[str, Any]]:
+    """Return rows of STORED_SCORES, the real videos first, each with a score of 0.5."""
+    return [
+        {
+            "video_id": f"{dataset}/{number}",
+            "dataset": dataset,
+            "split": "test",
+            "label": int(number >= n_real),
+            "category": "FS" if number >= n_real else "real",
+            "method": f"m{number % methods}" if number >= n_real else "camera",
+            "status": "ok",
+            "reason": None,
+            "n_faces": 3,
+            "fake_probability": 0.5,
+            "person": f"{dataset}/{number}",
+        }
+        for number in range(n_real + n_fake)
+    ]
+
+
+def corpus_scorer() -> pa.Table:
+    """Return STORED_SCORES of a scorer that knows only the corpus of a video: its share of fakes."""
+    return STORED_SCORES.from_rows(
+        [
+            row | {"fake_probability": n_fake / (n_real + n_fake)}
+            for name, (n_real, n_fake) in COUNTS.items()
+            for row in video_rows(name, n_real, n_fake, methods=21 if name == "df40" else 1)
+        ]
+    )

@@ -1,19 +1,20 @@
-"""Figures of videos that runs with different objectives and classes can be compared by."""
+"""Metrics of videos that runs with different objectives and classes can be compared by."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from sklearn.metrics import log_loss, roc_auc_score
+from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
 
 from dfray.batches.labels import BINARY, LabelScheme
 from dfray.batches.reader import FacesReader
 from dfray.batches.sample import sample_faces
 from dfray.config import Recipe
-from dfray.errors import TrainingError
+from dfray.errors import ManifestError, TrainingError
 from dfray.faces.shards import FacesStore
 from dfray.run_folder import RunFolder
 from dfray.training.learner import Learner
@@ -33,15 +34,32 @@ def test_a_videos_score_is_the_mean_over_its_faces() -> None:
     is_fake = torch.tensor([True, True, False, False, True])
     video = torch.tensor([4, 4, 7, 7, 9])
     truth, means = [1, 0, 1], [0.5, 0.4, 0.7]
-    figures = _video_metrics(probability, is_fake, video)
+    figures = _video_metrics(probability, is_fake, video, torch.zeros(5, dtype=torch.int64))
     assert figures["auc"] == roc_auc_score(truth, means)
-    assert figures["log_loss"] == pytest.approx(log_loss(truth, means), rel=1e-6)
+    assert figures["average_precision"] == pytest.approx(average_precision_score(truth, means))
+    half_each = [0.5, 1.0, 0.5]
+    expected = log_loss(truth, means, sample_weight=half_each)
+    assert figures["log_loss"] == pytest.approx(expected, rel=1e-6)
+
+
+def test_metrics_of_videos_are_means_over_the_datasets_that_have_both_classes() -> None:
+    """A scorer that knows only the dataset of a video is above chance over all videos."""
+    probability = torch.tensor([0.8, 0.8, 0.8, 0.8, 0.2, 0.2, 0.2, 0.1])
+    is_fake = torch.tensor([True, True, True, False, True, False, False, False])
+    dataset = torch.tensor([0, 0, 0, 0, 1, 1, 1, 2])
+    video = torch.arange(8)
+    pooled = _video_metrics(probability, is_fake, video, torch.zeros_like(video))
+    assert pooled["auc"] > 0.75
+    metrics = _video_metrics(probability, is_fake, video, dataset)
+    assert metrics["auc"] == 0.5
+    assert metrics["log_loss"] > np.log(2)
 
 
 def test_a_video_and_what_was_blended_from_it_are_two() -> None:
     twice = torch.tensor([3, 3, 3, 3])
     is_fake = torch.tensor([False, True, False, True])
-    figures = _video_metrics(torch.tensor([0.1, 0.8, 0.3, 0.6]), is_fake, twice)
+    probability = torch.tensor([0.1, 0.8, 0.3, 0.6])
+    figures = _video_metrics(probability, is_fake, twice, torch.zeros_like(twice))
     assert figures["auc"] == 1.0
     assert figures["log_loss"] == pytest.approx(log_loss([0, 1], [0.2, 0.7]), rel=1e-6)
 
@@ -58,9 +76,28 @@ def test_a_network_that_has_diverged_in_the_last_step_of_an_epoch_is_said(tmp_pa
         learner.validate(FacesReader(store, sample, recipe.batches))
 
 
-def test_without_both_classes_there_is_no_auc() -> None:
-    figures = _video_metrics(torch.tensor([0.4]), torch.tensor([True]), torch.tensor([0]))
-    assert figures.keys() == {"log_loss"}
+def test_without_both_classes_in_a_dataset_there_is_no_metric() -> None:
+    is_fake = torch.tensor([True, False])
+    number = torch.tensor([0, 1])
+    assert _video_metrics(torch.tensor([0.9, 0.1]), is_fake, number, number) == {}
+
+
+@pytest.mark.parametrize("selection", ["auc", "average_precision"])
+def test_an_epoch_may_be_selected_by_a_metric_of_videos(tmp_path: Path, selection: str) -> None:
+    recipe = toy_recipe(tmp_path, "toy", f"training.selection={selection}")
+    write_toy_faces(recipe)
+    _, metrics = validated(recipe)
+    assert metrics["selection_loss"] == 1 - metrics[f"val_{selection}"]
+
+
+def test_without_such_a_dataset_no_epoch_can_be_selected_by_them(tmp_path: Path) -> None:
+    recipe = toy_recipe(tmp_path, "toy", "training.selection=auc")
+    write_toy_faces(recipe)
+    store = FacesStore(RunFolder(recipe).faces)
+    sample = sample_faces(store.summaries(["val"]), "val", recipe.batches, BINARY)
+    apart = replace(sample, dataset=np.arange(len(sample.dataset)))
+    with pytest.raises(ManifestError, match="no dataset of split val has real and fake videos"):
+        Learner(recipe, BINARY).validate(FacesReader(store, apart, recipe.batches))
 
 
 def test_weight_and_margin_do_not_enter_them(tmp_path: Path) -> None:

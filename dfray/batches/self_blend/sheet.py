@@ -57,6 +57,7 @@ def _take(sample: Sample, index: np.ndarray) -> Sample:
         sample.row[index],
         sample.label[index],
         sample.video[index],
+        sample.dataset,
     )
 
 
