@@ -85,8 +85,8 @@ def test_a_detectors_file_counts_by_its_content(tmp_path: Path) -> None:
 
 def test_figures_depend_on_the_evaluation_and_the_videos_measured() -> None:
     before = dependencies.of_figures(recipe(), videos())
-    changed = dependencies.of_figures(recipe("evaluation.bootstrap=7"), videos())
-    assert changed.changes(before.values) == ["evaluation.bootstrap 1000 -> 7"]
+    changed = dependencies.of_figures(recipe("evaluation.confidence=0.9"), videos())
+    assert changed.changes(before.values) == ["evaluation.confidence 0.95 -> 0.9"]
     assert dependencies.of_figures(recipe("evaluation.batch_size=7"), videos()) == before
     fewer = dependencies.of_figures(recipe(), videos_table(ROWS[:3]))
     assert fewer.changes(before.values) == ["test videos"]

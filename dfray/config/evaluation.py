@@ -61,8 +61,13 @@ class EvaluationSection(Section):
         description="post-processing to measure the drop of AUC under, at five strengths each: "
         + ", ".join(POST_PROCESSINGS),
     )
-    bootstrap: Annotated[Count, Unit("resamples")] = Field(
-        1000, description="bootstrap resamples of videos for the confidence intervals"
+    min_per_class: Annotated[Count, Unit("videos")] = Field(
+        5,
+        description="lowest number of real and of fake videos that a figure of a group is given for",
+    )
+    bootstrap: Annotated[Count, Unit("resamples")] | None = Field(
+        None,
+        description="without effect, for recipes of an earlier date: intervals follow from counts",
     )
     confidence: Annotated[float, Field(gt=0, lt=1)] = Field(
         0.95, description="confidence of the intervals"

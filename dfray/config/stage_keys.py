@@ -39,6 +39,7 @@ WITHOUT_EFFECT = (
     "training.compile",
     "training.max_failures",
     "evaluation.batch_size",
+    "evaluation.bootstrap",
     "evaluation.num_workers",
     "registry.tracking_uri",
     "registry.experiment",

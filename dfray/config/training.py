@@ -66,8 +66,8 @@ class TrainingSection(Section):
     compile: bool = Field(False, description="compile the network for training (torch.compile)")
     selection: Selection = Field(
         "objective",
-        description="what selects the epoch to save: a validation loss over faces, or 1 - auc or "
-        "1 - average_precision of the validation videos, mean over datasets",
+        description="criterion that selects the epoch to save, the lowest: a validation loss over faces, or "
+        "1 - auc or 1 - average_precision of the validation videos, mean over datasets",
     )
     max_failures: Annotated[int, Field(ge=0)] = Field(
         2, description="restarts of the worker group after lost workers"

@@ -98,7 +98,7 @@ class EvaluationResult:
 
     @cached_property
     def metrics(self) -> Metrics:
-        """Metrics with bootstrap intervals at the model's threshold; computed when first read."""
+        """Metrics with intervals at the model's threshold; computed when first read."""
         from dfray.evaluation.metrics import compute_metrics
 
         return compute_metrics(

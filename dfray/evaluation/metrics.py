@@ -7,9 +7,8 @@ Metrics that the data do not define are null, with a reason.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 import pyarrow as pa
@@ -17,8 +16,8 @@ from pydantic import BaseModel, ConfigDict
 
 from dfray.config import EvaluationSection
 from dfray.evaluation.aggregate import VIDEO_SCORES, check_scores, frame_scores, is_scored
-from dfray.evaluation.bootstrap import percentile_interval, resample_metrics
 from dfray.evaluation.column_mean import mean_over_columns
+from dfray.evaluation.intervals import INTERVALS, Calls, Interval
 from dfray.evaluation.names import ALL_VIDEOS
 from dfray.evaluation.ranking_metrics import METRICS
 from dfray.tables import FAKE, REAL
@@ -29,11 +28,16 @@ class _Stored(BaseModel):
 
 
 class Estimate(_Stored):
-    """A metric's value and its percentile bootstrap interval."""
+    """A metric's value and its interval, by `intervals.INTERVALS`."""
 
     value: float
     low: float
     high: float
+
+    @classmethod
+    def of(cls, value: float, interval: Interval) -> Self:
+        """Return the estimate of a value with its interval."""
+        return cls(value=value, low=interval[0], high=interval[1])
 
 
 class Level(_Stored):
@@ -97,7 +101,8 @@ class Metrics(_Stored):
     split: Literal["test", "val"]
     threshold: float
     confidence: float
-    bootstrap: int
+    bootstrap: int | None = None
+    """Resamples of the intervals, in metrics of an earlier dfray."""
     seed: int
     video_rule: Literal["mean", "max_of_persons"] = "mean"
     overall: Group
@@ -143,7 +148,7 @@ def compute_metrics(
     Args:
         video_scores: VIDEO_SCORES, from `aggregate.video_scores`.
         face_scores: the SCORES they were made of; a frame's score is the mean of its faces.
-        seed: of the bootstrap; each group draws from a generator of its own.
+        seed: of what the report draws at random.
         threshold: the model's own; by default the one that the section fixes.
         video_rule: the rule of `video_scores`; by default the section's.
         identity_groups: video_id -> group of the person in it, where the corpus states it.
@@ -161,16 +166,12 @@ def compute_metrics(
     statuses = np.asarray(table.column("status").to_pylist())
 
     def group(mask: np.ndarray, counted: np.ndarray, *name: str) -> Group:
-        def level(items: _Items) -> Level:
-            rng = np.random.default_rng([seed, zlib.crc32("/".join(name).encode())])
-            return _level(items.of(mask), label, section, threshold, rng)
-
         return Group(
             dataset=name[0] if name else None,
             method=name[1] if len(name) > 1 else None,
             counts=_counts(statuses[counted], np.isin(np.flatnonzero(counted), videos.video)),
-            video=level(videos),
-            frame=level(frames),
+            video=_level(videos.of(mask), label, section, threshold),
+            frame=_level(frames.of(mask), label, section, threshold),
         )
 
     everything = np.ones(len(label), bool)
@@ -186,11 +187,10 @@ def compute_metrics(
         split=section.split,
         threshold=threshold,
         confidence=section.confidence,
-        bootstrap=section.bootstrap,
         seed=seed,
         video_rule=video_rule or section.video_rule,
         overall=group(everything, everything),
-        mean=mean_over_columns(table, section, seed, threshold=threshold),
+        mean=mean_over_columns(table, section, threshold=threshold),
         datasets=by_dataset,
         methods=by_method,
         identity_groups=_of_people(table, identity_groups or {}, group),
@@ -216,34 +216,38 @@ def point_metrics(labels: np.ndarray, scores: np.ndarray, threshold: float) -> d
     return {name: metric.point(labels, scores, threshold) for name, metric in METRICS.items()}
 
 
-def _level(
-    items: _Items,
-    label: np.ndarray,
-    section: EvaluationSection,
-    threshold: float,
-    rng: np.random.Generator,
-) -> Level:
+def _level(items: _Items, label: np.ndarray, section: EvaluationSection, threshold: float) -> Level:
     labels = label[items.video]
-    n_real, n_fake = int(np.sum(labels == REAL)), int(np.sum(labels == FAKE))
+    counts = {"n_real": int(np.sum(labels == REAL)), "n_fake": int(np.sum(labels == FAKE))}
+    of_video = label[np.unique(items.video)]
+    n_real, n_fake = int(np.sum(of_video == REAL)), int(np.sum(of_video == FAKE))
+    if reason := lack_of(n_real, n_fake, section.min_per_class):
+        return Level(**counts, reason=reason)
+    points = point_metrics(labels, items.score, threshold)
+    called_fake = items.score >= threshold
+    calls = Calls(
+        n_real,
+        n_fake,
+        specificity=float(np.mean(~called_fake[labels == REAL])),
+        sensitivity=float(np.mean(called_fake[labels == FAKE])),
+    )
+    estimates = {
+        name: Estimate.of(value, INTERVALS[name](value, calls, section.confidence))
+        for name, value in points.items()
+    }
+    return Level.model_validate(counts | estimates)
+
+
+def lack_of(n_real: int, n_fake: int, needed: int) -> str | None:
+    """Return why there is no figure of so many scored videos, None if there is one."""
     missing = [name for name, count in (("real", n_real), ("fake", n_fake)) if count == 0]
     if missing:
-        reason = f"no scored {' and no scored '.join(missing)} video to compare with"
-        return Level(n_real=n_real, n_fake=n_fake, reason=reason)
-    points = point_metrics(labels, items.score, threshold)
-    drawn_from, video_of = np.unique(items.video, return_inverse=True)
-    resampled = resample_metrics(
-        items.score,
-        video_of,
-        label[drawn_from],
-        threshold=threshold,
-        resamples=section.bootstrap,
-        rng=rng,
-    )
-    estimates = {}
-    for name in METRICS:
-        low, high = percentile_interval(resampled[name], section.confidence)
-        estimates[name] = Estimate(value=points[name], low=low, high=high)
-    return Level.model_validate({"n_real": n_real, "n_fake": n_fake} | estimates)
+        return f"no scored {' and no scored '.join(missing)} video to compare with"
+    if min(n_real, n_fake) < needed:
+        return (
+            f"too few to tell: {n_real} real and {n_fake} fake, of {needed} videos needed of each"
+        )
+    return None
 
 
 def _counts(statuses: np.ndarray, scored: np.ndarray) -> Counts:

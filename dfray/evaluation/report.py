@@ -157,12 +157,13 @@ def _axis_from(metrics: Metrics) -> float:
 def _curves(videos: pa.Table, faces: pa.Table, metrics: Metrics) -> list[Plot]:
     scored = videos.filter(is_scored(videos))
     plots = []
+    methods = {(str(g.dataset), str(g.method)) for g in metrics.methods if g.video.auc}
     if metrics.overall.video.auc:
         plots.append(
             plot(
                 "ROC at video level",
                 "AUC beside each name. Methods against the real videos of their dataset.",
-                charts.roc_chart(videos),
+                charts.roc_chart(videos, methods),
             )
         )
     if faces.num_rows >= charts.MIN_POINTS:

@@ -5,7 +5,7 @@ Every string from outside is escaped, since plotly reads a subset of HTML in lab
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -34,11 +34,12 @@ MIN_POINTS, MAX_POINTS = 3, 2000
 """Faces in the projection: fewer show nothing; more are drawn at random from all that were scored."""
 
 
-def roc_chart(videos: pa.Table) -> go.Figure:
-    """ROC curves at video level: overall, and each method against the real videos of its dataset.
+def roc_chart(videos: pa.Table, methods: Collection[tuple[str, str]]) -> go.Figure:
+    """ROC curves at video level: overall, and methods against the real videos of their dataset.
 
     Args:
         videos: VIDEO_SCORES; those without a score do not enter.
+        methods: (dataset, method) of those that have enough videos for a curve.
     """
     scored = videos.filter(is_scored(videos))
     score = scored.column("fake_probability").to_numpy()
@@ -47,14 +48,13 @@ def roc_chart(videos: pa.Table) -> go.Figure:
     figure = go.Figure()
     _add_diagonal(figure)
     _add_curve(figure, label, score, "overall", {"color": "#6b7280", "width": 3.5})
-    fakes = sorted(set(zip(dataset[label == FAKE], method[label == FAKE], strict=True)))
-    for number, (corpus, fake) in enumerate(fakes):
+    for number, (corpus, fake) in enumerate(sorted(methods)):
         mask = (dataset == corpus) & ((label == REAL) | (method == fake))
         line = {"color": LINES[number % len(LINES)], "width": 2, "dash": _dash(number)}
         name = fake if len(set(dataset)) == 1 else f"{corpus} / {fake}"
         _add_curve(figure, label[mask], score[mask], escape(name), line)
     figure.update_xaxes(title="real videos called fake (false positive rate)", range=[-0.01, 1])
-    figure.update_yaxes(title="fakes found (true positive rate)", range=[0, 1.02])
+    figure.update_yaxes(title="fakes found (true positive rate)", range=[0, 1])
     styled(figure, height=430)
     inside = {"x": 0.99, "xanchor": "right", "y": 0.02, "yanchor": "bottom", "orientation": "v"}
     figure.update_layout(margin_t=18, legend=inside)
@@ -282,6 +282,7 @@ def _add_curve(
         y=tpr[points],
         customdata=np.minimum(thresholds[points], 1),
         mode="lines",
+        cliponaxis=False,
         line=line,
         name=f"{name} · {roc_auc_score(label, score):.3f}",
         hovertemplate="%{y:.1%} of fakes found at %{x:.1%} false alarms<br>"

@@ -67,7 +67,7 @@ def to_markdown(metrics: Metrics) -> str:
     lines = [head, "|---|" + "---:|" * (len(METRICS) + 3), *rows]
     note = (
         f"Video level on the {metrics.split} split, threshold {metrics.threshold:g}; in brackets "
-        f"{100 * metrics.confidence:g} % intervals over {metrics.bootstrap} resamples of videos."
+        f"{100 * metrics.confidence:g} % intervals, which hold for few videos, too."
     )
     return "\n".join([*lines, "", note, ""])
 

@@ -15,7 +15,8 @@ import numpy as np
 import pyarrow as pa
 
 from dfray.evaluation.aggregate import is_scored
-from dfray.evaluation.bootstrap import percentile_interval, resample_metrics
+from dfray.evaluation.bootstrap import percentile_interval
+from tests.helpers.resampling import resample_metrics
 
 RESAMPLES = 4000
 

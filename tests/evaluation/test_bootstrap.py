@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 
 from dfray.evaluation import bootstrap
-from dfray.evaluation.bootstrap import percentile_interval, resample_metrics
+from dfray.evaluation.bootstrap import percentile_interval
 from dfray.evaluation.metrics import Level, point_metrics
 from dfray.evaluation.ranking_metrics import METRICS, equal_error_rate
+from tests.helpers.resampling import resample_metrics
 
 
 def drawn(n_videos, seed, items_per_video=1, ties=False):

@@ -69,7 +69,7 @@ def test_frame_level_equals_a_naive_count_over_pairs(make_scored):
 
 
 def test_the_threshold_itself_counts_as_fake(make_scored):
-    scored = make_scored(2)
+    scored = make_scored(5)
     at = scored.faces.column_names.index("fake_probability")
     half = pa.array(np.full(scored.faces.num_rows, 0.5, np.float32))
     scored.faces = scored.faces.set_column(at, scored.faces.schema.field(at), half)
@@ -116,12 +116,21 @@ def test_a_higher_confidence_widens_the_interval(make_scored):
     assert wide.low < narrow.low < narrow.high < wide.high
 
 
-def test_the_seed_decides_the_intervals_and_nothing_else(make_scored):
-    scored = make_scored(10)
-    assert figures(scored, seed=1) == figures(scored, seed=1)
-    one, two = figures(scored, seed=1).overall.video, figures(scored, seed=2).overall.video
-    assert values(one) == values(two)
-    assert one.auc.low != two.auc.low
+def test_a_group_of_few_videos_has_no_figure_and_says_why(make_scored):
+    level = figures(make_scored(4)).overall.video
+    assert (level.n_real, level.n_fake, level.auc) == (4, 8, None)
+    assert level.reason == "too few to tell: 4 real and 8 fake, of 5 videos needed of each"
+    section = SECTION.model_copy(update={"min_per_class": 4})
+    scored = make_scored(4)
+    assert compute_metrics(scored.videos, scored.faces, section, 0).overall.video.auc is not None
+
+
+def test_frames_are_as_sure_as_their_videos(make_scored):
+    """Ten frames of each video are no ten times the evidence."""
+    group = figures(make_scored(10)).overall
+    assert group.frame.n_real > group.video.n_real
+    of_videos, of_frames = (level.auc.high - level.auc.low for level in (group.video, group.frame))
+    assert of_frames > 0.7 * of_videos
 
 
 def test_another_method_does_not_change_the_intervals_of_the_first(make_scored):
@@ -187,7 +196,7 @@ def test_nan_is_refused(make_scored):
 
 
 def test_metrics_survive_json(make_scored):
-    found = figures(make_scored(4, lost=("no_face",)))
+    found = figures(make_scored(6, lost=("no_face",)))
     text = found.model_dump_json()
     assert Metrics.model_validate_json(text) == found
     assert json.loads(text)["overall"]["video"]["auc"]["value"] == found.overall.video.auc.value

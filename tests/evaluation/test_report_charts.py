@@ -15,9 +15,15 @@ def area(trace) -> float:
     return float(np.trapezoid(trace.y, trace.x))
 
 
+def methods_of(scored):
+    """Return (dataset, method) of all fakes."""
+    columns = (scored.videos[name].to_pylist() for name in ("dataset", "method", "label"))
+    return {(dataset, method) for dataset, method, label in zip(*columns, strict=True) if label}
+
+
 def test_each_roc_curve_encloses_its_auc_and_says_it(make_scored):
     scored = make_scored(30, datasets=("one", "two"), lost=("no_face",))
-    curves = by_name(figures.roc_chart(scored.videos))
+    curves = by_name(figures.roc_chart(scored.videos, methods_of(scored)))
     assert set(curves) == {
         "overall",
         *(f"{d} / {m}" for d in ("one", "two") for m in ("swap", "mouth")),
@@ -32,9 +38,14 @@ def test_each_roc_curve_encloses_its_auc_and_says_it(make_scored):
     assert curves["two / swap"].name.endswith(f" · {auc:.3f}")
 
 
+def test_only_the_methods_named_have_a_curve(make_scored):
+    chart = figures.roc_chart(make_scored(30).videos, ())
+    assert [name.split(" ")[0] for name in by_name(chart)] == ["overall"]
+
+
 def test_a_long_roc_curve_is_thinned_and_keeps_its_ends(make_scored, monkeypatch):
     monkeypatch.setattr(figures, "MAX_CURVE_POINTS", 20)
-    curve = by_name(figures.roc_chart(make_scored(100, skill=0.1).videos))["overall"]
+    curve = by_name(figures.roc_chart(make_scored(100, skill=0.1).videos, ()))["overall"]
     assert len(curve.x) == 20
     assert (curve.x[0], curve.y[0], curve.x[-1], curve.y[-1]) == (0, 0, 1, 1)
 
@@ -132,7 +143,11 @@ def test_lines_of_a_chart_do_not_look_alike():
 def test_labels_are_escaped(make_scored):
     evil = "<img src=x onerror=alert(1)>"
     scored = make_scored(3, methods={"real": ["source"], "FS": [evil]})
-    names = [trace.name for trace in figures.roc_chart(scored.videos).data if trace.name]
+    names = [
+        trace.name
+        for trace in figures.roc_chart(scored.videos, methods_of(scored)).data
+        if trace.name
+    ]
     hovers = [
         text for trace in figures.projection_chart(scored.faces, 0).data for text in trace.text
     ]
