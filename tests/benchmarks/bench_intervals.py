@@ -2,9 +2,9 @@
 
     python -m tests.benchmarks.bench_intervals [repeats]
 
-Scores are drawn from two normal distributions, of 5 + 5 to 500 + 500 videos and with a true AUC of 0.5 to 1.0;
-the interval of each draw holds the true value or does not. A percentile bootstrap of the same draws, as figures
-had it before, is the baseline.
+Scores are drawn from two normal distributions, of 5 + 5 to 500 + 500 videos and with a true AUC of 0.5 to
+1.0; the interval of each draw holds the true value or does not. The baseline is a percentile bootstrap of the
+same draws, as figures had it before.
 
 Asked for: 92 % at least for a nominal 95 %, for each metric, count and AUC.
 """
