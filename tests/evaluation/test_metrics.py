@@ -10,7 +10,7 @@ from dfray.errors import EvaluationError
 from dfray.evaluation.metrics import Metrics, compute_metrics
 from dfray.tables import SCORES
 
-SECTION = EvaluationSection(bootstrap=100)
+SECTION = EvaluationSection()
 TWO = {"real": ["source"], "FS": ["swap", "blend"], "RE": ["mouth"]}
 NAMES = ("auc", "balanced_accuracy", "eer", "average_precision")
 

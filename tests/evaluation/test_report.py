@@ -78,7 +78,7 @@ class Page(HTMLParser):
 
 @cache
 def metrics_of(scored: Scored) -> Metrics:
-    return compute_metrics(scored.videos, scored.faces, EvaluationSection(bootstrap=20), 0)
+    return compute_metrics(scored.videos, scored.faces, EvaluationSection(), 0)
 
 
 @pytest.fixture
@@ -325,7 +325,7 @@ def test_why_there_are_no_maps_is_said_once(scored, render):
 
 def test_groups_of_people_stand_below_the_datasets(scored, render, plain_page):
     groups = {v: "ab"[int(v[-1]) % 2] for v in scored.videos["video_id"].to_pylist()}
-    section = EvaluationSection(bootstrap=50)
+    section = EvaluationSection()
     metrics = compute_metrics(scored.videos, scored.faces, section, 0, identity_groups=groups)
     text = render(scored, metrics=metrics).text
     assert "By group of the person seen, over all datasets\na\n" in text
@@ -333,7 +333,7 @@ def test_groups_of_people_stand_below_the_datasets(scored, render, plain_page):
 
 
 def test_the_video_rule_is_named(scored, render, plain_page):
-    section = EvaluationSection(bootstrap=50, video_rule="max_of_persons")
+    section = EvaluationSection(video_rule="max_of_persons")
     metrics = compute_metrics(scored.videos, scored.faces, section, 0)
     assert (
         "the highest mean fake probability of a person in it"

@@ -11,7 +11,7 @@ from dfray.post_processing import POST_PROCESSINGS
 
 def test_the_summary_holds_every_group_and_reads_back(make_scored, tmp_path):
     scored = make_scored(5, lost=("no_face",))
-    metrics = compute_metrics(scored.videos, scored.faces, EvaluationSection(bootstrap=20), 0)
+    metrics = compute_metrics(scored.videos, scored.faces, EvaluationSection(), 0)
     write_summary(str(tmp_path), metrics)
     assert Metrics.model_validate_json((tmp_path / "metrics.json").read_text()) == metrics
     lines = (tmp_path / "metrics.md").read_text().splitlines()
@@ -27,13 +27,13 @@ def test_the_summary_holds_every_group_and_reads_back(make_scored, tmp_path):
 
 def test_a_figure_that_is_not_defined_is_a_dash(make_scored):
     scored = make_scored(3, methods={"real": ["source"]})
-    metrics = compute_metrics(scored.videos, scored.faces, EvaluationSection(bootstrap=20), 0)
+    metrics = compute_metrics(scored.videos, scored.faces, EvaluationSection(), 0)
     assert "| all videos | 3 | 0 | – | – | – | – | 3/3 |" in to_markdown(metrics)
 
 
 def test_drops_under_post_processing_stand_with_their_strengths(make_scored, tmp_path):
     scored = make_scored(5)
-    metrics = compute_metrics(scored.videos, scored.faces, EvaluationSection(bootstrap=20), 0)
+    metrics = compute_metrics(scored.videos, scored.faces, EvaluationSection(), 0)
     drop = PostProcessingDrop(
         "blur",
         POST_PROCESSINGS["blur"].unit,
@@ -55,7 +55,7 @@ def test_groups_of_people_have_rows_of_their_own(make_scored):
     scored = make_scored(6)
     groups = {v: "ab"[int(v[-1]) % 2] for v in scored.videos["video_id"].to_pylist()}
     metrics = compute_metrics(
-        scored.videos, scored.faces, EvaluationSection(bootstrap=20), 0, identity_groups=groups
+        scored.videos, scored.faces, EvaluationSection(), 0, identity_groups=groups
     )
     rows = [line.split(" | ")[0] for line in to_markdown(metrics).splitlines()[6:8]]
     assert rows == ["| a", "| b"]
