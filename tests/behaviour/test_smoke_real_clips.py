@@ -41,7 +41,6 @@ corpora:
 batches: {batch_size: 16}
 model: {backbone: test_resnet, size_px: 64}
 training: {epochs: 1, warmup_epochs: 0}
-evaluation: {bootstrap: 50}
 cluster: {num_cpus: 4}
 """
 SPLIT_OF_FAKES = {"GH-dance": "train", "ST-art0": "val", "ST-art2": "test", "ST-full": "test"}

@@ -6,6 +6,7 @@ import pytest
 
 from dfray.config.keys import recipe_keys
 from dfray.config.stage_keys import STAGE_KEYS, WITHOUT_EFFECT, stage_of, stage_values
+from dfray.recipe import load_recipe
 from tests.helpers.toy import toy_recipe
 
 
@@ -35,3 +36,8 @@ def test_values_are_those_of_the_resolved_recipe() -> None:
     values = stage_values(toy_recipe("runs", "toy", "registry.gates.min_auc=0.7"), "promotion")
     assert values["registry.gates.min_auc"] == 0.7
     assert all(key.startswith("registry.gates.") for key in values)
+
+
+def test_the_resamples_of_earlier_recipes_are_read_and_change_nothing() -> None:
+    assert load_recipe("demo", ["evaluation.bootstrap=1000"]).evaluation.bootstrap == 1000
+    assert stage_of("evaluation.bootstrap") is None

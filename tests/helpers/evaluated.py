@@ -23,7 +23,6 @@ CRITERIA = (
     "evaluation.calibrate=true",
     "evaluation.video_rule=max_of_persons",
     "evaluation.post_processing=[noise]",
-    "evaluation.bootstrap=20",
     "model.backbone=test_resnet",
 )
 
@@ -60,7 +59,7 @@ def save_model(recipe: Recipe, folder: Path, seed: int) -> None:
 
 def with_evaluation(recipe: Recipe, **evaluation) -> Recipe:
     """Return the recipe with another evaluation section; keys that are not given have their defaults."""
-    values = recipe.model_dump(mode="json") | {"evaluation": {"bootstrap": 20} | evaluation}
+    values = recipe.model_dump(mode="json") | {"evaluation": evaluation}
     return Recipe.model_validate(values)
 
 

@@ -18,7 +18,6 @@ faces: {size_px: 64}
 batches: {batch_size: 4, stream_first_epoch: true}
 model: {backbone: test_resnet, size_px: 32}
 training: {epochs: 2, warmup_epochs: 0}
-evaluation: {bootstrap: 20}
 cluster: {num_cpus: 4, extract_workers: 1}
 registry:
   gates: {min_auc: 0, min_balanced_accuracy: 0, min_coverage: 0, min_videos: 1}

@@ -17,7 +17,6 @@ from tests.helpers.toy import TOY, toy_words
 SMALL = [
     "training={num_workers: 1, epochs: 3, lr: 1.0e-3, warmup_epochs: 1}",
     "search={trials: 3, grace_epochs: 1, reduction_factor: 2, finalists: 1, seeds: 2, max_concurrent: 1}",
-    "evaluation={bootstrap: 100}",
 ]
 
 
