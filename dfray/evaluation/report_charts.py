@@ -20,12 +20,14 @@ from dfray.tables import FAKE, REAL
 if TYPE_CHECKING:
     from dfray.evaluation.robustness import PostProcessingDrop
 
-COLOURS = {"real": "#2389C9", "fake": "#E0661A", "FS": "#E0661A", "RE": "#CC79A7"}
+COLOURS = {"real": "#2389C9", "fake": "#E0661A"}
 _CATEGORIES = {
-    "real": ("real", "circle"),
-    "FS": ("face swap", "triangle-up"),
-    "RE": ("reenactment", "diamond"),
+    "real": ("real", "circle", COLOURS["real"]),
+    "FS": ("face swap", "triangle-up", COLOURS["fake"]),
+    "RE": ("reenactment", "diamond", "#CC79A7"),
+    "fake": ("fake of unknown kind", "x", "#7A5CC0"),
 }
+"""Category -> name, symbol and colour of its points."""
 
 BINS = 40
 COLLECTION_BINS = 20
@@ -163,7 +165,7 @@ def projection_chart(scores: pa.Table, seed: int) -> go.Figure:
     shares = np.pad(np.nan_to_num(pca.explained_variance_ratio_), (0, 1))[:2]
     category = np.asarray(rows.column("category").to_pylist(), str)
     figure = go.Figure()
-    for kind, (name, symbol) in _CATEGORIES.items():
+    for kind, (name, symbol, colour) in _CATEGORIES.items():
         of_kind = np.flatnonzero(category == kind)
         if len(of_kind):
             figure.add_scatter(
@@ -171,7 +173,7 @@ def projection_chart(scores: pa.Table, seed: int) -> go.Figure:
                 y=points[of_kind, 1].astype(np.float32),
                 mode="markers",
                 name=f"{name} ({len(of_kind):,})",
-                marker={"color": COLOURS[kind], "symbol": symbol, "size": 6, "opacity": 0.65},
+                marker={"color": colour, "symbol": symbol, "size": 6, "opacity": 0.65},
                 text=[_face_label(row) for row in rows.take(of_kind).to_pylist()],
                 hovertemplate="%{text}<extra></extra>",
             )

@@ -71,6 +71,14 @@ def test_the_projection_is_that_of_the_principal_components(make_scored):
     np.testing.assert_allclose(np.abs(found), np.abs(points[is_real]), atol=1e-4)
 
 
+def test_faces_of_every_category_are_in_the_projection(make_scored):
+    categories = {"real": ["camera"], "FS": ["swap"], "RE": ["mouth"], "fake": ["unknown"]}
+    faces = make_scored(8, methods=categories).faces
+    traces = figures.projection_chart(faces, seed=0).data
+    assert len(traces) == len({(t.marker.symbol, t.marker.color) for t in traces}) == 4
+    assert sum(len(trace.x) for trace in traces) == faces.num_rows
+
+
 def test_the_projection_is_bounded_and_drawn_from_the_seed(make_scored, monkeypatch):
     monkeypatch.setattr(figures, "MAX_POINTS", 25)
     faces = make_scored(20).faces
