@@ -82,7 +82,7 @@ def _video(dataset: str, category: str, method: str, number: int, split: str) ->
 def _face_scores(video: dict, skill: float, rng: np.random.Generator) -> list[dict]:
     """One to six frames, now and then with two faces in one; embeddings of eight values."""
     leaning = rng.normal() + skill * (2 * video["label"] - 1)
-    direction = {"real": -1.0, "FS": 1.0, "RE": 0.6}[video["category"]]
+    direction = {"real": -1.0, "RE": 0.6}.get(video["category"], 1.0)
     rows = []
     for frame in range(rng.integers(1, 7)):
         for face in range(1 + int(rng.random() < 0.15)):
