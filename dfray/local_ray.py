@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from subprocess import Popen
+from subprocess import PIPE, Popen
 
 from dfray.errors import LocalRayError
 from dfray.termination import interrupt_main_thread
@@ -45,6 +45,25 @@ def local_ray() -> LocalRay:
     node = worker._global_node
     started = {title: node.all_processes[name][0].process for name, title in _WATCHED.items()}
     return LocalRay(started, lambda: worker.global_worker.node is node, ray.shutdown)
+
+
+@contextmanager
+def told_if_cut_off() -> Iterator[None]:
+    """Have another process print a line if this one ends in the block, in which Ray starts.
+
+    Ray's C++ side ends it without a word if the raylet dies while it connects.
+    """
+    error = LocalRayError(
+        "This process ended while the local Ray started: a process of that Ray has died, or this one was "
+        "killed; memory may have run out.",
+        "Run the same command again to resume, with less memory in use or fewer workers.",
+    )
+    script = 'read -r line || printf "dfray: failed: %s\\n" "$0" >&2'
+    with Popen(["sh", "-c", script, str(error)], stdin=PIPE) as teller:
+        try:
+            yield
+        finally:
+            teller.communicate(b"\n")
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from typing import Any
 from dfray import access, storage
 from dfray.config import ClusterSection
 from dfray.errors import ClusterError, ResourceError
-from dfray.local_ray import local_ray, watched
+from dfray.local_ray import local_ray, told_if_cut_off, watched
 from dfray.notes import note
 from dfray.ray_errors import await_late_errors, errors_kept, is_logged, keep_start_errors
 from dfray.resources import Need, Node, lacking
@@ -72,7 +72,8 @@ def _connect(options: Mapping[str, Any], verbose: bool) -> None:
 
     level = "INFO" if verbose else "ERROR"
     try:
-        with _silenced(not verbose):
+        is_local = options["address"] == "local"
+        with told_if_cut_off() if is_local else nullcontext(), _silenced(not verbose):
             ray.init(log_to_driver=verbose or is_logged(), logging_level=level, **options)
     except Exception as error:  # Ray raises that itself after half a minute, as on a busy machine
         keep_start_errors(options.get("_temp_dir"))

@@ -100,6 +100,22 @@ def test_a_ray_that_this_process_shuts_down_has_not_died(ray: StandIn) -> None:
         time.sleep(2 * _EVERY_S)
 
 
+@pytest.mark.parametrize("cut_off", [True, False])
+def test_a_process_that_ends_while_ray_starts_is_told_by_another(cut_off: bool) -> None:
+    program = f"""
+import os
+from dfray.local_ray import told_if_cut_off
+with told_if_cut_off():
+    {"os._exit(1)" if cut_off else "pass"}
+"""
+    ran = subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, stderr=subprocess.PIPE)
+    told = ran.stderr.decode()
+    assert (
+        told.startswith("dfray: failed: This process ended while the local Ray started") == cut_off
+    )
+    assert len(told.splitlines()) == cut_off
+
+
 @pytest.mark.slow
 @pytest.mark.ray
 @pytest.mark.parametrize("victim", ["gcs/gcs_server", "raylet/raylet"])
