@@ -181,6 +181,13 @@ def test_edited_tags_of_the_registry_are_records_or_errors_of_dfray() -> None:
                 kind.from_json(content.decode(errors="replace"), "Tag x of m version 1")
 
 
+@pytest.mark.parametrize("threshold", [math.nan, math.inf, -0.1, 1.1, None])
+def test_a_threshold_that_is_none_is_refused_in_a_tag(threshold: object) -> None:
+    tag = json.dumps(FIGURES.to_dict() | {"threshold": threshold})
+    with pytest.raises(RegistryError, match=r"Tag x: threshold: .*measured again"):
+        HeadlineMetrics.from_json(tag, "Tag x")
+
+
 STATE = RunState(
     run_id="r",
     tracking_uri="sqlite:///x",

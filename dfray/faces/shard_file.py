@@ -133,7 +133,8 @@ def _damage(uri: str, cause: BaseException | None) -> DamagedShardError | None:
     if record is None or reason is None:
         return None
     return DamagedShardError(
-        f"The shard {uri}, of {len(record.videos)} videos such as {record.videos[0]}, is damaged: {reason}.",
+        f"The shard {uri}, of {len(record.videos)} video(s) such as {record.videos[0]}, is damaged: "
+        f"{reason}.",
         ADVICE,
     )
 

@@ -164,7 +164,7 @@ class FacesStore:
         Raises:
             StorageError: another run has, or this object has never claimed it.
         """
-        if storage.read_bytes(self._writer_uri).decode() != self._claim:
+        if storage.read_bytes(self._writer_uri) != (self._claim or "").encode():
             raise StorageError(
                 f"Another run that began later extracts faces into {self.uri}.",
                 "Let one run at a time write there; what this one has finished is kept.",

@@ -9,7 +9,6 @@ metrics in tags have scores; a measurement without scores, or with unreadable on
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,18 +55,22 @@ def load_headline_metrics(
 
 
 def _metrics_on(stored: ModelVersion, evaluation_set: str | None) -> HeadlineMetrics | None:
-    metrics_of_all = metrics_in_tags(stored.tags)
+    metrics_of_all = metrics_in_tags(stored)
     return next((m for m in metrics_of_all if evaluation_set in (None, m.evaluation_set)), None)
 
 
-def metrics_in_tags(tags: Mapping[str, str]) -> list[HeadlineMetrics]:
-    """Return all metrics among the tags of a version, those of the latest evaluation set first."""
+def metrics_in_tags(version: ModelVersion) -> list[HeadlineMetrics]:
+    """Return all metrics among the tags of a version, those of the latest evaluation set first.
+
+    Raises:
+        RegistryError: a tag was edited to hold none.
+    """
     stored = [
-        HeadlineMetrics.from_json(value, f"Tag {key} of a registered version")
-        for key, value in tags.items()
+        HeadlineMetrics.from_json(value, f"Tag {key} of {version.name} version {version.version}")
+        for key, value in version.tags.items()
         if key.startswith(_METRICS)
     ]
-    return sorted(stored, key=lambda metrics: metrics.evaluation_set != tags.get(_LATEST))
+    return sorted(stored, key=lambda metrics: metrics.evaluation_set != version.tags.get(_LATEST))
 
 
 def save_scores(versions: Versions, version: str, evaluation_set: str, scores: pa.Table) -> None:

@@ -71,8 +71,11 @@ class HeadlineMetrics:
         Raises:
             RegistryError: it was edited to hold none.
         """
-        values = parse_json(text, source, RegistryError, with_nan=True)
-        return validated(cls, values, source, RegistryError)
+        hint = (
+            "dfray writes this tag: change it back, or delete it, and the model is measured again."
+        )
+        values = parse_json(text, source, RegistryError, hint, with_nan=True)
+        return validated(cls, values, source, RegistryError, hint)
 
 
 @dataclass(frozen=True)

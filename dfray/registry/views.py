@@ -124,7 +124,7 @@ def _view(
             timespec="seconds"
         ),
         run_id=version.run_id,
-        metrics=tuple(metrics_in_tags(version.tags)),
+        metrics=tuple(metrics_in_tags(version)),
         package=_state(versions, number) if check else _NOT_CHECKED,
         card=version.description or "",
     )

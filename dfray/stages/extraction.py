@@ -61,8 +61,8 @@ def remove_damaged_shards(run: RunContext) -> None:
     for shard in damaged:
         videos = ", ".join(shard.videos) or "its commit record is what is damaged"
         warn(
-            f"Shard {shard.name} was damaged ({shard.reason}) and is removed; {len(shard.videos)} videos are "
-            f"extracted again: {videos}."
+            f"Shard {shard.name} was damaged ({shard.reason}) and is removed; {len(shard.videos)} video(s) "
+            f"are extracted again: {videos}."
         )
 
 

@@ -71,7 +71,7 @@ def damaged(store: FacesStore) -> dict[str, str]:
 def test_a_flipped_bit_of_a_page_ends_whatever_reads_it(store: FacesStore, column: str) -> None:
     uri = store.shard_uri(SHARD)
     flip(uri, page_of(uri, column))
-    told = rf"{SHARD}.parquet, of 2 videos such as toy/camera/a, is damaged: .*--verify"
+    told = rf"{SHARD}.parquet, of 2 video\(s\) such as toy/camera/a, is damaged: .*--verify"
     with pytest.raises(DamagedShardError, match=told):
         list(iter_row_groups(uri, [column]))
     assert damaged(store).keys() == {SHARD}
@@ -86,7 +86,7 @@ def test_training_scoring_and_tracks_end_with_the_shard_and_the_command_that_men
     list(reader.epoch(0))
     for column in ("image", "box"):
         flip(uri, page_of(uri, column))
-    told = rf"{SHARD}.* of 2 videos .* damaged: .*`dfray extract RECIPE --verify`"
+    told = rf"{SHARD}.* of 2 video\(s\) .* damaged: .*`dfray extract RECIPE --verify`"
     with pytest.raises(DamagedShardError, match=told):
         list(
             FacesReader(store, sample_faces(store.summaries(), "train", section), section).epoch(0)

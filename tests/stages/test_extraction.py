@@ -71,7 +71,7 @@ def test_the_videos_of_a_damaged_shard_are_named_and_extracted_again(
     remove_damaged_shards(run)
     told = capsys.readouterr().err
     assert all(video in told for video in lost)
-    assert f"{len(lost)} videos are extracted again" in told
+    assert f"{len(lost)} video(s) are extracted again" in told
     assert run.extracted().missing == len(lost) < 4
     assert set(extract(run)) == lost
     assert pictures(run) == before
