@@ -25,12 +25,11 @@ from dfray.errors import DfrayError, UserError
 T = TypeVar("T")
 
 YAML_BYTES = 2**18
-"""The parser takes about a second for so much."""
 JSON_BYTES = 2**26
 DEPTH = 64
 """Levels of mappings and lists within each other; a recipe has six."""
-VALUES = 100_000
-"""Keys, values, mappings and lists of a YAML document, its aliases expanded."""
+VALUES = 10_000
+"""Keys, values, mappings and lists of a YAML document, aliases expanded; the parser takes 50 us for each."""
 DIGITS = 300
 """A number has fewer: the largest float has 309."""
 _SHOWN = 80
@@ -178,13 +177,17 @@ def _content(uri: str, limit: int, failure: type[DfrayError], hint: str = "") ->
 
 
 class _Loader(yaml.SafeLoader):
-    """SafeLoader that goes `DEPTH` levels deep."""
+    """SafeLoader that goes `DEPTH` levels deep, and takes `VALUES` nodes."""
 
     _depth = 0
+    _nodes = 0
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self._depth > DEPTH:
             raise _LimitError(f":{self.line + 1} is nested more than {DEPTH} levels deep")
+        self._nodes += 1
+        if self._nodes > VALUES:
+            raise _LimitError(f":{self.line + 1} is beyond the limit of {VALUES:,} values")
         self._depth += 1
         try:
             return super().compose_node(parent, index)

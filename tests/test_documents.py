@@ -36,6 +36,11 @@ def test_aliases_are_read_and_count_as_what_they_stand_for():
     assert "mine.yaml:4 stands for more than 40 values" in told(merging)
 
 
+def test_the_number_of_values_is_bounded():
+    assert len(parse_yaml("- 1\n" * 39, "mine.yaml").value) == 39
+    assert "mine.yaml:41 is beyond the limit of 40 values" in told("- 1\n" * 45)
+
+
 def test_nesting_is_bounded_in_brackets_and_by_aliases():
     assert parse_yaml("[[[[[1]]]]]", "mine.yaml").value == [[[[[1]]]]]
     assert "mine.yaml:2 is nested more than 5 levels deep" in told("#\n[[[[[[[1]]]]]]]")
