@@ -90,11 +90,11 @@ class StageChaos(ABC):
         """Kill something of a new run after a drawn time, and again, until it ends; compare its result."""
         place = self._new_place()
         driver = self._start(place)
-        for _ in range(self.draw.randint(1, 3)):
-            time.sleep(self.draw.uniform(0, 0.8 * self.lasts_s))
-            victim = self.draw.choice(self.victims)
-            if driver.poll() is not None or not self._kill(driver, victim):
-                continue
+        for _ in range(self.draw.randint(2, 5)):
+            time.sleep(self.draw.uniform(0, 0.6 * self.lasts_s))
+            victim = self._kill(driver)
+            if victim is None:
+                break
             self.tally.add(self.command, victim, list(self._ended(driver, victim, place)))
             if driver.poll() is not None:
                 driver = self._start(place, again=True)
@@ -125,16 +125,25 @@ class StageChaos(ABC):
         elif lasted_s > (NO_START_S if told.startswith(NO_START) else TOLD_S):
             yield f"it ended after {lasted_s:.0f} s"
 
-    def _kill(self, driver: subprocess.Popen[str], victim: str) -> bool:
-        """Kill the driver, or a drawn process of that kind below it; return False if there is none."""
+    def _kill(self, driver: subprocess.Popen[str]) -> str | None:
+        """Kill the driver, or a process below it, and return of what kind; None: the command has ended."""
+        if driver.poll() is not None:
+            return None
+        below = {process: title(process) for process in _offspring(driver)}
+        found = {
+            victim: [process for process, name in below.items() if TITLES[victim] in name]
+            for victim in self.victims
+            if victim != "driver"
+        }
+        victim = self.draw.choice([v for v in self.victims if v == "driver" or found[v]])
         if victim == "driver":
             driver.kill()
-            return True
-        found = [p for p in _offspring(driver) if TITLES[victim] in title(p)]
-        if not found:
-            return False
-        self.draw.choice(sorted(found, key=lambda process: process.pid)).kill()
-        return True
+            return victim
+        try:
+            self.draw.choice(sorted(found[victim], key=lambda process: process.pid)).kill()
+        except psutil.NoSuchProcess:  # it has just ended by itself
+            return self._kill(driver)
+        return victim
 
     def _new_place(self) -> Path:
         self._number += 1
