@@ -109,6 +109,15 @@ def explain_failure(error: BaseException, status: TrainingStatus, epochs: int) -
     return TrainingError(f"{position}: {first_line(causes[rank])}.", _DIED)
 
 
+def controller_died() -> TrainingError:
+    """Return the error of a training whose controller has died; Ray Train starts no other."""
+    return TrainingError(
+        "Ray Train's controller of the training has died; it may have run out of memory, or its node was "
+        "lost.",
+        "Start it again to resume after the last epoch.",
+    )
+
+
 def _is_lost_connection(error: BaseException) -> bool:
     return any(text in str(error) for text in _LOST_CONNECTION)
 

@@ -25,7 +25,7 @@ from dfray.run_folder import RunFolder
 from dfray.session import cpus_of, nodes_of, ray_nodes, require_resources
 from dfray.training.classes import require_trainable_classes
 from dfray.training.context import EpochMetrics, EpochRecord, History, TrainingStatus
-from dfray.training.failure import explain_failure, last_status
+from dfray.training.failure import controller_died, explain_failure, last_status
 from dfray.training.needs import training_needs, trains_on_gpus
 from dfray.training.worker import train_worker
 from dfray.training.worker_config import WorkerConfig
@@ -155,6 +155,8 @@ def train_detector(
         result = trainer.fit()
     except ray.train.TrainingFailedError as error:
         raise explain_failure(error, last_status(progress), recipe.training.epochs) from error
+    except ray.exceptions.RayActorError as error:
+        raise controller_died() from error
     if record is None:
         _write_best_model(result, folder)
     return cast(History, result.return_value)

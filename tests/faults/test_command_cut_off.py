@@ -93,6 +93,22 @@ def test_a_training_that_is_ended_goes_on_where_it_was_and_leaves_nothing_behind
     assert left_in(folder) == []
 
 
+def test_the_death_of_the_controller_is_told_and_the_training_goes_on(
+    folder: Path, training: subprocess.Popen[str]
+) -> None:
+    (controller,) = ray_processes("ray::TrainController", training.pid)
+    controller.kill()
+    _, err = training.communicate(timeout=400)
+    assert training.returncode == 1
+    *_, line = err.splitlines()
+    assert line.startswith("dfray: failed: ")
+    assert "Ray Train's controller of the training has died" in line
+    assert mlflow_status(folder / "runs", "small") == "FAILED"
+    _, err = start(folder).communicate(timeout=1200)
+    assert "training resumes after epoch " in err
+    assert mlflow_status(folder / "runs", "small") == "FINISHED"
+
+
 def test_what_a_worker_that_crashed_has_written_is_in_the_log_that_the_error_names(
     folder: Path, training: subprocess.Popen[str]
 ) -> None:

@@ -43,7 +43,7 @@ TITLES = {
     "raylet": "raylet/raylet",
     "GCS": "gcs/gcs_server",
 }
-FATAL = {"driver", "raylet", "GCS"}
+FATAL = {"driver", "controller", "raylet", "GCS"}
 """What a command does not outlive."""
 TOLD_S = 20.0
 """How soon it ends without its raylet or GCS."""
