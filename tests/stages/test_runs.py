@@ -90,8 +90,8 @@ def test_new_and_removed_videos_make_a_training_stale(
     trained(recipe)
     listed = Path(recipe.corpora[0].root)
     *lines, _ = listed.read_text().splitlines()
-    stem = Path(lines[-1].partition(",")[0]).stem
-    lines.append(lines[-1].replace(stem, f"1{stem[1:]}"))
+    uri, _, columns = lines[-1].partition(",")
+    lines.append(f"{Path(uri).with_name('102.mp4')},{columns}")
     Path(lines[-1].partition(",")[0]).touch()
     listed.write_text("\n".join(lines) + "\n")
     run = again(recipe)
