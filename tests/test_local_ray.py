@@ -98,6 +98,7 @@ def test_a_ray_that_this_process_shuts_down_has_not_died(ray: StandIn) -> None:
         ray.shut_down()
         ray.lose_raylet()
         time.sleep(2 * _EVERY_S)
+    assert not ray.is_used, "and nothing has interrupted the block"
 
 
 @pytest.mark.parametrize("cut_off", [True, False])

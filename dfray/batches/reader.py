@@ -21,7 +21,7 @@ from dfray.config import BatchesSection
 from dfray.errors import ManifestError
 from dfray.faces.crop_codec import decode_images, decode_landmarks
 from dfray.faces.landmarks import POINTS
-from dfray.faces.shard_file import ShardFile, open_shard
+from dfray.faces.shard_file import ShardFile
 from dfray.faces.shards import ROW_GROUP, FacesStore
 
 _COLUMNS = ["image", "encoding", "size_px"]
@@ -190,7 +190,7 @@ class FacesReader:
         columns = [*_COLUMNS, *(["landmarks"] if self.section.self_blend else [])]
         with self._reading:
             if shard not in self._files:
-                self._files[shard] = open_shard(uri)
+                self._files[shard] = ShardFile(uri)
             file = self._files[shard]
             return file.read_row_group(group, columns, use_threads=False)
 

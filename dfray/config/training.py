@@ -16,7 +16,7 @@ SELECTION_LOSSES: dict[Selection, str] = {
     "auc": "1 - validation AUC",
     "average_precision": "1 - validation average precision",
 }
-"""What the epoch that is kept is the lowest in."""
+"""Selection -> the quantity in which the kept epoch is the lowest."""
 
 
 class TrainingSection(Section):

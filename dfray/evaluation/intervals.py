@@ -18,7 +18,7 @@ _CLOSE = 1e-9
 
 @dataclass(frozen=True)
 class Calls:
-    """What an interval depends on beside the metric's value.
+    """Counts and rates that an interval depends on beside the metric's value.
 
     Attributes:
         n_real, n_fake: videos, 1 or more each; of frames the videos that they are of, as frames of one

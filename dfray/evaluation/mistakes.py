@@ -17,7 +17,7 @@ from dfray.errors import EvaluationError
 from dfray.evaluation.aggregate import VIDEO_SCORES, is_scored
 from dfray.evaluation.saliency import overlay
 from dfray.faces.crop_codec import decode_images
-from dfray.faces.shard_file import open_shard
+from dfray.faces.shard_file import ShardFile
 from dfray.faces.shards import ROW_GROUP, FacesStore
 from dfray.tables import FAKE, REAL
 
@@ -126,7 +126,7 @@ def _faces(store: FacesStore, summary: dict[str, Any], n_faces: int) -> list[np.
     uri = store.shard_uri(summary["shard"])
     rows = summary["first_row"] + offsets
     columns = ["video_id", "size_px", "encoding", "image"]
-    file = open_shard(uri)
+    file = ShardFile(uri)
     groups = {
         int(group): file.read_row_group(int(group), columns)
         for group in np.unique(rows // ROW_GROUP)

@@ -20,7 +20,7 @@ from dfray import storage
 from dfray.config import EvaluationSection
 from dfray.errors import EvaluationError, UserError, explain
 from dfray.faces.crop_codec import decode_images
-from dfray.faces.shard_file import open_shard
+from dfray.faces.shard_file import ShardFile
 from dfray.faces.shards import ROW_GROUP, FacesStore, videos_by_shard
 from dfray.tables import SCORES
 
@@ -169,7 +169,7 @@ class FaceScorer:
 
     def read(self, task: dict[str, Any]) -> pa.Table:
         """The rows of FACES of one task."""
-        faces = open_shard(task["uri"]).read_row_groups(task["groups"], _READ)
+        faces = ShardFile(task["uri"]).read_row_groups(task["groups"], _READ)
         return faces.filter(pc.is_in(faces["video_id"], pa.array(task["videos"], pa.string())))
 
 

@@ -26,7 +26,7 @@ ADVICE = "Run `dfray extract RECIPE --verify`: it names the videos of damaged sh
 
 @dataclass(frozen=True)
 class CommitRecord:
-    """What a shard's commit record says of it.
+    """Content of a shard's commit record.
 
     Attributes:
         videos: video_ids, with or without faces.
@@ -98,18 +98,9 @@ class ShardFile:
             raise damage from error
 
 
-def open_shard(uri: str) -> ShardFile:
-    """Open a shard to read some of its columns or row groups.
-
-    Raises:
-        DamagedShardError, StorageError: as `ShardFile`.
-    """
-    return ShardFile(uri)
-
-
 def iter_row_groups(uri: str, columns: list[str] | None = None) -> Iterator[pa.Table]:
     """Yield the row groups of a shard, one at a time, in order."""
-    file = open_shard(uri)
+    file = ShardFile(uri)
     for group in range(file.num_row_groups):
         yield file.read_row_group(group, columns)
 

@@ -31,7 +31,7 @@ from dfray.config import FacesSection
 from dfray.documents import read_json, validated
 from dfray.errors import DamagedShardError, SchemaError, StorageError, UserError
 from dfray.faces.settings import identifying_settings
-from dfray.faces.shard_file import ADVICE, open_shard
+from dfray.faces.shard_file import ADVICE, ShardFile
 from dfray.faces.version import FACES_VERSION, UNSTATED
 from dfray.tables import FACES, OUTCOMES, SUMMARIES, TableSpec
 
@@ -252,7 +252,7 @@ def read_boxes(store: FacesStore, split: str) -> pa.Table:
     summaries = store.summaries([split])
     tables = [pa.schema([FACES.schema.field(name) for name in BOX_COLUMNS]).empty_table()]
     for name, videos in videos_by_shard(summaries).items():
-        boxes = open_shard(store.shard_uri(name)).read(BOX_COLUMNS)
+        boxes = ShardFile(store.shard_uri(name)).read(BOX_COLUMNS)
         is_of_split = pc.is_in(boxes["video_id"], videos["video_id"].combine_chunks())
         tables.append(boxes.select(BOX_COLUMNS).filter(is_of_split))
     table = described(pa.concat_tables(tables), summaries)

@@ -32,7 +32,7 @@ HINT = "Copy the model's folder again from where it was saved; no part of it may
 
 
 class _Recipe(BaseModel):
-    """What is read of the recipe in a bundle, which may be of an earlier date."""
+    """Part of the recipe in a bundle that is read, which may be of an earlier date."""
 
     model_config = ConfigDict(strict=True)
 

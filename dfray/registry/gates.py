@@ -38,16 +38,12 @@ class LowerLimitGate(Gate):
 
 
 @dataclass(frozen=True)
-class MeanGate(Gate):
+class MeanGate(LowerLimitGate):
     """A metric of the candidate alone whose mean over the columns must reach the limit.
 
     Attributes:
         metric: a name in `ranking_metrics.METRICS`.
     """
-
-    metric: str
-    rule: ClassVar[Rule] = ">="
-    against_champion: ClassVar[bool] = False
 
     def _results(self, contest: Contest) -> Iterator[GateResult]:
         judged, champion = contest.judged, contest.champion_judged
@@ -62,16 +58,12 @@ class MeanGate(Gate):
 
 
 @dataclass(frozen=True)
-class ColumnFloorGate(Gate):
+class ColumnFloorGate(LowerLimitGate):
     """A metric of the candidate alone that must reach the limit in every column with enough videos.
 
     Attributes:
         metric: a name in `ranking_metrics.METRICS`.
     """
-
-    metric: str
-    rule: ClassVar[Rule] = ">="
-    against_champion: ClassVar[bool] = False
 
     def _results(self, contest: Contest) -> Iterator[GateResult]:
         judged, limit = contest.judged, self.required(contest.section)

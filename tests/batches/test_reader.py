@@ -9,7 +9,7 @@ from dfray.batches.reader import FacesReader
 from dfray.batches.sample import sample_faces
 from dfray.config import BatchesSection, FacesSection
 from dfray.errors import ManifestError
-from dfray.faces.shard_file import open_shard
+from dfray.faces.shard_file import ShardFile
 from tests.helpers.rows import fake_row, video_row, write_store
 
 SETTINGS = FacesSection(size_px=8)
@@ -61,7 +61,7 @@ def test_lanes_of_one_worker_never_read_a_file_at_once(store, monkeypatch):
 
     class Watched:
         def __init__(self, uri: str) -> None:
-            self.file = open_shard(uri)
+            self.file = ShardFile(uri)
 
         def read_row_group(self, *arguments, **options):
             nonlocal inside, most
@@ -72,7 +72,7 @@ def test_lanes_of_one_worker_never_read_a_file_at_once(store, monkeypatch):
             inside -= 1
             return table
 
-    monkeypatch.setattr("dfray.batches.reader.open_shard", Watched)
+    monkeypatch.setattr("dfray.batches.reader.ShardFile", Watched)
     alone = seen(reader(store, lanes=4).epoch(0))
     assert most == 1
     assert len(set(alone)) == len(alone) == 384

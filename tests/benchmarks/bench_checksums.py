@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from dfray import storage
 from dfray.faces.crop_codec import decode_images
-from dfray.faces.shard_file import open_shard
+from dfray.faces.shard_file import ShardFile
 from dfray.tables import FACES
 from tests.benchmarks.measure import holds, interleaved, use_one_core
 
@@ -55,7 +55,7 @@ def main() -> int:
             storage.sha256(checked)
 
         def read_checked() -> None:
-            file = open_shard(checked)
+            file = ShardFile(checked)
             for group in range(file.num_row_groups):
                 decode_images(file.read_row_group(group, use_threads=False))
 

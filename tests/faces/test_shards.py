@@ -7,7 +7,7 @@ from dfray import storage
 from dfray.config import FacesSection
 from dfray.errors import StorageError, UserError
 from dfray.faces.crop_codec import decode_images
-from dfray.faces.shard_file import iter_row_groups, open_shard
+from dfray.faces.shard_file import ShardFile, iter_row_groups
 from dfray.faces.shard_writer import ShardWriter
 from dfray.faces.shards import FacesStore
 from tests.helpers.rows import face_row, video_row, write_store
@@ -59,7 +59,7 @@ def test_summaries_say_where_the_faces_of_a_video_are(tmp_path):
         settings,
     )
     row = {r["video_id"]: r for r in store.summaries().to_pylist()}["toy/camera/b"]
-    table = open_shard(store.shard_uri(row["shard"])).read()
+    table = ShardFile(store.shard_uri(row["shard"])).read()
     found = decode_images(table.slice(row["first_row"], row["n_faces"]))
     np.testing.assert_array_equal(found, np.stack(second))
 

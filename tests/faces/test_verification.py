@@ -13,7 +13,7 @@ from dfray.batches.sample import sample_faces
 from dfray.config import BatchesSection, FacesSection
 from dfray.errors import DamagedShardError, StorageError
 from dfray.evaluation.score import FaceScorer, plan_tasks
-from dfray.faces.shard_file import iter_row_groups, open_shard
+from dfray.faces.shard_file import ShardFile, iter_row_groups
 from dfray.faces.shards import FacesStore, read_boxes
 from dfray.faces.verification import verify
 from dfray.faces.view import FacesView
@@ -125,10 +125,10 @@ def test_a_shard_that_is_gone_or_cut_off_is_damaged(store: FacesStore) -> None:
     uri = Path(store.shard_uri(SHARD))
     uri.write_bytes(uri.read_bytes()[:100])
     with pytest.raises(DamagedShardError, match="is damaged"):
-        open_shard(str(uri))
+        ShardFile(str(uri))
     uri.unlink()
     with pytest.raises(DamagedShardError, match="the file is gone"):
-        open_shard(str(uri))
+        ShardFile(str(uri))
     assert "is gone" in damaged(store)[SHARD]
 
 
@@ -140,7 +140,7 @@ def test_a_store_that_does_not_answer_is_no_damage(
 
     monkeypatch.setattr("dfray.faces.shard_file.pq.ParquetFile", refuse)
     with pytest.raises(StorageError, match="no route") as failed:
-        open_shard(store.shard_uri(SHARD))
+        ShardFile(store.shard_uri(SHARD))
     assert not isinstance(failed.value, DamagedShardError)
 
 
@@ -162,7 +162,7 @@ def test_shards_of_an_earlier_dfray_are_read_and_that_is_said_once(
     for _ in range(2):
         view.note_unchecked()
     assert capsys.readouterr().err.count("2 of 2 shards") == 1
-    assert open_shard(store.shard_uri(SHARD)).read().num_rows == 140
+    assert ShardFile(store.shard_uri(SHARD)).read().num_rows == 140
     assert damaged(store) == {}
     flip(store.shard_uri(SHARD), 1)
     assert damaged(store).keys() == {SHARD}

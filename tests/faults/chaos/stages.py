@@ -48,7 +48,7 @@ FATAL = {"driver", "controller", "raylet", "GCS"}
 TOLD_S = 20.0
 """How soon it ends without its raylet or GCS."""
 NO_START, NO_START_S = "dfray: error: Ray does not start", 40.0
-"""What it says where these end while Ray starts, and how soon: Ray itself waits for half a minute."""
+"""Its line where these end while Ray starts, and the time for it: Ray itself waits for half a minute."""
 END_S = 900.0
 TIMES = ("seconds", "ended_at_s", "cpu_s", "shard", "first_row", "attempts")
 """Values that differ from run to run."""
