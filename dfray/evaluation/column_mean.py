@@ -12,7 +12,7 @@ from dfray.evaluation.aggregate import is_scored
 from dfray.evaluation.intervals import INTERVALS, Calls, mean_interval
 from dfray.evaluation.names import mean_name
 from dfray.evaluation.protocol import load_protocol
-from dfray.evaluation.scopes import JudgedScores, Scope
+from dfray.evaluation.scopes import JudgedScores
 from dfray.tables import FAKE, REAL
 
 if TYPE_CHECKING:
@@ -44,7 +44,8 @@ def mean_over_columns(
     if (scope := judged.columns.mean) is None:
         reason = "no dataset with scored videos of both classes"
         return MeanLevel(name=mean_name(0), n_real=0, n_fake=0, reason=reason, **named)
-    calls = [_calls(column, labels, scores >= threshold) for column in columns]
+    called_fake = scores >= threshold
+    calls = [Calls.of(labels[c.videos], called_fake[c.videos]) for c in columns]
     estimates = {}
     for name, value in judged.mean.items():
         of_columns = [figures[name] for figures in judged.figures]
@@ -61,14 +62,3 @@ def mean_over_columns(
         "fakes_share": sum(w * float(np.mean(labels[mask] == FAKE)) for w, mask in scope.parts),
     }
     return MeanLevel.model_validate(named | facts | estimates)
-
-
-def _calls(column: Scope, labels: np.ndarray, called_fake: np.ndarray) -> Calls:
-    mask = column.videos
-    of_column, called = labels[mask], called_fake[mask]
-    return Calls(
-        int(np.sum(of_column == REAL)),
-        int(np.sum(of_column == FAKE)),
-        specificity=float(np.mean(~called[of_column == REAL])),
-        sensitivity=float(np.mean(called[of_column == FAKE])),
-    )

@@ -11,6 +11,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from dfray.tables import FAKE, REAL
 
 Interval = tuple[float, float]
 _CLOSE = 1e-9
@@ -31,6 +36,24 @@ class Calls:
     specificity: float
     sensitivity: float
 
+    @classmethod
+    def of(
+        cls, labels: np.ndarray, called_fake: np.ndarray, video_labels: np.ndarray | None = None
+    ) -> Self:
+        """Return the calls of items of both classes.
+
+        Args:
+            labels, called_fake: int and bool (M,), of the items.
+            video_labels: int (V,), of their videos; None: each item is one.
+        """
+        videos = labels if video_labels is None else video_labels
+        return cls(
+            n_real=int(np.sum(videos == REAL)),
+            n_fake=int(np.sum(videos == FAKE)),
+            specificity=float(np.mean(~called_fake[labels == REAL])),
+            sensitivity=float(np.mean(called_fake[labels == FAKE])),
+        )
+
 
 def auc_interval(value: float, calls: Calls, confidence: float) -> Interval:
     """Return the interval of an AUC: Newcombe's method 5 (Statistics in Medicine 25, 2006, 559-573).
@@ -48,10 +71,8 @@ def auc_interval(value: float, calls: Calls, confidence: float) -> Interval:
         variance = auc * (1 - auc) * spread / (calls.n_real * calls.n_fake)
         return (value - auc) ** 2 - z_squared * variance
 
-    below, above = (
-        value * (1 - _CLOSE),
-        value + (1 - value) * _CLOSE,
-    )  # excess is 0 at an AUC of 0 or 1
+    # At an AUC of 0 or 1, excess is 0 where nothing is called wrong: no bound that is looked for.
+    below, above = value * (1 - _CLOSE), value + (1 - value) * _CLOSE
     low = 0.0 if value <= 0 else brentq(excess, 0.0, below)
     high = 1.0 if value >= 1 else brentq(excess, above, 1.0)
     return float(low), float(high)

@@ -224,13 +224,7 @@ def _level(items: _Items, label: np.ndarray, section: EvaluationSection, thresho
     if reason := lack_of(n_real, n_fake, section.min_per_class):
         return Level(**counts, reason=reason)
     points = point_metrics(labels, items.score, threshold)
-    called_fake = items.score >= threshold
-    calls = Calls(
-        n_real,
-        n_fake,
-        specificity=float(np.mean(~called_fake[labels == REAL])),
-        sensitivity=float(np.mean(called_fake[labels == FAKE])),
-    )
+    calls = Calls.of(labels, items.score >= threshold, of_video)
     estimates = {
         name: Estimate.of(value, INTERVALS[name](value, calls, section.confidence))
         for name, value in points.items()

@@ -50,8 +50,7 @@ def coverage(
     ours, bootstrap = dict.fromkeys(METRICS, 0), dict.fromkeys(METRICS, 0)
     for _ in range(repeats):
         labels, scores, threshold = draw(n_real, n_fake, auc, rng)
-        called = scores >= threshold
-        calls = Calls(n_real, n_fake, np.mean(~called[labels == 0]), np.mean(called[labels == 1]))
+        calls = Calls.of(labels, scores >= threshold)
         videos = np.arange(len(labels))
         drawn = resample_metrics(
             scores, videos, labels, threshold=threshold, resamples=RESAMPLES, rng=rng
