@@ -3,7 +3,7 @@
 subject    the run that is checked, and its videos
 suite      the one list of checks, and the stages that each belongs to
 finding    what a check finds
-videos, network, promotion, cluster, disk    the checks, by what they look at
+videos, leaks, network, promotion, cluster, disk    the checks, by what they look at
 machine    the checks of `dfray doctor`, which need no recipe
 """
 

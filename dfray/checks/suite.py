@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
-from dfray.checks import cluster, disk, network, promotion, results, videos
+from dfray.checks import cluster, disk, leaks, network, promotion, results, videos
 from dfray.checks.finding import Finding, named_findings, report
 from dfray.checks.subject import Subject
 
@@ -51,6 +51,7 @@ CHECKS = (
     Check("model name", promotion.model_name, _REGISTERING),
     Check("tracking", promotion.tracking, (*_TRAINING, "register", "promote")),
     Check("corpora", videos.corpora, _EXTRACTING),
+    Check("equal files", leaks.equal_files, _EXTRACTING),
     Check("faces", videos.faces, _EXTRACTING),
     Check("disk", disk.space_for_faces, _EXTRACTING),
     Check("room to extract", cluster.extraction_room, _EXTRACTING),

@@ -21,13 +21,14 @@ def manifest_check(
     list_only: Annotated[
         bool,
         typer.Option(
-            "--list-only", help="Open no file; on s3:// opening takes three requests each."
+            "--list-only",
+            help="Open no file but those of equal size; on s3:// opening takes three requests each.",
         ),
     ] = False,
 ) -> None:
     """Count the videos, compare with the published counts, and list all that `dfray run` would refuse.
 
-    Lists the files that are missing and those that cannot be opened. Writes nothing, and draws no clip of the
+    Lists files that are missing, cannot be opened, or have equal bytes. Writes nothing, and draws no clip of the
     demo. Exit code 2 if the run would be refused.
 
     Example: dfray manifest check mine.yaml --list-only
@@ -35,6 +36,8 @@ def manifest_check(
     from functools import partial
 
     from dfray import checks, stages
+    from dfray.audit.equal_files import equal_files
+    from dfray.render.audit import show_equal_videos
     from dfray.render.data import show_manifest
 
     read = partial(stages.check_manifest, opened=0 if list_only else None)
@@ -42,6 +45,7 @@ def manifest_check(
     findings = checks.find_problems(subject, "run")
     if subject.videos is not None:
         show_manifest(subject.manifest)
+        show_equal_videos(equal_files(subject.videos))
     checks.report(findings)
 
 

@@ -46,7 +46,14 @@ from dfray.storage.ranges import PartialCopy, Range, partial_copy, serves_ranges
 from dfray.storage.regular import why_not_regular
 from dfray.storage.room import free_bytes, require_writable
 from dfray.storage.scratch import short_folder, temporary_folder
-from dfray.storage.stamps import FolderStamp, have_same_size, sample_digest
+from dfray.storage.stamps import (
+    FolderStamp,
+    have_same_size,
+    remote_sample_digest,
+    sample_digest,
+    size_of,
+    tells_content,
+)
 
 __all__ = [
     "ATTEMPTS",
@@ -80,6 +87,7 @@ __all__ = [
     "put_folder",
     "put_tree",
     "read_bytes",
+    "remote_sample_digest",
     "remove",
     "remove_tree",
     "require_unlocked",
@@ -88,6 +96,8 @@ __all__ = [
     "serves_ranges",
     "sha256",
     "short_folder",
+    "size_of",
+    "tells_content",
     "temporary_folder",
     "total_bytes",
     "walk_files",

@@ -84,3 +84,21 @@ def test_a_file_that_cannot_be_read_has_no_digest(tmp_path: Path) -> None:
 def test_a_pipe_that_nobody_writes_to_has_no_digest_and_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "silent.mp4")
     assert storage.sample_digest([str(tmp_path / "silent.mp4")]) is None
+
+
+@pytest.mark.parametrize("n_bytes", [0, 1000, 2**20, 2**21 + 1])
+def test_an_object_has_the_digest_of_its_local_copy(
+    bucket: str, tmp_path: Path, n_bytes: int
+) -> None:
+    content = os.urandom(n_bytes)
+    (tmp_path / "copy").write_bytes(content)
+    storage.write_bytes(content, f"{bucket}/clip")
+    local = storage.sample_digest([str(tmp_path / "copy")])
+    assert storage.remote_sample_digest(f"{bucket}/clip", n_bytes) == local
+
+
+def test_only_the_tag_of_an_object_of_one_part_tells_its_content() -> None:
+    md5 = "9e107d9d372bb6826bd81d3542a419d6"
+    assert storage.tells_content(f"43-{md5}")
+    assert not storage.tells_content(f"43-{md5}-2")
+    assert not storage.tells_content("43-1790000000000000000")

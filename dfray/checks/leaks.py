@@ -1,0 +1,34 @@
+"""Checks of leaks: videos of equal content in training and in test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from dfray.audit.equal import EqualVideos
+from dfray.checks.finding import Finding
+from dfray.checks.subject import Subject
+
+_NAMED = 5
+_ADVICE = (
+    "A video that is trained on, or chooses a model, must not be tested on: remove one of each, or give them "
+    "one split. `dfray audit` lists all."
+)
+
+
+def equal_files(subject: Subject) -> Iterator[Finding]:
+    """Yield the files that lie in training and in test, under whatever names."""
+    from dfray.audit.equal_files import equal_files as find
+
+    if subject.videos is not None:
+        yield from _refusal(find(subject.videos, crossing_alone=True), "files of equal bytes")
+
+
+def _refusal(groups: Sequence[EqualVideos], what: str) -> Iterator[Finding]:
+    if groups:
+        named = "; ".join(map(str, groups[:_NAMED]))
+        more = f"; and {len(groups) - _NAMED:,} more" if len(groups) > _NAMED else ""
+        yield Finding(
+            f"{len(groups):,} group(s) of {what} are in training (train or val) and in test: "
+            f"{named}{more}.",
+            _ADVICE,
+        )
