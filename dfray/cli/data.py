@@ -28,8 +28,8 @@ def manifest_check(
 ) -> None:
     """Count the videos, compare with the published counts, and list all that `dfray run` would refuse.
 
-    Lists files that are missing, cannot be opened, or have equal bytes. Writes nothing, and draws no clip of the
-    demo. Exit code 2 if the run would be refused.
+    Lists files that are missing, cannot be opened, or have equal bytes. Writes nothing, and draws no clip of
+    the demo. Exit code 2 if the run would be refused.
 
     Example: dfray manifest check mine.yaml --list-only
     """
