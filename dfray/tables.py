@@ -299,6 +299,21 @@ SUMMARIES = TableSpec(
             nullable=True,
             is_added=True,
         ),
+        Column(
+            "faces_digest",
+            pa.string(),
+            "BLAKE2b of all its face crops, in order; empty without a face, or before it was computed",
+            nullable=True,
+            is_added=True,
+        ),
+        Column(
+            "hashes",
+            pa.list_(pa.uint64()),
+            "pHash of the pictures of sampled frames 0, 1, 4, 16, 64, as far as it has them; null of a flat "
+            "or damaged one; empty before they were computed",
+            nullable=True,
+            is_added=True,
+        ),
         *_OF_STREAM,
         Column("shard", pa.string(), "file under faces/ that holds the crops", True),
         Column("first_row", pa.int64(), "row of the video's first crop in its shard"),

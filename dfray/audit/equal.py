@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any, Self
 
 TRAINED = ("train", "val")
 """Splits that train a model or choose between models."""
@@ -22,6 +23,11 @@ class Member:
     dataset: str
     split: str
     label: int
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Self:
+        """Return the video of a row of VIDEOS or SUMMARIES."""
+        return cls(row["video_id"], row["dataset"], row["split"], row["label"])
 
 
 @dataclass(frozen=True)
@@ -51,7 +57,7 @@ class EqualVideos:
 
 
 def grouped(
-    keys: Iterable[Hashable | None], members: Iterable[Mapping[str, object]], by: str
+    keys: Iterable[Hashable | None], members: Iterable[Mapping[str, Any]], by: str
 ) -> list[EqualVideos]:
     """Return the groups of videos with the same key; None is a key of its own each time.
 
@@ -61,16 +67,13 @@ def grouped(
     groups: defaultdict[Hashable, list[Member]] = defaultdict(list)
     for key, row in zip(keys, members, strict=True):
         if key is not None:
-            groups[key].append(Member(**{name: row[name] for name in _FIELDS}))  # type: ignore[arg-type]
+            groups[key].append(Member.of(row))
     found = (
         EqualVideos(tuple(sorted(group, key=_order)), by)
         for group in groups.values()
         if len(group) > 1
     )
     return sorted(found, key=lambda group: (not group.crosses, group.members[0].video_id))
-
-
-_FIELDS = tuple(Member.__dataclass_fields__)
 
 
 def _order(member: Member) -> tuple[int, str]:

@@ -23,6 +23,17 @@ def equal_files(subject: Subject) -> Iterator[Finding]:
         yield from _refusal(find(subject.videos, crossing_alone=True), "files of equal bytes")
 
 
+def equal_faces(subject: Subject) -> Iterator[Finding]:
+    """Yield the stored videos whose faces are equal, whatever their files, in training and in test."""
+    from dfray.audit.equal_faces import equal_faces as find
+
+    if (videos := subject.videos) is not None:
+        groups = [
+            group for group in find(subject.run.faces_of(videos).summaries()) if group.crosses
+        ]
+        yield from _refusal(groups, "videos of equal decoded faces")
+
+
 def _refusal(groups: Sequence[EqualVideos], what: str) -> Iterator[Finding]:
     if groups:
         named = "; ".join(map(str, groups[:_NAMED]))

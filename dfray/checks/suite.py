@@ -52,6 +52,7 @@ CHECKS = (
     Check("tracking", promotion.tracking, (*_TRAINING, "register", "promote")),
     Check("corpora", videos.corpora, _EXTRACTING),
     Check("equal files", leaks.equal_files, _EXTRACTING),
+    Check("equal faces", leaks.equal_faces, (*_TRAINING, "evaluate")),
     Check("faces", videos.faces, _EXTRACTING),
     Check("disk", disk.space_for_faces, _EXTRACTING),
     Check("room to extract", cluster.extraction_room, _EXTRACTING),

@@ -8,8 +8,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from dfray.config import EvaluationSection, Recipe, WantedRate
+from dfray.evaluation.copies import Copies
 from dfray.faces.shards import FacesStore, described, read_boxes
 from dfray.models.bundle_description import (
     DecisionRule,
@@ -63,7 +65,7 @@ class EvaluationSet:
         return described(scores, self.faces.summaries([split]))
 
     def video_scores(self, scores: pa.Table, split: str, video_rule: VideoRule) -> pa.Table:
-        """Return VIDEO_SCORES of the SCORES of `split`, aggregated by `video_rule`."""
+        """Return VIDEO_SCORES of the SCORES of `split`, aggregated by `video_rule`, without copies."""
         from dfray.evaluation.aggregate import video_scores
         from dfray.evaluation.tracks import track_persons
 
@@ -71,7 +73,14 @@ class EvaluationSet:
         if video_rule == "max_of_persons":
             boxes = read_boxes(self.faces, split)
             persons = track_persons(scores, boxes, self.recipe.faces.rate_fps)
-        return video_scores(scores, self.faces.summaries([split]), persons)
+        summaries = self.faces.summaries([split])
+        videos = video_scores(scores, summaries, persons)
+        copies = pa.array(Copies.of(summaries).of_dataset, pa.string())
+        return videos.filter(pc.invert(pc.is_in(videos["video_id"], copies)))
+
+    def copies(self, split: str) -> Copies:
+        """Return the videos of `split` that are copies of others."""
+        return Copies.of(self.faces.summaries([split]))
 
 
 @dataclass(frozen=True)
@@ -81,7 +90,7 @@ class EvaluationResult:
     Attributes:
         decision_rule: the model's own, by which videos are scored and called fake.
         face_scores: SCORES of every face of the split.
-        video_scores: VIDEO_SCORES of every video, those without a score included.
+        video_scores: VIDEO_SCORES of every video but copies, those without a score included.
         drops: AUC under post-processing; empty: not measured.
     """
 
@@ -109,6 +118,7 @@ class EvaluationResult:
             threshold=self.decision_rule.threshold,
             video_rule=self.decision_rule.video_rule,
             identity_groups=dict(self.evaluation_set.identity_groups),
+            copies=self.evaluation_set.copies(self.evaluation_set.section.split).pooled,
         )
 
 

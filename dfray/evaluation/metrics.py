@@ -7,7 +7,7 @@ Metrics that the data do not define are null, with a reason.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Literal, Self
 
 import numpy as np
@@ -142,6 +142,7 @@ def compute_metrics(
     threshold: float | None = None,
     video_rule: Literal["mean", "max_of_persons"] | None = None,
     identity_groups: dict[str, str] | None = None,
+    copies: Collection[str] = (),
 ) -> Metrics:
     """Return the metrics of one scored split.
 
@@ -152,6 +153,7 @@ def compute_metrics(
         threshold: the model's own; by default the one that the section fixes.
         video_rule: the rule of `video_scores`; by default the section's.
         identity_groups: video_id -> group of the person in it, where the corpus states it.
+        copies: video_ids that pooled figures leave out, as `Copies.pooled`.
 
     Raises:
         EvaluationError: a score is no number in 0..1.
@@ -174,7 +176,7 @@ def compute_metrics(
             frame=_level(frames.of(mask), label, section, threshold),
         )
 
-    everything = np.ones(len(label), bool)
+    everything = ~np.isin(table.column("video_id").to_pylist(), list(copies))
     by_dataset, by_method = [], []
     for name in np.unique(dataset):
         mask = dataset == name
@@ -193,18 +195,20 @@ def compute_metrics(
         mean=mean_over_columns(table, section, threshold=threshold),
         datasets=by_dataset,
         methods=by_method,
-        identity_groups=_of_people(table, identity_groups or {}, group),
+        identity_groups=_of_people(table, identity_groups or {}, everything, group),
     )
 
 
-def _of_people(table: pa.Table, people: dict[str, str], group: Callable[..., Group]) -> list[Group]:
-    """Return the metrics of each group of people in the videos of `table`."""
+def _of_people(
+    table: pa.Table, people: dict[str, str], pooled: np.ndarray, group: Callable[..., Group]
+) -> list[Group]:
+    """Return the metrics of each group of people in the videos of `table` that are `pooled`."""
     group_of_row = np.asarray(
         [people.get(video, "") for video in table.column("video_id").to_pylist()]
     )
     groups = []
     for name in sorted(set(people.values()) & set(group_of_row.tolist())):
-        mask = group_of_row == name
+        mask = pooled & (group_of_row == name)
         of_group = group(mask, mask, "", "", name)
         names = {"dataset": None, "method": None, "identity_group": name}
         groups.append(of_group.model_copy(update=names))
@@ -263,8 +267,11 @@ def _video_items(table: pa.Table) -> _Items:
 def _frame_items(table: pa.Table, scores: pa.Table) -> _Items:
     frames = frame_scores(scores)
     row_of = {video: row for row, video in enumerate(table.column("video_id").to_pylist())}
-    rows = [row_of[video] for video in frames.column("video_id").to_pylist()]
-    return _Items(frames.column("fake_probability").to_numpy(), np.asarray(rows, np.int64))
+    rows = np.asarray(
+        [row_of.get(video, -1) for video in frames.column("video_id").to_pylist()], np.int64
+    )
+    is_counted = rows >= 0  # copies of other videos have no row
+    return _Items(frames.column("fake_probability").to_numpy()[is_counted], rows[is_counted])
 
 
 BINS = 10

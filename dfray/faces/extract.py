@@ -26,6 +26,7 @@ import pyarrow.compute as pc
 
 from dfray.config import FacesSection
 from dfray.errors import DfrayError, ExtractionError, explain, first_line
+from dfray.faces.prints import Prints
 from dfray.faces.rows import face_rows, lost_row, outcome_row, summary_row
 from dfray.faces.shard_file import iter_row_groups
 from dfray.faces.shard_plan import ShardPlan, expected_faces, plan_shards
@@ -207,16 +208,19 @@ class ShardExtractor:
     def _video(self, video: Row, expected: int, writer: ShardWriter) -> Iterator[Row]:
         """Write everything about one video; yield the face rows to hand on."""
         self._extractor = self._extractor or self._build_extractor(self.settings)
-        first_row, counts = writer.rows, Counter[str]()
+        first_row, counts, prints = writer.rows, Counter[str](), Prints()
         allowance = Allowance(video["quota"] if self.emit == "faces" else 0, expected)
         for item in self._extractor.extract(video["uri"], video["kind"], video["stride"]):
             if isinstance(item, VideoEnd):
-                self._finish(video, item, counts, writer, first_row)
+                summary = self._finish(video, item, counts, writer)
+                placed = {"shard": writer.shard, "first_row": first_row}
+                writer.add_summary(summary | prints.columns() | placed)
                 continue
             counts["frames"] += 1
             counts[item.outcome] += 1
             counts["doubtful"] += item.n_doubtful > 0
             writer.add_outcome(outcome_row(video, item))
+            prints.add(item)
             for row in face_rows(video, item, self.settings):
                 writer.add_face(row)
                 counts["rows"] += 1
@@ -224,19 +228,16 @@ class ShardExtractor:
                 if allowance.take(item.frame_index):
                     yield row
 
-    def _finish(
-        self, video: Row, end: VideoEnd, counts: Counter[str], writer: ShardWriter, first_row: int
-    ) -> None:
-        """Write the summary of a video, after the outcome of the frame that it was lost on."""
+    def _finish(self, video: Row, end: VideoEnd, counts: Counter[str], writer: ShardWriter) -> Row:
+        """Return the summary of a video, after the outcome of the frame that it was lost on."""
         if end.status in ("crashed", "timed_out"):
             writer.add_outcome(lost_row(video, counts["frames"], end.reason))
             counts["frames"] += 1
             counts["decode_error"] += 1
-        summary = summary_row(video, end, counts, self.settings.landmarks)
-        writer.add_summary(summary | {"shard": writer.shard, "first_row": first_row})
         self._report(
             {"videos": 1, "frames": counts["frames"], "faces": counts["rows"], end.status: 1}
         )
+        return summary_row(video, end, counts, self.settings.landmarks)
 
     def _read_back(self, shard: str, summaries: pa.Table, videos: pa.Table) -> Iterator[Row]:
         """Hand on the rows of `videos` in a committed shard, under the same quotas."""

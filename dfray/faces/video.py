@@ -13,6 +13,7 @@ import numpy as np
 
 from dfray.config import FacesSection
 from dfray.faces.crop import crop_square, cut
+from dfray.faces.picture_hash import HASHED_FRAMES, perceptual_hash
 from dfray.faces.properties import OnStream, StreamProperties
 from dfray.faces.sources import PictureFile, PictureFolder, PixelArray, Source, VideoFile
 
@@ -64,6 +65,7 @@ class Frame:
         width, height: of the upright frame, px; 0 if it could not be decoded.
         faces: the largest first.
         n_doubtful: detections that were refused as doubtful.
+        picture_hash: pHash of the picture, of HASHED_FRAMES; none of others, and of flat pictures.
     """
 
     frame_index: int
@@ -74,6 +76,7 @@ class Frame:
     height: int = 0
     faces: list[Face] = field(default_factory=list)
     n_doubtful: int = 0
+    picture_hash: int | None = None
 
 
 @dataclass(frozen=True)
@@ -237,4 +240,5 @@ def _frames(pictures: Iterator[Picture], search: Search) -> Iterator[Frame]:
         is_first = block_start(k) != block
         if is_first or picture.image is not last_image:
             last, last_image, block = search(picture.image, is_first), picture.image, block_start(k)
-        yield replace(last, frame_index=k, time_s=time_s, reason=picture.reason)
+        bits = perceptual_hash(picture.image) if k in HASHED_FRAMES else None
+        yield replace(last, frame_index=k, time_s=time_s, reason=picture.reason, picture_hash=bits)

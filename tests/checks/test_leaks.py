@@ -6,13 +6,17 @@ import os
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from dfray.checks import Subject, find_problems
 from dfray.checks.suite import CHECKS, Stage
+from dfray.datasets.manifest import Manifest
 from dfray.recipe import load_recipe
 from dfray.run_context import RunContext
-from tests.helpers.toy import TOY
+from tests.helpers.rows import video_row, videos_table
+from tests.helpers.runs import write_faces
+from tests.helpers.toy import TOY, toy_recipe
 from tests.helpers.videos import write_video
 
 NAMED = {check.name: check for check in CHECKS}
@@ -67,3 +71,20 @@ def test_a_hard_link_is_no_other_video(corpora: Path) -> None:
     os.link(corpora / "first/val/real/clip1.mp4", corpora / "second/test/real/new.mp4")
     (sentence,) = found(corpora)
     assert "first/real/clip1 (val) = second/real/new (test)" in sentence
+
+
+@pytest.mark.parametrize("stage", ["train", "search", "run", "evaluate"])
+def test_equal_faces_in_training_and_in_test_are_refused(tmp_path: Path, stage: Stage) -> None:
+    crop = np.zeros((32, 32, 3), np.uint8)
+    rows = [
+        (video_row(name, split=split, faces_digest=digest), [crop])
+        for name, split, digest in (("a", "train", "f"), ("b", "test", "f"), ("c", "test", "g"))
+    ]
+    recipe = toy_recipe(tmp_path)
+    store = write_faces(recipe, rows)
+    assert store.summaries().num_rows == 3
+    videos = videos_table([row for row, _ in rows])
+    subject = Subject(RunContext.of(recipe), lambda _: Manifest(videos))
+    sentences = [str(f) for f in find_problems(subject, stage) if f.check == "equal faces"]
+    assert len(sentences) == 1
+    assert "toy/camera/a (train) = toy/camera/b (test)" in sentences[0]

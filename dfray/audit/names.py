@@ -1,0 +1,58 @@
+"""Names of the people in a video: as the corpus states them, or as its file is named after them."""
+
+from __future__ import annotations
+
+import re
+
+Name = tuple[str, str]
+"""(space, name): the names of one space are of the same people in all its corpora."""
+Named = frozenset[Name]
+"""People in a video, the donor of a swapped face among them."""
+
+DATASETS = {
+    "ffpp": "ff++",
+    "celeb_df": "celeb-df-v2",
+    "dfdc": "dfdc",
+    "fakeavceleb": "fakeavceleb",
+    "forgerynet": "forgerynet",
+    "df40": "df40",
+    "wilddeepfake": "wilddeepfake",
+    "deepfake_eval_2024": "deepfake-eval-2024",
+    "dfd": "dfd",
+    "dfdc_preview": "dfdc-preview",
+    "ffiw": "ffiw",
+}
+"""Reader of a published corpus -> name of its dataset, if the recipe gives it no other."""
+
+_CELEB = re.compile(r"(id\d+)(?:_(id\d+))?_\d+")
+_PAIR = re.compile(r"(\d{3})_(\d{3})")
+_ACTORS = re.compile(r"(\d+)_(\d+)__.*")
+
+
+def named_people(reader: str, video_id: str, identity: str | None) -> Named | None:
+    """Return the people that a video names, or None if it names nobody.
+
+    Celeb-DF v2 names its 59 celebrities in the names of files, id0 to id61, and so does DF40, whose real
+    videos and targets are Celeb-DF v2's; videos of YouTube-real name nobody. FaceForensics++ has a person a
+    video, NNN_MMM shows NNN with the face or the expression of MMM; DFD's AA_BB__scene shows actor AA with
+    the face of BB.
+
+    Args:
+        reader: of the corpus; of a list or a folder another name of its own.
+        identity: as the manifest states it.
+    """
+    stem = video_id.rpartition("/")[2]
+    if reader in ("celeb_df", "df40"):
+        match = _CELEB.fullmatch(stem)
+        return _names("celeb_df", *match.groups()) if match else None
+    if identity is None:
+        return None
+    if reader == "ffpp" and (pair := _PAIR.fullmatch(stem)):
+        return _names(reader, identity, pair[2])
+    if reader == "dfd" and (actors := _ACTORS.fullmatch(stem)):
+        return _names(reader, identity, actors[2])
+    return _names(reader, identity)
+
+
+def _names(space: str, *names: str | None) -> Named:
+    return frozenset((space, name) for name in names if name)

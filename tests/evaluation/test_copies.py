@@ -1,0 +1,70 @@
+"""A video that is there twice counts once: in its dataset, and in pooled figures."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dfray.config import EvaluationSection
+from dfray.evaluation.copies import Copies
+from dfray.evaluation.metrics import compute_metrics
+from dfray.tables import SUMMARIES
+from tests.helpers.rows import video_row
+
+
+def summaries(*rows: dict) -> pa.Table:
+    plain = {"status": "ok", "attempts": 1, "n_frames": 1, "n_frames_with_face": 1}
+    plain |= {"n_decode_errors": 0, "n_faces": 1, "cpu_s": 0.1, "first_row": 0}
+    return SUMMARIES.from_rows([plain | row for row in rows])
+
+
+def test_the_first_of_equal_videos_counts_in_each_dataset_and_once_in_all() -> None:
+    same = {"faces_digest": "f"}
+    table = summaries(
+        video_row("b", **same),
+        video_row("a", **same),
+        video_row("a", dataset="other", **same),
+        video_row("c", faces_digest="g"),
+    )
+    copies = Copies.of(table)
+    assert copies.of_dataset == {"toy/camera/b"}
+    assert copies.pooled == {"toy/camera/a", "toy/camera/b"}
+
+
+def test_equal_videos_of_two_labels_and_those_without_a_face_are_no_copies() -> None:
+    table = summaries(
+        video_row("a", faces_digest="f"),
+        video_row("b", faces_digest="f", label=1, category="FS"),
+        video_row("c", n_faces=0, digest="d"),
+        video_row("d", n_faces=0, digest="d"),
+    )
+    assert Copies.of(table) == Copies()
+
+
+def test_faces_of_the_time_before_are_compared_by_the_digests_of_their_files() -> None:
+    table = summaries(video_row("a", digest="d"), video_row("b", digest="d"), video_row("c"))
+    assert Copies.of(table).of_dataset == {"toy/camera/b"}
+
+
+def test_pooled_figures_leave_copies_out_and_columns_keep_their_own(make_scored) -> None:
+    scored = make_scored(12, datasets=("a", "b"))
+    reals = scored.videos.filter(pc.equal(scored.videos["label"], 0))
+    copies = [video for video in reals["video_id"].to_pylist() if video.startswith("b/")]
+    plain, once = (
+        compute_metrics(scored.videos, scored.faces, EvaluationSection(), 0, copies=names)
+        for names in ((), copies)
+    )
+    assert (plain.overall.video.n_real, once.overall.video.n_real) == (24, 12)
+    assert plain.datasets == once.datasets
+    assert plain.mean == once.mean
+
+
+def test_a_copy_of_a_dataset_is_in_no_figure(make_scored) -> None:
+    scored = make_scored(12)
+    kept = scored.videos.filter(pa.array(np.arange(scored.videos.num_rows) > 0))
+    metrics = compute_metrics(kept, scored.faces, EvaluationSection(), 0)
+    assert metrics.overall.counts.videos == kept.num_rows
+    assert metrics.overall.frame.n_real + metrics.overall.frame.n_fake < len(
+        set(zip(*(scored.faces[c].to_pylist() for c in ("video_id", "frame_index")), strict=True))
+    )
