@@ -65,7 +65,8 @@ def of_faces(recipe: Recipe) -> Dependencies:
 def of_training(recipe: Recipe, videos: pa.Table) -> Dependencies:
     """Return the dependencies of a training on VIDEOS."""
     data = {f"{_DATA}{split}": _fingerprint(videos, split, _TRAINED) for split in ("train", "val")}
-    return Dependencies({**of_faces(recipe).values, **stage_values(recipe, "training"), **data})
+    values = stage_values(recipe, "training") | _network(recipe)
+    return Dependencies({**of_faces(recipe).values, **values, **data})
 
 
 def of_figures(recipe: Recipe, videos: pa.Table) -> Dependencies:
@@ -84,6 +85,29 @@ def of_registration(recipe: Recipe, figures: Dependencies, tracking_uri: str) ->
 def of_promotion(recipe: Recipe, registration: Dependencies) -> Dependencies:
     """Return what a decision about a version depends on beside the trained model."""
     return Dependencies({**registration.values, **stage_values(recipe, "promotion")})
+
+
+def _network(recipe: Recipe) -> dict[str, Any]:
+    """Return the keys of the network where weights decide them otherwise than they once did.
+
+    Results are found under what a plain ViT's `model.pool: null` and an absent `model.num_heads` stood for:
+    the mean of the patches and timm's heads, whatever the weights.
+    """
+    section = recipe.model
+    is_fsfm = section.weights_layout == "fsfm"
+    if section.weights is None or (
+        is_fsfm and section.pool is None and "_small_" not in section.backbone
+    ):
+        return {}
+    from dfray.models.network import former_pool, stated, stored
+
+    former = stored(section.model_copy(update={"pool": None, "num_heads": None}))
+    now, values = stated(section), dict[str, Any]()
+    if former_pool(section):
+        values["model.pool"] = None if now.pool == former.pool else now.pool
+    if now.num_heads != former.num_heads:
+        values["model.num_heads"] = now.num_heads
+    return values
 
 
 def _fingerprint(videos: pa.Table, split: str, columns: Sequence[str]) -> str:

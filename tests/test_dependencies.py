@@ -127,3 +127,38 @@ def test_a_file_that_was_overwritten_makes_the_results_of_its_split_stale(split:
 def test_another_time_of_the_same_content_changes_nothing() -> None:
     table = videos(video_row("d", split="test", stamp="7-2"))
     assert training(table=table).key == training().key
+
+
+MEAN_OF_PATCHES = {"backbone": "vit_base_patch16_224", "weights": "timm", "pool": "avg"}
+SIGLIP = {"backbone": "vit_base_patch16_siglip_224", "weights": "timm"}
+FS_VFM = {"weights": "/models/FS-VFM_ViT-S/checkpoint.pth", "weights_layout": "fsfm"}
+
+
+@pytest.mark.parametrize(
+    ("model", "pool", "heads"),
+    [
+        ({"backbone": "vit_base_patch16_224"}, None, None),
+        (MEAN_OF_PATCHES, None, None),  # what `pool: null` of these weights stood for
+        ({**MEAN_OF_PATCHES, "pool": "token"}, "token", None),
+        ({**MEAN_OF_PATCHES, "pool": None}, "token", None),
+        (SIGLIP, "map", None),
+        ({**FS_VFM, "backbone": "vit_small_patch16_224"}, None, 12),
+        ({"backbone": "vit_small_patch16_224", "num_heads": 12}, None, 12),
+        ({"weights": "hf://Wolowolo/fsfm-3c", "weights_layout": "fsfm"}, None, None),
+        (
+            {"backbone": "vit_large_patch14_clip_quickgelu_224.openai", "weights": "timm"},
+            None,
+            None,
+        ),
+    ],
+)
+def test_a_training_is_found_by_the_network_that_it_trained(
+    model: dict, pool: str | None, heads: int | None
+) -> None:
+    """Once, a plain ViT had the mean of its patches and timm's heads, whatever its weights had."""
+    overrides = [
+        f"model.{key}={'null' if value is None else value}" for key, value in model.items()
+    ]
+    values = training(*overrides).values
+    assert values["model.pool"] == pool
+    assert values.get("model.num_heads") == heads

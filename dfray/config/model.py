@@ -6,7 +6,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from dfray.config.section import Count, Fraction, NotNegative, Positive, Section, Side, Unit
+from dfray.config.section import (
+    Count,
+    Fraction,
+    NotNegative,
+    Positive,
+    Section,
+    Side,
+    Unit,
+    Younger,
+)
 
 Levels = tuple[Fraction, Fraction, Fraction]  # of RGB; mobilevit and others have a mean of 0
 Deviations = tuple[Positive, Positive, Positive]
@@ -28,10 +37,15 @@ class ModelSection(Section):
     size_px: Annotated[Side, Unit("px")] = Field(
         224, description="side of the backbone's input; crops are resized to it"
     )
+    num_heads: Annotated[Count | None, Younger()] = Field(
+        None,
+        description="attention heads of each block of a ViT, which no file's shapes tell; null: those that "
+        "the publisher of the weights states (FSFM's and FS-VFM's ViT-S: 12), else timm's",
+    )
     pool: Literal["avg", "token", "map"] | None = Field(
         None,
-        description="pooling of tokens: mean of the patches, class token, or attention; null: avg for a "
-        "plain ViT, timm's default for others (CLIP's: the class token)",
+        description="pooling of tokens: mean of the patches, class token, or attention; null: the one that "
+        "the weights were trained with; avg for weights_layout fsfm, and for a plain ViT from random weights",
     )
     embedding: Literal["pre_logits", "pooled"] = Field(
         "pre_logits",

@@ -175,6 +175,8 @@ class Recipe(Section):
         content = self.model_dump(mode="json", exclude=excluded)
         content["registry"].pop("tracking_uri")
         content["training"].pop("min_workers")  # the batches are the same
+        for key in self.model.unused_younger():
+            content["model"].pop(key)
         for key in BEFORE_KEYS:
             if content["faces"][key] == FacesSection.model_fields[key].default:
                 content["faces"].pop(key)

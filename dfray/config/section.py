@@ -18,6 +18,13 @@ class Unit:
     name: str
 
 
+class Younger:
+    """Mark of a key that is younger than stored results, as in `Annotated[Count | None, Younger()]`.
+
+    At its default it has the effect of the time before it, and is left out of what results depend on.
+    """
+
+
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -36,6 +43,15 @@ class Section(BaseModel):
     def content(self) -> dict[str, Any]:
         """Return the settings that a result depends on, as JSON."""
         return self.model_dump(mode="json")
+
+    def unused_younger(self) -> set[str]:
+        """Return the names of the section's younger keys that are at their default."""
+        return {
+            name
+            for name, field in type(self).model_fields.items()
+            if any(isinstance(item, Younger) for item in field.metadata)
+            and getattr(self, name) == field.default
+        }
 
     def fingerprint(self) -> str:
         """Return the first 16 hex digits of the SHA-256 of the content."""

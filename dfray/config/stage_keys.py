@@ -6,9 +6,11 @@ before it depend on.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Literal
 
 from dfray.config.recipe import Recipe
+from dfray.config.section import Section
 from dfray.nested import flatten
 
 Stage = Literal["manifest", "faces", "training", "figures", "registration", "promotion", "search"]
@@ -71,6 +73,17 @@ def stage_of(key: str) -> Stage | None:
 
 
 def stage_values(recipe: Recipe, stage: Stage) -> dict[str, Any]:
-    """Return dotted key -> value, as JSON, of the keys that come in with a stage."""
-    values = flatten(recipe.model_dump(mode="json"))
-    return {key: value for key, value in values if stage_of(key) == stage}
+    """Return dotted key -> value, as JSON, of the keys that come in with a stage.
+
+    Younger keys at their default are left out, as results that are older than they do not have them.
+    """
+    values, unused = flatten(recipe.model_dump(mode="json")), set(unused_younger(recipe))
+    return {key: value for key, value in values if stage_of(key) == stage and key not in unused}
+
+
+def unused_younger(section: Section, prefix: str = "") -> Iterator[str]:
+    """Yield the dotted keys of a section and those inside it that are younger and at their default."""
+    yield from (f"{prefix}{name}" for name in section.unused_younger())
+    for name in type(section).model_fields:
+        if isinstance(inner := getattr(section, name), Section):
+            yield from unused_younger(inner, f"{prefix}{name}.")

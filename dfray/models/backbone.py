@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import timm
 import torch.nn.functional as F
-from safetensors import SafetensorError
-from timm.models import is_model_in_modules
 from torch import Tensor, nn
 
 from dfray.config import ModelSection
-from dfray.errors import ModelFileError, RecipeError, did_you_mean
+from dfray.errors import RecipeError
 from dfray.models.checkpoint import LoadedWeights
+from dfray.models.network import NetworkChanges, create, stated
 from dfray.models.tuning import ParameterCounts, apply_tuning, freeze_statistics
 from dfray.models.weights import load_weights, require_activation
 
@@ -32,6 +30,7 @@ class Detector(nn.Module):
     Attributes:
         embedding_dim: D, the length of an embedding.
         loaded: the keys of the weights file that were loaded, ignored and fresh, if there was a file.
+        changes: what a pretrained network has otherwise than timm's; None: it starts at random.
     """
 
     backbone: Any  # timm's models share methods, but no type that declares them
@@ -43,11 +42,12 @@ class Detector(nn.Module):
         before_norm: bool = False,
         normalise: bool = False,
         loaded: LoadedWeights | None = None,
+        changes: NetworkChanges | None = None,
     ) -> None:
         super().__init__()
         self.backbone = backbone
         self.before_norm, self.normalise = before_norm, normalise
-        self.loaded = loaded
+        self.loaded, self.changes = loaded, changes
         self.embedding_dim: int = self.backbone.get_classifier().in_features
         super().train()
         freeze_statistics(self.backbone)
@@ -74,9 +74,10 @@ class Detector(nn.Module):
         return self
 
     def description(self) -> list[str]:
-        """Return a line about its start, if it loaded weights, and a line about its trained parameters."""
+        """Return lines about its start, if it is pretrained, and a line about its trained parameters."""
         start = [str(self.loaded)] if self.loaded else []
-        return [*start, str(ParameterCounts.of(self.backbone))]
+        changes = self.changes.lines() if self.changes else []
+        return [*start, *changes, str(ParameterCounts.of(self.backbone))]
 
 
 def build_detector(section: ModelSection, num_classes: int) -> Detector:
@@ -87,7 +88,12 @@ def build_detector(section: ModelSection, num_classes: int) -> Detector:
             tuning of the section, or computes another activation than its weights were trained with.
         ModelFileError: the weights cannot be loaded, or do not fit.
     """
-    backbone = _create(section, num_classes)
+    require_activation(section)
+    changes = None
+    if section.weights:
+        section = stated(section)
+        changes = NetworkChanges.of(section)
+    backbone = create(section, num_classes)
     head, name = backbone.get_classifier(), section.backbone
     if not isinstance(head, nn.Linear):
         raise RecipeError(
@@ -98,7 +104,7 @@ def build_detector(section: ModelSection, num_classes: int) -> Detector:
     if before_norm and isinstance(getattr(backbone, "fc_norm", nn.Identity()), nn.Identity):
         raise RecipeError(
             f"model.embedding: pooled is the embedding before fc_norm, which {name} has not.",
-            "Use pre_logits.",
+            "Use pre_logits, or model.pool: avg.",
         )
     loaded = load_weights(backbone, section)
     if section.head_init_std is not None:
@@ -107,43 +113,9 @@ def build_detector(section: ModelSection, num_classes: int) -> Detector:
             nn.init.zeros_(head.bias)
     apply_tuning(backbone, section)
     return Detector(
-        backbone, before_norm=before_norm, normalise=section.normalise_embedding, loaded=loaded
+        backbone,
+        before_norm=before_norm,
+        normalise=section.normalise_embedding,
+        loaded=loaded,
+        changes=changes,
     )
-
-
-def _create(section: ModelSection, num_classes: int) -> Any:
-    """Return the timm model at the section's size, with a fresh head, and timm's weights if it names them."""
-    name = section.backbone
-    _require_name(name)
-    require_activation(section)
-    options: dict[str, object] = {"drop_path_rate": section.drop_path or None}  # timm drops None
-    plain_vit = is_model_in_modules(name, ["vision_transformer"]) and "_clip_" not in name
-    options["global_pool"] = section.pool or ("avg" if plain_vit else None)
-    try:
-        backbone = timm.create_model(
-            name, pretrained=section.weights == "timm", num_classes=num_classes, **options
-        )
-        if hasattr(backbone, "set_input_size"):  # transformers are built for one size
-            backbone.set_input_size(img_size=(section.size_px, section.size_px))
-    except (OSError, SafetensorError) as error:
-        raise ModelFileError(
-            f"model.weights: timm's weights of {name} cannot be downloaded: {error}.",
-            "Connect to the hub, set HF_HOME to a cache that holds them or HF_ENDPOINT to a mirror, give "
-            "the path or URI of a copy, or leave model.weights out to start at random.",
-        ) from error
-    except (TypeError, AssertionError, RuntimeError, ValueError) as error:
-        raise RecipeError(
-            f"model.backbone: timm cannot build {name} with this section: {error}.",
-            f"Check model.size_px ({section.size_px}), model.pool ({section.pool}) and model.drop_path "
-            f"({section.drop_path}).",
-        ) from error
-    return backbone
-
-
-def _require_name(name: str) -> None:
-    if not timm.is_model(name):
-        raise RecipeError(
-            f"model.backbone: timm {timm.__version__} has no model {name!r}.",
-            did_you_mean(name, timm.list_models(), limit=3, cutoff=0.5)
-            or "See timm.list_models().",
-        )

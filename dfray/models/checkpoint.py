@@ -39,8 +39,8 @@ class LoadedWeights:
 
     def __str__(self) -> str:
         return (
-            f"weights from {self.source}; ignored: {_by_module(self.ignored)}; "
-            f"fresh: {_by_module(self.fresh)}"
+            f"weights from {self.source}; ignored: {by_module(self.ignored)}; "
+            f"fresh: {by_module(self.fresh)}"
         )
 
 
@@ -134,7 +134,7 @@ def _first_few(names: list[str]) -> str:
     return ", ".join(names[:_NAMES_IN_MESSAGE]) + more
 
 
-def _by_module(keys: Collection[str]) -> str:
+def by_module(keys: Collection[str]) -> str:
     """Return keys by their first module, with counts: `decoder_blocks.* (96), mask_token`."""
     modules = Counter(key.partition(".")[0] + (".*" if "." in key else "") for key in keys)
     return ", ".join(f"{k} ({n})" if k.endswith("*") else k for k, n in modules.items()) or "none"

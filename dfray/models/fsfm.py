@@ -2,8 +2,8 @@
 
 The file is a torch dictionary whose `model` holds a ViT encoder under timm's names and modules of the
 pre-training. Fine-tuning uses the encoder without its last norm: the patch tokens' mean goes through a fresh
-fc_norm and a fresh head, as in arXiv 2508.19730 section 4.3. The file does not state the number of attention
-heads; for FSFM's ViT-B it is timm's.
+fc_norm and a fresh head, as in arXiv 2508.19730 section 4.3. The shapes do not tell the number of attention
+heads, which is that of the authors' code; timm's ViT-S has another.
 """
 
 from __future__ import annotations
@@ -29,6 +29,11 @@ LICENCE = "CC BY-NC 4.0 (FSFM's repository; pre-trained on VGGFace2, non-commerc
 VGGFACE2_MEAN = (0.5482207536697388, 0.42340534925460815, 0.3654651641845703)
 VGGFACE2_STD = (0.2789176106452942, 0.2438540756702423, 0.23493893444538116)
 
+HEADS = {384: 12, 768: 12, 1024: 16, 1280: 16}
+"""Width of the encoder -> attention heads of each block, of FSFM's and FS-VFM's ViT-S, -B, -L and -H."""
+
+_WIDTHS = {"small": 384, "base": 768, "large": 1024, "huge": 1280}
+_NETWORK = re.compile(r"fsfm_vit_(small|base|large|huge)_patch\d+(_dec512d8b)?")
 _MEAN_STD_FILE = "pretrain_ds_mean_std.txt"
 _PRETRAINING_ONLY = re.compile(
     r"(norm|projector|predictor|(rep_)?decoder_(embed|blocks|norm|pred))\..+"
@@ -63,6 +68,12 @@ def load(backbone: Any, content: dict[str, Any], source: str) -> LoadedWeights:
     fresh = tuple(name for name in backbone.state_dict() if name.startswith(_FRESH))
     load_exactly(backbone, tensors, fresh, source)
     return LoadedWeights(source, ignored, fresh)
+
+
+def recorded_width(network: str) -> int | None:
+    """Return the width of the network that a checkpoint's `args` name, such as fsfm_vit_small_patch16."""
+    match = _NETWORK.fullmatch(network)
+    return _WIDTHS[match[1]] if match else None
 
 
 class _Normalisation(BaseModel):

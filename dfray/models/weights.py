@@ -18,6 +18,8 @@ from dfray.config import Deviations, Levels, ModelSection
 from dfray.errors import ModelFileError, RecipeError
 from dfray.models import fsfm
 from dfray.models.checkpoint import LoadedWeights, load_exactly, read_checkpoint
+from dfray.models.heads import require_recorded_heads
+from dfray.models.network import stated
 from dfray.models.sources import complete, local_file
 from dfray.storage import absolute
 
@@ -46,6 +48,7 @@ def load_weights(backbone: Any, section: ModelSection) -> LoadedWeights | None:
 
     Raises:
         ModelFileError: it cannot be fetched, read without running code, or loaded key by key.
+        RecipeError: it records another number of attention heads than the recipe has.
     """
     uri = _file(section)
     if uri is None:
@@ -53,8 +56,11 @@ def load_weights(backbone: Any, section: ModelSection) -> LoadedWeights | None:
     with local_file(uri) as path:
         content = read_checkpoint(path, uri)
         if layout := LAYOUTS.get(section.weights_layout):
-            return layout.load(backbone, content, uri)
-        return _load_timm(backbone, section.backbone, content, uri)
+            loaded = layout.load(backbone, content, uri)
+        else:
+            loaded = _load_timm(backbone, section.backbone, content, uri)
+        require_recorded_heads(section, content, width=getattr(backbone, "embed_dim", 0))
+    return loaded
 
 
 def normalisation(section: ModelSection) -> tuple[Levels, Deviations]:
@@ -89,11 +95,13 @@ def weights_licence(section: ModelSection) -> str | None:
 
 
 def resolve(section: ModelSection) -> ModelSection:
-    """Return `section` for processes on other nodes: the path absolute, mean and std those of the weights.
+    """Return `section` for processes on other nodes: the path absolute, all that weights decide stated.
 
     Raises:
         ModelFileError: as `normalisation`.
+        RecipeError: as `stated`.
     """
+    section = stated(section)
     mean, std = normalisation(section)
     uri = _file(section)
     weights = section.weights if uri is None else absolute(uri)

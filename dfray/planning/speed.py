@@ -18,6 +18,7 @@ from torch import Tensor
 from dfray.batches.labels import LabelScheme
 from dfray.config import Recipe
 from dfray.errors import ResourceError
+from dfray.models.network import stated
 from dfray.planning.nodes import PEAK_TFLOPS, Nodes
 from dfray.training.estimate import TRAIN_TO_FORWARD, NetworkCost
 from dfray.training.learner import Learner
@@ -110,7 +111,7 @@ def _assumed(recipe: Recipe, classes: LabelScheme, nodes: Nodes) -> Speed:
 
 def _measured(recipe: Recipe, classes: LabelScheme, device: torch.device) -> float:
     """Return images per second at the worker's share of the batch."""
-    plain = recipe.model_copy(update={"model": recipe.model.without_weights()})
+    plain = recipe.model_copy(update={"model": stated(recipe.model).without_weights()})
     learner = Learner(plain, classes, device)
     model = learner.detector
     if recipe.training.compile:

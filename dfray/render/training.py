@@ -42,6 +42,8 @@ def show_training_plan(plan: TrainingPlan) -> None:
 def _plan_lines(plan: TrainingPlan) -> Iterator[tuple[str, str]]:
     recipe, cost = plan.recipe, plan.estimate.cost
     yield "model", f"{recipe.model.backbone} at {recipe.model.size_px} px, D = {cost.embedding_dim}"
+    for line in cost.changes.lines() if cost.changes else ():
+        yield "pretrained", line
     yield "parameters", str(cost.counts)
     yield "classes", ", ".join(plan.class_names)
     for split, (real, fake) in plan.sample.items():

@@ -19,6 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from dfray.config import ModelSection, Recipe
 from dfray.models.backbone import build_detector
 from dfray.models.initial_values import SkipDraws
+from dfray.models.network import NetworkChanges, stated
 from dfray.models.tuning import ParameterCounts
 from dfray.models.weights import require_activation
 from dfray.training.optim import Schedule
@@ -39,12 +40,14 @@ class NetworkCost:
         embedding_dim: D.
         forward_flops: floating point operations of the forward pass of one image.
         saved_bytes: tensors of one image's forward pass saved for the backward pass, in float32.
+        changes: what the pretrained network has otherwise than timm's; None: it starts at random.
     """
 
     counts: ParameterCounts
     embedding_dim: int
     forward_flops: float
     saved_bytes: float
+    changes: NetworkChanges | None
 
     @classmethod
     @cache
@@ -55,8 +58,9 @@ class NetworkCost:
             RecipeError: as `build_detector`.
         """
         require_activation(section)
+        changes = NetworkChanges.of(stated(section)) if section.weights else None
         with torch.device("meta"), SkipDraws():
-            detector = build_detector(section.without_weights(), num_classes).train()
+            detector = build_detector(stated(section).without_weights(), num_classes).train()
             images = torch.empty(_PROBE_BATCH, 3, section.size_px, section.size_px)
         # A weight is saved itself or as a view, such as its transpose: both have its storage.
         weights = {_storage_id(t) for t in (*detector.parameters(), *detector.buffers())}
@@ -79,6 +83,7 @@ class NetworkCost:
             embedding_dim=detector.embedding_dim,
             forward_flops=flops.get_total_flops() / _PROBE_BATCH,
             saved_bytes=sum(saved.values()) / _PROBE_BATCH,
+            changes=changes,
         )
 
 

@@ -25,6 +25,7 @@ from dfray.faces.version import FACES_VERSION
 from dfray.losses.objective import Objective
 from dfray.models.backbone import Detector, build_detector
 from dfray.models.bundle import Bundle
+from dfray.models.network import stated
 from dfray.models.preprocess import Preprocess
 from dfray.training.context import EpochMetrics, History
 from dfray.training.optim import Schedule, build_average, build_optimizer
@@ -64,6 +65,7 @@ class Learner:
         sync_statistics: bool = False,
         faces_version: int = FACES_VERSION,
     ) -> None:
+        recipe = recipe.model_copy(update={"model": stated(recipe.model)})
         self.recipe, self.classes, self.device = recipe, classes, torch.device(device)
         self.faces_version = faces_version
         section, num_classes = recipe.model, len(classes.class_names)

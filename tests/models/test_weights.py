@@ -68,7 +68,8 @@ def test_a_copy_of_timms_file_starts_everything_but_the_head(tmp_path, backbone,
 def test_a_vit_pooled_another_way_leaves_its_norm_and_starts_fc_norm(tmp_path):
     weights = published("vit_tiny_patch16_224")
     save_file(weights, tmp_path / "model.safetensors")
-    loaded = detector_from(tmp_path / "model.safetensors", "vit_tiny_patch16_224").loaded
+    path = tmp_path / "model.safetensors"
+    loaded = detector_from(path, "vit_tiny_patch16_224", pool="avg").loaded
     assert {k for k in loaded.ignored if "head" not in k} == {"norm.weight", "norm.bias"}
     assert {k for k in loaded.fresh if "head" not in k} == {"fc_norm.weight", "fc_norm.bias"}
 
@@ -76,7 +77,7 @@ def test_a_vit_pooled_another_way_leaves_its_norm_and_starts_fc_norm(tmp_path):
 def test_a_vit_pooled_as_published_keeps_its_norm(tmp_path):
     weights = published("vit_tiny_patch16_224")
     save_file(weights, tmp_path / "model.safetensors")
-    detector = detector_from(tmp_path / "model.safetensors", "vit_tiny_patch16_224", pool="token")
+    detector = detector_from(tmp_path / "model.safetensors", "vit_tiny_patch16_224")
     assert shared_weights(detector, weights) == set(weights) - {"head.weight", "head.bias"}
 
 
@@ -91,7 +92,7 @@ def test_it_is_what_timm_itself_loads(tmp_path):
         img_size=96,
         global_pool="avg",
     )
-    ours = detector_from(tmp_path / "model.safetensors", "vit_tiny_patch16_224", size_px=96)
+    ours = detector_from(tmp_path / "model.safetensors", "vit_tiny_patch16_224", 96, pool="avg")
     assert shared_weights(ours, theirs.state_dict()) >= set(theirs.state_dict()) - {"head.weight"}
 
 

@@ -14,6 +14,7 @@ from dfray.serving.model_card import (
     protocol_table,
     write_card,
 )
+from dfray.text import markdown
 from tests.helpers.rows import fake_row, video_row, videos_table
 from tests.helpers.tiny import FIGURES, RECIPE
 from tests.registry.test_gates import ONE
@@ -84,6 +85,17 @@ def test_weights_bring_their_own_licence():
     assert weights_licence(timm) == "apache-2.0, as timm states it"
     assert weights_licence(RECIPE.model) == "none: trained from scratch"
     assert "- pretrained weights: none: trained from scratch\n" in card(FREE)
+
+
+def test_heads_and_pooling_are_told_and_what_a_pretrained_network_lost_by_it():
+    vit = {"backbone": "vit_small_patch16_224", "weights": "timm", "pool": "avg", "num_heads": 6}
+    told = (
+        "6 attention heads; pool avg in place of timm's token; lost: norm.* (2); random start: "
+        "fc_norm.* (2); classes real, fake"
+    )
+    assert markdown(told) in card(FREE, **vit)
+    scratch = card(FREE, backbone="vit_small_patch16_224", num_heads=12)
+    assert "12 attention heads; pool avg; classes" in scratch
 
 
 def test_it_tells_origin_figures_and_limits():

@@ -171,3 +171,14 @@ def test_every_need_has_its_line(tmp_path: Path, capsys: pytest.CaptureFixture[s
     )
     for name in (*needs, "time"):
         assert any(line.startswith(name) for line in lines), name
+
+
+def test_what_a_pretrained_network_loses_is_printed_before_anything_is_spent(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_corpus(tmp_path / "corpus", 8, splits=SPLITS)
+    model = {"backbone": "vit_base_patch16_siglip_224.v2_webli", "weights": "timm", "pool": "avg"}
+    show_training_plan(stages.plan_training(RunContext.of(recipe(tmp_path, model=model))))
+    told = " ".join(capsys.readouterr().out.split())
+    assert "pretrained 12 attention heads" in told
+    assert "pool avg in place of timm's map; lost: attn_pool.* (13), norm.* (2); random" in told
