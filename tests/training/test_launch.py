@@ -168,11 +168,12 @@ def test_a_relative_path_of_weights_reaches_the_workers(tmp_path, monkeypatch):
     torch.manual_seed(4)
     start = build_detector(ModelSection(backbone="test_vit", size_px=32), 2).backbone.state_dict()
     torch.save(start, "start.pth")
-    recipe = toy_recipe(tmp_path, "relative", "model.weights=start.pth", "model.tuning=head")
+    words = ("model.weights=start.pth", "model.tuning=head", "model.pool=avg")
+    recipe = toy_recipe(tmp_path, "relative", *words)
     write_toy_faces(recipe)
     config = worker_config(recipe, RunFolder(recipe))
     monkeypatch.chdir(tmp_path / "worker")
-    start_line, tuning_line = check_worker_config(config)
+    start_line, *_, tuning_line = check_worker_config(config)
     assert "start.pth; ignored: head.* (2); fresh: head.* (2)" in start_line
     assert "0 of" in tuning_line
     begun = build_detector(config.recipe.model, 2).backbone.state_dict()
