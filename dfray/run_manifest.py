@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from dfray.config import CorpusSection, Recipe
 from dfray.datasets import manifest as manifests
+from dfray.datasets.corpus import require_methods, why_not_read
 from dfray.datasets.files import Files
 from dfray.datasets.manifest import Manifest, read_manifest
 from dfray.dependencies import of_faces
@@ -17,7 +18,7 @@ from dfray.faces.shards import FacesStore
 from dfray.notes import note
 from dfray.progress import stage
 from dfray.run_context import RunContext
-from dfray.tables import VIDEOS, Row
+from dfray.tables import FAKE, VIDEOS, Row
 
 _COMPARED = ("split", "label", "category", "dataset")
 
@@ -115,12 +116,15 @@ def _demo_videos(recipe: Recipe) -> pa.Table:
     from dfray.demo import clip_rows
 
     assert recipe.demo is not None
-    clips = list(clip_rows(recipe.demo, recipe.seed))
-    rows = [
-        {"kind": "video", "stride": 1} | row | {"split": corpus.split or row["split"]}
-        for corpus in recipe.corpora
-        if corpus.reader == "demo"
-        for row in video_rows(corpus, Files(corpus.root), clips)
-        if corpus.only is None or row["split"] in corpus.only
-    ]
+    clips, rows = list(clip_rows(recipe.demo, recipe.seed)), list[Row]()
+    for corpus in recipe.corpora:
+        if corpus.reader != "demo":
+            continue
+        listed = list(video_rows(corpus, Files(corpus.root), clips))
+        require_methods(corpus, {row["method"] for row in listed if row["label"] == FAKE})
+        rows += [
+            {"kind": "video", "stride": 1, **row, "split": corpus.split or row["split"]}
+            for row in listed
+            if why_not_read(row, corpus) is None
+        ]
     return VIDEOS.from_rows(rows)

@@ -105,6 +105,14 @@ def test_it_trains_validates_and_tests_on_the_papers_corpora(
     assert len(LabelScheme.of(labels, found.videos).class_names) == CLASSES[labels]
 
 
+def test_the_clip_papers_model_learns_no_faceshifter(roots: dict[str, str]) -> None:
+    """Its code lists Deepfakes, Face2Face, FaceSwap and NeuralTextures."""
+    rows = [row for row in manifest("clip", roots).videos.to_pylist() if row["dataset"] == "ff++"]
+    fakes = {"Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures"}
+    for split in ("train", "val", "test"):
+        assert {row["method"] for row in rows if row["split"] == split} == {*fakes, "youtube"}
+
+
 @pytest.mark.parametrize("name", [*ROWS, "clip"])
 def test_its_network_can_be_built(name: str) -> None:
     detector = built(load_recipe(name).model.without_weights().model_dump_json())

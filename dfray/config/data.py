@@ -7,7 +7,16 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field
 
-from dfray.config.section import Count, Fraction, NotNegative, Positive, Section, Side, Unit
+from dfray.config.section import (
+    Count,
+    Fraction,
+    NotNegative,
+    Positive,
+    Section,
+    Side,
+    Unit,
+    Younger,
+)
 
 Split = Literal["train", "val", "test"]
 Identities = Annotated[int, Field(ge=2), Unit("people")]  # a face swap takes two
@@ -72,11 +81,16 @@ class CorpusSection(Section):
     only: Annotated[list[Split], Field(min_length=1)] | None = Field(
         None, description="splits of the corpus to read; null: all"
     )
+    methods: Annotated[list[str] | None, Younger(), Field(min_length=1)] = Field(
+        None,
+        description="methods whose fakes are read, as the manifest names them, such as [Deepfakes, "
+        "FaceSwap]; null: all; real videos are read in any case",
+    )
     split: Split | None = Field(
         None, description="split to put every video into; null: the corpus's own splits"
     )
     licence: str | None = Field(None, description="licence or terms of use, stored with every row")
-    follow_links: bool = Field(
+    follow_links: Annotated[bool, Younger()] = Field(
         False, description="read what symbolic links out of the corpus's folder lead to"
     )
 

@@ -180,9 +180,9 @@ class Recipe(Section):
         for key in BEFORE_KEYS:
             if content["faces"][key] == FacesSection.model_fields[key].default:
                 content["faces"].pop(key)
-        for corpus in content["corpora"]:
-            if not corpus["follow_links"]:
-                corpus.pop("follow_links")
+        for section, corpus in zip(self.corpora, content["corpora"], strict=True):
+            for key in section.unused_younger():
+                corpus.pop(key)
             if corpus["reader"] == "demo":  # generated from the recipe itself
                 corpus.pop("root")
         return content

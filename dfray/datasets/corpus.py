@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from dfray import storage
@@ -13,8 +13,8 @@ from dfray.datasets.labels import Labels
 from dfray.datasets.readers import reader
 from dfray.datasets.readers.rows import LeftOut, Remark, VideoRow
 from dfray.datasets.suffixes import is_archive, is_video, suffix_of
-from dfray.errors import ManifestError
-from dfray.tables import SPLITS
+from dfray.errors import ManifestError, did_you_mean
+from dfray.tables import FAKE, SPLITS
 
 PACKED = "an archive: unpack it"
 UNPACKED = "an archive, unpacked beside it"
@@ -34,9 +34,11 @@ def corpus_rows(
     """Yield the rows that the recipe uses of a corpus, for missing files too; count everything else.
 
     Raises:
-        ManifestError: the corpus contradicts itself or `labels`, or has no video in the splits of `only`.
+        ManifestError: the corpus contradicts itself or `labels`, or has no video in the splits of `only` or
+            of one of `methods`.
     """
     dataset, splits, claimed = corpus.dataset or corpus.reader, set[str](), set[str]()
+    methods = set[str]()
     for item in reader(corpus.reader).read(corpus, files):
         if isinstance(item, Remark):
             account.remarks[item] += 1
@@ -53,10 +55,13 @@ def corpus_rows(
             dataset, row = item["dataset"], _completed(item)
             labels.add(row["uri"], row["label"], row.pop("listed_in", corpus.root))
             splits.add(row["split"])
+            if row["label"] == FAKE:
+                methods.add(row["method"])
             claimed.add(row["uri"])
             if _is_selected(row, corpus, account):
                 yield row
     _require_splits(corpus, splits)
+    require_methods(corpus, methods)
     if files.is_listed:
         account.left_out.update(_not_taken(dataset, corpus.reader, files, claimed))
 
@@ -67,10 +72,18 @@ def _completed(item: VideoRow) -> VideoRow:
     return row
 
 
-def _is_selected(row: VideoRow, corpus: CorpusSection, account: Account) -> bool:
-    """Put the row into the recipe's split; count it and return False if the recipe asks for others."""
+def why_not_read(row: VideoRow, corpus: CorpusSection) -> str | None:
+    """Return why the recipe leaves a row of the corpus out; None: it is read."""
     if corpus.only and row["split"] not in corpus.only:
-        reason = f"in split {row['split']}, and corpora.only is {' and '.join(corpus.only)}"
+        return f"in split {row['split']}, and corpora.only is {' and '.join(corpus.only)}"
+    if corpus.methods and row["label"] == FAKE and row["method"] not in corpus.methods:
+        return f"of method {row['method']}, and corpora.methods is {', '.join(corpus.methods)}"
+    return None
+
+
+def _is_selected(row: VideoRow, corpus: CorpusSection, account: Account) -> bool:
+    """Put the row into the recipe's split; count it and return False if the recipe leaves it out."""
+    if reason := why_not_read(row, corpus):
         account.left_out[LeftOut(row["dataset"], reason)] += 1
         return False
     row["split"] = corpus.split or row["split"]
@@ -83,6 +96,21 @@ def _require_splits(corpus: CorpusSection, splits: set[str]) -> None:
             f"corpora.only: {corpus.reader} has no video in split {' or '.join(corpus.only)}.",
             f"{corpus.root} has: {', '.join(s for s in SPLITS if s in splits) or 'none'}.",
         )
+
+
+def require_methods(corpus: CorpusSection, methods: Collection[str]) -> None:
+    """Refuse a method of the recipe that is none of those that the corpus has fakes of.
+
+    Raises:
+        ManifestError: it is none; the message has the nearest.
+    """
+    for method in corpus.methods or ():
+        if method not in methods:
+            raise ManifestError(
+                f"corpora.methods: {corpus.reader} has no fake of a method {method!r}.",
+                did_you_mean(method, methods)
+                or f"{corpus.root} has: {', '.join(sorted(methods)) or 'none'}.",
+            )
 
 
 def _not_taken(dataset: str, reader_name: str, files: Files, claimed: set[str]) -> Counter[LeftOut]:

@@ -21,6 +21,7 @@ class Published:
     Attributes:
         source: the publication.
         real_faces: faces sampled of the real videos of its training split, one a second; all are counted.
+        n_methods: methods that have the same number of fakes each, in every split.
     """
 
     source: str
@@ -30,6 +31,7 @@ class Published:
     val: int = 0
     test: int = 0
     real_faces: int = 0
+    n_methods: int = 0
 
     @property
     def length_s(self) -> float | None:
@@ -41,23 +43,35 @@ class Published:
     def counts(self) -> list[tuple[str, int]]:
         """Return (subset, videos) for every split and class that is published."""
         splits = [(name, getattr(self, name)) for name in SPLITS]
-        classes = [("real", self.real), ("fake", self.fake), ("all", self.real + self.fake)]
+        n_all = self.real + self.fake if self.fake else 0
+        classes = [("real", self.real), ("fake", self.fake), ("all", n_all)]
         return [(subset, count) for subset, count in splits + classes if count]
 
     def restricted_to(self, corpus: CorpusSection) -> Published:
         """Return the counts that still hold for the videos that a recipe uses of the corpus.
 
         For some splits alone (`only`) the number of real videos is not published; for videos that the
-        recipe assigns to another split (`split`) the sizes of splits are not.
+        recipe assigns to another split (`split`) the sizes of splits are not; for some methods only if all
+        have as many fakes.
         """
-        result = self if not corpus.only else replace(self, real=0, fake=0)
+        result = self.of_methods(len(corpus.methods)) if corpus.methods else self
+        result = result if not corpus.only else replace(result, real=0, fake=0)
         splits = () if corpus.split else corpus.only or SPLITS
         return replace(
             result,
-            train=self.train if "train" in splits else 0,
-            val=self.val if "val" in splits else 0,
-            test=self.test if "test" in splits else 0,
+            train=result.train if "train" in splits else 0,
+            val=result.val if "val" in splits else 0,
+            test=result.test if "test" in splits else 0,
         )
+
+    def of_methods(self, count: int) -> Published:
+        """Return the counts of the real videos and the fakes of `count` methods, as far as they hold."""
+        if not self.n_methods:
+            return replace(self, fake=0, train=0, val=0, test=0)
+        fake = self.fake * count // self.n_methods
+        share = (self.real + fake) / (self.real + self.fake)
+        train, val, test = (round(n * share) for n in (self.train, self.val, self.test))
+        return replace(self, fake=fake, train=train, val=val, test=test)
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ the picture, shows a face that fills it. Where only large faces are found, the s
 stand beside them are looked for if the caller asks for it: `dfray.faces.video` looks for a hint of any in
 the first picture of a video and from time to time, and searches all pictures once it has found one.
 
-MediaPipe stands here for the RetinaFace of the papers: its boxes are square and end at the brows, where
-RetinaFace's reach from chin to forehead.
+MediaPipe stands here for the RetinaFace of arXiv 2508.19730 and dlib's detector of arXiv 2503.19683: its
+boxes are square and end at the brows, where RetinaFace's reach from chin to forehead.
 """
 
 from __future__ import annotations

@@ -42,6 +42,8 @@ def published_videos(recipe: Recipe) -> tuple[pa.Table, list[str]]:
 
 def _rows(corpus: CorpusSection, published: Published) -> list[dict[str, Any]]:
     dataset = corpus.dataset or corpus.reader
+    if corpus.methods and published.n_methods:  # else as many as all methods have
+        published = published.of_methods(len(corpus.methods))
     counts = {name: getattr(published, name) for name in SPLITS}
     splits = counts if any(counts.values()) else {"test": published.real + published.fake}
     share = published.fake / (published.real + published.fake)

@@ -110,6 +110,41 @@ def test_a_corpus_can_bring_some_of_its_splits_alone(tmp_path: Path) -> None:
     }
 
 
+def test_some_methods_of_a_corpus_can_be_read_alone_and_the_others_are_counted(
+    tmp_path: Path,
+) -> None:
+    corpora.ffpp(tmp_path)
+    methods = ["Deepfakes", "FaceSwap", "Face2Face", "NeuralTextures"]
+    manifest = read("ffpp", tmp_path, methods=methods)
+    fakes = {row["method"] for row in rows(manifest).values() if row["label"]}
+    assert fakes == set(methods)
+    assert classes(manifest)["train", "real"] == 2
+    assert {rule.reason: n for rule, n in manifest.left_out.items()} == {
+        f"of method FaceShifter, and corpora.methods is {', '.join(methods)}": 6
+    }
+    published = {row.subset: row.published for row in manifest.comparisons()}
+    assert published == {
+        **{"real": 1000, "fake": 4000, "all": 5000},
+        **{"train": 3600, "val": 700, "test": 700},
+    }
+
+
+def test_methods_without_published_counts_are_compared_by_their_real_videos(tmp_path: Path) -> None:
+    corpora.df40(tmp_path)
+    manifest = read("df40", tmp_path, methods=["simswap"])
+    assert {row["method"] for row in rows(manifest).values() if row["label"]} == {"simswap"}
+    assert [(row.subset, row.published) for row in manifest.comparisons()] == [("real", 178)]
+
+
+@pytest.mark.parametrize(
+    ("method", "words"), [("Faceshifter", "Did you mean FaceShifter"), ("swap", "has: Deepfakes")]
+)
+def test_a_method_that_a_corpus_has_not_is_refused(tmp_path: Path, method: str, words: str) -> None:
+    corpora.ffpp(tmp_path)
+    with pytest.raises(ManifestError, match=rf"corpora.methods: ffpp has no .*'{method}'.*{words}"):
+        read("ffpp", tmp_path, methods=["Face2Face", method])
+
+
 def test_what_is_asked_for_is_of_the_corpus_own_splits(tmp_path: Path) -> None:
     corpora.dfdc(tmp_path)
     manifest = read("dfdc", tmp_path, only=["train", "val"], split="test")

@@ -31,7 +31,7 @@ CATEGORY_OF = {
 }
 LICENCE = "FaceForensics++ terms of use (non-commercial research)"
 PUBLISHED = Published(
-    TABLE_1, train=4320, val=840, test=840, real=1000, fake=5000, real_faces=12_000
+    TABLE_1, train=4320, val=840, test=840, real=1000, fake=5000, real_faces=12_000, n_methods=5
 )
 
 
