@@ -8,7 +8,12 @@ reading a recipe takes milliseconds.
 
 from dfray.config.batches import AffineSection, AugmentSection, BatchesSection, SelfBlendSection
 from dfray.config.data import ClusterSection, CorpusSection, DemoSection, FacesSection
-from dfray.config.evaluation import EvaluationSection, WantedRate
+from dfray.config.evaluation import (
+    BALANCED_ACCURACY,
+    UNFITTED_THRESHOLD,
+    EvaluationSection,
+    WantedRate,
+)
 from dfray.config.model import (
     Deviations,
     HypersphereSection,
@@ -25,6 +30,8 @@ from dfray.config.section import Section
 from dfray.config.training import TrainingSection
 
 __all__ = [
+    "BALANCED_ACCURACY",
+    "UNFITTED_THRESHOLD",
     "AffineSection",
     "AugmentSection",
     "BatchesSection",

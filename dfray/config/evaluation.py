@@ -10,6 +10,11 @@ from dfray.config.section import Count, Fraction, Section, Unit
 from dfray.errors import did_you_mean
 from dfray.post_processing import POST_PROCESSINGS
 
+BALANCED_ACCURACY: Literal["balanced_accuracy"] = "balanced_accuracy"
+"""Value of `evaluation.threshold`: the threshold of the highest balanced accuracy on validation."""
+UNFITTED_THRESHOLD = 0.5
+"""Threshold until one is fitted, and where validation has too few videos for it; the papers' own."""
+
 
 class WantedRate(Section):
     """Threshold fitted so that at most this share of the real validation videos is called fake."""
@@ -37,9 +42,11 @@ class EvaluationSection(Section):
     """Scoring, decision rule and metrics (arXiv 2508.19730 section 4.3)."""
 
     split: Literal["test", "val"] = Field("test", description="split to measure")
-    threshold: Fraction | WantedRate = Field(
-        0.5,
-        description="score from which a video is called fake; or {fpr: 0.05}, fitted on fit_split",
+    threshold: Fraction | Literal["balanced_accuracy"] | WantedRate = Field(
+        BALANCED_ACCURACY,
+        description="score from which a video is called fake: balanced_accuracy, where that is highest on "
+        "fit_split (0.5 if it has less than min_per_class videos of a class, or is measured itself); "
+        "{fpr: 0.05}, where at most that share of its real videos is called fake; or a number",
     )
     calibrate: bool = Field(
         False, description="fit a temperature on fit_split, so that scores are probabilities"
@@ -78,17 +85,25 @@ class EvaluationSection(Section):
     @property
     def is_fitted(self) -> bool:
         """True if a threshold or a temperature is to be fitted."""
-        return self.calibrate or isinstance(self.threshold, WantedRate)
+        return self.calibrate or not isinstance(self.threshold, float)
 
     @property
     def fixed_threshold(self) -> float:
-        """The fixed threshold, or 0.5 until one is fitted."""
-        return 0.5 if isinstance(self.threshold, WantedRate) else self.threshold
+        """The fixed threshold, or UNFITTED_THRESHOLD until one is fitted."""
+        return self.threshold if isinstance(self.threshold, float) else UNFITTED_THRESHOLD
 
     @property
     def decision_criteria(self) -> dict[str, Any]:
         """The settings that a decision rule is made for, as JSON; other settings need another rule."""
         return self.model_dump(mode="json", include={"threshold", "calibrate", "video_rule"})
+
+    @model_validator(mode="before")
+    @classmethod
+    def _validation_is_measured_as_it_is(cls, values: Any) -> Any:
+        """Fix the threshold that the recipe leaves open, if the split that it is fitted on is measured."""
+        if isinstance(values, dict) and values.get("split") == "val":
+            return {"threshold": UNFITTED_THRESHOLD} | values
+        return values
 
     @field_validator("fit_split", mode="before")
     @classmethod

@@ -30,7 +30,8 @@ def mean_over_columns(
         videos: VIDEO_SCORES of the evaluated split.
         threshold: the model's own.
     """
-    from dfray.evaluation.metrics import Estimate, MeanLevel
+    from dfray.evaluation.estimate import Estimate
+    from dfray.evaluation.metrics import MeanLevel
 
     protocol = load_protocol(section.protocol) if section.protocol else None
     judged = JudgedScores.of(videos, threshold, protocol)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dfray.config import EvaluationSection, Recipe, WantedRate
+from dfray.config import BALANCED_ACCURACY, EvaluationSection, Recipe, WantedRate
 from dfray.evaluation.copies import Copies
 from dfray.faces.shards import FacesStore, described, read_boxes
 from dfray.models.bundle_description import (
@@ -21,6 +21,7 @@ from dfray.models.bundle_description import (
 )
 from dfray.resources import Need
 from dfray.session import require_resources
+from dfray.tables import FAKE, REAL
 
 if TYPE_CHECKING:
     from dfray.evaluation.metrics import Metrics
@@ -162,18 +163,19 @@ def measure_model(
 def fit_decision_rule(evaluation_set: EvaluationSet, bundle_uri: str) -> DecisionRule:
     """Store the decision rule that the recipe asks for in the bundle, unless it is there; return it.
 
-    A threshold or a temperature that the recipe wants fitted is fitted on validation.
+    A threshold or a temperature that the recipe asks for is fitted on validation. The threshold of the
+    highest balanced accuracy is UNFITTED_THRESHOLD if validation has too few videos.
 
     Raises:
-        UserError: validation is too small, or lacks a class.
+        UserError: validation is too small for the false positive rate, or lacks a class for the temperature.
     """
-
     section = evaluation_set.section
     fitted_on = None
     if section.is_fitted:
         fitted_on = f"{section.fit_split}-{evaluation_set.faces.fingerprint(section.fit_split)}"
     stored = read_decision_rule(bundle_uri)
-    if (stored.decision_criteria, stored.fitted_on) == (section.decision_criteria, fitted_on):
+    is_same = (stored.decision_criteria, stored.fitted_on) == (section.decision_criteria, fitted_on)
+    if is_same and not stored.unfitted:
         return stored
     rule = DecisionRule(section.fixed_threshold, decision_criteria=section.decision_criteria)
     write_decision_rule(bundle_uri, rule)
@@ -185,16 +187,34 @@ def fit_decision_rule(evaluation_set: EvaluationSet, bundle_uri: str) -> Decisio
 
 def _fitted(evaluation_set: EvaluationSet, bundle_uri: str, rule: DecisionRule) -> DecisionRule:
     """Fit temperature and threshold on validation as the recipe asks; the bundle holds `rule`."""
-    from dfray.evaluation.decision import fit_temperature, fit_threshold
+    from dfray.evaluation.decision import fit_temperature, fit_threshold, most_accurate_threshold
 
     section = evaluation_set.section
+    if lack := _lack_of_validation(evaluation_set):
+        rule = replace(rule, unfitted=f"in validation, {lack}")
+        if not section.calibrate:
+            return rule
     scores = evaluation_set.score(bundle_uri, section.fit_split)
     if section.calibrate:
         rule = replace(rule, temperature=fit_temperature(scores))
         write_decision_rule(bundle_uri, rule)
+    if isinstance(section.threshold, float) or lack:
+        return rule
+    if section.calibrate:  # the threshold is on calibrated scores
+        scores = evaluation_set.score(bundle_uri, section.fit_split)
+    videos = evaluation_set.video_scores(scores, section.fit_split, section.video_rule)
     if isinstance(section.threshold, WantedRate):
-        if section.calibrate:  # the threshold is on calibrated scores
-            scores = evaluation_set.score(bundle_uri, section.fit_split)
-        videos = evaluation_set.video_scores(scores, section.fit_split, section.video_rule)
-        rule = replace(rule, threshold=fit_threshold(videos, section.threshold.fpr))
-    return rule
+        return replace(rule, threshold=fit_threshold(videos, section.threshold.fpr))
+    return replace(rule, threshold=most_accurate_threshold(videos))
+
+
+def _lack_of_validation(evaluation_set: EvaluationSet) -> str | None:
+    """Return what validation lacks for the threshold of the highest balanced accuracy, if it is wanted."""
+    from dfray.evaluation.metrics import lack_of
+
+    section = evaluation_set.section
+    if section.threshold != BALANCED_ACCURACY:
+        return None
+    summaries = evaluation_set.faces.summaries([section.fit_split])
+    labels = summaries.filter(pc.greater(summaries["n_faces"], 0))["label"].to_pylist()
+    return lack_of(labels.count(REAL), labels.count(FAKE), section.min_per_class)

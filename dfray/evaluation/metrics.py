@@ -8,7 +8,7 @@ Metrics that the data do not define are null, with a reason.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import Literal, Self
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -17,27 +17,16 @@ from pydantic import BaseModel, ConfigDict
 from dfray.config import EvaluationSection
 from dfray.evaluation.aggregate import VIDEO_SCORES, check_scores, frame_scores, is_scored
 from dfray.evaluation.column_mean import mean_over_columns
-from dfray.evaluation.intervals import INTERVALS, Calls, Interval
+from dfray.evaluation.estimate import Estimate
+from dfray.evaluation.intervals import INTERVALS, Calls, proportion_interval
 from dfray.evaluation.names import ALL_VIDEOS
+from dfray.evaluation.operating_points import OperatingPoint, operating_points, tpr_at_fpr
 from dfray.evaluation.ranking_metrics import METRICS
 from dfray.tables import FAKE, REAL
 
 
 class _Stored(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Estimate(_Stored):
-    """A metric's value and its interval, by `intervals.INTERVALS`."""
-
-    value: float
-    low: float
-    high: float
-
-    @classmethod
-    def of(cls, value: float, interval: Interval) -> Self:
-        """Return the estimate of a value with its interval."""
-        return cls(value=value, low=interval[0], high=interval[1])
 
 
 class Level(_Stored):
@@ -68,6 +57,23 @@ class MeanLevel(Level):
     """Mean share of fakes in a column: the average precision of a ranking by chance."""
 
 
+class OperationalMetrics(_Stored):
+    """Video-level figures for use: detection at rare false alarms, and how far scores are probabilities.
+
+    Attributes:
+        tpr_at_fpr_1, tpr_at_fpr_5: share of fakes found where at most 1 % (5 %) of the real videos are called
+            fake; null with less than 100 (20) real videos.
+        brier: mean squared distance of score and label (Brier, Monthly Weather Review 78, 1950, 1-3); its
+            interval is that of a share of as many videos, which is wider than it need be.
+        calibration_error: as `calibration_error`; too high with few videos.
+    """
+
+    tpr_at_fpr_1: Estimate | None
+    tpr_at_fpr_5: Estimate | None
+    brier: Estimate
+    calibration_error: float
+
+
 class Counts(_Stored):
     """Counts of videos: all, scored, and those without a score by status."""
 
@@ -93,6 +99,8 @@ class Group(_Stored):
     counts: Counts
     video: Level
     frame: Level
+    operational: OperationalMetrics | None = None
+    """Null where the video level has no figures, and in metrics of an earlier dfray."""
 
 
 class Metrics(_Stored):
@@ -112,6 +120,8 @@ class Metrics(_Stored):
     datasets: list[Group]
     methods: list[Group]
     identity_groups: list[Group] = []
+    operating_points: list[OperatingPoint] = []
+    """Over all videos, pooled; empty without figures of theirs."""
 
     @property
     def mean_of_several(self) -> MeanLevel | None:
@@ -174,6 +184,7 @@ def compute_metrics(
             counts=_counts(statuses[counted], np.isin(np.flatnonzero(counted), videos.video)),
             video=_level(videos.of(mask), label, section, threshold),
             frame=_level(frames.of(mask), label, section, threshold),
+            operational=_operational(videos.of(mask), label, section),
         )
 
     everything = ~np.isin(table.column("video_id").to_pylist(), list(copies))
@@ -185,17 +196,19 @@ def compute_metrics(
             of_method = mask & (label == FAKE) & (method == fake)
             with_real = of_method | (mask & (label == REAL))
             by_method.append(group(with_real, of_method, str(name), str(fake)))
+    overall = group(everything, everything)
     return Metrics(
         split=section.split,
         threshold=threshold,
         confidence=section.confidence,
         seed=seed,
         video_rule=video_rule or section.video_rule,
-        overall=group(everything, everything),
+        overall=overall,
         mean=mean_over_columns(table, section, threshold=threshold),
         datasets=by_dataset,
         methods=by_method,
         identity_groups=_of_people(table, identity_groups or {}, everything, group),
+        operating_points=_operating_points(videos.of(everything), label, section, threshold),
     )
 
 
@@ -234,6 +247,32 @@ def _level(items: _Items, label: np.ndarray, section: EvaluationSection, thresho
         for name, value in points.items()
     }
     return Level.model_validate(counts | estimates)
+
+
+def _operational(
+    items: _Items, label: np.ndarray, section: EvaluationSection
+) -> OperationalMetrics | None:
+    """Return the operational metrics of videos; None if they are too few."""
+    labels, scores = label[items.video], items.score
+    if lack_of(int(np.sum(labels == REAL)), int(np.sum(labels == FAKE)), section.min_per_class):
+        return None
+    brier = float(np.mean((scores - labels) ** 2))
+    at_1, at_5 = (tpr_at_fpr(labels, scores, fpr, section.confidence) for fpr in (0.01, 0.05))
+    return OperationalMetrics(
+        tpr_at_fpr_1=at_1,
+        tpr_at_fpr_5=at_5,
+        brier=Estimate.of(brier, proportion_interval(brier, len(labels), section.confidence)),
+        calibration_error=calibration_error(labels, scores),
+    )
+
+
+def _operating_points(
+    items: _Items, label: np.ndarray, section: EvaluationSection, threshold: float
+) -> list[OperatingPoint]:
+    """Return the rates at several thresholds over videos; [] if they are too few."""
+    if _operational(items, label, section) is None:
+        return []
+    return operating_points(label[items.video], items.score, threshold, section.confidence)
 
 
 def lack_of(n_real: int, n_fake: int, needed: int) -> str | None:

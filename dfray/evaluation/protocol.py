@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from dfray.config import UNFITTED_THRESHOLD
 from dfray.documents import read_yaml, validated
 from dfray.evaluation.aggregate import VIDEO_SCORES, is_scored
 from dfray.installed_files import find_file, installed_names
@@ -94,6 +95,8 @@ class ColumnMetrics:
     """AUC and balanced accuracy (0..1) of one column; None where they are not defined.
 
     Attributes:
+        balanced_accuracy: at UNFITTED_THRESHOLD, the papers' 0.5, as published figures are.
+        own_balanced_accuracy: at the model's own threshold.
         n_real, n_fake: scored videos.
         n_unscored: videos without a score, such as those without a face.
         note: what the figure lacks, or why there is none; None: it is complete.
@@ -101,6 +104,7 @@ class ColumnMetrics:
 
     auc: float | None
     balanced_accuracy: float | None
+    own_balanced_accuracy: float | None = None
     n_real: int = 0
     n_fake: int = 0
     n_unscored: int = 0
@@ -197,10 +201,13 @@ class _Videos:
         counts = (int(np.sum(~fake)), int(np.sum(fake)), int(np.sum(mask & ~self.scored)))
         if not (counts[0] and counts[1]):
             kind = "fake" if counts[0] else "real"
-            return ColumnMetrics(None, None, *counts, note=f"{dataset} has no scored {kind} video")
-        called = score >= self.threshold
-        accuracy = (called[fake].mean() + (~called[~fake]).mean()) / 2
-        return ColumnMetrics(float(roc_auc_score(label, score)), float(accuracy), *counts)
+            note = f"{dataset} has no scored {kind} video"
+            return ColumnMetrics(None, None, None, *counts, note=note)
+        at_half, at_own = (
+            float((np.mean(score[fake] >= threshold) + np.mean(score[~fake] < threshold)) / 2)
+            for threshold in (UNFITTED_THRESHOLD, self.threshold)
+        )
+        return ColumnMetrics(float(roc_auc_score(label, score)), at_half, at_own, *counts)
 
 
 def _column(column: ProtocolColumn, videos: _Videos) -> ColumnMetrics:
@@ -227,17 +234,22 @@ def _column(column: ProtocolColumn, videos: _Videos) -> ColumnMetrics:
 
 def _mean(parts: list[ColumnMetrics], expected: int, of: str) -> ColumnMetrics:
     """The mean over those that are defined; marked if they are not as many as expected, or marked."""
-    defined = [(p, p.auc, p.balanced_accuracy) for p in parts if p.auc is not None]
+    defined = [part for part in parts if part.auc is not None]
     if not defined:
         return ColumnMetrics(None, None, note=f"none of {expected} {of}")
     lacking = [] if len(defined) == expected else [f"{len(defined)} of {expected} {of}"]
-    if any(metrics.note for metrics, *_ in defined):
+    if any(part.note for part in defined):
         lacking.append("over incomplete figures")
+    auc, at_half, at_own = (
+        float(np.mean([getattr(part, name) for part in defined]))
+        for name in ("auc", "balanced_accuracy", "own_balanced_accuracy")
+    )
     return ColumnMetrics(
-        auc=float(np.mean([auc for _, auc, _ in defined])),
-        balanced_accuracy=float(np.mean([accuracy for *_, accuracy in defined])),
-        n_real=sum(metrics.n_real for metrics, *_ in defined),
-        n_fake=sum(metrics.n_fake for metrics, *_ in defined),
-        n_unscored=sum(metrics.n_unscored for metrics, *_ in defined),
+        auc=auc,
+        balanced_accuracy=at_half,
+        own_balanced_accuracy=at_own,
+        n_real=sum(part.n_real for part in defined),
+        n_fake=sum(part.n_fake for part in defined),
+        n_unscored=sum(part.n_unscored for part in defined),
         note="; ".join(lacking) or None,
     )

@@ -10,13 +10,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dfray import storage
+from dfray.config import UNFITTED_THRESHOLD
 from dfray.evaluation.dataset_statistics import DatasetStatistics
 from dfray.evaluation.protocol import ColumnMetrics, Protocol
 from dfray.pages.page import assets, template_environment
 from dfray.text import markdown
 from dfray.text import to_csv as csv_text
 
-METRICS = {"auc": "AUC (%)", "balanced_accuracy": "Balanced accuracy (%)"}
+METRICS = {
+    "auc": "AUC (%)",
+    "balanced_accuracy": f"Balanced accuracy at {UNFITTED_THRESHOLD:g} (%)",
+    "own_balanced_accuracy": "Balanced accuracy at each model's own threshold (%)",
+}
+"""Published rows have the first two: the papers' threshold is fixed."""
 ABSENT, MARK = "—", "†"
 
 
@@ -76,6 +82,7 @@ def rows_of(protocol: Protocol, models: Sequence[ProtocolResult], metric: str) -
     rows = [
         Row(row.name, True, list(getattr(row, metric)), [False] * len(protocol.headings))
         for row in published
+        if hasattr(row, metric)
     ]
     for model in models:
         cells = [_percent(getattr(figure, metric)) for figure in model.figures]
@@ -176,7 +183,7 @@ def _by_method(
 def _small_print(protocol: Protocol, models: Sequence[ProtocolResult]) -> list[str]:
     lines = notes_of(protocol, models)
     lines += [
-        f"{m.name}: balanced accuracy at its threshold {m.threshold:.4g}, videos scored by {m.video_rule}"
+        f"{m.name}: its own threshold is {m.threshold:.4g}, videos scored by {m.video_rule}"
         for m in models
     ]
     lines += [f"{m.name}: {m.note}" for m in models if m.note]

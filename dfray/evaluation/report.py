@@ -16,10 +16,12 @@ import pyarrow as pa
 import yaml
 
 from dfray import storage
+from dfray.config import UNFITTED_THRESHOLD
 from dfray.evaluation import report_charts as charts
 from dfray.evaluation.aggregate import VIDEO_SCORES, is_scored
 from dfray.evaluation.coverage import Coverage, Reason, count_coverage
-from dfray.evaluation.metrics import Estimate, Metrics
+from dfray.evaluation.estimate import Estimate
+from dfray.evaluation.metrics import Metrics
 from dfray.evaluation.mistakes import Mistake
 from dfray.evaluation.ranking_metrics import METRICS
 from dfray.evaluation.robustness import PostProcessingDrop
@@ -70,6 +72,7 @@ def write_report(
     history: list[dict[str, float]],
     provenance: dict[str, str],
     drops: Sequence[PostProcessingDrop] = (),
+    threshold_origin: str = "",
 ) -> None:
     """Write the HTML report to `path_uri`, atomically.
 
@@ -84,6 +87,7 @@ def write_report(
             may be empty.
         drops: of AUC under post-processing, from `measure_drops`; none: not measured.
         provenance: what made the model and the scores (fingerprints, versions); may be nested.
+        threshold_origin: where the model's threshold comes from, as `DecisionRule.threshold_origin`.
 
     Raises:
         StorageError: the file cannot be written.
@@ -101,6 +105,8 @@ def write_report(
         curves=_curves(videos, faces, metrics),
         training=_training(history),
         rule=RULES[metrics.video_rule],
+        threshold_origin=threshold_origin,
+        papers_threshold=UNFITTED_THRESHOLD,
         drops=drops,
         drops_chart=_drops_chart(drops),
         recipe=yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True),

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from dfray import storage
 from dfray.documents import read_json, validated
-from dfray.evaluation.metrics import Estimate, Group, Level, MeanLevel, Metrics
+from dfray.evaluation.estimate import Estimate
+from dfray.evaluation.metrics import Group, Level, MeanLevel, Metrics, OperationalMetrics
 from dfray.evaluation.names import ALL_VIDEOS
 from dfray.evaluation.ranking_metrics import METRICS
 from dfray.text import markdown
@@ -53,7 +54,7 @@ def read_drops(folder_uri: str) -> list[PostProcessingDrop]:
 
 def metrics_table(metrics: Metrics, drops: Sequence[PostProcessingDrop] = ()) -> str:
     """Return the metrics, and the drops of AUC under them, as Markdown."""
-    return to_markdown(metrics) + drops_to_markdown(drops)
+    return to_markdown(metrics) + operational_to_markdown(metrics) + drops_to_markdown(drops)
 
 
 def to_markdown(metrics: Metrics) -> str:
@@ -70,6 +71,29 @@ def to_markdown(metrics: Metrics) -> str:
         f"{100 * metrics.confidence:g} % intervals, which hold for few videos, too."
     )
     return "\n".join([*lines, "", note, ""])
+
+
+def operational_to_markdown(metrics: Metrics) -> str:
+    """Return the figures for use of all videos and of each dataset as a Markdown table; empty without any."""
+    if metrics.overall.operational is None:
+        return ""
+    head = "| | fakes found at 1 % false alarms | at 5 % | Brier score | calibration error |"
+    several = metrics.datasets if len(metrics.datasets) > 1 else []
+    rows = [
+        f"| {' | '.join([name, *_operational_cells(level)])} |"
+        for name, level in [
+            (ALL_VIDEOS, metrics.overall.operational),
+            *((markdown(str(group.dataset)), group.operational) for group in several),
+        ]
+    ]
+    return "\n".join(["", head, "|---|" + "---:|" * 4, *rows, ""])
+
+
+def _operational_cells(level: OperationalMetrics | None) -> list[str]:
+    if level is None:
+        return ["–"] * 4
+    estimates = (level.tpr_at_fpr_1, level.tpr_at_fpr_5, level.brier)
+    return [*map(_cell, estimates), f"{level.calibration_error:.3f}"]
 
 
 def drops_to_markdown(drops: Sequence[PostProcessingDrop]) -> str:

@@ -58,7 +58,7 @@ class Bundle:
         class_names: one for each logit; the first is "real".
         threshold: fake at or above this fake probability.
         faces: the recipe's faces section: sampling, face detector, margin, size.
-        temperature, fitted_on: as in `DecisionRule`.
+        temperature, fitted_on, unfitted: as in `DecisionRule`.
         faces_version: version of how the faces were taken that it learned from.
         decision_criteria: likewise; None: those of the recipe.
     """
@@ -72,12 +72,15 @@ class Bundle:
     temperature: float = 1.0
     fitted_on: str | None = None
     decision_criteria: dict[str, Any] | None = None
+    unfitted: str | None = None
     faces_version: int = FACES_VERSION
 
     @property
     def decision_rule(self) -> DecisionRule:
         criteria = self.decision_criteria or decision_criteria_of(self.recipe)
-        return DecisionRule(self.threshold, self.temperature, self.fitted_on, criteria)
+        return DecisionRule(
+            self.threshold, self.temperature, self.fitted_on, criteria, self.unfitted
+        )
 
     def save(self, folder: str | Path) -> None:
         """Write the bundle into the local `folder`, created if missing."""

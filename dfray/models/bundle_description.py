@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 import dfray
 from dfray import storage
-from dfray.config import EvaluationSection, FacesSection, ModelSection
+from dfray.config import BALANCED_ACCURACY, EvaluationSection, FacesSection, ModelSection
 from dfray.config.data import BEFORE_KEYS
 from dfray.config.section import Positive, Threshold
 from dfray.documents import read_json, validated
@@ -53,6 +53,7 @@ class _Content(BaseModel):
     threshold: Threshold
     temperature: Positive = 1.0
     fitted_on: str | None = None
+    unfitted: str | None = None
     wish: dict[str, Any] | None = None
     mean: list[float]
     std: list[float]
@@ -79,6 +80,7 @@ class DecisionRule:
         fitted_on: the faces that either was fitted on; None: neither was.
         decision_criteria: the settings it was made for, `EvaluationSection.decision_criteria`; stored
             as `wish`, the name of the bundles that exist.
+        unfitted: why the threshold that the criteria ask for could not be fitted there; None: it could.
     """
 
     threshold: float = 0.5
@@ -87,6 +89,19 @@ class DecisionRule:
     decision_criteria: dict[str, Any] = field(
         default_factory=lambda: EvaluationSection().decision_criteria
     )
+    unfitted: str | None = None
+
+    @property
+    def threshold_origin(self) -> str:
+        """Where the threshold comes from, for people."""
+        wanted = self.decision_criteria["threshold"]
+        if isinstance(wanted, float):
+            return "set by the recipe"
+        if self.unfitted or not self.fitted_on:
+            return f"not fitted: {self.unfitted or 'not evaluated yet'}"
+        if wanted == BALANCED_ACCURACY:
+            return "fitted on validation: highest balanced accuracy"
+        return f"fitted on validation: false positive rate {wanted['fpr']:g}"
 
     @property
     def video_rule(self) -> VideoRule:
@@ -96,12 +111,13 @@ class DecisionRule:
 
     def stored(self) -> dict[str, Any]:
         """Return the rule as bundle.json and the run's state hold it."""
-        return {
+        rule = {
             "threshold": self.threshold,
             "temperature": self.temperature,
             "fitted_on": self.fitted_on,
             "wish": self.decision_criteria,
         }
+        return rule | ({"unfitted": self.unfitted} if self.unfitted else {})
 
 
 def read_decision_rule(uri: str | Path) -> DecisionRule:
@@ -149,7 +165,8 @@ def write_decision_rule(uri: str | Path, rule: DecisionRule) -> None:
     Raises:
         ModelFileError: as `read_decision_rule`.
     """
-    description = read_description(str(uri)) | rule.stored()
+    description = {k: v for k, v in read_description(str(uri)).items() if k != "unfitted"}
+    description |= rule.stored()
     data = (json.dumps(description, indent=2) + "\n").encode()
     storage.write_bytes(data, storage.join(str(uri), DESCRIPTION))
 
@@ -161,6 +178,7 @@ def decision_rule_of(description: dict[str, Any]) -> DecisionRule:
         temperature=float(description.get("temperature", 1.0)),
         fitted_on=description.get("fitted_on"),
         decision_criteria=description["wish"],
+        unfitted=description.get("unfitted"),
     )
 
 

@@ -8,7 +8,8 @@ from dfray.evaluation.names import ALL_VIDEOS
 from dfray.render.tables import console, new_table
 
 if TYPE_CHECKING:
-    from dfray.evaluation.metrics import Estimate, Level, Metrics
+    from dfray.evaluation.estimate import Estimate
+    from dfray.evaluation.metrics import Level, Metrics
 
 
 def show_metrics(metrics: Metrics) -> None:

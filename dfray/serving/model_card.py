@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
-from dfray.config import ModelSection
+from dfray.config import UNFITTED_THRESHOLD, ModelSection
 from dfray.evaluation.names import mean_name
 from dfray.faces.version import UNSTATED
 from dfray.registry.measurements import HeadlineMetrics
@@ -115,11 +115,13 @@ def as_description(card: str) -> str:
 
 def protocol_table(protocol: Protocol, metrics: Sequence[ColumnMetrics]) -> str:
     """Return a Markdown table of the protocol's columns that were measured; the others are counted."""
-    head = f"| {markdown(protocol.title)} | AUC | balanced accuracy | real | fake | note |"
-    lines = [head, "|---|---:|---:|---:|---:|---|"]
+    accuracies_of = f"balanced accuracy at {UNFITTED_THRESHOLD:g} | at its own threshold"
+    head = f"| {markdown(protocol.title)} | AUC | {accuracies_of} | real | fake | note |"
+    lines = [head, "|---|---:|---:|---:|---:|---:|---|"]
     for (scenario, column), result in zip(protocol.headings, metrics, strict=True):
         if result.auc is not None:
-            values = (_number(result.auc), _number(result.balanced_accuracy))
+            accuracies = (result.balanced_accuracy, result.own_balanced_accuracy)
+            values = map(_number, (result.auc, *accuracies))
             cells = " | ".join(map(str, (*values, result.n_real, result.n_fake)))
             name = markdown(f"{scenario} / {column}")
             lines.append(f"| {name} | {cells} | {markdown(result.note or '')} |")

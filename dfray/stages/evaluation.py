@@ -26,7 +26,7 @@ _HINT = "dfray writes this file. Change it back, or remove it, and the metrics a
 def evaluate(run: RunContext) -> Metrics:
     """Score the held-out split with the run's model, write the report and return the metrics.
 
-    A threshold or temperature that the recipe wants fitted is fitted on validation first and stored in the
+    Threshold and temperature are fitted on validation first, where the recipe asks for it, and stored in the
     model's bundle, as is the video rule; those of an earlier evaluation are replaced. Metrics of the same
     evaluation are read.
 
@@ -80,6 +80,7 @@ def _write_report(run: RunContext, result: EvaluationResult) -> None:
     write_report(
         run.folder.report,
         title=f"{recipe.name}: {recipe.description or recipe.model.backbone}",
+        threshold_origin=rule.threshold_origin,
         recipe=recipe.model_dump(mode="json"),
         metrics=result.metrics,
         video_scores=result.video_scores,
@@ -101,7 +102,7 @@ def _provenance(run: RunContext, result: EvaluationResult) -> dict[str, str]:
         "faces fingerprint": run.faces.fingerprint(),
         "faces taken by version": str(run.faces.version),
         "evaluation set": result.evaluation_set_name,
-        "threshold": f"{rule.threshold:.6g}",
+        "threshold": f"{rule.threshold:.6g}, {rule.threshold_origin}",
         "temperature": f"{rule.temperature:.6g}",
         "fitted on": rule.fitted_on or "nothing: both are the recipe's",
         "MLflow run": run.folder.state().run_id or "",

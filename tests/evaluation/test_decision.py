@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from dfray.config import EvaluationSection, WantedRate
 from dfray.errors import UserError
 from dfray.evaluation.aggregate import VIDEO_SCORES
-from dfray.evaluation.decision import fit_temperature, fit_threshold
+from dfray.evaluation.decision import fit_temperature, fit_threshold, most_accurate_threshold
 from dfray.tables import SCORES, refuse_test
 from tests.helpers.rows import fake_row, video_row
 
@@ -73,6 +73,40 @@ def test_a_rate_that_so_few_real_videos_cannot_show_is_refused():
     fit_threshold(videos([0.1] * 20, [0.9]), 0.05)
 
 
+def test_no_threshold_is_more_accurate_than_the_most_accurate_one():
+    rng = np.random.default_rng(4)
+    real, fake = rng.beta(2, 5, 90), rng.beta(3, 2, 70)
+
+    def accuracy(threshold: float) -> float:
+        return np.mean(real < threshold) + np.mean(fake >= threshold)
+
+    threshold = most_accurate_threshold(videos(real.tolist(), fake.tolist()))
+    every = np.linspace(0, 1, 2001)
+    assert accuracy(threshold) >= max(map(accuracy, every)) - 1e-9
+
+
+def test_the_most_accurate_threshold_of_classes_apart_is_half_way_between_them():
+    assert most_accurate_threshold(videos([0.0, 0.02, 0.1], [0.3, 0.9, 1.0])) == 0.2
+    assert most_accurate_threshold(videos([0.0] * 3, [1.0] * 3)) == 0.5
+
+
+def test_of_thresholds_that_are_equally_good_the_one_in_the_widest_gap_is_taken():
+    """Both 0.15 and 0.65 call one video wrong."""
+    assert most_accurate_threshold(videos([0.1, 0.2, 0.4], [0.19, 0.9, 0.95])) == pytest.approx(
+        0.65
+    )
+
+
+def test_scores_that_all_lie_above_a_half_still_have_a_threshold():
+    """As of a small network copied to other footage, which a fixed 0.5 would call fake throughout."""
+    assert 0.7 < most_accurate_threshold(videos([0.6, 0.65, 0.7], [0.8, 0.9, 0.85])) < 0.8
+
+
+def test_the_most_accurate_threshold_of_one_class_is_refused():
+    with pytest.raises(UserError, match="no scored fake video"):
+        most_accurate_threshold(videos([0.1, 0.2], []))
+
+
 @pytest.mark.parametrize("factor", [0.5, 1.0, 3.0])
 def test_the_temperature_undoes_false_confidence(factor):
     log_odds, labels = overconfident(4000, factor, np.random.default_rng(1))
@@ -104,9 +138,10 @@ def test_a_long_video_weighs_as_much_as_a_short_one():
     "fit",
     [
         lambda: fit_threshold(videos([0.1] * 30, [0.9] * 30, split="test"), 0.1),
+        lambda: most_accurate_threshold(videos([0.1] * 30, [0.9] * 30, split="test")),
         lambda: fit_temperature(faces(np.array([1.0, -1.0]), np.array([1, 0]), split="test")),
     ],
-    ids=["threshold", "temperature"],
+    ids=["rate", "accuracy", "temperature"],
 )
 def test_test_data_are_refused_whoever_gives_them(fit):
     with pytest.raises(UserError, match=r"on test data .* better than the detector is"):
@@ -129,11 +164,27 @@ def test_a_recipe_cannot_name_test_for_a_choice_and_is_told_why():
         EvaluationSection(fit_split="test")
 
 
-@pytest.mark.parametrize("fitting", [{"calibrate": True}, {"threshold": {"fpr": 0.1}}])
+@pytest.mark.parametrize(
+    "fitting",
+    [
+        {"calibrate": True},
+        {"threshold": {"fpr": 0.1}},
+        {"threshold": "balanced_accuracy"},
+    ],
+)
 def test_the_split_a_choice_was_fitted_on_is_not_measured(fitting):
     with pytest.raises(ValidationError, match="fitted on it"):
         EvaluationSection(split="val", **fitting)
     assert EvaluationSection(**fitting).is_fitted
+
+
+def test_a_threshold_that_is_left_open_is_fitted_unless_its_split_is_measured():
+    assert EvaluationSection().is_fitted
+    assert EvaluationSection().threshold == "balanced_accuracy"
+    on_validation = EvaluationSection(split="val")
+    assert (on_validation.threshold, on_validation.is_fitted) == (0.5, False)
+    again = EvaluationSection.model_validate(on_validation.model_dump(mode="json"))
+    assert again == on_validation
 
 
 def test_a_threshold_is_a_number_or_a_wanted_rate():
@@ -141,6 +192,6 @@ def test_a_threshold_is_a_number_or_a_wanted_rate():
     assert EvaluationSection(threshold=0.7).fixed_threshold == 0.7
     fitted = EvaluationSection(threshold={"fpr": 0.05})
     assert fitted.threshold == WantedRate(fpr=0.05)
-    for wrong in ({"fpr": 0}, {"fpr": 1}, {"tpr": 0.5}, 1.5):
+    for wrong in ({"fpr": 0}, {"fpr": 1}, {"tpr": 0.5}, 1.5, "auc"):
         with pytest.raises(ValidationError):
             EvaluationSection(threshold=wrong)

@@ -63,6 +63,31 @@ def test_a_false_positive_rate_replaces_a_fixed_threshold_and_another_rate_repla
     assert (again.threshold, again.fitted_on) == (0.3, None)
 
 
+def test_a_threshold_that_is_left_open_is_the_most_accurate_one_on_validation(
+    recipe: Recipe, fixed_model: str
+) -> None:
+    rule = fit(with_evaluation(recipe), fixed_model)
+    assert rule.threshold != 0.5
+    assert rule.fitted_on.startswith("val-")
+    assert rule.threshold_origin == "fitted on validation: highest balanced accuracy"
+    assert read_decision_rule(fixed_model) == rule
+    fixed = fit(with_evaluation(recipe, threshold=0.3), fixed_model)
+    assert fixed.threshold_origin == "set by the recipe"
+
+
+def test_too_few_validation_videos_leave_it_at_a_half_and_the_rule_tells_why(
+    recipe: Recipe, fixed_model: str
+) -> None:
+    """Validation has eight videos of each class."""
+    rule = fit(with_evaluation(recipe, min_per_class=9), fixed_model)
+    assert rule.threshold == 0.5
+    assert "too few to tell: 8 real and 8 fake, of 9 videos" in rule.threshold_origin
+    assert read_decision_rule(fixed_model) == rule
+    enough = fit(with_evaluation(recipe, min_per_class=8), fixed_model)
+    assert enough.unfitted is None
+    assert read_decision_rule(fixed_model) == enough
+
+
 def test_calibration_is_done_when_the_recipe_asks_for_it_and_undone_when_not(
     recipe: Recipe, fixed_model: str
 ) -> None:

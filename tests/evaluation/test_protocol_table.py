@@ -45,6 +45,17 @@ def test_published_rows_stand_first_and_models_follow_in_order():
     assert rows[10].cells[0] == pytest.approx(100 * MODELS[0].figures[0].auc, abs=0.05)
 
 
+def test_the_papers_threshold_comes_before_each_models_own_which_has_no_published_row():
+    lines = to_markdown(PAPER, MODELS).splitlines()
+    titles = [line.split("|")[1].strip() for line in lines if line.startswith(("| AUC", "| Bal"))]
+    assert titles == [
+        "AUC (%)",
+        "Balanced accuracy at 0.5 (%)",
+        "Balanced accuracy at each model's own threshold (%)",
+    ]
+    assert [row.published for row in rows_of(PAPER, MODELS, "own_balanced_accuracy")] == [False] * 2
+
+
 def test_markdown_shows_absent_figures_as_a_dash_and_marks_incomplete_averages():
     text = to_markdown(PAPER, MODELS)
     line = next(line for line in text.splitlines() if line.startswith("| **mine** |"))
@@ -64,8 +75,8 @@ def test_each_gap_is_told_once_however_many_models():
 def test_csv_holds_bare_numbers_with_their_counts_and_leaves_gaps_empty():
     rows = list(csv.DictReader(io.StringIO(to_csv(PAPER, MODELS))))
     mine = [row for row in rows if row["row"] == "mine" and row["scenario"] != "by method"]
-    assert len(mine) == 2 * len(PAPER.headings)
-    assert [row["percent"] for row in mine if row["column"] == "CDF"] == ["", ""]
+    assert len(mine) == 3 * len(PAPER.headings)
+    assert [row["percent"] for row in mine if row["column"] == "CDF"] == ["", "", ""]
     first = next(row for row in mine if row["column"] == "FF++")
     assert float(first["percent"]) == round(100 * MODELS[0].figures[0].auc, 1)
     assert (first["n_real"], first["n_fake"], first["note"]) == ("9", "5", "")
