@@ -20,7 +20,7 @@ VIDEO_SCORES = TableSpec(
     "video scores",
     (
         *(column for column in SUMMARIES.columns if column.name in _VIDEO_COLUMNS),
-        Column("status", pa.string(), "how its extraction ended: see SUMMARIES"),
+        Column("status", pa.string(), "how its extraction ended: see SUMMARIES; or not_extracted"),
         Column("reason", pa.string(), "why the video has no score", True),
         Column("n_faces", pa.int32(), "faces that were scored"),
         Column("fake_probability", pa.float64(), "by the video rule, 0..1; null: no score", True),
@@ -37,10 +37,17 @@ MIN_FACES = 3
 """A person seen less often does not decide over a video in which another is seen more often."""
 
 
+NOT_EXTRACTED = "not_extracted"
+"""Status of a video that the manifest lists and whose extraction was never tried."""
+
+
 def video_scores(
-    scores: pa.Table, summaries: pa.Table, persons: np.ndarray | None = None
+    scores: pa.Table,
+    summaries: pa.Table,
+    persons: np.ndarray | None = None,
+    unextracted: pa.Table | None = None,
 ) -> pa.Table:
-    """One row per video of `summaries`, in the order of video ids.
+    """One row per video of `summaries` and `unextracted`, in the order of video ids.
 
     Args:
         scores: SCORES of every face of these videos.
@@ -48,6 +55,7 @@ def video_scores(
         persons: int (N,), who is seen in each face, as `tracks.track_persons` gives it for the scores in
             the order of video, frame and face. With it a video's score is the highest mean of a person
             (of at least MIN_FACES faces, if there is one); without it the mean over all faces.
+        unextracted: videos of the split that were never extracted, as `FacesView.unextracted` gives them.
 
     Returns:
         VIDEO_SCORES; a video with no face has a null score and a reason.
@@ -79,7 +87,10 @@ def video_scores(
             f"{len(scored)} scored video(s) are not in the summaries, such as {min(scored)}.",
             "Score the split that the summaries are of.",
         )
-    return VIDEO_SCORES.from_rows(rows)
+    for row in unextracted.to_pylist() if unextracted else []:
+        reason = "its faces were never extracted"
+        rows.append(row | {"status": NOT_EXTRACTED, "reason": reason, "n_faces": 0})
+    return VIDEO_SCORES.from_rows(sorted(rows, key=lambda row: row["video_id"]))
 
 
 def _mean_of_faces(scores: pa.Table) -> pa.Table:

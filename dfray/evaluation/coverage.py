@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dfray.evaluation.aggregate import NOT_EXTRACTED
 from dfray.tables import OUTCOMES, SPLITS, SUMMARIES
 
 
@@ -37,13 +38,17 @@ class Coverage:
     reasons: list[Reason]
 
 
-def count_coverage(summaries: pa.Table, outcomes: pa.Table) -> list[Coverage]:
+def count_coverage(
+    summaries: pa.Table, outcomes: pa.Table, unextracted: pa.Table | None = None
+) -> list[Coverage]:
     """Counts of every status, outcome and reason, one row per split that has videos.
 
     Args:
         summaries: SUMMARIES of all splits.
         outcomes: OUTCOMES of the same videos.
+        unextracted: videos that the manifest lists beside them, with their split.
     """
+    never_tried = Counter(unextracted["split"].to_pylist() if unextracted else [])
     summaries = SUMMARIES.conform(summaries, "summaries")
     split_of = dict(
         zip(
@@ -64,19 +69,26 @@ def count_coverage(summaries: pa.Table, outcomes: pa.Table) -> list[Coverage]:
         if row["reason"]:
             reasons[row["split"]][row["status"], row["reason"]] += 1
     return [
-        _coverage(split, summaries, frames[split], reasons[split])
+        _coverage(split, summaries, never_tried[split], frames[split], reasons[split])
         for split in SPLITS
-        if split in set(split_of.values())
+        if split in {*split_of.values(), *never_tried}
     ]
 
 
 def _coverage(
-    split: str, summaries: pa.Table, frames: Counter[str], reasons: Counter[tuple[str, str]]
+    split: str,
+    summaries: pa.Table,
+    never_tried: int,
+    frames: Counter[str],
+    reasons: Counter[tuple[str, str]],
 ) -> Coverage:
     rows = summaries.filter(pc.equal(summaries.column("split"), split))
     return Coverage(
         split=split,
-        videos=dict(Counter(rows.column("status").to_pylist())),
+        videos=dict(
+            Counter(rows.column("status").to_pylist())
+            + Counter({NOT_EXTRACTED: never_tried})  # a count of 0 is left out
+        ),
         frames=dict(frames),
         n_frames_doubtful=pc.sum(rows.column("n_frames_doubtful")).as_py() or 0,
         n_faces=sum(rows.column("n_faces").to_pylist()),

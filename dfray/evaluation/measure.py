@@ -12,7 +12,8 @@ import pyarrow.compute as pc
 
 from dfray.config import BALANCED_ACCURACY, EvaluationSection, Recipe, WantedRate
 from dfray.evaluation.copies import Copies
-from dfray.faces.shards import FacesStore, described, read_boxes
+from dfray.faces.shards import described, read_boxes
+from dfray.faces.view import FacesView
 from dfray.models.bundle_description import (
     DecisionRule,
     VideoRule,
@@ -42,7 +43,7 @@ class EvaluationSet:
     """
 
     recipe: Recipe
-    faces: FacesStore
+    faces: FacesView
     identity_groups: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -66,7 +67,7 @@ class EvaluationSet:
         return described(scores, self.faces.summaries([split]))
 
     def video_scores(self, scores: pa.Table, split: str, video_rule: VideoRule) -> pa.Table:
-        """Return VIDEO_SCORES of the SCORES of `split`, aggregated by `video_rule`, without copies."""
+        """Return VIDEO_SCORES of all listed videos of `split` but copies, by `video_rule` from SCORES."""
         from dfray.evaluation.aggregate import video_scores
         from dfray.evaluation.tracks import track_persons
 
@@ -74,8 +75,8 @@ class EvaluationSet:
         if video_rule == "max_of_persons":
             boxes = read_boxes(self.faces, split)
             persons = track_persons(scores, boxes, self.recipe.faces.rate_fps)
-        summaries = self.faces.summaries([split])
-        videos = video_scores(scores, summaries, persons)
+        summaries, unextracted = self.faces.summaries([split]), self.faces.unextracted([split])
+        videos = video_scores(scores, summaries, persons, unextracted)
         copies = pa.array(Copies.of(summaries).of_dataset, pa.string())
         return videos.filter(pc.invert(pc.is_in(videos["video_id"], copies)))
 

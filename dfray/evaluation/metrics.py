@@ -15,7 +15,13 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
 from dfray.config import EvaluationSection
-from dfray.evaluation.aggregate import VIDEO_SCORES, check_scores, frame_scores, is_scored
+from dfray.evaluation.aggregate import (
+    NOT_EXTRACTED,
+    VIDEO_SCORES,
+    check_scores,
+    frame_scores,
+    is_scored,
+)
 from dfray.evaluation.column_mean import mean_over_columns
 from dfray.evaluation.estimate import Estimate
 from dfray.evaluation.intervals import INTERVALS, Calls, proportion_interval
@@ -83,6 +89,8 @@ class Counts(_Stored):
     unreadable: int
     crashed: int
     timed_out: int
+    not_extracted: int = 0
+    """Videos of the manifest whose extraction was never tried."""
     coverage: float | None
     """scored / videos; null without videos."""
 
@@ -289,7 +297,7 @@ def lack_of(n_real: int, n_fake: int, needed: int) -> str | None:
 
 def _counts(statuses: np.ndarray, scored: np.ndarray) -> Counts:
     unscored = statuses[~scored]
-    ends = ("no_face", "unreadable", "crashed", "timed_out")
+    ends = ("no_face", "unreadable", "crashed", "timed_out", NOT_EXTRACTED)
     return Counts(
         videos=len(statuses),
         scored=int(scored.sum()),

@@ -18,7 +18,7 @@ import yaml
 from dfray import storage
 from dfray.config import UNFITTED_THRESHOLD
 from dfray.evaluation import report_charts as charts
-from dfray.evaluation.aggregate import VIDEO_SCORES, is_scored
+from dfray.evaluation.aggregate import NOT_EXTRACTED, VIDEO_SCORES, is_scored
 from dfray.evaluation.coverage import Coverage, Reason, count_coverage
 from dfray.evaluation.estimate import Estimate
 from dfray.evaluation.metrics import Metrics
@@ -36,9 +36,10 @@ NAMES = {
     "unreadable": "unreadable",
     "crashed": "crashed the decoder",
     "timed_out": "hung",
+    NOT_EXTRACTED: "not extracted",
     "decode_error": "not decodable",
 }
-STATUSES = ("ok", "no_face", "unreadable", "crashed", "timed_out")
+STATUSES = ("ok", "no_face", "unreadable", "crashed", "timed_out", NOT_EXTRACTED)
 OUTCOMES = ("faces", "no_face", "decode_error")
 RULES = {
     "mean": "A video's score is the mean fake probability over its faces.",
@@ -68,6 +69,7 @@ def write_report(
     face_scores: pa.Table,
     summaries: pa.Table,
     outcomes: pa.Table,
+    unextracted: pa.Table | None = None,
     worst: Sequence[Mistake],
     history: list[dict[str, float]],
     provenance: dict[str, str],
@@ -82,6 +84,7 @@ def write_report(
         video_scores: VIDEO_SCORES of the evaluated split.
         face_scores: SCORES of the same.
         summaries, outcomes: SUMMARIES and OUTCOMES of all splits.
+        unextracted: listed videos of all splits that were never extracted.
         worst: from `worst_mistakes`.
         history: per epoch {epoch, lr, selection_loss, *_loss and its terms, ...}, as training records it;
             may be empty.
@@ -112,7 +115,7 @@ def write_report(
         recipe=yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True),
         provenance=[(key, str(value)) for key, value in flatten(provenance)],
         **_mistakes(worst, videos, metrics.threshold),
-        **_coverage(count_coverage(summaries, outcomes), videos),
+        **_coverage(count_coverage(summaries, outcomes, unextracted), videos),
         **assets(),
     )
     storage.write_bytes(html.encode(), path_uri)

@@ -142,7 +142,7 @@ def drops_chart(drops: Sequence[PostProcessingDrop]) -> go.Figure:
         title="strength", tickvals=steps, ticktext=["none", "mildest", "2", "3", "4", "harshest"]
     )
     lowest = min(auc for drop in drops for auc in (drop.clean, *drop.aucs))
-    figure.update_yaxes(title="AUC at video level", range=[min(0.45, lowest - 0.02), 1.01])
+    figure.update_yaxes(title="AUC at video level", range=[min(0.45, lowest - 0.02), 1])
     return styled(figure, height=360)
 
 
@@ -209,6 +209,8 @@ def training_charts(history: list[dict[str, float]]) -> list[tuple[str, go.Figur
         if columns:
             figure = _lines(history, columns)
             figure.update_yaxes(title=unit, rangemode="tozero", exponentformat="power")
+            if set(columns) <= set(_OF_VIDEOS):
+                figure.update_yaxes(autorangeoptions={"clipmax": 1.0})
             if rows:
                 best = min(rows, key=lambda row: row["selection_loss"])
                 add_mark(figure, best["epoch"], "kept")

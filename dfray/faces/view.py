@@ -50,12 +50,20 @@ class FacesView(FacesStore):
             splits: by the manifest; None: all.
         """
         stored = super().summaries()
-        rows = pc.index_in(_key(self._videos, *_IDENTIFYING), value_set=_key(stored, *_IDENTIFYING))
+        rows = self._rows_in(stored)
         is_stored = pc.is_valid(rows)
         table = described(stored.take(rows.filter(is_stored)), self._videos.filter(is_stored))
-        if splits is None:
-            return table
-        return table.filter(pc.is_in(table["split"], pa.array(splits, pa.string())))
+        return table if splits is None else _of_splits(table, splits)
+
+    def unextracted(self, splits: Sequence[str]) -> pa.Table:
+        """Return the listed videos of `splits` that are not stored: their id and how they are described."""
+        is_missing = pc.is_null(self._rows_in(super().summaries()))
+        return _of_splits(self._videos.filter(is_missing), splits)
+
+    def _rows_in(self, stored: pa.Table) -> pa.Array:
+        """Return the row of each listed video in SUMMARIES of the store; null: it is not there."""
+        keys = _key(stored, *_IDENTIFYING)
+        return pc.index_in(_key(self._videos, *_IDENTIFYING), value_set=keys)
 
     def note_unchecked(self) -> None:
         """Print, once, how many shards of the listed videos were stored without checksums, if any were."""
@@ -86,6 +94,10 @@ def _note_unchecked(uri: str, unchecked: int, shards: int) -> None:
         f"· {unchecked} of {shards} shards under {uri} are of an earlier dfray and have no checksums: damage "
         "that can still be decoded is not noticed in them."
     )
+
+
+def _of_splits(table: pa.Table, splits: Sequence[str]) -> pa.Table:
+    return table.filter(pc.is_in(table["split"], pa.array(splits, pa.string())))
 
 
 def _key(table: pa.Table, *columns: str) -> pa.Array:

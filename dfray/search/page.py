@@ -113,10 +113,26 @@ def to_html(result: SearchResult, space: Space, experiment_id: str | None = None
         plots={name: plot(*chart) for name, chart in search_charts(result, space).items()},
         no_importance=reason_without(result, space),
         runs_url=_runs_url(result.tracking_uri, experiment_id),
+        by_videos=_interval_by_videos(result),
         winning=next(t for t in result.trials if t.id == result.winning_trial),
         winner=yaml.safe_dump(winner, sort_keys=False),
         **assets(),
     )
+
+
+def _interval_by_videos(result: SearchResult) -> tuple[float, float] | None:
+    """Return the interval of the winner's AUC by the number of videos; None if it is no single AUC."""
+    from dfray.evaluation.intervals import Calls, auc_interval
+
+    videos, value = result.validation, result.winner.value
+    if result.finalists and result.finalists[0].mean is not None:
+        value = result.finalists[0].mean
+    is_auc = result.metric == "val_auc" and videos is not None and videos.n_datasets == 1
+    if not is_auc or videos is None or value is None or not (videos.n_real and videos.n_fake):
+        return None
+    rates_without_effect = 0.5  # on the interval of an AUC
+    calls = Calls(videos.n_real, videos.n_fake, rates_without_effect, rates_without_effect)
+    return auc_interval(value, calls, 0.95)
 
 
 def search_charts(result: SearchResult, space: Space) -> dict[str, Chart]:

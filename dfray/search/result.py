@@ -79,6 +79,20 @@ class Finalist:
 
 
 @dataclass(frozen=True)
+class ValidationVideos:
+    """Counts of the validation videos with faces, by which trials are compared."""
+
+    n_real: int
+    n_fake: int
+    n_datasets: int
+
+    def __str__(self) -> str:
+        total = self.n_real + self.n_fake
+        of = "" if self.n_datasets == 1 else f" of {self.n_datasets} datasets"
+        return f"{total:,} validation videos{of} ({self.n_real:,} real, {self.n_fake:,} fake)"
+
+
+@dataclass(frozen=True)
 class SearchResult:
     """A search that has ended.
 
@@ -93,6 +107,7 @@ class SearchResult:
         parent_run_id: the MLflow run whose children the trials are.
         version: of the registered model, alias `candidate`; None: nothing was registered.
         folder: `<work_dir>/<name>/search`.
+        validation: None in results of an earlier dfray.
     """
 
     recipe_name: str
@@ -107,6 +122,7 @@ class SearchResult:
     tracking_uri: str
     version: str | None
     folder: str
+    validation: ValidationVideos | None = None
 
     def save(self, uri: str) -> None:
         """Write it as JSON."""

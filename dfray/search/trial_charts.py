@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,7 @@ STATE_STYLES: dict[State, tuple[str, str]] = {
     "running": ("#009E73", "triangle-right"),
 }
 _BEST = "#E0661A"
+_AUC = "val_auc"
 _MIN_AXIS = 8
 """Trials on the axis of the chart of epochs at least, or a single bar would fill it."""
 _MANY = 40
@@ -63,8 +65,7 @@ def curves_figure(result: SearchResult) -> go.Figure:
         )
         in_legend.add(name)
     figure.update_xaxes(title="epoch", tickformat="d", dtick=max(1, result.epochs // 10))
-    figure.update_yaxes(title=METRICS[result.metric])
-    return styled(figure, height=430)
+    return styled(_by_metric(figure, result.metric), height=430)
 
 
 def importance_figure(result: SearchResult, space: Mapping[str, BaseDistribution]) -> go.Figure:
@@ -84,7 +85,7 @@ def importance_figure(result: SearchResult, space: Mapping[str, BaseDistribution
         },
         hovertemplate="%{y}: %{x:.0%}<extra></extra>",
     )
-    figure.update_xaxes(title="share of the importance", range=[0, 1.02], tickformat=".0%")
+    figure.update_xaxes(title="share of the importance", range=[0, 1], tickformat=".0%")
     return styled(figure, height=max(320, 120 + 46 * len(shares)))
 
 
@@ -103,15 +104,19 @@ def finalists_figure(finalists: Sequence[Finalist], metric: str) -> go.Figure:
     figure.add_scatter(
         x=[finalist.trial for finalist in finalists],
         y=[finalist.mean for finalist in finalists],
-        error_y={"array": [f.spread or 0 for f in finalists], "thickness": 2, "width": 8},
+        error_y={
+            "array": [min(f.spread or 0, _room_above(f.mean, metric)) for f in finalists],
+            "arrayminus": [f.spread or 0 for f in finalists],
+            "thickness": 2,
+            "width": 8,
+        },
         mode="markers",
         name="mean, and one standard deviation",
         marker={"size": 12, "symbol": "diamond", "color": _BEST},
         hovertemplate="%{x}: mean %{y:.4f}<extra></extra>",
     )
     figure.update_xaxes(title="parameters of trial", type="category")
-    figure.update_yaxes(title=METRICS[metric])
-    return styled(figure, height=360)
+    return styled(_by_metric(figure, metric), height=360)
 
 
 def epochs_figure(result: SearchResult) -> go.Figure:
@@ -143,6 +148,19 @@ def hover_text(trial: Trial, result: SearchResult) -> str:
     if trial.value is not None:
         lines.append(f"{METRICS[result.metric]} {trial.value:.4f}")
     return "<br>".join(line if line.startswith("<b>") else escape(line) for line in lines)
+
+
+def _by_metric(figure: go.Figure, metric: str) -> go.Figure:
+    """Name the vertical axis by the metric, and end it at the highest value that there is."""
+    if metric == _AUC:
+        figure.update_yaxes(autorangeoptions={"clipmax": 1.0})
+    figure.update_traces(cliponaxis=False, selector={"type": "scatter"})
+    return figure.update_yaxes(title=METRICS[metric])
+
+
+def _room_above(value: float | None, metric: str) -> float:
+    """Return how far above a mean a metric can lie."""
+    return max(0.0, 1 - value) if metric == _AUC and value is not None else math.inf
 
 
 def _line(trial: Trial, result: SearchResult) -> tuple[str, dict[str, Any]]:

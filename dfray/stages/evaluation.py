@@ -14,6 +14,7 @@ from dfray.documents import read_json, validated
 from dfray.progress import stage
 from dfray.run_context import RunContext
 from dfray.run_status import is_evaluated
+from dfray.tables import SPLITS
 
 if TYPE_CHECKING:
     from dfray.evaluation.measure import EvaluationResult
@@ -87,6 +88,7 @@ def _write_report(run: RunContext, result: EvaluationResult) -> None:
         face_scores=result.face_scores,
         summaries=run.faces.summaries(),
         outcomes=run.faces.outcomes(),
+        unextracted=run.faces.unextracted(SPLITS),
         worst=worst,
         drops=result.drops,
         history=run.folder.state().history or [],

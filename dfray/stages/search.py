@@ -6,6 +6,8 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import pyarrow.compute as pc
+
 from dfray import storage
 from dfray.command_log import log_to
 from dfray.config import Recipe, SearchSection
@@ -15,8 +17,9 @@ from dfray.notes import note
 from dfray.progress import StageLine, stage
 from dfray.run_context import RunContext
 from dfray.run_folder import RunFolder
-from dfray.search.result import Finalist, SearchResult, Trial
+from dfray.search.result import Finalist, SearchResult, Trial, ValidationVideos
 from dfray.session import nodes_of, ray_nodes, require_resources
+from dfray.tables import FAKE, REAL
 from dfray.text import mask
 from dfray.training.needs import training_needs
 
@@ -71,10 +74,20 @@ def _search(
         trials = search.run_trials()
         finalists = search.repeat_best(trials)
         result = search.result(trials, finalists)
-        result = replace(result, version=_register(run, folder, runs, result.winner))
+        version = _register(run, folder, runs, result.winner)
+        result = replace(result, version=version, validation=_validation_videos(run))
         publish(runs.parent, result, distributions(recipe.search))
     result.save(folder.result)
     return result
+
+
+def _validation_videos(run: RunContext) -> ValidationVideos:
+    """Return the counts of the videos that the trials are compared by."""
+    summaries = run.faces.summaries(["val"])
+    with_faces = summaries.filter(pc.greater(summaries["n_faces"], 0))
+    labels = Counter(with_faces["label"].to_pylist())
+    datasets = set(with_faces["dataset"].to_pylist())
+    return ValidationVideos(labels[REAL], labels[FAKE], len(datasets))
 
 
 def _await_nodes(recipe: Recipe) -> None:

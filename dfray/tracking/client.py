@@ -9,10 +9,9 @@ from __future__ import annotations
 import logging
 import os
 import re
-import sqlite3
 import warnings
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -21,6 +20,7 @@ from dfray import storage
 from dfray.config import RegistrySection
 from dfray.errors import RegistryError, UserError, first_line
 from dfray.storage.faults import is_full
+from dfray.tracking.database import require_database
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -30,6 +30,7 @@ _NO_PATH = re.compile(r"\?|%[0-9A-Fa-f]{2}")
 """Parts of a path that MLflow and SQLAlchemy do not read as they are written: options, and escapes."""
 _ANSWER_S = 10.0
 _OTHER_SCHEMA = re.compile(r"database schema \(found version (\S+), but expected (\S+)\)")
+_UNFINISHED = re.compile(r"\(sqlite3\.\w+\) (table \w+ already exists|duplicate column name)")
 _READ_ONLY = re.compile(r"readonly database|read-only transaction|permission denied")
 _FORBIDDEN = re.compile(r"error code 40[13]|40[13] (Client Error|Forbidden)")
 _ASK = (
@@ -99,12 +100,13 @@ def connect(tracking_uri: str) -> MlflowClient:
     """
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    if tracking_uri.startswith(SQLITE):
-        _check_database(tracking_uri.removeprefix(SQLITE))
-    else:
+    if not tracking_uri.startswith(SQLITE):
         _check_server(tracking_uri)
     with talking(f"open {tracking_uri}"):
         from mlflow import MlflowClient
+
+        if tracking_uri.startswith(SQLITE):
+            require_database(tracking_uri.removeprefix(SQLITE))
 
         client = MlflowClient(tracking_uri, registry_uri=tracking_uri)
         client.search_experiments(max_results=1)
@@ -168,6 +170,11 @@ def _explained(action: str, error: Exception) -> RegistryError:
             "Nothing was changed. If the database is the older one, back it up and run `mlflow db "
             "upgrade`; if it is the newer one, install the MLflow that made it.",
         )
+    if _UNFINISHED.search(text):
+        return RegistryError(
+            f"MLflow could not {action}: it was killed while it made or upgraded the database ({line}).",
+            "If no run was logged there yet, remove the file; else restore it from a backup.",
+        )
     if is_full(error):
         return RegistryError(
             f"MLflow could not {action}: {line}.",
@@ -208,17 +215,4 @@ def _check_server(uri: str) -> None:
         raise RegistryError(
             f"No MLflow server answers at {uri}.",
             "Check registry.tracking_uri (or MLFLOW_TRACKING_URI), and that the server runs.",
-        ) from error
-
-
-def _check_database(path: str) -> None:
-    """Fail now, in one line, where MLflow would try the file for minutes."""
-    try:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with closing(sqlite3.connect(path)) as database:
-            database.execute("PRAGMA schema_version")
-    except (OSError, sqlite3.Error) as error:
-        raise RegistryError(
-            f"MLflow's database {path} cannot be used: {error}.",
-            "Check the path and its rights, or name another in registry.tracking_uri.",
         ) from error

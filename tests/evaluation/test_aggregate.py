@@ -2,8 +2,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from dfray.config import EvaluationSection
 from dfray.errors import EvaluationError, SchemaError
 from dfray.evaluation.aggregate import VIDEO_SCORES, frame_scores, video_scores
+from dfray.evaluation.metrics import compute_metrics
 from dfray.tables import SCORES
 
 
@@ -47,6 +49,19 @@ def test_a_video_without_a_score_keeps_its_row_and_says_why(make_scored):
         ("crashed", "why it was crashed", 0),
         ("timed_out", "why it was timed_out", 0),
     }
+
+
+def test_a_listed_video_that_was_never_extracted_has_a_row_and_lowers_the_coverage(make_scored):
+    scored = make_scored(2)
+    never = make_scored(3, datasets=("later",)).summaries
+    videos = video_scores(scored.faces, scored.summaries, unextracted=never)
+    assert videos["video_id"].to_pylist() == sorted(videos["video_id"].to_pylist())
+    lost = videos.filter(pa.array([v.startswith("later") for v in videos["video_id"].to_pylist()]))
+    assert set(lost["status"].to_pylist()) == {"not_extracted"}
+    assert lost["fake_probability"].null_count == lost.num_rows == 9
+    counts = compute_metrics(videos, scored.faces, EvaluationSection(), 0).overall.counts
+    assert (counts.videos, counts.scored, counts.not_extracted) == (15, 6, 9)
+    assert counts.coverage == 6 / 15
 
 
 def test_the_order_of_scores_does_not_matter(make_scored):

@@ -32,6 +32,15 @@ def test_every_status_outcome_and_reason_is_counted_per_split(make_scored):
     assert found[0].reasons == []
 
 
+def test_videos_that_were_never_extracted_count_in_their_split(make_scored):
+    test, train = make_scored(2), make_scored(1, split="train", datasets=("other",)).summaries
+    never = pa.concat_tables([make_scored(1, datasets=("later",)).summaries, train])
+    found = count_coverage(test.summaries, test.outcomes, never)
+    assert [split.split for split in found] == ["train", "test"]
+    assert found[0].videos == {"not_extracted": 3}
+    assert found[1].videos == {"ok": 6, "not_extracted": 3}
+
+
 def test_frames_with_a_doubtful_face_are_counted_and_older_tables_have_none(make_scored):
     test = make_scored(2)
     counts = pa.array([3, None, *[0] * (test.summaries.num_rows - 2)], pa.int32())

@@ -163,6 +163,28 @@ def test_the_mean_over_datasets_comes_first_on_cards_and_in_the_table(make_score
     assert places == sorted(places)
 
 
+def test_thresholds_are_a_table_in_which_the_models_own_and_the_papers_are_named(scored, render):
+    page = render(scored, metrics=metrics_of(scored, threshold=0.37), threshold_origin="fitted")
+    metrics = metrics_of(scored, threshold=0.37)
+    assert "The model's threshold is 0.37, fitted." in page.text
+    for point in metrics.operating_points:
+        name = f"{point.threshold:.4g}" + "\nthe model's own" * point.is_own
+        name += "\nthe papers'" * (point.threshold == 0.5)
+        assert f"{name}\n{point.fpr.value:.3f}\n{point.fpr.low:.3f}" in page.text
+
+
+def test_figures_that_so_few_real_videos_cannot_show_are_none_and_the_reason_stands_there(
+    make_scored, render
+):
+    page = render(make_scored(12))
+    operational = metrics_of(make_scored(12)).overall.operational
+    assert operational.tpr_at_fpr_1 is None
+    assert "–\n12 of 100 real videos\n–\n12 of 20 real videos" in page.text
+    assert f"{operational.brier.value:.3f}\n{operational.brier.low:.3f}" in page.text
+    many = metrics_of(make_scored(100)).overall.operational
+    assert many.tpr_at_fpr_1.value <= many.tpr_at_fpr_5.value
+
+
 def test_charts_are_there_and_plain_data(plain_page):
     page = plain_page
     labels = [div["aria-label"].split(".")[0] for div in page.of("div") if "aria-label" in div]

@@ -4,6 +4,7 @@ from sklearn.decomposition import PCA
 from sklearn.metrics import roc_auc_score
 
 from dfray.evaluation import report_charts as figures
+from dfray.evaluation.robustness import PostProcessingDrop
 from dfray.tables import SCORES
 
 
@@ -77,6 +78,26 @@ def test_faces_of_every_category_are_in_the_projection(make_scored):
     traces = figures.projection_chart(faces, seed=0).data
     assert len(traces) == len({(t.marker.symbol, t.marker.color) for t in traces}) == 4
     assert sum(len(trace.x) for trace in traces) == faces.num_rows
+
+
+def test_charts_of_scores_hold_every_row_of_their_table(make_scored):
+    """Whatever its category: a fake of unknown kind is a fake in every chart."""
+    categories = {"real": ["camera"], "FS": ["swap"], "RE": ["mouth"], "fake": ["unknown"]}
+    scored = make_scored(8, methods=categories)
+    for item, table in (("videos", scored.videos), ("faces", scored.faces)):
+        values = (table[name].to_numpy() for name in ("fake_probability", "label"))
+        bars = figures.histogram_chart(*values, 0.5, item).data
+        assert sum(bar.customdata[:, 2].sum() for bar in bars) == table.num_rows
+    methods = {("demo", name) for name in ("swap", "mouth", "unknown")}
+    assert len(by_name(figures.roc_chart(scored.videos, methods))) == 1 + 1 + 3  # chance, overall
+
+
+def test_no_axis_of_a_rate_goes_beyond_one(make_scored):
+    drop = PostProcessingDrop("noise", "level", 1.0, (1.0, 2.0), (0.999, 0.9))
+    assert figures.drops_chart([drop]).layout.yaxis.range[1] == 1
+    history = [{"epoch": n, "selection_loss": 1 - 0.1 * n, "val_auc": 1.0} for n in range(3)]
+    chart = dict(figures.training_charts(history))["Validation videos, mean over datasets"]
+    assert chart.layout.yaxis.autorangeoptions.clipmax == 1
 
 
 def test_the_projection_is_bounded_and_drawn_from_the_seed(make_scored, monkeypatch):

@@ -43,6 +43,15 @@ def test_videos_that_are_not_listed_are_not_seen(store: FacesStore) -> None:
     assert some.shards("test") == []
 
 
+def test_listed_videos_that_were_never_extracted_are_told_by_split(store: FacesStore) -> None:
+    rows = [STORED[0], fake_row("new", split="test"), video_row("newer")]
+    some = view(store, *rows, STORED[3] | {"uri": "/elsewhere/d.mp4"})
+    never = some.unextracted(["test"])
+    assert never["video_id"].to_pylist() == ["toy/swap/new", "toy/camera/d"]
+    assert never["label"].to_pylist() == [1, 0]
+    assert some.unextracted(["train"])["video_id"].to_pylist() == ["toy/camera/newer"]
+
+
 def test_a_video_of_the_same_id_at_another_place_is_another_video(store: FacesStore) -> None:
     moved = view(store, STORED[0] | {"uri": "/elsewhere/a.mp4"}, STORED[1])
     assert moved.summaries()["video_id"].to_pylist() == ["toy/camera/b"]

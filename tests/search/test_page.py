@@ -16,6 +16,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, IntD
 
 from dfray.config import CorpusSection, Recipe, RegistrySection
 from dfray.search.page import page_of, publish, to_csv, to_html
+from dfray.search.result import ValidationVideos
 from dfray.tracking.client import resolve_tracking_uri
 from dfray.tracking.run import start_run
 from tests.helpers.searches import SPACE, M, W, ended_search
@@ -67,6 +68,18 @@ def test_the_winner_is_the_mean_over_its_seeds_with_the_spread() -> None:
     assert f'<div class="value">{best.mean:.4f}</div>' in html
     assert f"± {best.spread:.4f} (standard deviation of 3 seeds)" in html
     assert "registered as version 3" in html
+
+
+def test_the_page_names_the_validation_videos_and_how_well_they_tell_an_auc() -> None:
+    result = replace(ended_search(12), validation=ValidationVideos(20, 24, 1))
+    html = to_html(result, SPACE)
+    assert "over 44 validation videos (20 real, 24 fake)." in html
+    low, high = map(float, re.findall(r"tell this AUC to (\S+) – (\S+) \(95", html)[0])
+    assert low < result.finalists[0].mean < high <= 1
+    assert high - low > 0.05
+    several = to_html(replace(result, validation=ValidationVideos(20, 24, 2)), SPACE)
+    assert "over 44 validation videos of 2 datasets (20 real, 24 fake)." in several
+    assert "tell this AUC" not in several + page(12)
 
 
 def test_choices_constants_and_whole_numbers_have_a_page_too() -> None:

@@ -61,7 +61,21 @@ def test_finalists_show_every_seed_and_the_mean_with_its_spread() -> None:
     seeds, means = plots.finalists_figure(result.finalists, "val_auc").data
     assert len(seeds.y) == 9
     assert list(means.y) == [finalist.mean for finalist in result.finalists]
-    assert list(means.error_y.array) == [finalist.spread for finalist in result.finalists]
+    assert list(means.error_y.arrayminus) == [finalist.spread for finalist in result.finalists]
+
+
+def test_neither_axis_nor_whisker_of_an_auc_goes_beyond_one() -> None:
+    result = ended_search(12, finalists=1)
+    runs = [
+        replace(run, value=value)
+        for run, value in zip(result.finalists[0].runs, (0.9, 1.0, 1.0), strict=True)
+    ]
+    chart = plots.finalists_figure([replace(result.finalists[0], runs=runs)], "val_auc")
+    means = chart.data[1]
+    assert means.y[0] + means.error_y.array[0] == pytest.approx(1)
+    assert means.error_y.arrayminus[0] > 1 - means.y[0]
+    for figure in (chart, plots.curves_figure(result)):
+        assert figure.layout.yaxis.autorangeoptions.clipmax == 1
 
 
 def test_a_finalist_whose_seeds_all_failed_has_no_point() -> None:
