@@ -208,6 +208,7 @@ class RunContext:
             manifest_fingerprint=fingerprint(self.manifest),
             folder=self.folder.root,
             run_id=state.run_id if state.tracking_uri == self.tracking_place else None,
+            videos=self.manifest,
         )
         state = replace(state, run_id=tracked.run_id, tracking_uri=self.tracking_place)
         self.folder.update_state(state)

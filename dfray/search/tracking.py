@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Self
 
 from dfray import storage
 from dfray.errors import RegistryError
+from dfray.evaluation.named_values import kept_values
 from dfray.search.result import Trial
 from dfray.search.trial import TrialSettings
 from dfray.tracking.abandoned import end_abandoned_runs
@@ -24,6 +25,7 @@ from dfray.tracking.curve import complete
 from dfray.tracking.run import Run, start_run
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from mlflow import entities
 
 _SEARCH, _TRIAL, _STATE, _KIND = "dfray.search", "dfray.trial", "dfray.state", "dfray.kind"
@@ -40,6 +42,7 @@ class SearchRuns:
         search_id: identifies the search on the server.
         folder: whose lock the search holds.
         manifest_fingerprint: of the videos that all trials read.
+        videos: these VIDEOS, the inputs of the parent's run.
 
     Raises:
         RegistryError: MLflow does not answer, at the start or at the end.
@@ -52,9 +55,10 @@ class SearchRuns:
         search_id: str,
         folder: str,
         manifest_fingerprint: str,
+        videos: pa.Table | None = None,
     ) -> None:
         self.settings, self.tracking_uri, self.search_id = settings, tracking_uri, search_id
-        self._folder, self._manifest = folder, manifest_fingerprint
+        self._folder, self._manifest, self._videos = folder, manifest_fingerprint, videos
         self._children: dict[str, Run] = {}
         self._logged_state: dict[str, str] = {}
         self._latest: dict[str, Trial] = {}
@@ -125,6 +129,7 @@ class SearchRuns:
             run_id=parent,
             name=f"{recipe.name} search",
             tags={_SEARCH: self.search_id},
+            videos=self._videos,
         )
 
     def _end_open_children(self, status: str) -> None:
@@ -156,6 +161,7 @@ class SearchRuns:
         complete(run, trial.curve, self._stopped)
         if trial.state in _ENDED and state != trial.state:
             self._log_model(run, trial)
+            run.log_latest(kept_values(trial.curve))
             run.set_tags({"dfray.error": trial.error} if trial.error else {})
             run.finish(_ENDED[trial.state])
             run.set_tags({_STATE: trial.state})  # last: all before it is logged

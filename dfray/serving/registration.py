@@ -6,11 +6,13 @@ from collections.abc import Iterator
 
 from dfray import storage
 from dfray.evaluation.measure import EvaluationResult
+from dfray.evaluation.named_values import named_values
 from dfray.evaluation.protocol import apply_protocol, load_protocol
 from dfray.registry.measurements import Measurement
 from dfray.run_context import RunContext
 from dfray.serving.model_card import CardContext, protocol_table
 from dfray.serving.package import register
+from dfray.tracking.run import Run
 
 
 def register_model(
@@ -36,6 +38,7 @@ def register_model(
         RegistryError: MLflow failed.
     """
     measured = Measurement.of(result)
+    Run(run.tracking_uri, run_id).log_latest(named_values(result.metrics))
     tables = [metrics_table, *_protocol_tables(run, measured)]
     with storage.local_folder(bundle_uri) as bundle:
         return register(

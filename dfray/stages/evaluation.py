@@ -11,6 +11,8 @@ from dfray import storage
 from dfray.checks import Subject, require_sound
 from dfray.dependencies import of_figures
 from dfray.documents import read_json, validated
+from dfray.errors import RegistryError
+from dfray.notes import warn
 from dfray.progress import stage
 from dfray.run_context import RunContext
 from dfray.run_status import is_evaluated
@@ -61,7 +63,22 @@ def evaluate(run: RunContext) -> Metrics:
         measured = result.decision_rule.stored()
         run.folder.update_state(replace(run.folder.state(), measured=measured, figures=figures))
         line.finish(run.folder.report)
+    _log_metrics(run, result.metrics)
     return result.metrics
+
+
+def _log_metrics(run: RunContext, metrics: Metrics) -> None:
+    """Log the metrics with the MLflow run of the training, if it is there; else registration does."""
+    from dfray.evaluation.named_values import named_values
+    from dfray.tracking.run import Run
+
+    state = run.folder.state()
+    if state.run_id is None or state.tracking_uri != run.tracking_place:
+        return
+    try:
+        Run(run.tracking_uri, state.run_id).log_latest(named_values(metrics))
+    except RegistryError as away:
+        warn(f"{away} The metrics are in {run.folder.metrics}; `dfray register` logs them.")
 
 
 def _write_report(run: RunContext, result: EvaluationResult) -> None:

@@ -69,7 +69,9 @@ def _search(
     source = RunFolder(recipe, faces=run.folder.faces, manifest=folder.manifest)
     settings = TrialSettings(recipe, source, folder.trials, use_gpu=capacity.gpus > 0)
     manifest = fingerprint(run.manifest)
-    with SearchRuns(settings, run.tracking_uri, folder.id, folder.root, manifest) as runs:
+    with SearchRuns(
+        settings, run.tracking_uri, folder.id, folder.root, manifest, run.manifest
+    ) as runs:
         search = _Search(folder, settings, capacity, runs)
         trials = search.run_trials()
         finalists = search.repeat_best(trials)

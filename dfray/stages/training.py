@@ -8,6 +8,7 @@ from typing import Any
 
 from dfray import storage
 from dfray.config.training import SELECTION_LOSSES
+from dfray.evaluation.named_values import kept_values
 from dfray.faces.turn import Turn
 from dfray.notes import warn
 from dfray.progress import StageLine, counting_actor, stage, watching
@@ -99,6 +100,7 @@ def log_training(run: RunContext) -> History:
         tracked = Run(run.tracking_uri, str(state.run_id)) if is_same_server else run.tracking_run()
         with tracked:
             complete(tracked, history)
+            tracked.log_latest(kept_values(history))
             tracked.set_tags({"dfray.faces_fingerprint": run.faces.fingerprint()})
         run.folder.update_state(replace(run.folder.state(), logged=True))
     return history

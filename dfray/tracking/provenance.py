@@ -6,11 +6,14 @@ import getpass
 import hashlib
 import json
 import os
+import shlex
 import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 import dfray
+from dfray.text import mask
 
 CODE_FILE = ".dfray/code.json"
 """Beside dfray in a submitted job, which is no checkout: what `code_version` said where it was submitted."""
@@ -22,6 +25,17 @@ def who() -> str:
         return getpass.getuser()
     except (KeyError, OSError):
         return f"uid {os.getuid()}"
+
+
+def command() -> str:
+    """The command that runs, such as `dfray train mine.yaml`, without passwords."""
+    name = os.path.basename(sys.argv[0]) or "python"
+    return mask(shlex.join([name, *sys.argv[1:]]))
+
+
+def is_submitted() -> bool:
+    """Return True in a job of a Ray cluster, to which dfray was packed."""
+    return (Path(dfray.__file__).resolve().parent.parent / CODE_FILE).is_file()
 
 
 def now() -> str:

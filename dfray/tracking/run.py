@@ -22,13 +22,17 @@ from dfray.text import tag
 from dfray.tracking import artifacts, provenance
 from dfray.tracking.abandoned import holder_tags
 from dfray.tracking.client import artifact_root, connect, error_code, talking
+from dfray.tracking.inputs import dataset_inputs
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from mlflow import MlflowClient
 
 _log = logging.getLogger(__name__)
 
 _BATCH = 100  # params and tags that MLflow takes in one call
+_KIND = {"mlflow.experimentKind": "custom_model_development"}
+"""Tag by which MLflow's page shows an experiment as one of model training, with charts of its runs."""
 
 
 @dataclass
@@ -71,6 +75,21 @@ class Run:
             self.client.log_batch(self.run_id, metrics=new)
         for metric in new:
             self._steps_of(metric.key).add(step)
+
+    def log_latest(self, metrics: Mapping[str, float]) -> None:
+        """Log metrics that are no curve; a value that is the run's latest already is not logged again."""
+        from mlflow.entities import Metric
+
+        now_ms = int(time.time() * 1000)
+        with talking(f"log metrics of run {self.run_id}"):
+            logged = self.client.get_run(self.run_id).data.metrics
+            new = [
+                Metric(name, float(value), now_ms, 0)  # of one step the latest time counts
+                for name, value in metrics.items()
+                if logged.get(name) != float(value)
+            ]
+            for start in range(0, len(new), _BATCH):
+                self.client.log_batch(self.run_id, metrics=new[start : start + _BATCH])
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Say more about the run, such as `dfray.faces_fingerprint` once there is one."""
@@ -148,6 +167,7 @@ def start_run(
     run_id: str | None = None,
     name: str | None = None,
     tags: Mapping[str, str] | None = None,
+    videos: pa.Table | None = None,
 ) -> Run:
     """Begin a run in the recipe's experiment, or enter the run `run_id` again.
 
@@ -159,6 +179,7 @@ def start_run(
             open.
         name: of a new run; default: the recipe's.
         tags: more tags of a new run.
+        videos: VIDEOS of the manifest, of which a new run's inputs are made.
 
     Raises:
         RegistryError: the tracking server does not answer, or has no such run.
@@ -169,6 +190,8 @@ def start_run(
         return _enter_again(client, tracking_uri, run_id, recipe, folder)
     run_tags = provenance.code_version() | {
         "mlflow.user": provenance.who(),
+        "mlflow.source.name": provenance.command(),
+        "mlflow.source.type": "JOB" if provenance.is_submitted() else "LOCAL",
         "dfray.recipe_fingerprint": recipe.fingerprint(),
         "dfray.manifest_fingerprint": manifest_fingerprint,
     }
@@ -187,6 +210,8 @@ def start_run(
         for start in range(0, len(params), _BATCH):
             client.log_batch(run.info.run_id, params=params[start : start + _BATCH])
         artifacts.log_texts(client, run.info.run_id, {"recipe.yaml": _yaml(recipe)})
+        if videos is not None:
+            client.log_inputs(run.info.run_id, dataset_inputs(videos))
         if recipe.description:
             client.set_tag(run.info.run_id, "mlflow.note.content", tag(recipe.description))
     return Run(tracking_uri, run.info.run_id)
@@ -200,12 +225,14 @@ def _experiment(client: MlflowClient, tracking_uri: str, name: str) -> str:
         if experiment is None:
             try:
                 location = artifact_root(tracking_uri)
-                return str(client.create_experiment(name, artifact_location=location))
+                return str(client.create_experiment(name, artifact_location=location, tags=_KIND))
             except MlflowException as error:
                 if error_code(error) != "RESOURCE_ALREADY_EXISTS":
                     raise
                 experiment = client.get_experiment_by_name(name)  # somebody else made it meanwhile
         if experiment.lifecycle_stage == "active":
+            for key in _KIND.keys() - experiment.tags.keys():
+                client.set_experiment_tag(experiment.experiment_id, key, _KIND[key])
             return str(experiment.experiment_id)
     raise UserError(
         f"The experiment {name!r} has been deleted on {tracking_uri}.",

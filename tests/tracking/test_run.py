@@ -3,6 +3,7 @@
 import hashlib
 import pickle
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from dfray.nested import flatten
 from dfray.tracking import provenance
 from dfray.tracking.client import connect
 from dfray.tracking.run import Run, start_run
+from tests.helpers.rows import fake_row, video_row, videos_table
 
 
 def recipe(**changes) -> Recipe:
@@ -88,6 +90,48 @@ def test_metrics_and_files_are_kept(tracking_uri: str, tmp_path: Path):
     folder = client.download_artifacts(run.run_id, "recipe.yaml")
     assert "name: tiny" in Path(folder).read_text()
     assert client.get_run(run.run_id).info.status == "FINISHED"
+
+
+def test_the_latest_value_of_what_is_no_curve_is_the_one_that_is_shown(tracking_uri: str):
+    run = begin(tracking_uri)
+    run.log_latest({"test/auc": 0.9, "test/brier": 0.2})
+    run.log_latest({"test/auc": 0.8, "test/brier": 0.2})
+    client = connect(tracking_uri)
+    assert client.get_run(run.run_id).data.metrics == {"test/auc": 0.8, "test/brier": 0.2}
+    assert len(client.get_metric_history(run.run_id, "test/brier")) == 1
+    run.finish()
+
+
+def test_mlflow_shows_inputs_source_and_an_experiment_of_model_training(tracking_uri: str):
+    videos = videos_table([video_row("a"), fake_row("b"), fake_row("c", split="test")])
+    run = start_run(recipe(), tracking_uri, manifest_fingerprint="m" * 16, videos=videos)
+    client = connect(tracking_uri)
+    stored = client.get_run(run.run_id)
+    inputs = {one.tags[0].value: one.dataset.name for one in stored.inputs.dataset_inputs}
+    assert inputs == {"training": "toy", "testing": "toy"}
+    assert stored.data.tags["mlflow.source.type"] == "LOCAL"
+    assert stored.data.tags["mlflow.source.name"] == provenance.command()
+    experiment = client.get_experiment(stored.info.experiment_id)
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
+    run.finish()
+
+
+def test_an_experiment_that_exists_is_marked_unless_somebody_chose_its_kind(tracking_uri: str):
+    client = connect(tracking_uri)
+    ids = [client.create_experiment(name) for name in ("of before", "of somebody")]
+    client.set_experiment_tag(ids[1], "mlflow.experimentKind", "genai_development")
+    for name in ("of before", "of somebody"):
+        named = recipe().model_copy(update={"registry": RegistrySection(experiment=name)})
+        start_run(named, tracking_uri, manifest_fingerprint="m" * 16).finish()
+    kinds = [client.get_experiment(one).tags["mlflow.experimentKind"] for one in ids]
+    assert kinds == ["custom_model_development", "genai_development"]
+
+
+def test_the_command_of_a_run_holds_no_password(monkeypatch: pytest.MonkeyPatch):
+    argv = ["/bin/dfray", "train", "my file.yaml", "work_dir=s3://me:secret@host/runs"]
+    monkeypatch.setattr(sys, "argv", argv)
+    assert provenance.command().startswith("dfray train 'my file.yaml' ")
+    assert "secret" not in provenance.command()
 
 
 def test_a_run_that_is_entered_again_goes_on(tracking_uri: str):
