@@ -111,11 +111,14 @@ def _network(recipe: Recipe) -> dict[str, Any]:
 
 
 def _fingerprint(videos: pa.Table, split: str, columns: Sequence[str]) -> str:
-    """Return 16 hex digits of the rows of a split, with contents if known; their order does not matter."""
+    """Return 16 hex digits of the rows of a split, with what was added since if known, in any order."""
     rows = videos.filter(pc.equal(videos["split"], split))
     described = zip(*(map(str, rows[name].to_pylist()) for name in columns), strict=True)
-    contents = ([content] if content else [] for content in rows["content"].to_pylist())
-    values = sorted((*row, *content) for row, content in zip(described, contents, strict=True))
+    added = ("content", *(["attributes"] if columns == _MEASURED else []))
+    stated = zip(*(rows[name].to_pylist() for name in added), strict=True)
+    values = sorted(
+        (*row, *filter(None, more)) for row, more in zip(described, stated, strict=True)
+    )
     return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:16]
 
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 from dfray import storage
 from dfray.command_log import log_to
 from dfray.config import Recipe
+from dfray.datasets.attributes import attributes_of
 from dfray.datasets.manifest import Manifest, fingerprint, read_manifest, write_manifest
 from dfray.dependencies import Dependencies, of_faces, of_training
 from dfray.errors import UserError
@@ -164,14 +165,12 @@ class RunContext:
 
     @cached_property
     def evaluation_set(self) -> EvaluationSet:
-        """The faces that models are measured on, with the identity groups that the manifest states.
+        """The faces that models are measured on, with the attributes that the manifest states.
 
         Raises:
             UserError: the manifest is not yet built.
         """
-        columns = (self.manifest[name].to_pylist() for name in ("video_id", "identity_group"))
-        groups = {video: group for video, group in zip(*columns, strict=True) if group}
-        return EvaluationSet(self.recipe, self.faces, groups)
+        return EvaluationSet(self.recipe, self.faces, attributes_of(self.manifest))
 
     @cached_property
     def tracking_uri(self) -> str:

@@ -203,6 +203,13 @@ VIDEOS = TableSpec(
             True,
         ),
         Column(
+            "attributes",
+            pa.string(),
+            "attributes of person or recording by which error rates are given: JSON, attribute -> value",
+            nullable=True,
+            is_added=True,
+        ),
+        Column(
             "stamp",
             pa.string(),
             "size and time of the file, or its ETag, when it was last listed: dfray.storage.stamps",

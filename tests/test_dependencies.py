@@ -92,6 +92,19 @@ def test_figures_depend_on_the_evaluation_and_the_videos_measured() -> None:
     assert fewer.changes(before.values) == ["test videos"]
 
 
+def test_figures_depend_on_stated_attributes_and_a_training_does_not() -> None:
+    plain, stated = (
+        videos_table([*ROWS[:-1], ROWS[-1] | {"attributes": text}])
+        for text in (None, '{"age": "old"}')
+    )
+    assert dependencies.of_training(recipe(), stated) == dependencies.of_training(recipe(), plain)
+    split = ROWS[-1]["split"]
+    changes = dependencies.of_figures(recipe(), stated).changes(
+        dependencies.of_figures(recipe(), plain).values
+    )
+    assert changes == [f"{split} videos"]
+
+
 def test_a_version_depends_on_its_name_and_a_decision_on_the_gates() -> None:
     figures = dependencies.of_figures(recipe(), videos())
     version = dependencies.of_registration(recipe(), figures, "sqlite:///a")

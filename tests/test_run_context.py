@@ -76,14 +76,14 @@ def test_the_tracking_server_is_resolved_when_it_is_used() -> None:
         _ = run.tracking_uri
 
 
-def test_identity_groups_of_the_evaluation_set_come_from_the_manifest(tmp_path: Path) -> None:
+def test_attributes_of_the_evaluation_set_come_from_the_manifest(tmp_path: Path) -> None:
     from dfray.datasets.manifest import Manifest, write_manifest
 
     run = RunContext.of(toy_recipe(tmp_path))
     rows = [video_row("a", identity_group="asian"), video_row("b")]
     write_manifest(Manifest(videos_table(rows), [], {}), run.runs.manifest)
-    groups = RunContext.of(run.recipe).evaluation_set.identity_groups
-    assert list(groups.values()) == ["asian"]
+    attributes = RunContext.of(run.recipe).evaluation_set.attributes
+    assert attributes == {"identity group": {rows[0]["video_id"]: "asian"}}
 
 
 def test_a_registered_bundle_is_shared_with_every_node_in_the_runs_folder(tmp_path: Path) -> None:

@@ -90,6 +90,11 @@ class CorpusSection(Section):
         None, description="split to put every video into; null: the corpus's own splits"
     )
     licence: str | None = Field(None, description="licence or terms of use, stored with every row")
+    attributes: Annotated[list[str], Younger()] = Field(
+        [],
+        description="columns of the CSV by whose values error rates are given, such as age, skin_tone or "
+        "language; for reader csv",
+    )
     follow_links: Annotated[bool, Younger()] = Field(
         False, description="read what symbolic links out of the corpus's folder lead to"
     )

@@ -33,6 +33,11 @@ class GatesSection(Section):
     max_calibration_error: Fraction | None = Field(
         None, description="highest expected calibration error of the videos' scores; null: no gate"
     )
+    max_group_error_rate: Fraction | None = Field(
+        None,
+        description="highest error rate (mean of false alarms and misses) of any group by "
+        "corpora.N.attributes that has evaluation.min_per_class videos; null: no gate",
+    )
     max_post_processing_drop: Fraction | None = Field(
         None,
         description="highest drop of AUC at the worst strength of any kind in evaluation.post_processing; "

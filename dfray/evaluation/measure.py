@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from dfray.config import BALANCED_ACCURACY, EvaluationSection, Recipe, WantedRate
 from dfray.evaluation.copies import Copies
+from dfray.evaluation.subgroups import Attributes
 from dfray.faces.shards import described, read_boxes
 from dfray.faces.view import FacesView
 from dfray.models.bundle_description import (
@@ -39,12 +40,12 @@ class EvaluationSet:
     Attributes:
         recipe: its evaluation section and seed; the frame rate of its faces; its cluster's wait.
         faces: the run's, of all splits.
-        identity_groups: video_id -> group of the person, for the videos whose corpus states it.
+        attributes: of person or recording, for the videos whose corpus states them.
     """
 
     recipe: Recipe
     faces: FacesView
-    identity_groups: Mapping[str, str] = field(default_factory=dict)
+    attributes: Attributes = field(default_factory=dict)
 
     @property
     def section(self) -> EvaluationSection:
@@ -119,7 +120,7 @@ class EvaluationResult:
             self.evaluation_set.recipe.seed,
             threshold=self.decision_rule.threshold,
             video_rule=self.decision_rule.video_rule,
-            identity_groups=dict(self.evaluation_set.identity_groups),
+            attributes=self.evaluation_set.attributes,
             copies=self.evaluation_set.copies(self.evaluation_set.section.split).pooled,
         )
 

@@ -7,7 +7,7 @@ Metrics that the data do not define are null, with a reason.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Literal
 
 import numpy as np
@@ -15,6 +15,7 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
 from dfray.config import EvaluationSection
+from dfray.datasets.attributes import IDENTITY_GROUP
 from dfray.evaluation.aggregate import (
     NOT_EXTRACTED,
     VIDEO_SCORES,
@@ -28,6 +29,7 @@ from dfray.evaluation.intervals import INTERVALS, Calls, proportion_interval
 from dfray.evaluation.names import ALL_VIDEOS
 from dfray.evaluation.operating_points import OperatingPoint, operating_points, tpr_at_fpr
 from dfray.evaluation.ranking_metrics import METRICS
+from dfray.evaluation.subgroups import Attributes, Subgroup, subgroups
 from dfray.tables import FAKE, REAL
 
 
@@ -128,6 +130,7 @@ class Metrics(_Stored):
     datasets: list[Group]
     methods: list[Group]
     identity_groups: list[Group] = []
+    subgroups: list[Subgroup] = []
     operating_points: list[OperatingPoint] = []
     """Over all videos, pooled; empty without figures of theirs."""
 
@@ -159,7 +162,7 @@ def compute_metrics(
     *,
     threshold: float | None = None,
     video_rule: Literal["mean", "max_of_persons"] | None = None,
-    identity_groups: dict[str, str] | None = None,
+    attributes: Attributes | None = None,
     copies: Collection[str] = (),
 ) -> Metrics:
     """Return the metrics of one scored split.
@@ -170,7 +173,7 @@ def compute_metrics(
         seed: of what the report draws at random.
         threshold: the model's own; by default the one that the section fixes.
         video_rule: the rule of `video_scores`; by default the section's.
-        identity_groups: video_id -> group of the person in it, where the corpus states it.
+        attributes: of person or recording, where the corpus states them.
         copies: video_ids that pooled figures leave out, as `Copies.pooled`.
 
     Raises:
@@ -215,13 +218,22 @@ def compute_metrics(
         mean=mean_over_columns(table, section, threshold=threshold),
         datasets=by_dataset,
         methods=by_method,
-        identity_groups=_of_people(table, identity_groups or {}, everything, group),
+        identity_groups=_of_people(
+            table, (attributes or {}).get(IDENTITY_GROUP, {}), everything, group
+        ),
+        subgroups=subgroups(
+            table.filter(pa.array(everything)),
+            attributes or {},
+            threshold=threshold,
+            needed=section.min_per_class,
+            confidence=section.confidence,
+        ),
         operating_points=_operating_points(videos.of(everything), label, section, threshold),
     )
 
 
 def _of_people(
-    table: pa.Table, people: dict[str, str], pooled: np.ndarray, group: Callable[..., Group]
+    table: pa.Table, people: Mapping[str, str], pooled: np.ndarray, group: Callable[..., Group]
 ) -> list[Group]:
     """Return the metrics of each group of people in the videos of `table` that are `pooled`."""
     group_of_row = np.asarray(

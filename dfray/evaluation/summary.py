@@ -54,7 +54,14 @@ def read_drops(folder_uri: str) -> list[PostProcessingDrop]:
 
 def metrics_table(metrics: Metrics, drops: Sequence[PostProcessingDrop] = ()) -> str:
     """Return the metrics, and the drops of AUC under them, as Markdown."""
-    return to_markdown(metrics) + operational_to_markdown(metrics) + drops_to_markdown(drops)
+    return "".join(
+        [
+            to_markdown(metrics),
+            operational_to_markdown(metrics),
+            subgroups_to_markdown(metrics),
+            drops_to_markdown(drops),
+        ]
+    )
 
 
 def to_markdown(metrics: Metrics) -> str:
@@ -85,6 +92,19 @@ def operational_to_markdown(metrics: Metrics) -> str:
             (ALL_VIDEOS, metrics.overall.operational),
             *((markdown(str(group.dataset)), group.operational) for group in several),
         ]
+    ]
+    return "\n".join(["", head, "|---|" + "---:|" * 4, *rows, ""])
+
+
+def subgroups_to_markdown(metrics: Metrics) -> str:
+    """Return the error rates by group as a Markdown table; empty without groups."""
+    if not metrics.subgroups:
+        return ""
+    head = "| group | real | fake | real called fake | fakes missed |"
+    rows = [
+        f"| {markdown(f'{group.attribute}: {group.value}')} | {group.n_real} | {group.n_fake} "
+        f"| {_cell(group.false_alarms)} | {_cell(group.misses)} |"
+        for group in metrics.subgroups
     ]
     return "\n".join(["", head, "|---|" + "---:|" * 4, *rows, ""])
 

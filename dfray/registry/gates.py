@@ -148,6 +148,13 @@ GATES: tuple[Gate, ...] = (
         hint="evaluate it with this dfray and register it again",
     ),
     UpperLimitGate(
+        "max_group_error_rate",
+        "error rate of the worst group",
+        "worst_group_error",
+        detail="worst_group",
+        hint="no group has enough videos: name columns of the CSV in corpora.N.attributes",
+    ),
+    UpperLimitGate(
         "max_post_processing_drop",
         "worst drop of AUC under post-processing",
         "worst_drop",

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from dfray.evaluation.measure import EvaluationResult
     from dfray.evaluation.protocol import Protocol
     from dfray.evaluation.robustness import PostProcessingDrop
+    from dfray.evaluation.subgroups import Subgroup
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,9 @@ class HeadlineMetrics:
         calibration_error: of the videos' scores, 0..1; None if none has a score.
         worst_drop: AUC lost at the worst strength of any kind of post-processing; None: not measured.
         worst_kind: that kind.
+        worst_group_error: highest error rate of a group of people or recordings; None: no group is known that
+            has enough videos.
+        worst_group: that group.
         mean_auc, mean_balanced_accuracy: mean over columns, one for each dataset: what gates go by; None if
             no dataset has both classes, or if an earlier dfray stored them.
         n_columns: columns of that mean.
@@ -46,6 +50,8 @@ class HeadlineMetrics:
     calibration_error: float | None = None
     worst_drop: float | None = None
     worst_kind: str | None = None
+    worst_group_error: float | None = None
+    worst_group: str | None = None
     mean_auc: float | None = None
     mean_balanced_accuracy: float | None = None
     n_columns: int = 0
@@ -90,6 +96,7 @@ class Measurement:
         """Return the measurement that the registry stores of an evaluation's result."""
         from dfray.evaluation.paired import with_persons
         from dfray.evaluation.protocol import load_protocol
+        from dfray.evaluation.subgroups import subgroups
 
         evaluation_set, section = result.evaluation_set, result.evaluation_set.section
         metrics = headline_metrics(
@@ -97,6 +104,13 @@ class Measurement:
             threshold=result.decision_rule.threshold,
             evaluation_set=result.evaluation_set_name,
             drops=result.drops,
+            groups=subgroups(
+                result.video_scores,
+                evaluation_set.attributes,
+                threshold=result.decision_rule.threshold,
+                needed=section.min_per_class,
+                confidence=section.confidence,
+            ),
             protocol=load_protocol(section.protocol) if section.protocol else None,
         )
         summaries = evaluation_set.faces.summaries([evaluation_set.section.split])
@@ -109,6 +123,7 @@ def headline_metrics(
     threshold: float,
     evaluation_set: str,
     drops: Sequence[PostProcessingDrop] = (),
+    groups: Sequence[Subgroup] = (),
     protocol: Protocol | None = None,
 ) -> HeadlineMetrics:
     """Return the headline metrics of one model on one evaluation set.
@@ -117,17 +132,20 @@ def headline_metrics(
         videos: VIDEO_SCORES or STORED_SCORES of all its videos, those without a score too.
         threshold: the model's own.
         drops: of AUC under post-processing; empty: not measured.
+        groups: error rates of groups of people or recordings.
         protocol: gives the columns of the mean; None: a column for each dataset.
     """
     from dfray.evaluation.aggregate import is_scored
     from dfray.evaluation.metrics import calibration_error, point_metrics
     from dfray.evaluation.scopes import JudgedScores
+    from dfray.evaluation.subgroups import worst_subgroup
 
     scored = is_scored(videos)
     labels = videos.column("label").to_numpy()[scored]
     scores = videos.column("fake_probability").to_numpy(zero_copy_only=False)[scored]
     points = point_metrics(labels, scores, threshold) if len(set(labels.tolist())) == 2 else {}
     judged = JudgedScores.of(videos, threshold, protocol)
+    worst_group = worst_subgroup(groups)
     worst = max(((max(drop.drops), drop.kind) for drop in drops), default=(None, None))
     return HeadlineMetrics(
         auc=points.get("auc"),
@@ -139,6 +157,8 @@ def headline_metrics(
         calibration_error=calibration_error(labels, scores) if len(scores) else None,
         worst_drop=worst[0],
         worst_kind=worst[1],
+        worst_group_error=worst_group.error_rate if worst_group else None,
+        worst_group=f"{worst_group.attribute} {worst_group.value}" if worst_group else None,
         mean_auc=judged.mean.get("auc"),
         mean_balanced_accuracy=judged.mean.get("balanced_accuracy"),
         n_columns=len(judged.columns.defined),

@@ -25,6 +25,27 @@ def test_a_collection_from_the_wild_is_a_table(tmp_path: Path) -> None:
     assert manifest.missing == [str(tmp_path / "crops/d")]
 
 
+def test_columns_that_the_recipe_names_are_attributes(tmp_path: Path) -> None:
+    corpora.touch(tmp_path, ("a.mp4", "b.mp4", "c.mp4"))
+    table = (
+        "uri,label,age,skin_tone,notes\na.mp4,real,30-39,V,long\nb.mp4,fake,,II,\nc.mp4,fake,,,x\n"
+    )
+    write(tmp_path, "list.csv", table)
+    named = ["age", "skin_tone"]
+    manifest = read("csv", tmp_path / "list.csv", split="test", attributes=named)
+    assert [row["attributes"] for row in rows(manifest).values()] == [
+        '{"age": "30-39", "skin_tone": "V"}',
+        '{"skin_tone": "II"}',
+        None,
+    ]
+
+
+def test_an_attribute_that_the_table_lacks_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, "list.csv", "uri,label,age\na.mp4,real,30\n")
+    with pytest.raises(ManifestError, match=r"lacks the column\(s\) skin_tone"):
+        read("csv", tmp_path / "list.csv", attributes=["skin_tone"])
+
+
 @pytest.mark.parametrize(
     ("column", "value", "told"),
     [

@@ -77,8 +77,9 @@ class Page(HTMLParser):
 
 
 @cache
-def metrics_of(scored: Scored) -> Metrics:
-    return compute_metrics(scored.videos, scored.faces, EvaluationSection(), 0)
+def metrics_of(scored: Scored, threshold: float = 0.5) -> Metrics:
+    section = EvaluationSection(threshold=threshold)
+    return compute_metrics(scored.videos, scored.faces, section, 0)
 
 
 @pytest.fixture
@@ -201,7 +202,7 @@ def test_charts_are_there_and_plain_data(plain_page):
 
 def test_coverage_counts_every_outcome_and_reason(scored, plain_page):
     text = plain_page.text
-    assert "test\n36\n2\n1\n0\n0\n39" in text
+    assert "test\n36\n2\n1\n0\n0\n0\n39" in text
     n_faces = scored.faces.num_rows
     assert f"test\n{n_faces}\n6\n0\n{n_faces + 6}\n0\n{n_faces}" in text
     assert "test\nunreadable\nwhy it was unreadable\n1" in text
@@ -348,10 +349,32 @@ def test_why_there_are_no_maps_is_said_once(scored, render):
 def test_groups_of_people_stand_below_the_datasets(scored, render, plain_page):
     groups = {v: "ab"[int(v[-1]) % 2] for v in scored.videos["video_id"].to_pylist()}
     section = EvaluationSection()
-    metrics = compute_metrics(scored.videos, scored.faces, section, 0, identity_groups=groups)
+    metrics = compute_metrics(
+        scored.videos, scored.faces, section, 0, attributes={"identity group": groups}
+    )
     text = render(scored, metrics=metrics).text
     assert "By group of the person seen, over all datasets\na\n" in text
     assert "By group" not in plain_page.text
+
+
+def test_error_rates_of_groups_are_a_table_by_attribute(scored, render, plain_page):
+    ids = scored.videos["video_id"].to_pylist()
+    attributes = {
+        "age": {video: ("young", "old")[number % 2] for number, video in enumerate(ids)},
+        "language": {ids[0]: "<i>en</i>"},
+    }
+    metrics = compute_metrics(
+        scored.videos, scored.faces, EvaluationSection(), 0, attributes=attributes
+    )
+    page = render(scored, metrics=metrics)
+    for group in metrics.subgroups:
+        if group.attribute == "age":
+            counts = f"{group.value}\n{group.n_real}\n{group.n_fake}"
+            rates = f"{group.false_alarms.value:.3f}\n{group.false_alarms.low:.3f}"
+            assert f"{counts}\n{rates}" in page.text
+    assert "too few to tell" in page.text
+    assert "<i>en</i>" in page.text, "as text"
+    assert "Error rates by group" not in plain_page.text
 
 
 def test_the_video_rule_is_named(scored, render, plain_page):

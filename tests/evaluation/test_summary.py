@@ -55,7 +55,7 @@ def test_groups_of_people_have_rows_of_their_own(make_scored):
     scored = make_scored(6)
     groups = {v: "ab"[int(v[-1]) % 2] for v in scored.videos["video_id"].to_pylist()}
     metrics = compute_metrics(
-        scored.videos, scored.faces, EvaluationSection(), 0, identity_groups=groups
+        scored.videos, scored.faces, EvaluationSection(), 0, attributes={"identity group": groups}
     )
     rows = [line.split(" | ")[0] for line in to_markdown(metrics).splitlines()[6:8]]
     assert rows == ["| a", "| b"]

@@ -36,6 +36,8 @@ GOOD = HeadlineMetrics(
     calibration_error=0.05,
     worst_drop=0.05,
     worst_kind="jpeg",
+    worst_group_error=0.2,
+    worst_group="age old",
 )
 ONE = Protocol.model_validate(
     {
@@ -94,6 +96,18 @@ def test_absolute_gates(change: dict, gates: list[str]) -> None:
 
 def limited(**limits: float | None) -> GatesSection:
     return LIMITS.model_copy(update=limits)
+
+
+def test_the_worst_group_is_held_to_a_limit_that_is_asked_for() -> None:
+    gates = limited(max_group_error_rate=0.3)
+    result = check(alone(), gates=gates)["max_group_error_rate"]
+    assert result.sentence == (
+        "error rate of the worst group (age old) 0.2000 is within the 0.3000 allowed"
+    )
+    assert failed(alone(worst_group_error=0.31), gates=gates) == ["max_group_error_rate"]
+    unknown = check(alone(worst_group_error=None), gates=gates)["max_group_error_rate"]
+    assert unknown.outcome == "fails"
+    assert "corpora.N.attributes" in unknown.sentence
 
 
 @pytest.mark.parametrize("gate", ["min_auc", "min_balanced_accuracy"])

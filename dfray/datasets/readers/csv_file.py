@@ -3,6 +3,9 @@
     uri,label[,dataset,split,category,method,source_video,identity,
         identity_group,duration_s,kind,stride,licence]
 
+By further columns that `attributes` of the recipe names, such as age or language, the report gives error
+rates of groups.
+
 `uri` (absolute, or relative to the CSV) and `label` (real or fake, 0 or 1) are required, the other columns
 optional. A row without a split gets one by a hash of its identity, or else of its name, as the folder reader
 draws them; for a collection that is only tested on, set `split: test` in the recipe. Files of one name in
@@ -16,6 +19,7 @@ from collections.abc import Iterator
 
 from dfray import storage
 from dfray.config import CorpusSection
+from dfray.datasets.attributes import encoded
 from dfray.datasets.files import Files
 from dfray.datasets.readers.distinct_ids import distinct_ids
 from dfray.datasets.readers.drawn_splits import DRAWN, DRAWN_BY_PEOPLE, keys_of, split_of
@@ -30,7 +34,7 @@ DRAWN_BY_IDENTITY = (
 
 
 def read(corpus: CorpusSection, files: Files) -> Iterator[VideoRow | Remark | LeftOut]:
-    lines, odd = sound_rows(files.root, corpus.dataset or _stem(files.root))
+    lines, odd = sound_rows(files.root, corpus.dataset or _stem(files.root), corpus.attributes)
     yield from odd
     rows = [_row(corpus, files, row, f"{files.root} line {line}") for line, row in lines]
     paths = [_path(row["uri"]) for _, row in lines]
@@ -68,6 +72,7 @@ def _row(corpus: CorpusSection, files: Files, row: dict[str, str], where: str) -
         "source_video": row.get("source_video") or None,
         "identity": row.get("identity") or None,
         "identity_group": row.get("identity_group") or None,
+        "attributes": encoded({name: row.get(name, "") for name in corpus.attributes}),
         "duration_s": number(row, "duration_s", where),
         "licence": row.get("licence") or corpus.licence,
         "kind": row.get("kind") or "video",

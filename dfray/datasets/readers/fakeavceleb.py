@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dfray.config import CorpusSection
+from dfray.datasets.attributes import encoded
 from dfray.datasets.files import Files
 from dfray.datasets.labels import Labels
 from dfray.datasets.published import TABLE_1, Published
@@ -79,6 +80,7 @@ def read(corpus: CorpusSection, files: Files) -> Iterator[VideoRow | LeftOut]:
             source_video=source_of(dataset, row, reals) if labels[path] == FAKE else None,
             identity=row["source"],
             identity_group=f"{row['gender']}/{row['race']}",
+            attributes=encoded({"gender": row["gender"], "race": row["race"]}),
             licence="FakeAVCeleb terms of use (non-commercial research)",
         )
 

@@ -21,6 +21,7 @@ class OptionalColumns(TypedDict, total=False):
     source_video: str | None
     identity: str | None
     identity_group: str | None
+    attributes: str | None
     duration_s: float | None
     licence: str | None
     kind: str
