@@ -177,6 +177,7 @@ def test_videos_without_a_score_are_counted_by_what_became_of_them(make_scored):
         "unreadable": 1,
         "crashed": 1,
         "timed_out": 1,
+        "not_extracted": 0,
         "coverage": 0.75,
     }
 
@@ -206,7 +207,9 @@ def test_a_group_of_people_is_measured_on_its_own_videos_of_all_datasets(make_sc
     scored = make_scored(8, datasets=("one", "two"))
     ids = scored.videos["video_id"].to_pylist()
     groups = {video: f"g{int(video[-1]) % 2}" for video in ids if video[-1] != "7"}
-    metrics = compute_metrics(scored.videos, scored.faces, SECTION, 0, identity_groups=groups)
+    metrics = compute_metrics(
+        scored.videos, scored.faces, SECTION, 0, attributes={"identity group": groups}
+    )
     assert [group.identity_group for group in metrics.identity_groups] == ["g0", "g1"]
     for found in metrics.identity_groups:
         rows = [

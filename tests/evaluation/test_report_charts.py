@@ -89,7 +89,7 @@ def test_charts_of_scores_hold_every_row_of_their_table(make_scored):
         bars = figures.histogram_chart(*values, 0.5, item).data
         assert sum(bar.customdata[:, 2].sum() for bar in bars) == table.num_rows
     methods = {("demo", name) for name in ("swap", "mouth", "unknown")}
-    assert len(by_name(figures.roc_chart(scored.videos, methods))) == 1 + 1 + 3  # chance, overall
+    assert len(by_name(figures.roc_chart(scored.videos, methods))) == 1 + 3  # overall
 
 
 def test_no_axis_of_a_rate_goes_beyond_one(make_scored):

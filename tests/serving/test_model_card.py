@@ -125,9 +125,10 @@ def test_the_corpora_come_from_the_manifest_with_their_licences():
 
 def test_a_protocols_table_has_what_was_measured_and_counts_the_rest():
     table = protocol_table(
-        ONE, [ColumnMetrics(0.9, 0.8, 10, 12, note="9 of 10 methods"), ColumnMetrics(None, None)]
+        ONE,
+        [ColumnMetrics(0.9, 0.7, 0.8, 10, 12, note="9 of 10 methods"), ColumnMetrics(None, None)],
     )
-    assert "| all / Toys | 0.9000 | 0.8000 | 10 | 12 | 9 of 10 methods |" in table
+    assert "| all / Toys | 0.9000 | 0.7000 | 0.8000 | 10 | 12 | 9 of 10 methods |" in table
     assert "Mean" not in table
     assert "1 of 2 columns were not measured." in table
 
