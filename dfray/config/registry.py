@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from dfray.config.section import Count, Fraction, Positive, Section, Unit
+from dfray.config.section import Count, Fraction, Positive, Section, Unit, Younger
 
 
 class GatesSection(Section):
@@ -33,7 +33,7 @@ class GatesSection(Section):
     max_calibration_error: Fraction | None = Field(
         None, description="highest expected calibration error of the videos' scores; null: no gate"
     )
-    max_group_error_rate: Fraction | None = Field(
+    max_group_error_rate: Annotated[Fraction | None, Younger()] = Field(
         None,
         description="highest error rate (mean of false alarms and misses) of any group by "
         "corpora.N.attributes that has evaluation.min_per_class videos; null: no gate",

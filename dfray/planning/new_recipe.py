@@ -61,7 +61,7 @@ training:
 
 evaluation:
   split: {split}
-  # threshold: {{fpr: 0.05}}       # fit the threshold on validation; default: 0.5
+  # threshold: {{fpr: 0.05}}       # at most 5 % false alarms on validation; default: balanced_accuracy
 
 registry:
   model_name: {name}  # of the registered model
