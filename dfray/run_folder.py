@@ -15,6 +15,7 @@
       not_finite/        batches whose loss was not finite, one .npz for each step and worker
       model/             the bundle of the best epoch
       evaluation/        scores.parquet, metrics.json, metrics.md, report.html, and tables of protocols
+      audit/             audit.json and audit.html
       versions/          bundles of registered models while they are measured
       state.json         RunState
       log.txt            what commands printed, and tracebacks of their errors
@@ -126,6 +127,7 @@ class RunFolder:
         self.scores = storage.join(self.evaluation, "scores.parquet")
         self.metrics = storage.join(self.evaluation, "metrics.json")
         self.report = storage.join(self.evaluation, "report.html")
+        self.audit = storage.join(self.root, "audit")
         self._state = storage.join(self.root, "state.json")
         self._record = storage.join(self.root, "run.json")
 

@@ -17,7 +17,7 @@ from dfray.checks import cluster, disk, leaks, network, promotion, results, vide
 from dfray.checks.finding import Finding, named_findings, report
 from dfray.checks.subject import Subject
 
-Stage = Literal["extract", "train", "search", "run", "evaluate", "register", "promote"]
+Stage = Literal["extract", "train", "search", "run", "evaluate", "register", "promote", "audit"]
 
 _EXTRACTING: tuple[Stage, ...] = ("extract", "train", "search", "run")
 _TRAINING: tuple[Stage, ...] = ("train", "search", "run")
@@ -50,7 +50,7 @@ CHECKS = (
     Check("work_dir", disk.work_dir, _ALL),
     Check("model name", promotion.model_name, _REGISTERING),
     Check("tracking", promotion.tracking, (*_TRAINING, "register", "promote")),
-    Check("corpora", videos.corpora, _EXTRACTING),
+    Check("corpora", videos.corpora, (*_EXTRACTING, "audit")),
     Check("equal files", leaks.equal_files, _EXTRACTING),
     Check("equal faces", leaks.equal_faces, (*_TRAINING, "evaluate")),
     Check("faces", videos.faces, _EXTRACTING),

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from dfray.cli.app import INSPECTION, app
+from dfray.cli.app import INSPECTION, AsJson, app
 from dfray.cli.command import RecipeCall, command, recipe_command
 
 manifest_app = typer.Typer(
@@ -65,6 +65,22 @@ def manifest_readers() -> None:
     from dfray.render.data import show_readers
 
     show_readers({name: reader(name) for name in READERS})
+
+
+@recipe_command(app, panel=INSPECTION)
+def audit(call: RecipeCall, as_json: AsJson = False) -> None:
+    """Look for leaks between the splits and for shortcuts past the task, and write audit.json and audit.html.
+
+    Equal files and faces, near-duplicates and shared people in training and in test; the AUC of metadata
+    alone; the model's AUC within videos of like face size, length and quality. Parts that need what `extract`
+    or `evaluate` store are not known before. Exit code 2 if a video is in training and in test.
+
+    Example: dfray audit mine.yaml
+    """
+    from dfray import stages
+    from dfray.render.audit import show_audit
+
+    show_audit(stages.audit(call.run), call.run.folder.audit, as_json=as_json)
 
 
 @recipe_command(app, "self-blend", panel=INSPECTION)

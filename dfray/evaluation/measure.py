@@ -81,6 +81,14 @@ class EvaluationSet:
         copies = pa.array(Copies.of(summaries).of_dataset, pa.string())
         return videos.filter(pc.invert(pc.is_in(videos["video_id"], copies)))
 
+    def properties(self) -> pa.Table:
+        """Return the properties of each video of the evaluated split, as `video_properties`."""
+        from dfray.evaluation.properties import video_properties
+
+        split = self.section.split
+        boxes, rate_fps = read_boxes(self.faces, split), self.recipe.faces.rate_fps
+        return video_properties(self.faces.summaries([split]), boxes, rate_fps)
+
     def copies(self, split: str) -> Copies:
         """Return the videos of `split` that are copies of others."""
         return Copies.of(self.faces.summaries([split]))
@@ -122,6 +130,7 @@ class EvaluationResult:
             video_rule=self.decision_rule.video_rule,
             attributes=self.evaluation_set.attributes,
             copies=self.evaluation_set.copies(self.evaluation_set.section.split).pooled,
+            properties=self.evaluation_set.properties(),
         )
 
 

@@ -29,6 +29,7 @@ from dfray.evaluation.intervals import INTERVALS, Calls, proportion_interval
 from dfray.evaluation.names import ALL_VIDEOS
 from dfray.evaluation.operating_points import OperatingPoint, operating_points, tpr_at_fpr
 from dfray.evaluation.ranking_metrics import METRICS
+from dfray.evaluation.strata import StratifiedAuc, stratified_aucs
 from dfray.evaluation.subgroups import Attributes, Subgroup, subgroups
 from dfray.tables import FAKE, REAL
 
@@ -133,6 +134,8 @@ class Metrics(_Stored):
     subgroups: list[Subgroup] = []
     operating_points: list[OperatingPoint] = []
     """Over all videos, pooled; empty without figures of theirs."""
+    strata: list[StratifiedAuc] = []
+    """AUC within videos of like face size, length and quality; empty in metrics of an earlier dfray."""
 
     @property
     def mean_of_several(self) -> MeanLevel | None:
@@ -164,6 +167,7 @@ def compute_metrics(
     video_rule: Literal["mean", "max_of_persons"] | None = None,
     attributes: Attributes | None = None,
     copies: Collection[str] = (),
+    properties: pa.Table | None = None,
 ) -> Metrics:
     """Return the metrics of one scored split.
 
@@ -175,6 +179,7 @@ def compute_metrics(
         video_rule: the rule of `video_scores`; by default the section's.
         attributes: of person or recording, where the corpus states them.
         copies: video_ids that pooled figures leave out, as `Copies.pooled`.
+        properties: from `video_properties`, by which AUC is stratified; None: it is not.
 
     Raises:
         EvaluationError: a score is no number in 0..1.
@@ -229,6 +234,7 @@ def compute_metrics(
             confidence=section.confidence,
         ),
         operating_points=_operating_points(videos.of(everything), label, section, threshold),
+        strata=[] if properties is None else stratified_aucs(table, properties, section),
     )
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import yaml
+from markupsafe import Markup
 
 from dfray import storage
 from dfray.config import UNFITTED_THRESHOLD
@@ -75,6 +76,7 @@ def write_report(
     provenance: dict[str, str],
     drops: Sequence[PostProcessingDrop] = (),
     threshold_origin: str = "",
+    audit: Markup | str = "",
 ) -> None:
     """Write the HTML report to `path_uri`, atomically.
 
@@ -89,6 +91,7 @@ def write_report(
         history: per epoch {epoch, lr, selection_loss, *_loss and its terms, ...}, as training records it;
             may be empty.
         drops: of AUC under post-processing, from `measure_drops`; none: not measured.
+        audit: sections of the audit of the videos, as HTML; empty: there is none.
         provenance: what made the model and the scores (fingerprints, versions); may be nested.
         threshold_origin: where the model's threshold comes from, as `DecisionRule.threshold_origin`.
 
@@ -112,6 +115,7 @@ def write_report(
         papers_threshold=UNFITTED_THRESHOLD,
         drops=drops,
         drops_chart=_drops_chart(drops),
+        audit=audit,
         recipe=yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True),
         provenance=[(key, str(value)) for key, value in flatten(provenance)],
         **_mistakes(worst, videos, metrics.threshold),

@@ -20,7 +20,7 @@ from dfray.run_status import StageStatus
 from dfray.stages.cluster_plan import plan_cluster
 from dfray.stages.dry_run import TrainingPlan, plan_training
 from dfray.stages.evaluation import evaluate
-from dfray.stages.pipeline import RunResult, extract, run_pipeline, search, status, train
+from dfray.stages.pipeline import RunResult, audit, extract, run_pipeline, search, status, train
 from dfray.stages.promotion import promote, rollback
 from dfray.stages.protocol_comparison import compare_models
 from dfray.stages.registration import register
@@ -32,6 +32,7 @@ __all__ = [
     "RunResult",
     "StageStatus",
     "TrainingPlan",
+    "audit",
     "build_manifest",
     "check_manifest",
     "clean",

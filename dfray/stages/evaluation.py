@@ -19,6 +19,8 @@ from dfray.run_status import is_evaluated
 from dfray.tables import SPLITS
 
 if TYPE_CHECKING:
+    from markupsafe import Markup
+
     from dfray.evaluation.measure import EvaluationResult
     from dfray.evaluation.metrics import Metrics
     from dfray.evaluation.mistakes import Explain
@@ -108,9 +110,20 @@ def _write_report(run: RunContext, result: EvaluationResult) -> None:
         unextracted=run.faces.unextracted(SPLITS),
         worst=worst,
         drops=result.drops,
+        audit=_audit(run, result),
         history=run.folder.state().history or [],
         provenance=_provenance(run, result),
     )
+
+
+def _audit(run: RunContext, result: EvaluationResult) -> Markup:
+    """Return the sections of the audit; files are not opened again, as their faces tell equal ones."""
+    from dfray.audit.page import audit_sections
+    from dfray.audit.run import audit_videos
+
+    strata = result.metrics.strata
+    audit = audit_videos(run.recipe, run.manifest, run.faces, strata, compare_files=False)
+    return audit_sections(audit)
 
 
 def _provenance(run: RunContext, result: EvaluationResult) -> dict[str, str]:

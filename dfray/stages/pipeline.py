@@ -20,6 +20,7 @@ from dfray.run_context import RunContext
 from dfray.run_folder import RunFolder
 from dfray.run_manifest import build_manifest, check_manifest
 from dfray.run_status import StageStatus, run_status, training_status
+from dfray.stages.audit import audit_run
 from dfray.stages.evaluation import evaluate
 from dfray.stages.extraction import extract_missing_faces, remove_damaged_shards
 from dfray.stages.promotion import promote
@@ -36,6 +37,7 @@ from dfray.stages.training import (
 )
 
 if TYPE_CHECKING:
+    from dfray.audit.result import Audit
     from dfray.evaluation.metrics import Metrics
     from dfray.registry.history import PromotionRecord
     from dfray.search.result import SearchResult
@@ -143,6 +145,17 @@ def extract(run: RunContext, *, verify: bool = False) -> pa.Table:
         require_sound(subject, "extract")
     with _begun(subject):
         return extract_missing_faces(run)
+
+
+def audit(run: RunContext) -> Audit:
+    """Audit the run's videos after a look at the corpora, and write the result and its page.
+
+    Raises:
+        CheckError: the corpora cannot be read.
+        LockedError: another command writes to the run's folder.
+    """
+    with _begun(_look_at_corpora(run, "audit")):
+        return audit_run(run)
 
 
 def train(run: RunContext) -> History:
