@@ -22,6 +22,7 @@ from dfray.evaluation.protocol import load_protocol
 from dfray.faces.shards import FacesStore
 from dfray.models.backbone import Detector, build_detector
 from dfray.models.initial_values import SkipDraws
+from dfray.nested import flatten
 from dfray.recipe import load_recipe, named_recipes
 from dfray.run_context import RunContext
 from dfray.run_manifest import check_manifest
@@ -46,9 +47,16 @@ ROWS = [
     "fsfm-dataset-ba",
 ]
 """Of Table 3 in arXiv 2508.19730."""
+MIXED = [f"{name}-mixup" for name in ("imagenet", "fsfm", "fsfm-category", "fsfm-dataset")]
+"""Variants of the rows without triplets."""
 SMALLER = ["training.num_workers=1", "batches.batch_size=8", "model.size_px=64"]
-TWINS = [f"twin-{name}" for name in (*ROWS, "clip")]
-COMBINED = {"twin-fsfm-category-ba", "twin-fsfm-dataset-ba"}
+TWINS = [f"twin-{name}" for name in (*ROWS, *MIXED, "clip")]
+COMBINED = {
+    "twin-fsfm-category-ba",
+    "twin-fsfm-dataset-ba",
+    "twin-imagenet-mixup",
+    "twin-fsfm-mixup",
+}
 """Twins whose classes and triplets others have one by one."""
 FIVE = {"ff++", "celeb-df-v2", "dfdc", "fakeavceleb", "forgerynet"}
 """What arXiv 2508.19730 trains on (section 4.1); Celeb-DF has no validation split."""
@@ -59,7 +67,7 @@ CLASSES = {"binary": 2, "category": 3, "dataset": 6}
 
 
 def test_there_is_one_for_every_row_and_a_twin_of_each() -> None:
-    assert {*ROWS, "clip", *TWINS, "demo"} == set(named_recipes())
+    assert {*ROWS, *MIXED, "clip", *TWINS, "demo"} == set(named_recipes())
 
 
 @pytest.fixture(scope="module")
@@ -153,6 +161,22 @@ def test_labels_stay_hard_in_every_row_of_table_3(name: str) -> None:
     recipe = load_recipe(name)
     assert (recipe.augment.mixup, recipe.augment.cutmix) == (0, 0)
     assert recipe.objective.label_smoothing == 0
+
+
+def test_every_row_without_triplets_has_a_variant_with_the_labels_of_fsfms_fine_tuning() -> None:
+    plain = [name for name in ROWS if not load_recipe(name).objective.groups_by_label]
+    assert {f"{name}-mixup" for name in plain if name != "sbi"} == set(MIXED)  # SBI is not FSFM's
+    for name in MIXED:
+        row, variant = (
+            dict(flatten(load_recipe(each).model_dump(mode="json")))
+            for each in (name.removesuffix("-mixup"), name)
+        )
+        changed = {key: value for key, value in variant.items() if value != row.get(key)}
+        assert changed.keys() - {"name", "description"} == {
+            *("augment.mixup", "augment.cutmix", "objective.label_smoothing")
+        }
+        assert (variant["augment.mixup"], variant["augment.cutmix"]) == (0.8, 1.0)
+        assert variant["objective.label_smoothing"] == 0.1
 
 
 @pytest.fixture(scope="module")
