@@ -223,12 +223,18 @@ FACES = TableSpec(
     "faces",
     (
         *_IDENTIFYING,
-        Column("frame_index", pa.int32(), "k of the sampled frame: due at t0 + k / rate_fps"),
+        Column(
+            "frame_index", pa.int32(), "k of the sampled frame: at a rate due at t0 + k / rate_fps"
+        ),
         Column("time_s", pa.float64(), "presentation time of the picture, from t0, in seconds"),
         Column("face_index", pa.int16(), "rank of the face in its frame, the largest box first"),
         Column("score", pa.float32(), "the detector's confidence, 0..1; 1 if not detected"),
         Column("box", pa.list_(pa.float32(), 4), "x, y, w, h of the detection, px, upright frame"),
-        Column("crop", pa.list_(pa.int32(), 3), "x, y, side of the square cut out, px"),
+        Column(
+            "crop",
+            pa.list_(pa.int32(), 3),
+            "x, y, side of the square cut out, px; of an aligned face the upright one about its middle",
+        ),
         Column(
             "keypoints",
             pa.list_(pa.float32(), 12),

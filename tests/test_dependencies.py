@@ -75,6 +75,16 @@ def test_faces_depend_on_their_settings_and_on_no_video() -> None:
     ) == ["faces.margin_ratio 1.3 -> 1.5"]
 
 
+def test_faces_depend_on_their_number_and_on_how_they_are_cut() -> None:
+    changed = recipe("faces={frames: 32, keep: largest, align: five_points, size_px: 32}")
+    assert dependencies.of_faces(changed).changes(dependencies.of_faces(recipe()).values) == [
+        'faces.align null -> "five_points"',
+        "faces.frames null -> 32",
+        'faces.keep null -> "largest"',
+        "faces.rate_fps 1.0 -> null",
+    ]
+
+
 def test_a_detectors_file_counts_by_its_content(tmp_path: Path) -> None:
     keys = []
     for name, content in (("a", b"1"), ("b", b"1"), ("c", b"2")):

@@ -29,6 +29,7 @@ def space_for_faces(subject: Subject) -> Iterator[Finding]:
         yield Finding(
             f"The faces of {subject.missing:,} videos take about {need / GIB:,.1f} GiB, and the disk of "
             f"{subject.run.runs.root} has {free / GIB:,.1f} GiB free.",
-            "Free some space, choose another work_dir, lower faces.rate_fps or set faces.storage: jpeg.",
+            "Free some space, choose another work_dir, lower faces.rate_fps or faces.frames, or set "
+            "faces.storage: jpeg.",
             "warn",
         )

@@ -82,5 +82,5 @@ def batch(subject: Subject) -> Iterator[Finding]:
         number = f"about {count:,}" if subject.missing else f"{count:,}"
         yield Finding(
             f"The training sample has {number} faces ({sample.source}), less than a batch of {size}.",
-            "Choose a smaller batches.batch_size, raise faces.rate_fps, or add videos.",
+            "Choose a smaller batches.batch_size, raise faces.rate_fps or faces.frames, or add videos.",
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from dfray.config.section import (
     Count,
@@ -128,8 +128,13 @@ BEFORE_KEYS = {"doubt_score": 0.0, "damaged_pictures": "use"}
 class FacesSection(Section):
     """Sampling of frames, and detection, cropping and storage of faces (arXiv 2508.19730 section 4.1)."""
 
-    rate_fps: Annotated[Positive, Unit("frames/s")] = Field(
-        1.0, description="sampled frames per second of video"
+    rate_fps: Annotated[Positive, Unit("frames/s")] | None = Field(
+        1.0, description="sampled frames per second of video; null with faces.frames"
+    )
+    frames: Annotated[Count | None, Younger(), Unit("frames")] = Field(
+        None,
+        description="sampled frames of each video in place of rate_fps, evenly spaced by their number from "
+        "the first to the last; all of a video that has fewer; null: by rate_fps",
     )
     damaged_pictures: Literal["error", "use"] = Field(
         "error",
@@ -153,8 +158,18 @@ class FacesSection(Section):
         description="confidence below which the landmark model and a second look must confirm a face; from "
         "0.1 below it on, a face near it in the picture before is enough; 0: nothing is confirmed",
     )
+    keep: Annotated[Literal["all", "largest"], Younger()] = Field(
+        "all", description="faces of a frame to keep: all, or the one of the largest box"
+    )
+    align: Annotated[Literal["none", "five_points"], Younger()] = Field(
+        "none",
+        description="turn of the crop; none: upright squares about the detected box; five_points: eyes, nose "
+        "and mouth lie where ArcFace's template has them, black outside of the picture",
+    )
     margin_ratio: Positive = Field(
-        1.3, description="side of the crop over the larger side of the detected box"
+        1.3,
+        description="side of the crop over the larger side of the detected box, or over that of the template "
+        "of five_points",
     )
     size_px: Annotated[Side, Unit("px")] = Field(224, description="side of the stored crop")
     landmarks: bool = Field(
@@ -175,11 +190,33 @@ class FacesSection(Section):
     )
     attempts: Count = Field(2, description="attempts at a video that kills or hangs its worker")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _frames_stand_in_place_of_a_rate(cls, values: Any) -> Any:
+        if isinstance(values, Mapping) and values.get("frames") is not None:
+            return {"rate_fps": None, **values}
+        return values
+
+    @model_validator(mode="after")
+    def _one_of_both_samples(self) -> Self:
+        if self.rate_fps is not None and self.frames is not None:
+            raise ValueError(
+                f"rate_fps {self.rate_fps:g} and frames {self.frames} are two ways to sample: set one of "
+                "them to null"
+            )
+        if self.rate_fps is None and self.frames is None:
+            raise ValueError("one of rate_fps and frames samples the frames, and both are null")
+        return self
+
     @classmethod
     def from_stored(cls, settings: Mapping[str, Any]) -> Self:
         """Return the settings that a store or a bundle holds; younger keys have the effect of their time."""
         return cls.model_validate(BEFORE_KEYS | dict(settings))
 
     def shaping(self) -> dict[str, Any]:
-        """Return the settings that a face row depends on: all but shard size, time limit and attempts."""
-        return self.model_dump(exclude={"shard_mb", "stall_limit_s", "attempts"}, mode="json")
+        """Return the settings that a face row depends on.
+
+        All but shard size, time limit and attempts, and younger keys at their default.
+        """
+        others = {"shard_mb", "stall_limit_s", "attempts"} | self.unused_younger()
+        return self.model_dump(exclude=others, mode="json")

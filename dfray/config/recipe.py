@@ -175,8 +175,9 @@ class Recipe(Section):
         content = self.model_dump(mode="json", exclude=excluded)
         content["registry"].pop("tracking_uri")
         content["training"].pop("min_workers")  # the batches are the same
-        for key in self.model.unused_younger():
-            content["model"].pop(key)
+        for name in ("faces", "model"):
+            for key in getattr(self, name).unused_younger():
+                content[name].pop(key)
         for key in BEFORE_KEYS:
             if content["faces"][key] == FacesSection.model_fields[key].default:
                 content["faces"].pop(key)

@@ -28,13 +28,13 @@ MAX_GAP_S = 5.0
 _KEYS = ("video_id", "frame_index", "face_index")
 
 
-def track_persons(scores: pa.Table, boxes: pa.Table, rate_fps: float) -> np.ndarray:
+def track_persons(scores: pa.Table, boxes: pa.Table, rate_fps: float | None) -> np.ndarray:
     """Return the person in each face of SCORES, in the order of video, frame and face.
 
     Args:
         scores: SCORES of a split; their embeddings tell how alike faces are.
         boxes: from `read_boxes` on the same faces.
-        rate_fps: at which their frames were sampled.
+        rate_fps: at which their frames were sampled; None: not at a rate, and their times tell.
 
     Returns:
         int32 (N,): 0, 1, ... within each video, in the order of appearance.
@@ -51,20 +51,35 @@ def track_persons(scores: pa.Table, boxes: pa.Table, rate_fps: float) -> np.ndar
     videos = np.asarray(scores["video_id"].to_pylist(), str)
     places = boxes["box"].combine_chunks().flatten().to_numpy(zero_copy_only=False).reshape(-1, 4)
     embeddings = scores["embedding"].combine_chunks()
-    frames = boxes["frame_index"].to_numpy()
+    frames, times_s = boxes["frame_index"].to_numpy(), boxes["time_s"].to_numpy()
     starts = np.flatnonzero(np.append(videos[:1] != "", videos[1:] != videos[:-1]))
     persons = np.zeros(len(videos), np.int32)
     for start, end in zip(starts, [*starts[1:], len(videos)], strict=True):
         of_video = embeddings.slice(start, end - start)
         values = of_video.flatten().to_numpy(zero_copy_only=False)
+        seconds = frame_seconds(frames[start:end], times_s[start:end], rate_fps)
         persons[start:end] = track_faces(
-            frames[start:end], places[start:end], values.reshape(end - start, -1), rate_fps
+            frames[start:end], places[start:end], values.reshape(end - start, -1), seconds
         )
     return persons
 
 
+def frame_seconds(frames: np.ndarray, times_s: np.ndarray, rate_fps: float | None) -> np.ndarray:
+    """Return how far each face's frame is into its video, by which a person is remembered: (N,), in seconds.
+
+    Args:
+        frames: int (N,), the index of each face's frame.
+        times_s: float (N,), its time; 0 or NaN for pictures of a folder, which then count a second each.
+        rate_fps: at which frames were sampled; None: not at a rate.
+    """
+    if rate_fps is not None:
+        return frames / rate_fps
+    times_s = np.nan_to_num(times_s)
+    return times_s if times_s.any() else frames.astype(np.float64)
+
+
 def track_faces(
-    frames: np.ndarray, boxes: np.ndarray, embeddings: np.ndarray, rate_fps: float
+    frames: np.ndarray, boxes: np.ndarray, embeddings: np.ndarray, seconds: np.ndarray
 ) -> np.ndarray:
     """Return the person in each face of one video.
 
@@ -74,7 +89,7 @@ def track_faces(
         frames: int (N,), the index of each face's frame, ascending.
         boxes: float (N, 4), x, y, w, h in px.
         embeddings: float (N, D).
-        rate_fps: frames are 1 / rate_fps seconds apart.
+        seconds: float (N,), of `frame_seconds`.
 
     Returns:
         int32 (N,): 0, 1, ... in the order of appearance.
@@ -86,7 +101,7 @@ def track_faces(
     people: list[_Person] = []
     for frame in np.unique(frames):
         faces = np.flatnonzero(frames == frame)
-        time = frame / rate_fps
+        time = float(seconds[faces[0]])
         near = [p for p in range(len(people)) if time - people[p].seen_s <= MAX_GAP_S]
         affinity = np.array(
             [[people[p].affinity(boxes[f], directions[f]) for p in near] for f in faces]

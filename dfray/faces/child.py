@@ -32,6 +32,7 @@ from dfray.faces.messages import (
 )
 from dfray.faces.partial import fetch_needed
 from dfray.faces.properties import OnStream, StreamProperties
+from dfray.faces.sampling import Sampling, sampling_of
 from dfray.faces.sources import LocalVideo, PartialVideo, Source, VideoFile
 from dfray.faces.video import Frame, VideoExtractor, block_start
 from dfray.isolation import bound_memory, end_with, memory_mb
@@ -72,19 +73,19 @@ def main(build: Callable[[FacesSection], Extractor] = VideoExtractor) -> None:
     connection.send(Ready())
     with contextlib.suppress(EOFError, ConnectionError):  # the parent closed the socket
         while True:
-            _extract(connection.recv(), extractor, settings.rate_fps, connection)
+            _extract(connection.recv(), extractor, sampling_of(settings), connection)
     extractor.close()
     os._exit(0)  # MediaPipe's own end is slow and noisy
 
 
-def _extract(task: Task, extractor: Extractor, rate_fps: float, connection: Connection) -> None:
+def _extract(task: Task, extractor: Extractor, sampling: Sampling, connection: Connection) -> None:
     """Send the frames of one source, and how it ended."""
     answers = _Answers(connection)
     reason, source = None, task.source
     try:
         if isinstance(source, PartialVideo):
             start = block_start(task.first_frame)
-            fetch_needed(source, rate_fps, start, answers.fetch, answers.send_alive)
+            fetch_needed(source, sampling, start, answers.fetch, answers.send_alive)
             source = VideoFile(source.path)
         elif isinstance(source, LocalVideo):
             answers.send_digest(source.digest())

@@ -19,7 +19,7 @@ from dfray.faces.containers import is_rewound, open_video
 from dfray.faces.conversion import PictureConverter
 from dfray.faces.due_frames import DueFrames
 from dfray.faces.properties import OnStream, header_properties
-from dfray.faces.sampling import sample
+from dfray.faces.sampling import Sampling, sample
 from dfray.faces.video_index import read_index
 
 
@@ -28,7 +28,7 @@ class Picture:
     """A sampled picture, or the reason why there is none.
 
     Attributes:
-        frame_index: k of the sample, due at t0 + k / rate.
+        frame_index: k of the sample, at a rate due at t0 + k / rate.
         time_s: presentation time of the picture from t0, in seconds; none if not known.
         image: uint8 (height, width, 3) RGB, upright, SDR, with square pixels; the same array for the
             samples of a still picture; none if it could not be decoded.
@@ -43,13 +43,13 @@ class Picture:
 
 def sampled_pictures(
     path: str,
-    rate_fps: float,
+    sampling: Sampling,
     first_frame: int = 0,
     on_packet: Callable[[], None] = lambda: None,
     on_stream: OnStream = lambda _: None,
     uses_damaged: bool = False,
 ) -> Iterator[Picture]:
-    """Yield the pictures on screen at t0 + k / rate_fps, for k >= `first_frame`, in order.
+    """Yield the sampled pictures from sample `first_frame` on, in order.
 
     Args:
         path: a local file; its best video stream is taken, cover pictures are no video.
@@ -64,7 +64,7 @@ def sampled_pictures(
         container, stream = stack.enter_context(open_video(path))
         on_stream(header_properties(container, stream))
         index = read_index(path, container, stream, on_packet)
-        samples = sample(index.times, rate_fps)
+        samples = sample(index.times, sampling)
         if not is_rewound(container, stream):
             container, stream = stack.enter_context(open_video(path))
         pictures = samples.pictures.tolist()

@@ -18,7 +18,7 @@ from dfray.faces.containers import open_video
 from dfray.faces.decoding_plan import plan_decoding
 from dfray.faces.mp4 import index_range
 from dfray.faces.packet_table import since
-from dfray.faces.sampling import sample
+from dfray.faces.sampling import Sampling, sample
 from dfray.faces.sources import PartialVideo, UnreadableSourceError
 from dfray.faces.video_index import VideoIndex, read_index
 from dfray.storage import Range
@@ -36,12 +36,12 @@ _LARGEST_SHARE = 0.6
 
 def fetch_needed(
     video: PartialVideo,
-    rate_fps: float,
+    sampling: Sampling,
     first_frame: int,
     fetch: Fetch,
     on_packet: Callable[[], None],
 ) -> None:
-    """Fetch what the pictures sampled at `rate_fps` need, from `first_frame` on.
+    """Fetch what the pictures sampled by `sampling` need, from `first_frame` on.
 
     Args:
         on_packet: called for every packet read, as a sign of life.
@@ -50,7 +50,7 @@ def fetch_needed(
         StorageError: the remote file cannot be read.
     """
     beginning = _fetch_index(video, fetch)
-    plan = _Plan(video.path, rate_fps, first_frame, on_packet)
+    plan = _Plan(video.path, sampling, first_frame, on_packet)
     if not (beginning and plan.fetch_packets(beginning, fetch)):
         fetch([(0, video.n_bytes)])
 
@@ -81,7 +81,7 @@ class _Plan:
     """The packets that the sampled pictures of a partial video need."""
 
     path: str
-    rate_fps: float
+    sampling: Sampling
     first_frame: int
     on_packet: Callable[[], None]
 
@@ -121,7 +121,7 @@ class _Plan:
 
     def _sent(self, index: VideoIndex, start: np.ndarray) -> np.ndarray:
         """Return the mask of the packets that are decoded, if decoding of each may begin at `start`."""
-        due_pictures = sample(index.times, self.rate_fps).pictures[self.first_frame :]
+        due_pictures = sample(index.times, self.sampling).pictures[self.first_frame :]
         table = dataclasses.replace(index.packets, start=start)
         return plan_decoding(
             dataclasses.replace(index, packets=table), np.unique(due_pictures).tolist()

@@ -20,7 +20,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from dfray import storage
 from dfray.faces.decode import Picture
 from dfray.faces.png import SIGNATURE, needed_chunks
-from dfray.faces.sampling import sample
+from dfray.faces.sampling import Sampling, sample
 from dfray.faces.sources import MAX_PICTURE_PX, UnreadableSourceError, require_size
 from dfray.faces.timeline import counted_timeline, presentation_timeline
 
@@ -64,7 +64,7 @@ def folder_pictures(
 
 def file_pictures(
     file: str | bytes,
-    rate_fps: float,
+    sampling: Sampling,
     first_frame: int = 0,
     on_picture: Callable[[], None] = lambda: None,
 ) -> Iterator[Picture]:
@@ -79,7 +79,7 @@ def file_pictures(
     """
     with open_picture(file) as image:
         if _is_animated(image):
-            yield from _animation(file, rate_fps, first_frame, on_picture)
+            yield from _animation(file, sampling, first_frame, on_picture)
         elif first_frame == 0:
             on_picture()
             yield _still(image)
@@ -161,7 +161,7 @@ def _is_animated(image: Image.Image) -> bool:
 
 
 def _animation(
-    file: str | bytes, rate_fps: float, first_frame: int, on_picture: Callable[[], None]
+    file: str | bytes, sampling: Sampling, first_frame: int, on_picture: Callable[[], None]
 ) -> Iterator[Picture]:
     """Yield the sampled frames of an animation, which is decoded twice: the times come with the pixels."""
     with open_picture(file) as image:
@@ -169,7 +169,7 @@ def _animation(
     is_clockless = len(starts) > 1 and starts[-1] == 0
     timed = None if is_clockless else presentation_timeline(starts, _TIME_BASE)
     times = timed or counted_timeline(len(starts))
-    samples = sample(times, rate_fps)
+    samples = sample(times, sampling)
     numbers = samples.pictures.tolist()
     with open_picture(file) as image:
         frames, number = _frames(image, on_picture), -1

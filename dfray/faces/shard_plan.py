@@ -33,7 +33,8 @@ class ShardPlan:
 def expected_faces(videos: pa.Table, settings: FacesSection) -> np.ndarray:
     """Return the faces to expect of each video, one a sampled frame: int64 (N,), at least 1.
 
-    A video whose length is not known is taken to be as long as its dataset's are on average.
+    With `faces.frames` it is that number, which a short video may not have. At a rate, a video whose length
+    is not known is taken to be as long as its dataset's are on average.
     """
     duration = pc.fill_null(videos.column("duration_s"), np.nan).to_numpy().copy()
     dataset = np.asarray(videos.column("dataset").to_pylist())
@@ -41,9 +42,10 @@ def expected_faces(videos: pa.Table, settings: FacesSection) -> np.ndarray:
         in_dataset, is_unknown = dataset == name, np.isnan(duration)
         lengths = duration[in_dataset & ~is_unknown]
         duration[in_dataset & is_unknown] = lengths.mean() if len(lengths) else UNKNOWN_DURATION_S
-    samples = np.ceil(
-        duration * settings.rate_fps - 1e-9
-    )  # k / rate_fps before the end, k = 0, 1, ...
+    if settings.rate_fps is None:
+        samples = np.full(videos.num_rows, settings.frames)
+    else:  # k / rate_fps before the end, k = 0, 1, ...
+        samples = np.ceil(duration * settings.rate_fps - 1e-9)
     images = videos.column("n_images").to_numpy()
     frames: np.ndarray = np.where(images > 0, images, samples).astype(np.int64)
     at_least_one: np.ndarray = np.maximum(frames, 1)

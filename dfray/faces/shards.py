@@ -120,7 +120,9 @@ class FacesStore:
             stored.pop(_VERSION, UNSTATED) == UNSTATED
         ):  # made before there were keys such as doubt_score
             new = {key: value for key, value in new.items() if key in stored or key in _EARLY_KEYS}
-        stored = FacesSection().shaping() | stored
+        defaults = FacesSection()
+        younger = {key: getattr(defaults, key) for key in defaults.unused_younger()}
+        new, stored = younger | new, younger | defaults.shaping() | stored
         keys = [key for key in sorted(new) if new[key] != stored[key]]
         if keys:
             changes = ", ".join(f"faces.{k} {stored[k]!r} (now {new[k]!r})" for k in keys)
@@ -239,6 +241,7 @@ BOX_COLUMNS = (
     "dataset",
     "label",
     "frame_index",
+    "time_s",
     "face_index",
     "box",
     "frame_width",

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from dfray.config import FacesSection
+from dfray.faces.align import Alignment
 from dfray.faces.crop import crop_square, cut
 from dfray.faces.picture_hash import HASHED_FRAMES, perceptual_hash
 from dfray.faces.properties import OnStream, StreamProperties
+from dfray.faces.sampling import sampling_of
 from dfray.faces.sources import PictureFile, PictureFolder, PixelArray, Source, VideoFile
 
 if TYPE_CHECKING:
@@ -39,7 +42,7 @@ class Face:
         box: x, y, w, h of the detection, px of the upright frame; it may reach outside.
         keypoints: 6 x (x, y), px: right eye, left eye, nose tip, mouth, right and left ear;
             NaN for a ready-made crop.
-        crop: x, y, side of the square cut out, px.
+        crop: x, y, side of the square cut out, px; of an aligned face the upright one about its middle.
         image: the crop, uint8 (size_px, size_px, 3) RGB.
         landmarks: float32 (468, 2), px of `image`; none if they were not asked for or not found.
     """
@@ -58,7 +61,7 @@ class Frame:
     """The outcome of one sampled frame.
 
     Attributes:
-        frame_index: k of the sample, due at t0 + k / rate_fps.
+        frame_index: k of the sample, at a rate due at t0 + k / rate_fps.
         time_s: presentation time of the picture from t0, in seconds; none if not known.
         outcome: faces, no_face or decode_error.
         reason: why the frame could not be decoded, or what is amiss with its time.
@@ -114,10 +117,10 @@ class VideoExtractor:
 
         self._settings = settings
         landmarks = None
-        if settings.landmarks or settings.doubt_score:
+        if settings.landmarks or settings.doubt_score or settings.align != "none":
             landmarks = LandmarkFinder(settings.detector_model)
         self._finder = FaceFinder(settings, landmarks)
-        self._landmarks = landmarks if settings.landmarks else None
+        self._landmarks = landmarks
 
     def extract(
         self,
@@ -161,6 +164,8 @@ class VideoExtractor:
         def search(image: np.ndarray, is_first: bool) -> Frame:
             nonlocal has_small, before
             small: SmallFaces = "hint" if is_first else "search" if has_small else "skip"
+            if self._settings.keep == "largest":
+                small = "skip"
             result = self._finder.find(image, small, [] if is_first else before)
             before = result.faces
             if is_first:
@@ -180,18 +185,31 @@ class VideoExtractor:
 
     def _frame(self, image: np.ndarray, result: SearchResult) -> Frame:
         height, width = image.shape[:2]
-        faces = [self._face(image, rank, detection) for rank, detection in enumerate(result.faces)]
+        found = result.faces[: 1 if self._settings.keep == "largest" else None]
+        faces = [self._face(image, rank, detection) for rank, detection in enumerate(found)]
         outcome: Literal["faces", "no_face"] = "faces" if faces else "no_face"
         return Frame(-1, None, outcome, None, width, height, faces, result.n_doubtful)
 
     def _face(self, image: np.ndarray, rank: int, detection: Detection) -> Face:
-        height, width = image.shape[:2]
-        square = crop_square(detection.box, width, height, self._settings.margin_ratio)
-        crop = cut(image, square, self._settings.size_px)
-        points = self._landmarks.find(image, detection) if self._landmarks else None
-        if points is not None:
-            points = (points - square[:2]) * (self._settings.size_px / square[2])
+        settings, mesh = self._settings, None
+        if self._landmarks and (settings.landmarks or settings.align != "none"):
+            mesh = self._landmarks.find(image, detection)
+        if settings.align == "five_points":
+            alignment = Alignment.of(detection, mesh, settings.size_px, settings.margin_ratio)
+            square, crop, place = alignment.square(), alignment.cut(image), alignment.place
+        else:
+            height, width = image.shape[:2]
+            square = crop_square(detection.box, width, height, settings.margin_ratio)
+            crop = cut(image, square, settings.size_px)
+            place = partial(_in_square, square=square, size_px=settings.size_px)
+        points = place(mesh).astype(np.float32) if settings.landmarks and mesh is not None else None
         return Face(rank, detection.score, detection.box, detection.keypoints, square, crop, points)
+
+
+def _in_square(points: np.ndarray, square: tuple[int, int, int], size_px: int) -> np.ndarray:
+    """Return points of the picture, (N, 2) px, in px of the crop of an upright square."""
+    placed: np.ndarray = (points - square[:2]) * (size_px / square[2])
+    return placed
 
 
 Search = Callable[[np.ndarray, bool], Frame]
@@ -209,14 +227,14 @@ def _sampled(
     from dfray.faces.decode import sampled_pictures
     from dfray.faces.pictures import array_pictures, file_pictures, folder_pictures
 
-    rate_fps, uses_damaged = settings.rate_fps, settings.damaged_pictures == "use"
+    sampling, uses_damaged = sampling_of(settings), settings.damaged_pictures == "use"
     match source:
         case VideoFile(path):
             return sampled_pictures(
-                path, rate_fps, first_frame, on_picture, on_stream, uses_damaged
+                path, sampling, first_frame, on_picture, on_stream, uses_damaged
             )
         case PictureFile(file):
-            return file_pictures(file, rate_fps, first_frame, on_picture)
+            return file_pictures(file, sampling, first_frame, on_picture)
         case PixelArray(pixels):
             return array_pictures(pixels, first_frame)
         case PictureFolder(paths):

@@ -20,7 +20,7 @@ import numpy as np
 from dfray.config import FacesSection
 from dfray.errors import UserError
 from dfray.evaluation.aggregate import highest_person
-from dfray.evaluation.tracks import track_faces
+from dfray.evaluation.tracks import frame_seconds, track_faces
 from dfray.faces.model_file import FILE_NAMES, Kind
 from dfray.faces.sources import PictureFile, PixelArray
 from dfray.faces.supervise import SupervisedExtractor
@@ -62,9 +62,10 @@ Input = str | bytes | np.ndarray | Unreadable
 
 @dataclass(frozen=True)
 class FacePosition:
-    """The index of a face's frame in its video, and its box: x, y, w, h in px."""
+    """The index and the time of a face's frame in its video, and its box: x, y, w, h in px."""
 
     frame_index: int
+    time_s: float
     box: tuple[float, float, float, float]
 
 
@@ -157,7 +158,9 @@ class MediaScorer:
             return float(scores.mean())
         frames = np.array([position.frame_index for position in positions])
         boxes = np.array([position.box for position in positions])
-        tracks = track_faces(frames, boxes, embeddings, self.settings.rate_fps)
+        times_s = np.array([position.time_s for position in positions])
+        seconds = frame_seconds(frames, times_s, self.settings.rate_fps)
+        tracks = track_faces(frames, boxes, embeddings, seconds)
         return highest_person(scores, tracks)
 
     def _crops(
@@ -172,7 +175,9 @@ class MediaScorer:
             if isinstance(result, Frame):
                 row.n_frames += 1
                 for face in result.faces:
-                    positions.append(FacePosition(result.frame_index, face.box))
+                    positions.append(
+                        FacePosition(result.frame_index, result.time_s or 0.0, face.box)
+                    )
                     yield face.image
                 continue
             row.outcome, row.reason = result.status, result.reason

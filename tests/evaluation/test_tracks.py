@@ -36,7 +36,7 @@ def walk(paths: list[list[float | None]], noise: float = 0.05, same=False):
 
 def tracked(*args, rate_fps: float = 1.0, **kwargs) -> tuple[np.ndarray, np.ndarray]:
     frames, boxes, embeddings, truth = walk(*args, **kwargs)
-    return track_faces(frames, boxes, embeddings, rate_fps), truth
+    return track_faces(frames, boxes, embeddings, frames / rate_fps), truth
 
 
 def assert_same_people(found: np.ndarray, truth: np.ndarray) -> None:
@@ -83,7 +83,7 @@ def test_two_faces_of_one_frame_are_never_one_person():
     frames = np.repeat(np.arange(5), 2)
     boxes = np.tile([[0.0, 0, SIDE, SIDE], [4.0, 0, SIDE, SIDE]], (5, 1))
     embeddings = np.array([looks(0, rng, 0.0) for _ in frames])
-    found = track_faces(frames, boxes, embeddings, 1.0)
+    found = track_faces(frames, boxes, embeddings, frames / 1.0)
     assert all(found[2 * n] != found[2 * n + 1] for n in range(5))
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from dfray.faces.decode import Picture, sampled_pictures
+from dfray.faces.sampling import Evenly
 from dfray.faces.sources import UnreadableSourceError
 from tests.helpers.clips import decode_all, moving_noise, write_clip
 
@@ -62,6 +63,25 @@ def test_every_picture_is_the_one_of_a_full_decode(
             assert picture.time_s == pytest.approx(time_s)
             assert picture.image is not None
             assert np.array_equal(picture.image, image)
+
+
+@pytest.mark.parametrize("name", [*CLIPS, "raw.h264", "no_presentation_times.avi"])
+def test_a_number_of_pictures_are_those_of_a_full_decode_whatever_the_file_states(
+    name: str, noise: list[np.ndarray], tmp_path: Path
+) -> None:
+    """Neither a length nor times nor a number of pictures need be stated."""
+    path = write_clip(tmp_path / name, noise, **CLIPS.get(name, {"options": {"bf": "3"}}))
+    with av.open(str(path)) as container:
+        shown = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    found = list(sampled_pictures(str(path), Evenly(7)))
+    numbers = np.linspace(0, len(shown) - 1, 7, dtype=int)
+    assert len(found) == 7
+    for picture, number in zip(found, numbers, strict=True):
+        assert picture.image is not None
+        assert np.array_equal(picture.image, shown[number])
+    late = list(sampled_pictures(str(path), Evenly(7), first_frame=5))
+    assert [picture.frame_index for picture in late] == [5, 6]
+    assert np.array_equal(late[0].image, found[5].image)
 
 
 @pytest.mark.parametrize("name", ["raw.h264", "no_presentation_times.avi"])

@@ -12,6 +12,7 @@ from dfray import storage
 from dfray.faces import sources
 from dfray.faces.decode import sampled_pictures
 from dfray.faces.partial import fetch_needed
+from dfray.faces.sampling import Evenly, Sampling
 from dfray.faces.sources import PartialVideo, served_source
 from dfray.storage import Range
 from tests.helpers.clips import moving_noise, write_clip
@@ -41,9 +42,9 @@ class Remote:
                 file.write(self.content[first : first + size])
                 self.n_fetched += size
 
-    def fetch_needed(self, first_frame: int = 0) -> None:
+    def fetch_needed(self, first_frame: int = 0, sampling: Sampling = RATE) -> None:
         video = PartialVideo(str(self.path), len(self.content))
-        fetch_needed(video, RATE, first_frame, self.fetch, lambda: None)
+        fetch_needed(video, sampling, first_frame, self.fetch, lambda: None)
 
     @property
     def is_whole(self) -> bool:
@@ -63,9 +64,11 @@ def clip(noise: list[np.ndarray], tmp_path_factory: pytest.TempPathFactory) -> P
     return write_clip(path, noise, options=options)
 
 
-def assert_same_pictures(remote: Remote, whole: Path, first_frame: int = 0) -> None:
-    ours = list(sampled_pictures(str(remote.path), RATE, first_frame))
-    theirs = list(sampled_pictures(str(whole), RATE, first_frame))
+def assert_same_pictures(
+    remote: Remote, whole: Path, first_frame: int = 0, sampling: Sampling = RATE
+) -> None:
+    ours = list(sampled_pictures(str(remote.path), sampling, first_frame))
+    theirs = list(sampled_pictures(str(whole), sampling, first_frame))
     for a, b in zip(ours, theirs, strict=True):
         assert (a.frame_index, a.time_s, a.reason) == (b.frame_index, b.time_s, b.reason)
         assert np.array_equal(a.image, b.image)
@@ -78,6 +81,13 @@ def test_at_most_half_of_groups_of_one_second_is_fetched_for_a_picture_every_fiv
     remote = Remote(clip)
     remote.fetch_needed(first_frame)
     assert_same_pictures(remote, clip, first_frame)
+    assert remote.n_fetched < 0.5 * len(remote.content)
+
+
+def test_a_number_of_pictures_is_fetched_alike(clip: Path) -> None:
+    remote = Remote(clip)
+    remote.fetch_needed(sampling=Evenly(5))
+    assert_same_pictures(remote, clip, sampling=Evenly(5))
     assert remote.n_fetched < 0.5 * len(remote.content)
 
 

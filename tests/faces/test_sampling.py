@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dfray.faces.sampling import Timeline, sample
+from dfray.faces.sampling import Evenly, Timeline, sample
 
 MS = Fraction(1, 1000)
 
@@ -94,3 +94,32 @@ def test_the_stills_of_a_long_video_are_bounded_together() -> None:
     talk = np.concatenate([np.arange(0, 5_000_000, 1000), [9_000_000, 9_001_000]])
     samples = sample(timeline(talk.tolist()), 1.0)
     assert len(samples.pictures) == 5000 - 1 + 600 + 2
+
+
+def evenly(n_pictures: int, count: int) -> list[int]:
+    return sample(timeline(list(range(n_pictures))), Evenly(count)).pictures.tolist()
+
+
+@pytest.mark.parametrize("n_pictures", [33, 100, 331, 1000])
+def test_a_number_of_pictures_is_taken_where_deepfakebench_takes_them(n_pictures: int) -> None:
+    theirs = np.linspace(0, n_pictures - 1, 32, endpoint=True, dtype=int).tolist()
+    assert evenly(n_pictures, 32) == theirs
+
+
+@given(st.integers(1, 5000), st.integers(1, 64))
+def test_a_number_of_pictures_is_evenly_spaced_from_the_first_to_the_last(
+    n_pictures: int, count: int
+) -> None:
+    found = evenly(n_pictures, count)
+    assert len(found) == min(n_pictures, count)
+    assert found[0] == 0
+    assert count == 1 or found[-1] == n_pictures - 1
+    steps = set(np.diff(found).tolist())
+    assert len(steps) <= 2
+    assert max(steps, default=0) - min(steps, default=0) <= 1
+
+
+def test_a_number_of_pictures_does_not_depend_on_their_times() -> None:
+    stills = timeline([0, 10, 20, 100_000, 100_010])
+    samples = sample(stills, Evenly(3))
+    assert (samples.pictures.tolist(), samples.shortened) == ([0, 2, 4], {})

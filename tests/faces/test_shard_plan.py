@@ -95,6 +95,11 @@ def test_an_unknown_duration_is_that_of_the_dataset_on_average():
     assert expected_faces(videos_table(rows), SETTINGS).tolist() == [8, 16, 12, 20]
 
 
+def test_a_number_of_frames_is_expected_whatever_the_length():
+    videos = videos_table([video_row("a", duration_s=2.0), video_row("b", duration_s=None)])
+    assert expected_faces(videos, FacesSection(frames=32)).tolist() == [32, 32]
+
+
 def test_of_a_video_in_pictures_each_is_a_frame():
     rows = [video_row("a", kind="faces", n_images=7, duration_s=None)]
     assert expected_faces(videos_table(rows), SETTINGS).tolist() == [7]

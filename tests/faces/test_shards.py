@@ -82,6 +82,25 @@ def test_other_settings_are_refused_with_both_values(tmp_path):
         store.claim(FacesSection(size_px=16, rate_fps=2))
 
 
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"align": "five_points"}, r"faces.align 'none' \(now 'five_points'\)"),
+        ({"keep": "largest"}, r"faces.keep 'all' \(now 'largest'\)"),
+        ({"frames": 32}, r"faces.frames None \(now 32\)"),
+    ],
+)
+def test_younger_settings_are_refused_in_either_direction(tmp_path, changed, words):
+    plain, other = FacesSection(size_px=16), FacesSection(size_px=16, **changed)
+    store = write_store(tmp_path / "a", [(video_row("a"), crops(2))], plain)
+    with pytest.raises(UserError, match=words):
+        store.claim(other)
+    turned = write_store(tmp_path / "b", [(video_row("a"), crops(2))], other)
+    turned.claim(other)
+    with pytest.raises(UserError, match=next(iter(changed))):
+        turned.claim(plain)
+
+
 def test_a_store_on_s3_reads_the_same(bucket):
     images = crops(3)
     store = write_store(f"{bucket}/run", [(video_row("a"), images)], FacesSection(size_px=16))

@@ -53,7 +53,7 @@ def face_row(
     encoding, data = encode_image(image, settings)
     return video | {
         "frame_index": frame,
-        "time_s": frame / settings.rate_fps,
+        "time_s": frame / (settings.rate_fps or 1.0),
         "face_index": 0,
         "score": 0.9,
         "box": [0.0, 0.0, 10.0, 10.0],
