@@ -15,8 +15,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dfray.config import Recipe
+from dfray.config import ModelSection, Recipe
 from dfray.config.stage_keys import stage_values
+from dfray.errors import RecipeError
 from dfray.faces.settings import identifying_settings
 from dfray.text import mask
 
@@ -24,6 +25,8 @@ _FACES = "faces."
 _DATA = "videos."
 """Prefix of the dependency on the manifest's rows of a split."""
 _TRAINED = ("video_id", "uri", "label", "category", "dataset")
+PLAIN_VITS = ("vit_", "flexivit_", "aimv2_", "beit3_", "eva_large_", "test_vit")
+"""How the names of timm's plain ViTs begin."""
 _MEASURED = (*_TRAINED, "method", "identity", "identity_group")
 
 
@@ -91,23 +94,34 @@ def _network(recipe: Recipe) -> dict[str, Any]:
     """Return the keys of the network where weights decide them otherwise than they once did.
 
     Results are found under what a plain ViT's `model.pool: null` and an absent `model.num_heads` stood for:
-    the mean of the patches and timm's heads, whatever the weights.
+    the mean of the patches and timm's heads, whatever the weights. A network that cannot be built has none.
     """
     section = recipe.model
-    is_fsfm = section.weights_layout == "fsfm"
-    if section.weights is None or (
-        is_fsfm and section.pool is None and "_small_" not in section.backbone
-    ):
+    if not _may_differ(section):  # so that timm need not be imported
         return {}
     from dfray.models.network import former_pool, stated, stored
 
-    former = stored(section.model_copy(update={"pool": None, "num_heads": None}))
-    now, values = stated(section), dict[str, Any]()
+    try:
+        former = stored(section.model_copy(update={"pool": None, "num_heads": None}))
+        now, values = stated(section), dict[str, Any]()
+    except RecipeError:  # the checks tell of it
+        return {}
     if former_pool(section):
         values["model.pool"] = None if now.pool == former.pool else now.pool
     if now.num_heads != former.num_heads:
         values["model.num_heads"] = now.num_heads
     return values
+
+
+def _may_differ(section: ModelSection) -> bool:
+    """Return False if neither weights nor the recipe can have decided the pooling or the heads of a ViT."""
+    name = section.backbone
+    if section.num_heads is not None:
+        return True
+    if section.weights is None or "_clip_" in name or not name.startswith(PLAIN_VITS):
+        return False
+    is_fsfm = section.weights_layout == "fsfm" and section.pool is None
+    return not is_fsfm or "_small_" in name
 
 
 def _fingerprint(videos: pa.Table, split: str, columns: Sequence[str]) -> str:

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+import timm
 
 from dfray import dependencies
-from dfray.config import Recipe
+from dfray.config import ModelSection, Recipe
+from dfray.models.network import former_pool
 from tests.helpers.rows import fake_row, video_row, videos_table
 from tests.helpers.toy import toy_recipe
 
@@ -185,3 +187,21 @@ def test_a_training_is_found_by_the_network_that_it_trained(
     values = training(*overrides).values
     assert values["model.pool"] == pool
     assert values.get("model.num_heads") == heads
+
+
+def test_a_younger_key_at_its_default_is_no_dependency() -> None:
+    blend = ("batches.self_blend={rgb: 0.1}", "faces.landmarks=true")
+    assert "batches.self_blend.pair_shift" not in training(*blend).values
+    shifted = training("batches.self_blend={rgb: 0.1, pair_shift: {}}", blend[1]).values
+    assert shifted["batches.self_blend.pair_shift.probability"] == 0.3
+
+
+def test_every_plain_vit_of_timm_is_looked_at_for_its_network() -> None:
+    plain = [name for name in timm.list_models() if former_pool(ModelSection(backbone=name))]
+    assert len(plain) > 100
+    assert [name for name in plain if not name.startswith(dependencies.PLAIN_VITS)] == []
+
+
+def test_a_network_that_cannot_be_built_is_left_to_the_checks() -> None:
+    values = training("model.backbone=vit_tiny_patch16_225", "model.weights=timm").values
+    assert values["model.backbone"] == "vit_tiny_patch16_225"

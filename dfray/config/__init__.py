@@ -6,7 +6,13 @@ field with a description and, if it has one, a `Unit` to its section. Sections i
 reading a recipe takes milliseconds.
 """
 
-from dfray.config.batches import AffineSection, AugmentSection, BatchesSection, SelfBlendSection
+from dfray.config.batches import (
+    AffineSection,
+    AugmentSection,
+    BatchesSection,
+    PairShiftSection,
+    SelfBlendSection,
+)
 from dfray.config.data import ClusterSection, CorpusSection, DemoSection, FacesSection
 from dfray.config.evaluation import (
     BALANCED_ACCURACY,
@@ -47,6 +53,7 @@ __all__ = [
     "MetricSection",
     "ModelSection",
     "ObjectiveSection",
+    "PairShiftSection",
     "ParameterSection",
     "Recipe",
     "RegistrySection",

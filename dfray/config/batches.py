@@ -7,9 +7,36 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from dfray.config.section import Count, Fraction, NotNegative, Positive, Quality, Section, Unit
+from dfray.config.section import (
+    Count,
+    Fraction,
+    NotNegative,
+    Positive,
+    Quality,
+    Section,
+    Unit,
+    Younger,
+)
 
 _RANDAUGMENT_OPTION = r"m(\d|10)|mstd\d{1,2}(\.\d+)?|n\d|p(0?\.\d+|[01])|inc1"
+
+
+class PairShiftSection(Section):
+    """Colour shift that both views of a self-blended pair get alike, after blending.
+
+    Of the public code of arXiv 2204.08376, whose shift of hue, saturation and value is below a level.
+    """
+
+    probability: Fraction = Field(0.3, description="probability of each of the two shifts")
+    rgb: Fraction = Field(
+        0.08, description="largest shift of red, green and blue, as a share of their range"
+    )
+    brightness: Fraction = Field(
+        0.3, description="largest shift of all levels, as a share of their range"
+    )
+    contrast: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.3, description="largest change of the levels' scale: factor 1 +- this"
+    )
 
 
 class SelfBlendSection(Section):
@@ -43,6 +70,11 @@ class SelfBlendSection(Section):
     ratios: Annotated[tuple[Fraction, ...], Field(min_length=1)] = Field(
         (0.25, 0.5, 0.75, 1.0, 1.0, 1.0),
         description="strengths of the mask, drawn with equal probability",
+    )
+    pair_shift: Annotated[PairShiftSection | None, Younger()] = Field(
+        None,
+        description="colour shift of both views alike, in training only; {}: as the authors' code has it; "
+        "null: off",
     )
 
 

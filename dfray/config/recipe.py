@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from functools import reduce
+from operator import getitem
 from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -175,9 +177,9 @@ class Recipe(Section):
         content = self.model_dump(mode="json", exclude=excluded)
         content["registry"].pop("tracking_uri")
         content["training"].pop("min_workers")  # the batches are the same
-        for name in ("faces", "model"):
-            for key in getattr(self, name).unused_younger():
-                content[name].pop(key)
+        for key in self.unused_younger():
+            *sections, last = key.split(".")
+            reduce(getitem, sections, content).pop(last)
         for key in BEFORE_KEYS:
             if content["faces"][key] == FacesSection.model_fields[key].default:
                 content["faces"].pop(key)

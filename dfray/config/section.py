@@ -45,13 +45,15 @@ class Section(BaseModel):
         return self.model_dump(mode="json")
 
     def unused_younger(self) -> set[str]:
-        """Return the names of the section's younger keys that are at their default."""
-        return {
-            name
-            for name, field in type(self).model_fields.items()
-            if any(isinstance(item, Younger) for item in field.metadata)
-            and getattr(self, name) == field.default
-        }
+        """Return the younger keys that are at their default, dotted, of sections inside this one too."""
+        unused = set()
+        for name, field in type(self).model_fields.items():
+            value = getattr(self, name)
+            if any(isinstance(item, Younger) for item in field.metadata) and value == field.default:
+                unused.add(name)
+            elif isinstance(value, Section):
+                unused |= {f"{name}.{key}" for key in value.unused_younger()}
+        return unused
 
     def fingerprint(self) -> str:
         """Return the first 16 hex digits of the SHA-256 of the content."""

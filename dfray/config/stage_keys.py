@@ -6,11 +6,9 @@ before it depend on.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, Literal
 
 from dfray.config.recipe import Recipe
-from dfray.config.section import Section
 from dfray.nested import flatten
 
 Stage = Literal["manifest", "faces", "training", "figures", "registration", "promotion", "search"]
@@ -77,13 +75,5 @@ def stage_values(recipe: Recipe, stage: Stage) -> dict[str, Any]:
 
     Younger keys at their default are left out, as results that are older than they do not have them.
     """
-    values, unused = flatten(recipe.model_dump(mode="json")), set(unused_younger(recipe))
+    values, unused = flatten(recipe.model_dump(mode="json")), recipe.unused_younger()
     return {key: value for key, value in values if stage_of(key) == stage and key not in unused}
-
-
-def unused_younger(section: Section, prefix: str = "") -> Iterator[str]:
-    """Yield the dotted keys of a section and those inside it that are younger and at their default."""
-    yield from (f"{prefix}{name}" for name in section.unused_younger())
-    for name in type(section).model_fields:
-        if isinstance(inner := getattr(section, name), Section):
-            yield from unused_younger(inner, f"{prefix}{name}.")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from dfray.evaluation.protocol import Protocol
     from dfray.evaluation.protocol_table import ProtocolResult
 
-_CUT = ("detector", "detector_model", "margin_ratio")
+_CUT = ("detector", "detector_model", "margin_ratio", "align")
 """Settings of faces that a model must have been trained with to be compared on them."""
 
 
@@ -114,7 +114,7 @@ def _require_same_faces(settings: FacesSection, name: str, bundle_uri: str) -> N
         UserError: with both values of each setting that differs.
     """
 
-    trained_on = read_faces(bundle_uri)
+    trained_on = {"align": "none"} | read_faces(bundle_uri)  # models from before it was a setting
     stored = settings.model_dump(mode="json")
     differences = [
         f"faces.{key} {trained_on[key]!r} (here {stored[key]!r})"

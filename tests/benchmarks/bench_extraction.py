@@ -8,6 +8,7 @@ textured background that moves too. One frame a second, full-range detector, def
 
     ours     the extraction stage as an actor runs it: decode in its supervised child, detect, crop,
              raw crops under lz4 in a Parquet shard of 5 videos (real shards hold hundreds)
+    aligned  the same with the CLIP paper's faces: the largest of a frame, aligned by five points, 256 px
     decode   the exact, skipping decode of the same frames to RGB, and nothing else
     script   OpenCV reads every frame; dlib's HOG detector (upsampled once) on the due ones; crops to PNG
 
@@ -43,7 +44,9 @@ SIZES = {"480p": (854, 480), "720p": (1280, 720), "1080p": (1920, 1080)}
 FPS, SECONDS = 30, 20
 BOUND_SIZE, OURS_TO_DECODE, SCRIPT_TO_OURS = "720p", 1.5, 10.0
 VIDEOS_PER_SHARD = 5
+STAGES = ("ours", "aligned")
 SETTINGS = FacesSection()
+ALIGNED = FacesSection(keep="largest", align="five_points", size_px=256)
 
 
 def pictures(width: int, height: int) -> Iterator[np.ndarray]:
@@ -67,10 +70,10 @@ def make_clip(folder: Path, name: str) -> Path:
 class Ours:
     """The extraction stage in this process, with its child."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, settings: FacesSection) -> None:
         self._store = FacesStore(str(folder / "faces"))
-        self._store.claim(SETTINGS)
-        self._stage = ShardExtractor(self._store, SETTINGS, "summaries", None)
+        self._store.claim(settings)
+        self._stage = ShardExtractor(self._store, settings, "summaries", None)
         self._runs = 0
 
     def __call__(self, clip: Path) -> int:
@@ -129,22 +132,27 @@ def compare(name: str, folder: Path, repeats: int, script_repeats: int) -> bool:
     """Print the line of one size; return whether its bounds hold."""
     clip = make_clip(folder, name)
     methods: dict[str, Callable[[Path], int]] = {
-        "ours": Ours(folder / name),
+        "ours": Ours(folder / name, SETTINGS),
+        "aligned": Ours(folder / f"{name}-aligned", ALIGNED),
         "decode": decode,
         "script": Script(folder),
     }
     spent: dict[str, list[float]] = {method: [] for method in methods}
     n_faces = {}
-    methods["ours"](clip)  # starts the child
+    for method in STAGES:
+        methods[method](clip)  # starts the child
     for repeat in range(max(repeats, script_repeats)):
         for method, work in methods.items():
             if repeat < (script_repeats if method == "script" else repeats):
                 seconds, n_faces[method] = cpu_seconds(work, clip)
-                spent[method].append(seconds / (VIDEOS_PER_SHARD if method == "ours" else 1))
-    dfray_s, decode_s, script_s = (statistics.median(spent[method]) for method in methods)
+                spent[method].append(seconds / (VIDEOS_PER_SHARD if method in STAGES else 1))
+    dfray_s, aligned_s, decode_s, script_s = (
+        statistics.median(spent[method]) for method in methods
+    )
     megabits = clip.stat().st_size * 8e-6 / SECONDS
     print(
         f"{name:>6} ({megabits:4.1f} Mbit/s): ours {dfray_s:6.2f} s, decode {decode_s:6.2f} s, "
+        f"aligned/ours {aligned_s / dfray_s:4.2f}, "
         f"script {script_s:7.2f} s; ours/decode {dfray_s / decode_s:4.2f} (decode is "
         f"{decode_s / dfray_s:3.0%} of ours), script/ours {script_s / dfray_s:5.1f}; faces: "
         f"ours {n_faces['ours']}, script {n_faces['script']} in {n_faces['decode']} frames",

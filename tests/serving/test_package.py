@@ -350,7 +350,9 @@ def test_a_video_is_scored_by_the_rule_its_threshold_was_chosen_under(
     scores = np.array([0.1, 0.9] * 4, np.float32)
     embeddings = np.tile(np.eye(2, dtype=np.float32), (4, 1))
     positions = [
-        FacePosition(k, (300.0 * who, 0.0, 80.0, 80.0)) for k in range(4) for who in (0, 1)
+        FacePosition(k, float(k), (300.0 * who, 0.0, 80.0, 80.0))
+        for k in range(4)
+        for who in (0, 1)
     ]
     expected = {"mean": 0.5, "max_of_persons": 0.9}[rule]
     assert scorer._aggregate(scores, embeddings, positions) == pytest.approx(expected)

@@ -169,15 +169,18 @@ def test_registered_models_stand_beside_the_runs_own(recipe, metrics, registered
     assert "toy: 8 real, 8 fake videos" in storage.read_bytes(page).decode()
 
 
-def test_a_model_trained_on_faces_cut_otherwise_is_refused(recipe, metrics, registered):
-    wide = recipe.model_copy(
-        update={
-            "name": "wide",
-            "faces": recipe.faces.model_copy(update={"margin_ratio": 1.8}),
-        }
-    )
+@pytest.mark.parametrize(
+    ("cut", "words"),
+    [
+        ({"margin_ratio": 1.8}, r"faces.margin_ratio 1.3 \(here 1.8\)"),
+        ({"align": "five_points"}, r"faces.align 'none' \(here 'five_points'\)"),
+    ],
+)
+def test_a_model_trained_on_faces_cut_otherwise_is_refused(recipe, metrics, registered, cut, words):
+    faces = recipe.faces.model_copy(update=cut)
+    wide = recipe.model_copy(update={"name": "-".join(["wide", *cut]), "faces": faces})
     write_faces(wide, [])
-    with pytest.raises(UserError, match=r"faces.margin_ratio 1.3 \(here 1.8\)"):
+    with pytest.raises(UserError, match=words):
         stages.compare_models(RunContext.of(wide), "paper", [registered])
 
 

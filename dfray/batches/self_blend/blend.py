@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from dfray.batches.self_blend.draws import Draws
 from dfray.batches.self_blend.mask import blending_mask
-from dfray.batches.self_blend.views import source_and_target
+from dfray.batches.self_blend.views import shift_alike, source_and_target
 from dfray.config import SelfBlendSection
 from dfray.tables import FAKE, REAL
 
@@ -53,10 +53,15 @@ class SelfBlend(nn.Module):
         self, pixels: Tensor, landmarks: Tensor, draws: Draws | None = None
     ) -> tuple[Tensor, Tensor]:
         """Return the batch to train on: pixels (2B, 3, S, S), labels int64 (2B,), real, fake alternating."""
+        draws = draws or Draws.fresh(pixels)
         blended = self(pixels, landmarks, draws)
-        views = torch.stack((blended.real, blended.fake), dim=1).flatten(0, 1)
+        views = blended.real, blended.fake
+        if self.section.pair_shift:
+            real, fake = shift_alike(views, draws, self.section.pair_shift)
+            views = _to_levels(real), _to_levels(fake)
+        batch = torch.stack(views, dim=1).flatten(0, 1)
         labels = torch.tensor((REAL, FAKE)).to(pixels.device, non_blocking=True).repeat(len(pixels))
-        return views, labels
+        return batch, labels
 
 
 def _to_levels(pixels: Tensor) -> Tensor:

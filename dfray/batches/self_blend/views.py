@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dfray.batches.self_blend.draws import Draws
-from dfray.config import SelfBlendSection
+from dfray.config import PairShiftSection, SelfBlendSection
 
 DOWNSCALES = (2, 4)
 SHARPENING = (0.3, 1.0)  # weight of the difference to a 3 x 3 mean
@@ -77,3 +77,19 @@ def displace(pixels: Tensor, draws: Draws, section: SelfBlendSection) -> Tensor:
         (x[:, None, :].expand(-1, side, -1), y[:, :, None].expand(-1, -1, side)), dim=-1
     )
     return F.grid_sample(pixels, grid, padding_mode="border", align_corners=False)
+
+
+def shift_alike(
+    views: tuple[Tensor, Tensor], draws: Draws, section: PairShiftSection
+) -> tuple[Tensor, Tensor]:
+    """Shift the colours of two views, float32 (B, 3, S, S) in 0..1 each, by the same draws for both."""
+    none = torch.zeros((), device=views[0].device)
+    shifts = torch.cat([draws.within(section.rgb) for _ in range(3)], dim=1)
+    shifts = torch.where(draws.between(0, 1) < section.probability, shifts, none)
+    light, spread = draws.within(section.brightness), draws.within(section.contrast)
+    is_lit = draws.between(0, 1) < section.probability
+    light, spread = (torch.where(is_lit, value, none) for value in (light, spread))
+    first, second = (
+        ((view + shifts).clamp(0, 1) * (1 + spread) + light).clamp(0, 1) for view in views
+    )
+    return first, second

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from dfray.batches.self_blend import Draws, SelfBlend
-from dfray.config import SelfBlendSection
+from dfray.batches.self_blend.views import shift_alike
+from dfray.config import PairShiftSection, SelfBlendSection
 from tests.helpers.mesh import oval_landmarks
 
 SIDE = 96
@@ -94,6 +95,39 @@ def test_a_batch_to_train_on_has_real_and_fake_by_turns(pixels):
     assert torch.equal(both[1::2], pair.fake)
 
 
+def test_the_colours_of_a_pair_are_shifted_alike_after_blending(pixels):
+    muted = (pixels * 0.2 + 0.4).mul(255).round().div(255)
+    points = oval_landmarks(len(pixels))
+    torch.manual_seed(1)
+    plain, _ = SelfBlend(SelfBlendSection()).pairs(muted, points)
+    torch.manual_seed(1)
+    shift = PairShiftSection(probability=1, contrast=0, brightness=0.2)
+    shifted, _ = SelfBlend(SelfBlendSection(pair_shift=shift)).pairs(muted, points)
+    moved = (shifted - plain).unflatten(0, (-1, 2))  # (B, real and fake, 3, S, S)
+    by_pair = moved.mean(dim=(3, 4))
+    torch.testing.assert_close(by_pair[:, 0], by_pair[:, 1], atol=0.005, rtol=0)
+    assert (by_pair.abs() > 0.004).any(dim=2).all()
+    assert by_pair.abs().max() < 0.2 + 0.08 + 0.01
+    assert len(by_pair[:, 0].unique(dim=0)) == len(pixels)
+
+
+def test_each_of_two_shifts_is_made_with_its_probability(pixels):
+    many = pixels.mul(0.2).add(0.4).mul(255).round().div(255).repeat(20, 1, 1, 1)
+    torch.manual_seed(2)
+    views = shift_alike((many, many), Draws.fresh(many), PairShiftSection())
+    assert torch.equal(*views)
+    share = ((views[0] - many).abs().amax(dim=(1, 2, 3)) > 1e-3).float().mean().item()
+    assert share == pytest.approx(1 - 0.7**2, abs=0.08)
+
+
+def test_without_a_shift_of_pairs_a_batch_is_what_it_was(pixels):
+    points = oval_landmarks(len(pixels))
+    torch.manual_seed(3)
+    batch, _ = SelfBlend(SelfBlendSection()).pairs(pixels, points)
+    pair = blended(pixels, seed=3)
+    assert torch.equal(batch, torch.stack((pair.real, pair.fake), dim=1).flatten(0, 1))
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no accelerator")
 def test_a_gpu_gives_the_same_faces(pixels):
@@ -109,7 +143,8 @@ def test_a_gpu_gives_the_same_faces(pixels):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no accelerator")
 @pytest.mark.filterwarnings("ignore:Synchronization debug mode")
 def test_a_gpu_is_given_its_work_without_being_waited_for(pixels):
-    blend, pixels, points = SelfBlend(SelfBlendSection()), pixels.cuda(), oval_landmarks(16).cuda()
+    blend = SelfBlend(SelfBlendSection(pair_shift=PairShiftSection()))
+    pixels, points = pixels.cuda(), oval_landmarks(16).cuda()
     blend.pairs(pixels, points)  # what is set up at the first call may wait
     torch.cuda.set_sync_debug_mode("error")
     try:
