@@ -10,9 +10,11 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from subprocess import PIPE, Popen
+
+from psutil import STATUS_ZOMBIE, NoSuchProcess, Process
 
 from dfray.errors import LocalRayError
 from dfray.termination import interrupt_main_thread
@@ -51,7 +53,8 @@ def local_ray() -> LocalRay:
 def told_if_cut_off() -> Iterator[None]:
     """Have another process print a line if this one ends in the block, in which Ray starts.
 
-    Ray's C++ side ends it without a word if the raylet dies while it connects.
+    Ray's C++ side ends it without a word if the raylet dies while it connects, and a minute after the GCS has
+    died; so this process ends itself soon after the death of either.
     """
     error = LocalRayError(
         "This process ended while the local Ray started: a process of that Ray has died, or this one was "
@@ -59,10 +62,13 @@ def told_if_cut_off() -> Iterator[None]:
         "Run the same command again to resume, with less memory in use or fewer workers.",
     )
     script = 'read -r line || printf "dfray: failed: %s\\n" "$0" >&2'
+    starting = _StartWatch()
     with Popen(["sh", "-c", script, str(error)], stdin=PIPE) as teller:
+        starting.start()
         try:
             yield
         finally:
+            starting.ended.set()
             teller.communicate(b"\n")
 
 
@@ -88,6 +94,37 @@ def watched(local: LocalRay) -> Iterator[None]:
         raise _death_of(dead) from error
     finally:
         watch.ended.set()
+
+
+class _StartWatch(threading.Thread):
+    """Thread that ends this process when the GCS or raylet that it has started dies, until `ended` is set."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True, name="dfray-ray-starts")
+        self.ended = threading.Event()
+        self._before = (
+            _children()
+        )  # such as those of a Ray that was shut down and has not ended yet
+
+    def run(self) -> None:
+        started: set[Process] = set()
+        while not self.ended.wait(_EVERY_S):
+            children = _children()
+            started |= children.keys() - self._before.keys()
+            if not all(children.get(process) for process in started):
+                if not self.ended.wait(_TO_END_S):  # Ray may raise what is wrong, or have ended it
+                    os._exit(1)
+                return
+
+
+def _children() -> dict[Process, bool]:
+    """Return the GCS and raylet among this process's children, and whether each is alive."""
+    found = {}
+    for child in Process().children():
+        with suppress(NoSuchProcess):
+            if child.name() in _WATCHED:
+                found[child] = child.status() != STATUS_ZOMBIE
+    return found
 
 
 class _Watch(threading.Thread):

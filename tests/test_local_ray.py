@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import time
@@ -115,6 +116,57 @@ with told_if_cut_off():
         told.startswith("dfray: failed: This process ended while the local Ray started") == cut_off
     )
     assert len(told.splitlines()) == cut_off
+
+
+@pytest.mark.parametrize("begun", ["before", "while Ray starts"])
+def test_a_process_of_a_ray_that_starts_ends_it_by_its_death(begun: str, tmp_path: Path) -> None:
+    """And one of a Ray of before does not. The GCS is `sleep` under its name."""
+    gcs = tmp_path / "gcs_server"
+    shutil.copy(shutil.which("sleep") or "/bin/sleep", gcs)
+    program = f"""
+import contextlib, subprocess, time
+from dfray import local_ray
+local_ray._EVERY_S, local_ray._TO_END_S = 0.1, 0.2
+start = lambda: subprocess.Popen([{str(gcs)!r}, "60"])
+gcs = start() if {begun == "before"} else None
+with local_ray.told_if_cut_off():
+    gcs = gcs or start()
+    time.sleep(0.5)
+    gcs.kill()
+    time.sleep(2)
+"""
+    ran = subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, stderr=subprocess.PIPE)
+    is_ended = begun != "before"
+    assert ran.returncode == is_ended
+    assert (b"ended while the local Ray started" in ran.stderr) == is_ended
+
+
+@pytest.mark.slow
+@pytest.mark.ray
+@pytest.mark.parametrize("after_s", [1, 3])
+def test_a_gcs_that_dies_while_ray_starts_ends_the_command_soon(
+    after_s: float, tmp_path: Path
+) -> None:
+    """Ray alone ends it after a minute."""
+    write_crowds(tmp_path / "clips", 8, seconds=6)
+    words = [f"work_dir={tmp_path}", f"corpora.0.root={tmp_path}/clips", "faces.size_px=64"]
+    with (tmp_path / "err").open("w") as err:
+        driver = subprocess.Popen(
+            [DFRAY, "extract", TOY, *words], env=plain_environment(), stderr=err
+        )
+
+    def gcs() -> list[psutil.Process]:
+        children = psutil.Process(driver.pid).children(recursive=True)
+        return [one for one in children if "gcs/gcs_server" in title(one).split(" ")[0]]
+
+    wait_for(lambda: bool(gcs()), timeout_s=60)
+    time.sleep(after_s)
+    gcs()[0].kill()
+    began = time.monotonic()
+    assert driver.wait(90) == 1
+    assert time.monotonic() - began < TOLD_WITHIN_S
+    time.sleep(1)  # it is told by another process
+    assert "ended while the local Ray started" in (tmp_path / "err").read_text()
 
 
 @pytest.mark.slow

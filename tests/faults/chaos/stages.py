@@ -104,7 +104,7 @@ class StageChaos(ABC):
         found = self.result(place)
         for name, expected in self.undisturbed.items():
             if found[name] != expected:
-                self.tally.faults.append(f"{self.command}: {name}: {found[name]}, not {expected}")
+                self.tally.faults.append(f"{self.command}: {name}: {_first(found[name], expected)}")
 
     def _ended(self, driver: subprocess.Popen[str], victim: str, place: Path) -> Iterator[str]:
         """Wait for the end of a command that does not outlive a kill; yield what was wrong about it."""
@@ -270,6 +270,15 @@ class SearchChaos(StageChaos):
             ),
             "versions": [str(version.version) for version in versions],
         }
+
+
+def _first(found: Any, expected: Any) -> str:
+    """Return how a result differs, by its first rows."""
+    if not isinstance(expected, list):
+        return f"{found}, not {expected}"
+    lost = [row for row in expected if row not in found]
+    more = [row for row in found if row not in expected or found.count(row) > expected.count(row)]
+    return f"{len(lost)} lost, such as {lost[:2]}, {len(more)} more, such as {more[:2]}"
 
 
 def _offspring(driver: subprocess.Popen[str]) -> list[psutil.Process]:
