@@ -50,7 +50,9 @@ ROWS = [
 MIXED = [f"{name}-mixup" for name in ("imagenet", "fsfm", "fsfm-category", "fsfm-dataset")]
 """Variants of the rows without triplets."""
 SMALLER = ["training.num_workers=1", "batches.batch_size=8", "model.size_px=64"]
-TWINS = [f"twin-{name}" for name in (*ROWS, *MIXED, "clip")]
+PROBES = ["probe-fsfm", "probe-clip"]
+"""Baselines: a linear head on a frozen backbone."""
+TWINS = [f"twin-{name}" for name in (*ROWS, *MIXED, "clip", *PROBES)]
 COMBINED = {
     "twin-fsfm-category-ba",
     "twin-fsfm-dataset-ba",
@@ -67,7 +69,7 @@ CLASSES = {"binary": 2, "category": 3, "dataset": 6}
 
 
 def test_there_is_one_for_every_row_and_a_twin_of_each() -> None:
-    assert {*ROWS, *MIXED, "clip", *TWINS, "demo"} == set(named_recipes())
+    assert {*ROWS, *MIXED, "clip", *PROBES, *TWINS, "demo"} == set(named_recipes())
 
 
 @pytest.fixture(scope="module")
@@ -132,6 +134,21 @@ def built(model: str) -> Detector:
     """The network of a model section, the same for most rows; without values."""
     with torch.device("meta"), SkipDraws():
         return build_detector(ModelSection.model_validate_json(model), 2)
+
+
+@pytest.mark.parametrize("name", PROBES)
+def test_a_probe_trains_the_head_alone_on_the_corpora_of_the_tuned_model(name: str) -> None:
+    recipe, tuned = load_recipe(name), load_recipe(name.removeprefix("probe-"))
+    assert (recipe.corpora, recipe.faces, recipe.evaluation) == (
+        tuned.corpora,
+        tuned.faces,
+        tuned.evaluation,
+    )
+    detector = built(recipe.model.without_weights().model_dump_json())
+    trained = [key for key, value in detector.named_parameters() if value.requires_grad]
+    assert trained == ["backbone.head.weight", "backbone.head.bias"]
+    assert not recipe.objective.groups_by_label
+    assert recipe.registry.model_name != tuned.registry.model_name
 
 
 @pytest.mark.parametrize(("place", "name"), [*enumerate(ROWS)])

@@ -109,7 +109,7 @@ class Audit:
         unknown = sum(pair.known == "not known" for pair in self.people)
         named = "; ".join(f"{pair.trained} and {pair.tested}: {pair}" for pair in sharing)
         state: State = "warn" if sharing else "unknown" if unknown else "ok"
-        found = named or "none known"
+        found = named or "none shared, by name or by origin"
         if unknown:
             found += f"; not known of {unknown:,} of {len(self.people):,} pair(s) of datasets"
         return Verdict("people in training and test", state, found)
@@ -168,6 +168,7 @@ def _shortcut(result: ProbeResult) -> str:
 def listed(audit: Audit) -> Iterator[tuple[str, list[str]]]:
     """Yield (title, lines) of the videos that the audit names."""
     for groups, what in ((audit.files or (), "bytes"), (audit.faces, "faces")):
-        yield f"equal {what}, in training and in test", [str(g) for g in groups if g.crosses]
-        yield f"equal {what}, not in both", [str(g) for g in groups if not g.crosses]
+        title = f"groups of equal {what}"
+        yield f"{title}, in training and in test", [str(g) for g in groups if g.crosses]
+        yield f"{title}, not in both", [str(g) for g in groups if not g.crosses]
     yield "near-duplicates in training and in test", [str(pair) for pair in audit.near]

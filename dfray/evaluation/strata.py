@@ -50,6 +50,8 @@ class StratifiedAuc(_Stored):
 
     dataset: str
     property: str
+    n_real: int
+    n_fake: int
     plain: Estimate | None = None
     stratified: Estimate | None = None
     strata: list[Stratum] = []
@@ -93,7 +95,13 @@ def _of_property(
     unknown = np.isnan(values)
     plain, reason = _auc(labels, scores, section, section.min_per_class)
     entry = StratifiedAuc(
-        dataset=dataset, property=name, plain=plain, n_unknown=int(unknown.sum()), reason=reason
+        dataset=dataset,
+        property=name,
+        n_real=int(np.sum(labels == REAL)),
+        n_fake=int(np.sum(labels == FAKE)),
+        plain=plain,
+        n_unknown=int(unknown.sum()),
+        reason=reason,
     )
     if plain is None:
         return entry
@@ -101,6 +109,8 @@ def _of_property(
         return entry.model_copy(update={"reason": "not known of any video"})
     known = ~unknown
     parts = list(_parts(values[known]))
+    if len(parts) == 1:
+        return entry.model_copy(update={"reason": "the same of all videos"})
     strata = [
         _stratum(bounds, labels[known][mask], scores[known][mask], section)
         for bounds, mask in parts

@@ -81,6 +81,6 @@ def show_equal_videos(groups: Sequence[EqualVideos]) -> None:
     within = [str(group) for group in groups if not group.crosses]
     contradicting = [str(group) for group in groups if group.contradicts]
     by = " and ".join(sorted({group.by for group in groups}))
-    print_files(f"equal {by}, in training and in test", crossing)
-    print_files(f"equal {by}, not in both", within)
-    print_files(f"equal {by}, labelled real and fake", contradicting)
+    print_files(f"groups of equal {by}, in training and in test", crossing)
+    print_files(f"groups of equal {by}, not in both", within)
+    print_files(f"groups of equal {by}, labelled real and fake", contradicting)

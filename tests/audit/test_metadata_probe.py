@@ -5,47 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pytest
 
 from dfray.audit.metadata_probe import MARGIN, ProbeResult, probe_metadata
-
-Row = dict[str, Any]
-
-
-def properties(
-    seed: int,
-    n_videos: int = 100,
-    trained: tuple[str, ...] = ("a",),
-    plant: Callable[[Row], None] = lambda row: None,
-) -> pa.Table:
-    """Return drawn properties of videos of `trained` in train and of dataset a in test; half are fake."""
-    rng = np.random.default_rng(seed)
-    rows = []
-    for split, dataset in [*(("train", name) for name in trained), ("test", "a")]:
-        for number in range(n_videos):
-            row = {
-                "video_id": f"{dataset}/{split}/{number}",
-                "dataset": dataset,
-                "split": split,
-                "label": number % 2,
-                "identity": None,
-                "source_video": None,
-                "codec": str(rng.choice(["h264", "hevc"])),
-                "width": float(rng.choice([640, 1280, 1920])),
-                "height": float(rng.choice([360, 720])),
-                "fps": float(rng.choice([25, 30])),
-                "bit_rate": float(rng.lognormal(14, 0.5)),
-                "pixel_aspect": 1.0 if rng.random() < 0.5 else None,
-                "length_s": float(rng.uniform(5, 20)),
-                "file_bytes": float(rng.lognormal(15, 1)),
-                "face_px": float(rng.uniform(50, 300)),
-                "quality": float(rng.lognormal(-2, 0.5)),
-            }
-            plant(row)
-            rows.append(row)
-    return pa.Table.from_pylist(rows)
+from tests.helpers.properties import Row, drawn_properties
 
 
 def of_fakes(name: str, value: Any) -> Callable[[Row], None]:
@@ -59,7 +23,7 @@ def of_fakes(name: str, value: Any) -> Callable[[Row], None]:
 
 
 def result(**planted: Any) -> ProbeResult:
-    (found,) = probe_metadata(properties(0, **planted))
+    (found,) = probe_metadata(drawn_properties(0, **planted))
     return found
 
 
@@ -69,14 +33,14 @@ def covers(found: ProbeResult) -> bool:
 
 
 def test_without_a_difference_chance_is_in_the_interval_in_90_of_100_draws() -> None:
-    found = [probe_metadata(properties(seed))[0] for seed in range(100)]
+    found = [probe_metadata(drawn_properties(seed))[0] for seed in range(100)]
     assert sum(map(covers, found)) >= 90
     assert sum(one.is_shortcut for one in found) <= 2
 
 
 @pytest.mark.slow
 def test_neither_is_a_difference_found_by_cross_validation() -> None:
-    found = [probe_metadata(properties(seed, trained=("b",)))[1] for seed in range(100)]
+    found = [probe_metadata(drawn_properties(seed, trained=("b",)))[1] for seed in range(100)]
     assert {one.how for one in found} == {"cross-validation"}
     assert sum(map(covers, found)) >= 90
     assert sum(one.is_shortcut for one in found) <= 2
@@ -113,7 +77,7 @@ def test_a_dataset_that_is_not_trained_on_is_measured_within_itself_too() -> Non
         if row["dataset"] == "a" and row["label"]:
             row["bit_rate"] *= 4
 
-    transferred, within = probe_metadata(properties(0, trained=("b",), plant=plant))
+    transferred, within = probe_metadata(drawn_properties(0, trained=("b",), plant=plant))
     assert (transferred.how, within.how) == ("train and val", "cross-validation")
     assert transferred.n_real == within.n_real == 50
     assert within.is_shortcut
@@ -121,7 +85,7 @@ def test_a_dataset_that_is_not_trained_on_is_measured_within_itself_too() -> Non
 
 
 def test_several_datasets_are_measured_one_by_one_and_pooled() -> None:
-    table = properties(0)
+    table = drawn_properties(0)
     other = table.set_column(1, "dataset", pa.array(["b"] * table.num_rows))
     ids = pa.array([f"b{video}" for video in table["video_id"].to_pylist()])
     table = pa.concat_tables([table, other.set_column(0, "video_id", ids)])

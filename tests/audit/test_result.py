@@ -99,7 +99,14 @@ def test_shared_people_are_a_warning_and_unknown_ones_are_said() -> None:
 def strata(stratified: Estimate) -> tuple[StratifiedAuc, ...]:
     part = Stratum(low=None, high=120.0, n_real=9, n_fake=9, auc=stratified)
     few = Stratum(low=120.0, high=None, n_real=1, n_fake=9, reason="too few to tell")
-    entry = {"dataset": "toy", "property": "face_px", "plain": HIGH, "stratified": stratified}
+    entry = {
+        "dataset": "toy",
+        "property": "face_px",
+        "n_real": 10,
+        "n_fake": 18,
+        "plain": HIGH,
+        "stratified": stratified,
+    }
     return (StratifiedAuc(**entry, strata=[part, few]),)
 
 
@@ -150,6 +157,6 @@ def test_the_page_has_each_section_and_escapes_names(tmp_path: Path) -> None:
 def test_a_long_list_is_cut_and_counted() -> None:
     groups = tuple(group(member(f"{n}", "train"), member(f"{n}x", "test")) for n in range(300))
     html = audit_sections(replace(CLEAN, files=groups))
-    assert "300 equal bytes, in training and in test" in html
+    assert "Groups of equal bytes, in training and in test: 300" in html
     assert f"The first {MAX_ROWS}." in html
     assert html.count("<code>toy/camera/") == MAX_ROWS

@@ -89,10 +89,11 @@ def test_a_part_with_few_videos_has_no_figure_of_its_own() -> None:
     assert found.stratified is not None
 
 
-def test_a_property_that_all_videos_have_alike_is_one_part(by_size) -> None:
+def test_a_property_that_all_videos_have_alike_stratifies_nothing(by_size) -> None:
     found = entry(*by_size, "length_s")
-    assert len(found.strata) == 1
-    assert found.stratified.value == pytest.approx(found.plain.value)
+    assert (found.n_real, found.n_fake, found.strata) == (150, 150, [])
+    assert found.stratified is None
+    assert found.reason == "the same of all videos"
 
 
 def test_a_property_that_is_not_known_has_a_reason_and_no_figure(by_size) -> None:
