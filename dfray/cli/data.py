@@ -37,7 +37,8 @@ def manifest_check(
 
     from dfray import checks, stages
     from dfray.audit.equal_files import equal_files
-    from dfray.render.audit import show_equal_videos
+    from dfray.audit.people import shared_people
+    from dfray.render.audit import show_equal_videos, show_people
     from dfray.render.data import show_manifest
 
     read = partial(stages.check_manifest, opened=0 if list_only else None)
@@ -46,6 +47,7 @@ def manifest_check(
     if subject.videos is not None:
         show_manifest(subject.manifest)
         show_equal_videos(equal_files(subject.videos))
+        show_people(shared_people(subject.videos, call.recipe.corpora))
     checks.report(findings)
 
 

@@ -10,6 +10,7 @@ from dfray.render.tables import console, new_table, print_files, styled
 
 if TYPE_CHECKING:
     from dfray.audit.equal import EqualVideos
+    from dfray.audit.people import SharedPeople
     from dfray.audit.result import Audit
     from dfray.evaluation.estimate import Estimate
 
@@ -39,7 +40,7 @@ def show_audit(audit: Audit, folder: str, *, as_json: bool = False) -> None:
         for verdict in audit.verdicts:
             table.add_row(_STATES[verdict.state], verdict.part, verdict.sentence)
         console.print(table)
-        _show_people(audit)
+        show_people(audit.people)
         _show_probe(audit)
         for title, lines in listed(audit):
             print_files(title, lines)
@@ -53,11 +54,13 @@ def show_audit(audit: Audit, folder: str, *, as_json: bool = False) -> None:
         )
 
 
-def _show_people(audit: Audit) -> None:
+def show_people(pairs: Sequence[SharedPeople]) -> None:
+    """Print a row for each dataset of training and of the test."""
     table = new_table("trained on", "tested on", "shared people", "by")
-    for pair in audit.people:
+    for pair in pairs:
         table.add_row(pair.trained, pair.tested, str(pair), pair.reason)
-    console.print(table)
+    if pairs:
+        console.print(table)
 
 
 def _show_probe(audit: Audit) -> None:
