@@ -47,24 +47,27 @@ _OF_VIDEO = ("video_id", "dataset", "split", "label", "identity", "source_video"
 def video_properties(
     summaries: pa.Table,
     boxes: pa.Table,
-    rate_fps: float,
+    rate_fps: float | None,
     durations: Mapping[str, float] | None = None,
 ) -> pa.Table:
     """Return the PROPERTIES of each video with a face, and who and what it was made from.
 
     The face size is the median, over the video's faces, of the longer side of their boxes. The length is that
-    of the header if `durations` has every video's, else the sampled frames over their rate. Quality is the
-    bit rate over pixels a second. Folders of pictures have no codec, rates and file size.
+    of the header if `durations` has every video's, else the sampled frames over their rate, or, of a fixed
+    number of frames, the time of the last one with a face. Quality is the bit rate over pixels a second.
+    Folders of pictures have no codec, rates and file size.
 
     Args:
         summaries: SUMMARIES.
-        boxes: with the columns video_id and box, of their faces.
+        boxes: with the columns video_id, time_s and box, of their faces.
+        rate_fps: at which frames were sampled; None: so many of each video.
         durations: video_id -> length, s.
     """
     videos = summaries.filter(pc.greater(summaries["n_faces"], 0))
     ids = videos["video_id"].to_pylist()
-    lengths = durations if durations and durations.keys() >= set(ids) else {}
-    sizes = _face_sizes(boxes)
+    sizes, lengths = _face_sizes(boxes), {} if rate_fps else _last_times(boxes)
+    if durations and durations.keys() >= set(ids):
+        lengths = dict(durations)
     rows = [
         row | _derived(row, rate_fps) | {"face_px": sizes.get(row["video_id"])}
         for row in videos.to_pylist()
@@ -78,14 +81,20 @@ def video_properties(
     return pa.table(columns)
 
 
-def _derived(row: Row, rate_fps: float) -> Row:
+def _derived(row: Row, rate_fps: float | None) -> Row:
     pixels = (row["width"] or 0) * (row["height"] or 0) * (row["fps"] or 0)
     is_file = row["codec"] is not None and row["content"] is not None
     return {
-        "length_s": row["n_frames"] / rate_fps,
+        "length_s": row["n_frames"] / rate_fps if rate_fps else None,
         "file_bytes": float(storage.size_of(row["content"])) if is_file else None,
         "quality": row["bit_rate"] / pixels if row["bit_rate"] and pixels else None,
     }
+
+
+def _last_times(boxes: pa.Table) -> dict[str, float]:
+    """Return video_id -> time of its last face, s."""
+    last = boxes.group_by("video_id").aggregate([("time_s", "max")])
+    return dict(zip(last["video_id"].to_pylist(), last["time_s_max"].to_pylist(), strict=True))
 
 
 def _face_sizes(boxes: pa.Table) -> dict[str, float]:

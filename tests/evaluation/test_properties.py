@@ -14,17 +14,18 @@ PLAIN |= {"n_decode_errors": 0, "n_faces": 2, "cpu_s": 0.1, "first_row": 0}
 STREAM = {"codec": "h264", "width": 100, "height": 50, "fps": 10.0, "bit_rate": 25_000}
 
 
-def properties(*rows: dict, **options) -> list[dict]:
+def properties(*rows: dict, rate_fps: float | None = 2.0, **options) -> list[dict]:
     summaries = SUMMARIES.from_rows([PLAIN | row for row in rows])
     boxes = pa.table(
         {
             "video_id": ["toy/camera/a"] * 3,
+            "time_s": [0.0, 7.5, 3.0],
             "box": pa.array(
                 [[0, 0, 10, 12], [0, 0, 30, 20], [0, 0, 8, 8]], pa.list_(pa.float32(), 4)
             ),
         }
     )
-    return video_properties(summaries, boxes, 2.0, **options).to_pylist()
+    return video_properties(summaries, boxes, rate_fps, **options).to_pylist()
 
 
 def test_size_length_and_quality_are_derived() -> None:
@@ -48,6 +49,11 @@ def test_lengths_of_headers_count_if_all_are_known() -> None:
     assert [row["length_s"] for row in properties(*rows, durations={"toy/camera/a": 9.6})] == [
         10
     ] * 2
+
+
+def test_the_length_of_a_fixed_number_of_frames_is_the_time_of_the_last_face() -> None:
+    rows = properties(video_row("a"), video_row("b"), rate_fps=None)
+    assert [row["length_s"] for row in rows] == [7.5, None]
 
 
 def test_videos_without_a_face_have_no_row() -> None:
