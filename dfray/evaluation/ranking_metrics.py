@@ -36,7 +36,7 @@ class RankingMetric:
         name: field of `metrics.Level` and key in metrics.json.
         label: for tables.
         title: for cards of the report.
-        sentence: explanation for the cards; may use {percent:.0f}, the value in percent, {threshold:g} and
+        sentence: explanation for the cards; may use {percent:.0f}, the value in percent, {threshold:.4g} and
             {fakes_share:.2f}.
         point: (labels int (M,), scores float (M,), threshold) -> value.
         resampled: curves of R resamples -> float (R,).
@@ -131,7 +131,7 @@ METRICS: dict[str, RankingMetric] = {
             "balanced_accuracy",
             "balanced accuracy",
             "Balanced accuracy",
-            "At the threshold {threshold:g}, {percent:.0f} of 100 videos are called right, "
+            "At the threshold {threshold:.4g}, {percent:.0f} of 100 videos are called right, "
             "each class counting half.",
             _balanced_accuracy,
             _resampled_balanced_accuracy,

@@ -88,7 +88,7 @@ def histogram_chart(
             hovertemplate=f"{name}: %{{customdata[2]:,}} {item} (%{{y:.1%}})<br>"
             "score %{customdata[0]:.3f} to %{customdata[1]:.3f}<extra></extra>",
         )
-    add_mark(figure, threshold, f"threshold {threshold:g}")
+    add_mark(figure, threshold, f"threshold {threshold:.4g}")
     figure.update_layout(barmode="overlay", bargap=0)
     figure.update_xaxes(title="fake probability", range=[0, 1])
     figure.update_yaxes(title=f"share of the class's {item}", tickformat=".0%")

@@ -74,7 +74,7 @@ def to_markdown(metrics: Metrics) -> str:
     rows += [_row(group, f"{ALL_VIDEOS}, pooled" if mean else ALL_VIDEOS) for group in groups]
     lines = [head, "|---|" + "---:|" * (len(METRICS) + 3), *rows]
     note = (
-        f"Video level on the {metrics.split} split, threshold {metrics.threshold:g}; in brackets "
+        f"Video level on the {metrics.split} split, threshold {metrics.threshold:.4g}; in brackets "
         f"{100 * metrics.confidence:g} % intervals, which hold for few videos, too."
     )
     return "\n".join([*lines, "", note, ""])
