@@ -2,7 +2,7 @@
 
 recipe.yaml           the recipe that the search was started with
 manifest.parquet      VIDEOS of all trials, as the corpora were when the search was started
-search.json           its id, and the ids of the finalists once they are chosen
+search.json           its id, what its metric is over, and the ids of the finalists once they are chosen
 trials/<id>/          one run folder for each trial, and in it:
     trial.json        its number, parameters and seed; written before it starts
     curve.json        the metrics of every epoch
@@ -19,11 +19,12 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any, Literal, TypeVar
 
 from dfray import storage
+from dfray.batches.labels import datasets_of_both
 from dfray.config import Recipe
 from dfray.dependencies import Dependencies
 from dfray.documents import read_json, validated
@@ -32,6 +33,7 @@ from dfray.nested import flatten
 from dfray.recipe import dump_recipe
 from dfray.run_folder import RunFolder, stored_recipe
 from dfray.search.result import State, Trial, Value
+from dfray.tables import VIDEOS
 
 _HINT = "dfray writes this file: change it back, or give the search another name (name=...)."
 T = TypeVar("T")
@@ -60,6 +62,8 @@ class _Begun:
     """Content of search.json."""
 
     id: str
+    metric_over: Literal["videos", "datasets"] = "videos"
+    """What the validation's metric is the mean over; of an earlier dfray all videos, pooled."""
     finalists: list[str] | None = None
 
 
@@ -166,11 +170,29 @@ class SearchFolder:
                 f"{self.root} holds a search of this recipe that has not ended.",
                 f"Resume it (--resume), or remove {self.root} to start again.",
             )
+        if not self.has_ended:
+            self._require_one_metric()
+
+    def _require_one_metric(self) -> None:
+        """Check that the trials so far were compared by the metric of today.
+
+        Raises:
+            UserError: an earlier dfray pooled the videos of several datasets; the values do not compare.
+        """
+        if _read(_Begun, self._state).metric_over == "datasets":
+            return
+        datasets = datasets_of_both(VIDEOS.read(self.manifest), "val")
+        if len(datasets) > 1:
+            raise UserError(
+                f"{self.root} holds a search of an earlier dfray, whose trials were compared over all "
+                f"validation videos pooled; now it is the mean over {len(datasets)} datasets.",
+                f"Give this search another name (name=...), or remove {self.root}.",
+            )
 
     def begin(self) -> None:
         """Bind the folder to the recipe and its search, unless it is bound already."""
         if not self.has_begun:
-            _write(self._state, {"id": uuid.uuid4().hex})
+            self._write_state(_Begun(uuid.uuid4().hex, "datasets"))
             storage.write_bytes(dump_recipe(self.recipe).encode(), self._recipe_file)
 
     @cached_property
@@ -188,7 +210,10 @@ class SearchFolder:
 
     def choose_finalists(self, trials: list[str]) -> None:
         """Write the ids of the trials that are repeated; a resumed search keeps them."""
-        _write(self._state, {"id": self.id, "finalists": trials})
+        self._write_state(replace(_read(_Begun, self._state), finalists=trials))
+
+    def _write_state(self, state: _Begun) -> None:
+        _write(self._state, asdict(state))
 
 
 def _dependencies(recipe: Recipe) -> Dependencies:

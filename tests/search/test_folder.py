@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from dfray.datasets.manifest import Manifest, write_manifest
 from dfray.errors import UserError
 from dfray.run_folder import RunFolder
 from dfray.search.folder import SearchFolder, TrialFolder
 from dfray.search.result import Finalist, SearchResult
+from tests.helpers.rows import fake_row, video_row, videos_table
 from tests.helpers.toy import toy_recipe
 from tests.search.trials import curve, trial
 
@@ -39,6 +41,27 @@ def test_a_search_that_was_cut_off_is_gone_on_with_only_when_asked(tmp_path: Pat
     again.require_free(resume=True)
     again.begin()
     assert again.id == folder.id
+
+
+@pytest.mark.parametrize("datasets", [1, 2])
+def test_trials_of_an_earlier_dfray_are_gone_on_with_where_their_metric_is_that_of_today(
+    datasets: int, tmp_path: Path
+) -> None:
+    """It pooled the validation's videos, which is the mean over datasets if there is one."""
+    folder = SearchFolder(RunFolder(toy_recipe(tmp_path)))
+    folder.begin()
+    (tmp_path / "toy/search/search.json").write_text('{"id": "of before"}')
+    rows = [
+        make(f"{name}{number}", split="val", dataset=f"set{number}")
+        for number in range(datasets)
+        for make, name in ((video_row, "a"), (fake_row, "b"))
+    ]
+    write_manifest(Manifest(videos_table(rows)), folder.manifest)
+    if datasets == 1:
+        folder.require_free(resume=True)
+    else:
+        with pytest.raises(UserError, match="earlier dfray.*pooled; now it is the mean over 2"):
+            folder.require_free(resume=True)
 
 
 def test_another_space_under_the_same_name_is_refused_with_its_differences(tmp_path: Path) -> None:
