@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -9,8 +11,11 @@ import pyarrow.compute as pc
 from dfray.config import EvaluationSection
 from dfray.evaluation.copies import Copies
 from dfray.evaluation.metrics import compute_metrics
-from dfray.tables import SUMMARIES
+from dfray.run_context import RunContext
+from dfray.tables import SCORES, SUMMARIES
 from tests.helpers.rows import video_row
+from tests.helpers.runs import write_faces
+from tests.helpers.toy import toy_recipe
 
 
 def summaries(*rows: dict) -> pa.Table:
@@ -68,3 +73,26 @@ def test_a_copy_of_a_dataset_is_in_no_figure(make_scored) -> None:
     assert metrics.overall.frame.n_real + metrics.overall.frame.n_fake < len(
         set(zip(*(scored.faces[c].to_pylist() for c in ("video_id", "frame_index")), strict=True))
     )
+
+
+def test_the_evaluation_set_of_a_run_scores_a_copy_once(tmp_path: Path) -> None:
+    recipe, crop = toy_recipe(tmp_path), np.zeros((32, 32, 3), np.uint8)
+    digests = {"a": "f", "b": "f", "c": "g"}
+    rows = [
+        (video_row(name, split="test", faces_digest=digest), [crop, crop])
+        for name, digest in digests.items()
+    ]
+    write_faces(recipe, rows)
+    evaluation_set = RunContext.of(recipe).evaluation_set
+    scores = SCORES.from_rows(
+        [
+            video
+            | {"frame_index": frame, "face_index": 0, "time_s": 0.0}
+            | {"fake_probability": 0.5, "embedding": [0.0]}
+            for video, _ in rows
+            for frame in range(2)
+        ]
+    )
+    videos = evaluation_set.video_scores(scores, "test", "mean")
+    assert videos["video_id"].to_pylist() == ["toy/camera/a", "toy/camera/c"]
+    assert evaluation_set.copies("test").pooled == {"toy/camera/b"}
