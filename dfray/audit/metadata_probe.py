@@ -10,7 +10,7 @@ dataset of which nothing is trained on is also measured within itself, by cross-
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -31,6 +31,8 @@ _INDEPENDENT = (1 / FOLDS) / (1 / FOLDS + 1 / (FOLDS - 1))
 """Share of the sources that count in an interval of cross-validation, whose parts share their training: the
 variance is that of Nadeau and Bengio (Machine Learning 52, 2003, 239-281)."""
 How = Literal["train and val", "cross-validation"]
+_Auc = Callable[[int | None], float | None]
+"""AUC of a classifier of one property, by its index in PROPERTIES, or of all."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,8 @@ class _Probe:
             name, "cross-validation", videos, lambda index: self._cross_validated(videos, index)
         )
 
-    def _result(self, name: str, how: How, videos: _Videos, auc: Any) -> ProbeResult:
+    def _result(self, name: str, how: How, videos: _Videos, auc: _Auc) -> ProbeResult:
+        """Return the result by the AUC of all properties and, of a shortcut, by that of each alone."""
         needed = (
             videos.counts()
             if how == "cross-validation"

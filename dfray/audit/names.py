@@ -27,6 +27,7 @@ DATASETS = {
 _CELEB = re.compile(r"(id\d+)(?:_(id\d+))?_\d+")
 _PAIR = re.compile(r"(\d{3})_(\d{3})")
 _ACTORS = re.compile(r"(\d+)_(\d+)__.*")
+_OF_PREVIEW = re.compile(r"(\d+)_(?:(\d+)_)?[A-Z]_\d+")
 
 
 def named_people(reader: str, video_id: str, identity: str | None) -> Named | None:
@@ -35,7 +36,7 @@ def named_people(reader: str, video_id: str, identity: str | None) -> Named | No
     Celeb-DF v2 names its 59 celebrities in the names of files, id0 to id61, and so does DF40, whose real
     videos and targets are Celeb-DF v2's; videos of YouTube-real name nobody. FaceForensics++ has a person a
     video, NNN_MMM shows NNN with the face or the expression of MMM; DFD's AA_BB__scene shows actor AA with
-    the face of BB.
+    the face of BB, and so do the names of the DFDC preview, also of people in more than one of its sets.
 
     Args:
         reader: of the corpus; of a list or a folder another name of its own.
@@ -45,6 +46,8 @@ def named_people(reader: str, video_id: str, identity: str | None) -> Named | No
     if reader in ("celeb_df", "df40"):
         match = _CELEB.fullmatch(stem)
         return _names("celeb_df", *match.groups()) if match else None
+    if reader == "dfdc_preview" and (match := _OF_PREVIEW.fullmatch(stem)):
+        return _names(reader, *match.groups())
     if identity is None:
         return None
     if reader == "ffpp" and (pair := _PAIR.fullmatch(stem)):

@@ -34,6 +34,8 @@ ORIGINS: Mapping[str, tuple[Origin, str]] = {
     "demo": ("generated", "drawn from a seed"),
 }
 """Reader -> where its people come from, and who says so."""
+UNNAMED_DONORS = {"fakeavceleb": "the donors of its swapped faces are not named"}
+"""Reader -> people whom its names leave out."""
 Known = Literal["number", "none", "not known"]
 
 
@@ -107,6 +109,8 @@ def _pair(
         reason = "by the names that the corpora state"
         if unnamed:
             reason += f"; {unnamed:,} of {len(new):,} tested videos name nobody"
+        for name in sorted({sources[trained], sources[tested]} & UNNAMED_DONORS.keys()):
+            reason += f"; {UNNAMED_DONORS[name]}"
         return SharedPeople(trained, tested, "number", shared, len(new_names), unnamed, reason)
     known, reason = _by_origin(trained, tested, sources)
     return SharedPeople(trained, tested, known, None, len(new_names), unnamed, reason)

@@ -75,19 +75,17 @@ def _probe(
     boxes = pa.concat_tables([read_boxes(faces, split) for split in SPLITS])
     columns = (videos[name].to_pylist() for name in ("video_id", "duration_s"))
     durations = {video: length for video, length in zip(*columns, strict=True) if length}
-    copies = pa.array(
-        set().union(
-            *(
-                Copies.of(summaries.filter(pc.equal(summaries["split"], split))).of_dataset
-                for split in SPLITS
-            )
-        ),
-        pa.string(),
-    )
-    distinct = summaries.filter(pc.invert(pc.is_in(summaries["video_id"], copies)))
+    is_copy = pc.is_in(summaries["video_id"], pa.array(_copies(summaries), pa.string()))
+    distinct = summaries.filter(pc.invert(is_copy))
     return probe_metadata(
         video_properties(distinct, boxes, recipe.faces.rate_fps, durations),
         confidence=recipe.evaluation.confidence,
         min_per_class=recipe.evaluation.min_per_class,
         seed=recipe.seed,
     )
+
+
+def _copies(summaries: pa.Table) -> set[str]:
+    """Return the videos that another one of their dataset and split is equal to."""
+    of_splits = (summaries.filter(pc.equal(summaries["split"], split)) for split in SPLITS)
+    return set().union(*(Copies.of(videos).of_dataset for videos in of_splits))

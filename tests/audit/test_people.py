@@ -100,6 +100,25 @@ def test_origins_are_of_readers_that_there_are() -> None:
     assert ORIGINS.keys() <= READERS.keys()
 
 
+def test_people_of_the_dfdc_preview_are_counted_though_the_manifest_leaves_them_out() -> None:
+    rows = [
+        video_row("643755_A_001", dataset="dfdc-preview"),
+        fake_row("12_643755_B_001", dataset="dfdc-preview", split="test"),
+    ]
+    pair = people(rows, corpus("dfdc_preview"))["dfdc-preview", "dfdc-preview"]
+    assert (pair.shared, pair.of) == (1, 2)
+
+
+def test_donors_whom_a_corpus_does_not_name_are_mentioned() -> None:
+    rows = [
+        video_row(name, dataset="fakeavceleb", identity=name, split=split)
+        for name, split in (("id1", "train"), ("id2", "test"))
+    ]
+    pair = people(rows, corpus("fakeavceleb"))["fakeavceleb", "fakeavceleb"]
+    assert (pair.shared, str(pair)) == (0, "none of 1 named")
+    assert "donors of its swapped faces are not named" in pair.reason
+
+
 def test_a_video_of_youtube_real_names_nobody() -> None:
     assert named_people("celeb_df", "celeb-df-v2/YouTube-real/00170", None) is None
     assert named_people("folder", "x/real/a", None) is None
