@@ -28,10 +28,15 @@ def test_a_few_bits_are_a_copy_and_more_are_not() -> None:
     table = summaries(
         video_row("a"),
         video_row("b", split="test", hashes=differing(HASHES, 2)),
-        video_row("c", split="test", hashes=differing(HASHES, 3)),
+        video_row("c", split="test", hashes=[*HASHES[:4], HASHES[4] ^ 31]),
+        video_row("d", split="test", hashes=[*HASHES[:3], *differing(HASHES[3:], 5)]),
+        video_row("e", split="test", hashes=differing(HASHES, 3)),
     )
-    (pair,) = near_duplicates(table).pairs
-    assert str(pair) == "toy/camera/a (train) ~ toy/camera/b (test), 5 of 5 frames"
+    pairs = near_duplicates(table).pairs
+    assert [str(pair) for pair in pairs] == [
+        "toy/camera/a (train) ~ toy/camera/b (test), 5 of 5 frames",
+        "toy/camera/a (train) ~ toy/camera/c (test), 4 of 5 frames",
+    ]
 
 
 def test_one_alike_frame_of_several_is_no_copy() -> None:
