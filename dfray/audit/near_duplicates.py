@@ -25,7 +25,7 @@ from dfray.tables import Row
 DISTANCE, MEAN_DISTANCE = 4, 2
 """Bits in which the hashes of a frame and of its copy may differ, and in the mean over the alike frames. So
 the copies of all 18 real clips at half the size were found, and 5 of 52 pairs of distinct seconds of one shot
-are called, too: 8 without the mean. By 2 bits a frame it is 2, but a quarter of the demo's copies is missed."""
+are called, too: 8 without the mean. By 2 bits a frame it is 2, but a quarter of the demo clips is missed."""
 LEAST_FRAMES = 2
 """Alike frames that a pair needs, unless one of the videos has a single hashed picture."""
 SHARE = 0.75
