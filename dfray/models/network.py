@@ -144,6 +144,20 @@ def former_pool(section: ModelSection) -> str | None:
     return "avg" if is_plain else None
 
 
+def described(section: ModelSection) -> list[str]:
+    """Return what a stored bundle's network is: backbone, size, heads, pooling, and what it lost by them.
+
+    Raises:
+        RecipeError: as `create`.
+    """
+    network = [f"{section.backbone}, {section.size_px} px"]
+    section = stored(section)
+    if section.weights:
+        return network + NetworkChanges.of(section).lines()
+    network += [f"{section.num_heads} attention heads"] if section.num_heads else []
+    return network + ([f"pool {section.pool}"] if section.pool else [])
+
+
 def heads_of(backbone: Any) -> int | None:
     """Return the attention heads of each block of a timm model; None: it has no blocks, or they differ."""
     blocks = getattr(backbone, "blocks", ())

@@ -193,10 +193,12 @@ def _means(metrics: HeadlineMetrics) -> Iterator[tuple[str, str]]:
 def _composition(
     description: Mapping[str, Any], tags: Mapping[str, str], licence: str | None
 ) -> str:
+    from dfray.models.network import described
+
     recipe, model = description["recipe"], description["recipe"]["model"]
     licence = licence or _UNKNOWN
     weights = f"{model['weights']} (licence: {licence})" if model["weights"] else licence
-    network = [f"{model['backbone']}, {model['size_px']} px", *_network(model)]
+    network = described(ModelSection.model_validate(model))
     classes = ", ".join(description["class_names"])
     lines = [
         ("network", markdown("; ".join([*network, f"classes {classes}"]))),
@@ -210,17 +212,6 @@ def _composition(
         ("weights' SHA-256", f"`{description['weights_sha256']}`"),
     ]  # fmt: skip
     return "\n".join(f"- {name}: {value}" for name, value in lines)
-
-
-def _network(model: Mapping[str, Any]) -> list[str]:
-    """Return sentences about attention heads and pooling, and what a pretrained network lost by them."""
-    from dfray.models.network import NetworkChanges, stored
-
-    section = stored(ModelSection.model_validate(model))
-    if section.weights:
-        return NetworkChanges.of(section).lines()
-    heads = [f"{section.num_heads} attention heads"] if section.num_heads else []
-    return [*heads, *([f"pool {section.pool}"] if section.pool else [])]
 
 
 def _data(corpora: Sequence[Corpus]) -> str:

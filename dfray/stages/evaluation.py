@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 from dfray import storage
 from dfray.checks import Subject, require_sound
+from dfray.config import ModelSection
 from dfray.dependencies import of_figures
 from dfray.documents import read_json, validated
 from dfray.errors import RegistryError
+from dfray.models.bundle_description import read_recipe
 from dfray.notes import warn
 from dfray.progress import stage
 from dfray.run_context import RunContext
@@ -128,8 +130,12 @@ def _audit(run: RunContext, result: EvaluationResult) -> Markup:
 
 def _provenance(run: RunContext, result: EvaluationResult) -> dict[str, str]:
     """Return the report's rows on the origin of model, faces and decision rule."""
+    from dfray.models.network import described
+
     rule = result.decision_rule
+    network = ModelSection.model_validate(read_recipe(run.folder.model)["model"])
     return {
+        "network": "; ".join(described(network)),
         "recipe fingerprint": run.recipe.fingerprint(),
         "faces fingerprint": run.faces.fingerprint(),
         "faces taken by version": str(run.faces.version),

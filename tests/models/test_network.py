@@ -9,7 +9,7 @@ from dfray.config import ModelSection
 from dfray.models.backbone import build_detector
 from dfray.models.bundle import Bundle
 from dfray.models.initial_values import SkipDraws
-from dfray.models.network import NetworkChanges, stated
+from dfray.models.network import NetworkChanges, described, stated
 from tests.models.hub_cache import fill
 from tests.models.test_heads import bundle_of
 
@@ -117,3 +117,13 @@ def test_a_network_from_random_weights_is_the_same_with_its_pooling_stated(name)
                 build_detector(each, 2).backbone.state_dict() for each in (section, stated(section))
             ]
         assert built[0].keys() == built[1].keys()
+
+
+def test_a_bundles_network_is_described_with_what_it_lost():
+    siglip = ModelSection(backbone="vit_base_patch16_siglip_224.v2_webli", weights="timm")
+    before = "lost: attn_pool.* (13), norm.* (2); random start: fc_norm.* (2)"
+    assert described(stated(siglip))[1:] == ["12 attention heads", "pool map, as pretrained"]
+    assert (
+        described(siglip)[2] == f"pool avg in place of timm's map; {before}"
+    )  # of an earlier date
+    assert described(ModelSection(backbone="resnet10t", size_px=64)) == ["resnet10t, 64 px"]

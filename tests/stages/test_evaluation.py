@@ -114,6 +114,7 @@ def test_a_model_is_not_registered_for_decision_criteria_it_was_not_evaluated_fo
 
 def test_the_report_has_the_losses_and_the_maps(recipe, metrics):
     html = storage.read_bytes(RunContext.of(recipe).folder.report).decode()
+    assert f"{recipe.model.backbone}, {recipe.model.size_px} px" in html
     assert "AUC under post-processing" in html
     assert 'alt="saliency map of face 1 of toy/' in html
     assert "robustness.json" in {
