@@ -136,18 +136,26 @@ def score(
             help="MLflow's tracking URI. Default: MLFLOW_TRACKING_URI, or sqlite in ./runs/mlflow.db."
         ),
     ] = None,
+    frames: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write one row for each face: time, person, box, probability, size, sharpness and "
+            "brightness. A name that ends with .csv, .jsonl or .parquet, local or s3://.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Score files with the champion: the probability that each is a deepfake.
 
     Exit code 1 if a file could not be read.
 
-    Example: dfray score clip.mp4 s3://bucket/other.mp4 --json
+    Example: dfray score clip.mp4 s3://bucket/other.mp4 --frames faces.csv
     """
     from dfray import stages
     from dfray.render.scores import show_scores
 
-    scores = stages.score(files, model=model, tracking_uri=tracking_uri)
+    scores = stages.score(files, model=model, tracking_uri=tracking_uri, frames=frames)
     show_scores(scores, as_json=as_json)
     if any(score.outcome not in ("ok", "no_face") for score in scores):
         raise SystemExit(1)

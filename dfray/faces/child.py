@@ -50,6 +50,7 @@ class Extractor(Protocol):
         first_frame: int,
         on_picture: Callable[[], None],
         on_stream: OnStream,
+        thumbnail_px: int | None,
     ) -> Iterator[Frame]: ...
 
     def close(self) -> None: ...
@@ -91,7 +92,7 @@ def _extract(task: Task, extractor: Extractor, sampling: Sampling, connection: C
             answers.send_digest(source.digest())
             source = source.source()
         frames = extractor.extract(
-            source, task.first_frame, answers.send_alive, answers.send_stream
+            source, task.first_frame, answers.send_alive, answers.send_stream, task.thumbnail_px
         )
         for frame in frames:
             answers.send_frame(frame)

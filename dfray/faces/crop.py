@@ -1,4 +1,4 @@
-"""Square crops around faces: shifted and shortened to lie inside the picture, never stretched."""
+"""Square crops around faces: shifted and shortened to lie inside the picture, never stretched; thumbnails."""
 
 from __future__ import annotations
 
@@ -34,3 +34,15 @@ def cut(picture: np.ndarray, square: tuple[int, int, int], size_px: int) -> np.n
         return np.ascontiguousarray(region)
     kind = cv2.INTER_AREA if side > size_px else cv2.INTER_CUBIC
     return cv2.resize(region, (size_px, size_px), interpolation=kind)
+
+
+def shrunk(picture: np.ndarray, longer_px: int) -> np.ndarray:
+    """Return `picture`, uint8 (h, w, 3), shrunk to a longer side of at most `longer_px` (cv2.INTER_AREA)."""
+    import cv2
+
+    height, width = picture.shape[:2]
+    ratio = longer_px / max(height, width)
+    if ratio >= 1:
+        return picture
+    size = max(1, round(width * ratio)), max(1, round(height * ratio))
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)

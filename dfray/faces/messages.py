@@ -33,10 +33,15 @@ class Failed:
 
 @dataclass(frozen=True)
 class Task:
-    """A source to extract, from one of its sampled frames on."""
+    """A source to extract, from one of its sampled frames on.
+
+    Attributes:
+        thumbnail_px: as in `VideoExtractor.extract`.
+    """
 
     source: Source | PartialVideo | LocalVideo
     first_frame: int
+    thumbnail_px: int | None = None
 
 
 @dataclass(frozen=True)

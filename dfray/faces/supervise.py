@@ -72,6 +72,7 @@ class SupervisedExtractor:
         settings: the recipe's faces section.
         command: the child's program; it gets a file descriptor as its last argument.
         bounds: of each video; none: `Bounds()`.
+        thumbnail_px: as in `VideoExtractor.extract`.
 
     Raises:
         ModelFileError: the detector's model is missing, not the expected one, or cannot be loaded.
@@ -84,12 +85,14 @@ class SupervisedExtractor:
         settings: FacesSection,
         command: Sequence[str] = _COMMAND,
         bounds: Bounds | None = None,
+        thumbnail_px: int | None = None,
     ) -> None:
         if settings.detector_model and storage.is_remote(settings.detector_model):
             model = local_override(settings.detector, settings.detector_model)
             settings = settings.model_copy(update={"detector_model": model})
         self._settings, self._command = settings, command
         self._bounds = bounds or Bounds()
+        self._thumbnail_px = thumbnail_px
         self._child: ChildProcess | None = self._first_child()
 
     def extract(
@@ -147,7 +150,7 @@ class SupervisedExtractor:
         cpu_before_s = outcome.cpu_s
         is_done = False
         try:
-            child.begin(Task(source, outcome.next_frame))
+            child.begin(Task(source, outcome.next_frame, self._thumbnail_px))
             while not is_done:
                 answer = self._answer(child, outcome)
                 outcome.cpu_s = cpu_before_s + answer.cpu_s

@@ -14,7 +14,7 @@ import numpy as np
 
 from dfray.config import FacesSection
 from dfray.faces.align import Alignment
-from dfray.faces.crop import crop_square, cut
+from dfray.faces.crop import crop_square, cut, shrunk
 from dfray.faces.picture_hash import HASHED_FRAMES, perceptual_hash
 from dfray.faces.properties import OnStream, StreamProperties
 from dfray.faces.sampling import sampling_of
@@ -69,6 +69,7 @@ class Frame:
         faces: the largest first.
         n_doubtful: detections that were refused as doubtful.
         picture_hash: pHash of the picture, of HASHED_FRAMES; none of others, and of flat pictures.
+        thumbnail: the picture shrunk, uint8 (h, w, 3) RGB, of a frame with a face; none if not asked for.
     """
 
     frame_index: int
@@ -80,6 +81,7 @@ class Frame:
     faces: list[Face] = field(default_factory=list)
     n_doubtful: int = 0
     picture_hash: int | None = None
+    thumbnail: np.ndarray | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,7 @@ class VideoExtractor:
         first_frame: int = 0,
         on_picture: Callable[[], None] = lambda: None,
         on_stream: OnStream = lambda _: None,
+        thumbnail_px: int | None = None,
     ) -> Iterator[Frame]:
         """Yield the sampled frames of `source` from `first_frame` on, in order, as they are found.
 
@@ -136,6 +139,7 @@ class VideoExtractor:
         Args:
             on_picture: called for every packet or picture read, as a sign of life.
             on_stream: called with the properties of a video when they are read, and again at its end.
+            thumbnail_px: longer side of the thumbnails of frames with a face; none: no thumbnails.
 
         Raises:
             UnreadableSourceError: nothing in it can be decoded, or its pictures are too large.
@@ -144,7 +148,7 @@ class VideoExtractor:
         pictures = _sampled(source, self._settings, start, on_picture, on_stream)
         are_faces = isinstance(source, PictureFolder) and source.are_faces
         search = self._uncut_face if are_faces else self._searches()
-        frames = _frames(pictures, search)
+        frames = _frames(pictures, search, thumbnail_px)
         yield from (frame for frame in frames if frame.frame_index >= first_frame)
 
     def close(self) -> None:
@@ -246,7 +250,9 @@ def block_start(frame_index: int) -> int:
     return frame_index - frame_index % BLOCK_FRAMES
 
 
-def _frames(pictures: Iterator[Picture], search: Search) -> Iterator[Frame]:
+def _frames(
+    pictures: Iterator[Picture], search: Search, thumbnail_px: int | None
+) -> Iterator[Frame]:
     """Yield the frame of each picture; a still picture, which comes again, is searched once in a block."""
     last = Frame(-1, None, "no_face")
     last_image, block = None, -1
@@ -258,5 +264,7 @@ def _frames(pictures: Iterator[Picture], search: Search) -> Iterator[Frame]:
         is_first = block_start(k) != block
         if is_first or picture.image is not last_image:
             last, last_image, block = search(picture.image, is_first), picture.image, block_start(k)
+            if thumbnail_px and last.faces:
+                last = replace(last, thumbnail=shrunk(picture.image, thumbnail_px))
         bits = perceptual_hash(picture.image) if k in HASHED_FRAMES else None
         yield replace(last, frame_index=k, time_s=time_s, reason=picture.reason, picture_hash=bits)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import time
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -156,12 +156,7 @@ class MediaScorer:
         """Return one score by the video rule that the model's threshold was chosen under."""
         if self.bundle.decision_rule.video_rule == "mean":
             return float(scores.mean())
-        frames = np.array([position.frame_index for position in positions])
-        boxes = np.array([position.box for position in positions])
-        times_s = np.array([position.time_s for position in positions])
-        seconds = frame_seconds(frames, times_s, self.settings.rate_fps)
-        tracks = track_faces(frames, boxes, embeddings, seconds)
-        return highest_person(scores, tracks)
+        return highest_person(scores, persons_in(positions, embeddings, self.settings.rate_fps))
 
     def _crops(
         self,
@@ -208,6 +203,21 @@ class MediaScorer:
                 batch = []
         if batch:
             yield self.bundle.predict(np.stack(batch))
+
+
+def persons_in(
+    positions: Sequence[FacePosition], embeddings: np.ndarray, rate_fps: float | None
+) -> np.ndarray:
+    """Return the person in each face of one input, int32 (N,), as `tracks.track_faces` tells them apart.
+
+    Args:
+        embeddings: float (N, D), of the faces.
+        rate_fps: at which frames were sampled; None: not at a rate.
+    """
+    frames = np.array([position.frame_index for position in positions])
+    boxes = np.array([position.box for position in positions])
+    times_s = np.array([position.time_s for position in positions])
+    return track_faces(frames, boxes, embeddings, frame_seconds(frames, times_s, rate_fps))
 
 
 def _items(model_input: Any) -> list[Any]:

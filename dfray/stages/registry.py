@@ -35,11 +35,22 @@ def registered_versions(run: RunContext, version: str | None = None) -> list[Ver
 
 
 def score(
-    files: list[str], *, model: str | None = None, tracking_uri: str | None = None
+    files: list[str],
+    *,
+    model: str | None = None,
+    tracking_uri: str | None = None,
+    frames: str | None = None,
 ) -> list[FileScore]:
-    """Score videos and pictures with a registered model, by default the only champion there is."""
+    """Score videos and pictures with a registered model, by default the only champion there is.
+
+    Args:
+        frames: where to write a row for each face, as in `score_in_detail`.
+    """
     from dfray.serving.score_files import score_files
+    from dfray.serving.score_in_detail import score_in_detail
     from dfray.tracking.client import resolve_tracking_uri
 
-    section = RegistrySection(tracking_uri=tracking_uri)
-    return score_files(files, model_uri=model, tracking_uri=resolve_tracking_uri(section, "runs"))
+    place = resolve_tracking_uri(RegistrySection(tracking_uri=tracking_uri), "runs")
+    if frames:
+        return score_in_detail(files, model_uri=model, tracking_uri=place, frames=frames)
+    return score_files(files, model_uri=model, tracking_uri=place)

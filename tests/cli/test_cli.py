@@ -270,6 +270,24 @@ def test_score_prints_json_that_parses_and_tells_a_missing_file_by_its_exit_code
     assert "No such file or directory" in both.out
 
 
+@pytest.mark.ray
+def test_score_writes_a_row_for_each_face(promoted: Path, dfray: Command) -> None:
+    clip = next((promoted / "corpus" / "test" / "real").iterdir()).relative_to(promoted)
+    registry = {"MLFLOW_TRACKING_URI": f"sqlite:///{promoted}/mlflow.db"}
+    words = ["score", str(clip), "--json", "--frames"]
+    done = dfray(promoted, *words, "faces.jsonl", **registry)
+    assert done.code == 0, done.err
+    (score,) = json.loads(done.out)
+    rows = [json.loads(line) for line in (promoted / "faces.jsonl").read_text().splitlines()]
+    assert len(rows) == score["n_faces"] > 0
+    assert {row["input"] for row in rows} == {str(clip)}
+    mean = sum(row["fake_probability"] for row in rows) / len(rows)
+    assert mean == pytest.approx(score["fake_probability"], abs=1e-6)
+    refused = dfray(promoted, *words, "faces.xlsx", **registry)
+    assert refused.code != 0
+    assert "Let it end with .csv, .jsonl, .parquet." in refused.err
+
+
 def test_doctor_prints_a_row_a_check_and_with_a_recipe_its_problems(
     dfray: Command, folder: Path
 ) -> None:

@@ -46,6 +46,23 @@ def test_every_sampled_frame_of_a_portrait_yields_its_face(
         assert face.image.dtype == np.uint8
 
 
+def test_frames_with_a_face_have_a_thumbnail_if_it_is_asked_for(
+    extractor: VideoExtractor, tmp_path: Path
+) -> None:
+    picture = background(320, 240)
+    paste(picture, draw_head(1, 140), 100, 60)
+    (frame,) = extractor.extract(PixelArray(picture), thumbnail_px=160)
+    assert frame.thumbnail is not None
+    assert frame.thumbnail.shape == (120, 160, 3)
+    mean = picture.reshape(120, 2, 160, 2, 3).mean(axis=(1, 3))
+    assert np.abs(frame.thumbnail - mean).max() <= 1
+    (as_it_is,) = extractor.extract(PixelArray(picture), thumbnail_px=640)
+    assert np.array_equal(as_it_is.thumbnail, picture)
+    (without,) = extractor.extract(PixelArray(picture))
+    (no_face,) = extractor.extract(PixelArray(background(320, 240)), thumbnail_px=160)
+    assert without.thumbnail is no_face.thumbnail is None
+
+
 def test_a_video_in_a_bucket_gives_the_same(
     extractor: VideoExtractor, bucket: str, tmp_path: Path
 ) -> None:

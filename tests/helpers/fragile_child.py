@@ -32,9 +32,10 @@ class FragileExtractor(VideoExtractor):
         first_frame: int = 0,
         on_picture: Callable[[], None] = lambda: None,
         on_stream: OnStream = lambda _: None,
+        thumbnail_px: int | None = None,
     ) -> Iterator[Frame]:
         if not isinstance(source, VideoFile):
-            yield from super().extract(source, first_frame, on_picture, on_stream)
+            yield from super().extract(source, first_frame, on_picture, on_stream, thumbnail_px)
             return
         path = source.path
         if Path(f"{path}.large").exists():
@@ -45,7 +46,7 @@ class FragileExtractor(VideoExtractor):
             on_picture()
 
         sign = slowly if Path(f"{path}.slow").exists() else on_picture
-        for frame in super().extract(source, first_frame, sign, on_stream):
+        for frame in super().extract(source, first_frame, sign, on_stream, thumbnail_px):
             if _is_due(f"{path}.abort", frame.frame_index):
                 print("free(): invalid pointer", file=sys.stderr, flush=True)
                 os.abort()
