@@ -1,4 +1,4 @@
-"""Rows of scored faces, one for each face that was found: when, where, who, how suspicious and how visible."""
+"""Rows of scored faces, one for each face: when, where, who, how suspicious and how visible."""
 
 from __future__ import annotations
 
