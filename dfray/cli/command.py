@@ -200,6 +200,11 @@ def _output() -> list[inspect.Parameter]:
 
 
 def _declare(function: Callable[..., None], parameters: list[inspect.Parameter]) -> None:
-    """Give a function the parameters that Typer reads, in their order on the command line."""
+    """Give a function the parameters that Typer reads, in their order on the command line.
+
+    Typer keeps the line ends of a docstring below its first paragraph, so they are taken out of the help.
+    """
+    paragraphs = (inspect.getdoc(function) or "").split("\n\n")
+    function.__doc__ = "\n\n".join(" ".join(text.split()) for text in paragraphs)
     vars(function)["__signature__"] = inspect.Signature(parameters)
     function.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}

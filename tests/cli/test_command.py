@@ -45,6 +45,25 @@ def test_print_recipe_prints_and_does_nothing_else(toy: typer.Typer) -> None:
     assert "('demo'" not in done.stdout
 
 
+def test_help_fills_its_lines_whatever_the_lines_of_the_docstring() -> None:
+    app = typer.Typer()
+
+    @command(app)
+    def measure() -> None:
+        """Measure.
+
+        The first line of a paragraph
+        goes on.
+
+        Example: measure
+        """
+
+    shown = CliRunner().invoke(app, ["--help"]).output
+    assert "The first line of a paragraph goes on." in shown
+    lines = [line.strip() for line in shown.splitlines()]
+    assert "Example: measure" in lines
+
+
 def test_verbose_prints_the_traceback_of_an_error(toy: typer.Typer) -> None:
     quiet = CliRunner().invoke(toy, ["fail"])
     assert isinstance(quiet.exception, ValueError)
