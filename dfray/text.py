@@ -68,11 +68,14 @@ def to_csv(rows: Iterable[Sequence[object]]) -> str:
     return buffer.getvalue()
 
 
-def _cell(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    text = visible(value)
+def csv_text(text: str) -> str:
+    """Return a text as a cell of `to_csv` holds it; what it returns stays as it is."""
+    text = visible(text)
     return f"'{text}" if text.startswith(_FORMULA) and not _is_number(text) else text
+
+
+def _cell(value: object) -> object:
+    return csv_text(value) if isinstance(value, str) else value
 
 
 def _is_number(text: str) -> bool:

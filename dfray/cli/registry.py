@@ -125,7 +125,14 @@ def show(
 
 @command(app, panel=PIPELINE)
 def score(
-    files: Annotated[list[str], typer.Argument(help="Videos or pictures, local or s3://.")],
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="INPUT...",
+            help="Videos, pictures, folders of them, quoted patterns ('clips/**/*.mp4'), local or s3://; CSV "
+            "or Parquet lists with a column `uri` or `video`; `-` for names on standard input, one a line.",
+        ),
+    ],
     model: Annotated[
         str | None,
         typer.Option(help="models:/NAME@ALIAS or models:/NAME/VERSION. Default: the champion."),
@@ -144,18 +151,31 @@ def score(
             "brightness. A name that ends with .csv, .jsonl or .parquet, local or s3://.",
         ),
     ] = None,
-    as_json: AsJson = False,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Keep the scores in this .parquet, .csv or .jsonl file, local or s3://. Started again, the "
+            "command scores only what the file lacks.",
+        ),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON lines: a row of all columns for each input.")
+    ] = False,
 ) -> None:
     """Score files with the champion: the probability that each is a deepfake.
 
-    Exit code 1 if a file could not be read.
+    Scores are printed as they come, one line each, with full paths. Exit code 0: all inputs were scored, or
+    have no face; 1: some could not be read, and their lines have the reason; 2: a mistake in the request.
 
-    Example: dfray score clip.mp4 s3://bucket/other.mp4 --frames faces.csv
+    Example: dfray score clips s3://bucket/new/ 'more/*.mp4' --out scores.parquet
     """
     from dfray import stages
-    from dfray.render.scores import show_scores
+    from dfray.render.scores import show_kept, show_scores
 
-    scores = stages.score(files, model=model, tracking_uri=tracking_uri, frames=frames)
-    show_scores(scores, as_json=as_json)
-    if any(score.outcome not in ("ok", "no_face") for score in scores):
+    scores = stages.score(files, model=model, tracking_uri=tracking_uri, frames=frames, out=out)
+    outcomes = show_scores(scores, as_json=as_json)
+    if out is not None:
+        show_kept(out, outcomes.total())
+    if set(outcomes) - {"ok", "no_face"}:
         raise SystemExit(1)

@@ -19,7 +19,7 @@ class StageArguments:
 
     Attributes:
         recipe: name or path; none for `score`.
-        files: what `score` reads.
+        files: what `score` reads, and the file of scores that it writes.
         options: words to forward to the job's command line, `files` included.
     """
 
@@ -57,6 +57,6 @@ def parse_stage_arguments(stage: str, arguments: list[str]) -> StageArguments:
         overrides=list(values.get("overrides") or ()),
         print_recipe=bool(values.get("print_recipe")),
         verbose=bool(values.get("verbose")),
-        files=tuple(values.get("files") or ()),
+        files=(*(values.get("files") or ()), *filter(None, [values.get("out")])),
         options=options,
     )

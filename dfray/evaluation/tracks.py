@@ -94,8 +94,6 @@ def track_faces(
     Returns:
         int32 (N,): 0, 1, ... in the order of appearance.
     """
-    from scipy.optimize import linear_sum_assignment
-
     directions = embeddings / np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), 1e-12)
     persons = np.full(len(frames), -1, np.int32)
     people: list[_Person] = []
@@ -106,7 +104,7 @@ def track_faces(
         affinity = np.array(
             [[people[p].affinity(boxes[f], directions[f]) for p in near] for f in faces]
         ).reshape(len(faces), len(near))
-        for row, column in zip(*linear_sum_assignment(affinity, maximize=True), strict=True):
+        for row, column in _assigned(affinity):
             if affinity[row, column] > 0:
                 persons[faces[row]] = near[column]
         for face in faces:
@@ -115,6 +113,17 @@ def track_faces(
                 people.append(_Person(boxes[face], time, np.zeros_like(directions[face])))
             people[persons[face]].meet(boxes[face], time, directions[face])
     return persons
+
+
+def _assigned(affinity: np.ndarray) -> list[tuple[int, int]]:
+    """Return (row, column) pairs of the highest sum of affinities, each row and column in one at most."""
+    rows, columns = affinity.shape
+    if min(rows, columns) <= 1:  # most frames show one face: no import of SciPy for them
+        return [divmod(int(affinity.argmax()), columns)] if affinity.size else []
+    from scipy.optimize import linear_sum_assignment
+
+    found = linear_sum_assignment(affinity, maximize=True)
+    return [(int(row), int(column)) for row, column in zip(*found, strict=True)]
 
 
 @dataclass

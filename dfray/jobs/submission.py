@@ -39,7 +39,7 @@ class JobRequest:
         options: of the stage's own command line, without the recipe and its overrides.
         working_dir: folder to upload.
         variables: names of environment variables besides those that every job gets.
-        files: those of `options` that `score` reads.
+        files: those of `options` that `score` reads, and the file of scores that it writes.
     """
 
     stage: str
@@ -127,6 +127,10 @@ def _entrypoint(request: JobRequest, same_machine: bool) -> str:
 
 def _require_visible(request: JobRequest, same_machine: bool) -> None:
     """Check that the nodes of another machine see all inputs, and outputs go to shared storage."""
+    if "-" in request.files:
+        raise UserError(
+            "A job has no standard input.", "Name the files in a CSV list, s3:// or shared."
+        )
     if same_machine:
         return
     for file in request.files:

@@ -8,7 +8,7 @@ from typing import Any
 
 from dfray.faces.properties import StreamProperties
 from dfray.serving.kept_faces import KeptFace
-from dfray.serving.score_files import FileScore
+from dfray.serving.score_table import FileScore
 
 Box = tuple[float, float, float, float]
 

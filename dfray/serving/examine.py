@@ -9,21 +9,20 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import closing
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
-from dfray.evaluation.aggregate import highest_person
 from dfray.faces.quality import brightness, sharpness
 from dfray.faces.supervise import SupervisedExtractor
-from dfray.faces.version import version_note
 from dfray.faces.video import Face, Frame, VideoEnd
 from dfray.models.bundle import Bundle
 from dfray.serving.examination import Examination, ScoredFace
 from dfray.serving.kept_faces import KeptFace, KeptFaces
-from dfray.serving.score_files import FileScore
-from dfray.serving.scorer import BATCH_FACES, FacePosition, MediaScorer, ScoreRow, persons_in
+from dfray.serving.media_reader import BATCH_FACES
+from dfray.serving.media_score import FacePosition, Findings, judged, persons_in
+from dfray.serving.score_table import FileScore
+from dfray.serving.scorer import MediaScorer
 
 THUMBNAIL_PX = 640
 """Longer side of the frames that are kept."""
@@ -39,7 +38,6 @@ def examine(
         scorer: the model, its settings and what it may open.
         keep_pictures: of some faces of each input, and of their frames.
     """
-    note = version_note(scorer.bundle.faces_version)
     extractor = SupervisedExtractor(
         scorer.settings,
         bounds=scorer.admission.bounds,
@@ -54,28 +52,23 @@ def examine(
                     faces.add(item)
                 else:
                     end = item
-            yield _examination(file, scorer, faces, end, started, note)
+            yield _examination(file, scorer, faces, end, started)
 
 
 def _examination(
-    file: str,
-    scorer: MediaScorer,
-    faces: _Faces,
-    end: VideoEnd,
-    started: float,
-    note: str | None,
+    file: str, scorer: MediaScorer, faces: _Faces, end: VideoEnd, started: float
 ) -> Examination:
-    row = ScoreRow(file, end.status, end.reason, n_frames=faces.outcomes.total())
-    scored, bundle = faces.scored(scorer.settings.rate_fps), scorer.bundle
-    if scored:
-        row.n_faces = len(scored)
-        row.fake_probability = _video_probability(scored, bundle.decision_rule.video_rule)
-        row.label = "fake" if row.fake_probability >= bundle.threshold else "real"
-    if end.status in ("ok", "no_face"):  # else the header is not to be trusted
-        row.video_s = end.stream.duration_s
-    row.work_s = time.perf_counter() - started
+    scored = faces.scored(scorer.settings.rate_fps)
+    findings = Findings(end.status, end.reason, faces.outcomes.total(), [], end.stream)
+    score = judged(
+        findings,
+        np.array([face.fake_probability for face in scored], np.float32),
+        np.array([face.person for face in scored], np.int32),
+        scorer.bundle.decision_rule,
+        time.perf_counter() - started,
+    )
     return Examination(
-        FileScore.from_row(asdict(row), note),
+        FileScore.of(file, score, scorer.model),
         scored,
         faces.kept.pictures(),
         faces.outcomes,
@@ -83,13 +76,6 @@ def _examination(
         faces.n_doubtful,
         end.stream,
     )
-
-
-def _video_probability(faces: list[ScoredFace], video_rule: str) -> float:
-    probabilities = np.array([face.fake_probability for face in faces], np.float32)
-    if video_rule == "mean":
-        return float(probabilities.mean())
-    return highest_person(probabilities, np.array([face.person for face in faces]))
 
 
 class _Faces:

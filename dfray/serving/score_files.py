@@ -1,103 +1,107 @@
-"""Scores of files by a registered model, the champion by default, with their cost in time."""
+"""Scores of files by a registered model, the champion by default, as they come."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
 
-from dfray.faces.version import version_note
-from dfray.models.bundle_description import read_faces_version
+from dfray.models.bundle_description import read_description
 from dfray.registry.champion import find_version
 from dfray.serving.admission import Admission
-from dfray.tracking.client import talking
-
-if TYPE_CHECKING:
-    from mlflow.pyfunc import PyFuncModel
+from dfray.serving.inputs import MediaInput, expand_inputs
+from dfray.serving.score_formats import suffix_of
+from dfray.serving.score_store import ScoreStore
+from dfray.serving.score_table import FileScore as FileScore
+from dfray.serving.score_table import ScoringModel
 
 
 @dataclass(frozen=True)
-class FileScore:
-    """The model's score of one picture or video.
+class ModelFolder:
+    """The files of a registered model on this machine, checked, and what its scores state of it."""
 
-    Attributes:
-        file: as it was named.
-        outcome: ok, no_face, unreadable, crashed or timed_out.
-        reason: why it is not ok.
-        fake_probability: by the model's own video rule (the mean over the faces, or the highest mean of a
-            person), 0..1; None without a face.
-        label: real or fake, by the model's threshold; None without a face.
-        n_frames, n_faces: sampled frames, and faces found in them.
-        video_s: length of the video, seconds; None for a picture file, or if nothing could be decoded.
-        work_s: wall time of decoding, finding and scoring, seconds; loading the model is not in it.
-        faces_per_s: faces over seconds of work.
-        work_per_video_s: seconds of work for a second of video; below 1 is faster than real time.
-        faces_note: difference between the faces that the model learned from and those scored, if any.
-    """
+    folder: Path
+    model: ScoringModel
 
-    file: str
-    outcome: str
-    reason: str | None
-    fake_probability: float | None
-    label: str | None
-    n_frames: int
-    n_faces: int
-    video_s: float | None
-    work_s: float
-    faces_per_s: float | None
-    work_per_video_s: float | None
-    faces_note: str | None = None
+    @property
+    def bundle(self) -> str:
+        return str(self.folder / "artifacts" / "bundle")
 
-    @classmethod
-    def from_row(cls, row: dict[str, Any], faces_note: str | None = None) -> Self:
-        """Return the score in a row of the registered model's result."""
-        row = {name: None if value != value else value for name, value in row.items()}  # NaN
-        work, video = row["work_s"], row["video_s"]
-        return cls(
-            file=row.pop("input"),
-            **row,
-            faces_per_s=row["n_faces"] / work if row["n_faces"] else None,
-            work_per_video_s=work / video if video else None,
-            faces_note=faces_note,
-        )
+    @property
+    def detector(self) -> str:
+        return str(self.folder / "artifacts" / "face_detector")
 
 
-def score_files(
-    files: Iterable[str], *, model_uri: str | None = None, tracking_uri: str
-) -> list[FileScore]:
-    """Score pictures and videos, local or s3://, in the order given.
+@contextmanager
+def opened_model(model_uri: str | None, tracking_uri: str) -> Iterator[ModelFolder]:
+    """Yield a registered model's files, for as long as the block lasts.
 
     Args:
         model_uri: models:/NAME@ALIAS or models:/NAME/VERSION; by default the champion, if one model
             only has one.
 
     Raises:
-        UserError: there is no such model, alias or version. A file that cannot be read raises nothing:
-            its row has the reason.
-        RegistryError: MLflow cannot give the model.
+        UserError: there is no such model, alias or version.
+        RegistryError: MLflow cannot give the model, or its files are damaged.
+        ModelFileError: its bundle is none, or of another version.
     """
-
     versions, version = find_version(model_uri, tracking_uri)
-    with versions.downloaded(version) as folder, _loaded(folder) as model:
-        note = version_note(read_faces_version(folder / "artifacts" / "bundle"))
-        rows = [model.predict([str(file)]).to_dict("records")[0] for file in files]
-    return [FileScore.from_row(row, note) for row in rows]
+    with versions.downloaded(version) as folder:
+        description = read_description(str(folder / "artifacts" / "bundle"))
+        model = ScoringModel.of(versions.name, version, description)
+        yield ModelFolder(folder, model)
 
 
-@contextmanager
-def _loaded(folder: Path) -> Iterator[PyFuncModel]:
-    with talking(f"load {folder}"):
-        import mlflow.pyfunc  # it warns as it is imported
+def score_media(model: ModelFolder, inputs: Iterable[MediaInput]) -> Iterator[FileScore]:
+    """Score inputs in this process, one after the other, in order."""
+    from dfray.serving.scorer import MediaScorer
 
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the scores carry the note on faces of another version
-            model = mlflow.pyfunc.load_model(str(folder), suppress_warnings=True)
-    detector = model.unwrap_python_model()
-    detector.scorer.admission = Admission()  # the user's own files, with the user's own rights
-    try:
-        yield model
-    finally:
-        detector.close()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the scores carry the note on faces of another version
+        # The user's own files, with the user's own rights.
+        scorer = MediaScorer(model.bundle, model.detector, Admission())
+    with closing(scorer):
+        for item in inputs:
+            score = scorer.score(item.uri, item.kind, item.stride)
+            yield FileScore.of(item.uri, score, model.model)
+
+
+def scores_of(
+    files: Iterable[str],
+    *,
+    model_uri: str | None = None,
+    tracking_uri: str,
+    out: str | None = None,
+) -> Iterator[FileScore]:
+    """Score pictures and videos, local or s3://, and yield each score as it comes.
+
+    Args:
+        files: as of `expand_inputs`.
+        model_uri: as of `opened_model`.
+        out: URI of a `ScoreStore` that keeps the scores; inputs that it has a score of are left out.
+
+    Raises:
+        UserError, RegistryError, ModelFileError: as `opened_model`, `expand_inputs` and `ScoreStore`. A file
+            that cannot be read raises nothing: its row has the reason.
+    """
+    if out is not None:
+        suffix_of(out)
+    with opened_model(model_uri, tracking_uri) as model:
+        inputs = expand_inputs(files)
+        if out is None:
+            yield from score_media(model, inputs)
+            return
+        store = ScoreStore(out, model.model)
+        with store.opened():
+            for score in score_media(model, (i for i in inputs if not store.has(i.uri))):
+                store.add(score)
+                yield score
+
+
+def score_files(
+    files: Iterable[str], *, model_uri: str | None = None, tracking_uri: str
+) -> list[FileScore]:
+    """Return the scores of `scores_of`, in the order of the files."""
+    return list(scores_of(files, model_uri=model_uri, tracking_uri=tracking_uri))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from dfray.registry.champion import find_version
@@ -32,6 +33,7 @@ def score_in_detail(
     require_suffix(frames)
     versions, version = find_version(model_uri, tracking_uri)
     with versions.downloaded(version) as folder, _scorer(folder / "artifacts") as scorer:
+        scorer.model = replace(scorer.model, name=versions.name, version=version)
         examinations = list(examine(files, scorer))
     write_face_scores(face_scores(examinations), frames)
     return [examination.score for examination in examinations]

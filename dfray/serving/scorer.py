@@ -8,26 +8,27 @@ without a face has no score and a reason, never a guess.
 from __future__ import annotations
 
 import base64
-import time
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dfray.config import FacesSection
 from dfray.errors import UserError
-from dfray.evaluation.aggregate import highest_person
-from dfray.evaluation.tracks import frame_seconds, track_faces
-from dfray.faces.model_file import FILE_NAMES, Kind
-from dfray.faces.sources import PictureFile, PixelArray
-from dfray.faces.supervise import SupervisedExtractor
 from dfray.faces.version import version_note
-from dfray.faces.video import Frame, VideoEnd
 from dfray.models.bundle import Bundle
-from dfray.serving.admission import Admission, NotAdmittedError
+from dfray.models.bundle_description import read_description
+from dfray.serving.admission import Admission
+from dfray.serving.media_reader import (
+    Input,
+    MediaReader,
+    Predictions,
+    Unreadable,
+    carried_settings,
+)
+from dfray.serving.media_score import MediaScore
+from dfray.serving.score_table import ScoringModel
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,62 +46,29 @@ COLUMNS = {
 }
 """Columns that `predict` returns: name -> MLflow type, and whether a value may be missing."""
 
-BATCH_FACES = 64
-"""Crops scored together; more are not kept in memory."""
 
-
-@dataclass(frozen=True)
-class Unreadable:
-    """An input that is not opened, and why."""
-
-    reason: str
-
-
-Input = str | bytes | np.ndarray | Unreadable
-"""The path or URI of a file, the bytes of a picture file, or a picture as uint8 (height, width, 3) RGB."""
-
-
-@dataclass(frozen=True)
-class FacePosition:
-    """The index and the time of a face's frame in its video, and its box: x, y, w, h in px."""
-
-    frame_index: int
-    time_s: float
-    box: tuple[float, float, float, float]
-
-
-@dataclass
-class ScoreRow:
-    """One row of the result of `predict`, while it is being filled."""
-
-    input: str
-    outcome: str = "unreadable"
-    reason: str | None = None
-    fake_probability: float | None = None
-    label: str | None = None
-    n_frames: int = 0
-    n_faces: int = 0
-    video_s: float | None = None
-    work_s: float = 0.0
-
-
-class MediaScorer:
+class MediaScorer(MediaReader):
     """A bundle with the face detector that its faces were found with; close it after use.
 
     Args:
         admission: which files it opens; none: as the environment of a service says.
+        device: on which the network runs.
+
+    Attributes:
+        model: what rows of scores state of it; name and version are those of its registration, if known.
     """
 
     def __init__(
-        self, bundle_dir: str, detector_dir: str, admission: Admission | None = None
+        self,
+        bundle_dir: str,
+        detector_dir: str,
+        admission: Admission | None = None,
+        device: str = "cpu",
     ) -> None:
-        self.admission = admission or Admission.of_service()
-        self.bundle = Bundle.load(bundle_dir)
-        settings = FacesSection.from_stored(self.bundle.faces)
-        self.settings = settings.model_copy(
-            update={"detector_model": _carried_model(settings, detector_dir), "landmarks": False}
-        )
-        self._extractor: SupervisedExtractor | None = None
+        self.bundle = Bundle.load(bundle_dir, device)
+        self.model = ScoringModel.of("", "", read_description(bundle_dir))
+        settings = carried_settings(self.bundle.faces, detector_dir)
+        super().__init__(settings, self.bundle.decision_rule, admission or Admission.of_service())
         if note := version_note(self.bundle.faces_version):
             warnings.warn(f"This model {note}.", stacklevel=2)
 
@@ -123,101 +91,34 @@ class MediaScorer:
         import pandas as pd
 
         inputs = [_checked(item) for item in _items(model_input)]
-        rows = [self._score(item, number) for number, item in enumerate(inputs)]
+        rows = [
+            _row(item if isinstance(item, str) else f"image {number}", self.score(item))
+            for number, item in enumerate(inputs)
+        ]
         types = {"fake_probability": float, "video_s": float}
-        return pd.DataFrame([asdict(row) for row in rows], columns=list(COLUMNS)).astype(types)
+        return pd.DataFrame(rows, columns=list(COLUMNS)).astype(types)
 
-    def close(self) -> None:
-        """End the child process."""
-        if self._extractor is not None:
-            self._extractor.close()
-        self._extractor = None
+    def _send(self, crops: np.ndarray) -> Predictions:
+        return self.bundle.predict(crops)
 
-    def _score(self, item: Input, number: int) -> ScoreRow:
-        row = ScoreRow(item if isinstance(item, str) else f"image {number}")
-        # The child is started before the clock is.
-        self._extractor = self._extractor or SupervisedExtractor(
-            self.settings, bounds=self.admission.bounds
-        )
-        started = time.perf_counter()
-        positions: list[FacePosition] = []
-        batches = list(self._predictions(self._crops(item, self._extractor, row, positions)))
-        if batches:
-            scores, embeddings = (np.concatenate(arrays) for arrays in zip(*batches, strict=True))
-            row.n_faces = len(scores)
-            row.fake_probability = self._aggregate(scores, embeddings, positions)
-            row.label = "fake" if row.fake_probability >= self.bundle.threshold else "real"
-        row.work_s = time.perf_counter() - started
-        return row
-
-    def _aggregate(
-        self, scores: np.ndarray, embeddings: np.ndarray, positions: list[FacePosition]
-    ) -> float:
-        """Return one score by the video rule that the model's threshold was chosen under."""
-        if self.bundle.decision_rule.video_rule == "mean":
-            return float(scores.mean())
-        return highest_person(scores, persons_in(positions, embeddings, self.settings.rate_fps))
-
-    def _crops(
-        self,
-        item: Input,
-        extractor: SupervisedExtractor,
-        row: ScoreRow,
-        positions: list[FacePosition],
-    ) -> Iterator[np.ndarray]:
-        """Yield the face crops of one input; fill `row` with its outcome, and `positions`."""
-        for result in self._extract(item, extractor):
-            if isinstance(result, Frame):
-                row.n_frames += 1
-                for face in result.faces:
-                    positions.append(
-                        FacePosition(result.frame_index, result.time_s or 0.0, face.box)
-                    )
-                    yield face.image
-                continue
-            row.outcome, row.reason = result.status, result.reason
-            if result.status in ("ok", "no_face"):  # else the header is not to be trusted
-                row.video_s = result.stream.duration_s
-
-    def _extract(self, item: Input, extractor: SupervisedExtractor) -> Iterator[Frame | VideoEnd]:
-        match item:
-            case Unreadable(reason):
-                return iter([VideoEnd("unreadable", reason, 0, 0.0)])
-            case str():
-                try:
-                    return extractor.extract(self.admission.place_of(item))
-                except NotAdmittedError as error:
-                    return iter([VideoEnd("unreadable", str(error), 0, 0.0)])
-            case bytes():
-                return extractor.extract_source(PictureFile(item))
-            case _:
-                return extractor.extract_source(PixelArray(item))
-
-    def _predictions(self, crops: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield (fake probabilities, embeddings) of the crops, a batch at a time."""
-        batch: list[np.ndarray] = []
-        for crop in crops:
-            batch.append(crop)
-            if len(batch) == BATCH_FACES:
-                yield self.bundle.predict(np.stack(batch))
-                batch = []
-        if batch:
-            yield self.bundle.predict(np.stack(batch))
+    def _receive(self, handle: Predictions) -> Predictions:
+        return handle
 
 
-def persons_in(
-    positions: Sequence[FacePosition], embeddings: np.ndarray, rate_fps: float | None
-) -> np.ndarray:
-    """Return the person in each face of one input, int32 (N,), as `tracks.track_faces` tells them apart.
-
-    Args:
-        embeddings: float (N, D), of the faces.
-        rate_fps: at which frames were sampled; None: not at a rate.
-    """
-    frames = np.array([position.frame_index for position in positions])
-    boxes = np.array([position.box for position in positions])
-    times_s = np.array([position.time_s for position in positions])
-    return track_faces(frames, boxes, embeddings, frame_seconds(frames, times_s, rate_fps))
+def _row(name: str, score: MediaScore) -> dict[str, Any]:
+    """Return the row of COLUMNS of one input."""
+    findings = score.findings
+    return {
+        "input": name,
+        "outcome": findings.outcome,
+        "reason": findings.reason,
+        "fake_probability": score.fake_probability,
+        "label": score.verdict,
+        "n_frames": findings.n_frames,
+        "n_faces": score.n_faces,
+        "video_s": findings.video_s,
+        "work_s": score.work_s,
+    }
 
 
 def _items(model_input: Any) -> list[Any]:
@@ -280,15 +181,3 @@ def _wrong_input(value: Any) -> UserError:
         f"The model takes no {type(value).__name__} {form}".rstrip() + ".",
         "Give paths, bytes of picture files, or pictures as uint8 (height, width, 3) RGB.",
     )
-
-
-def _carried_model(settings: FacesSection, detector_dir: str) -> str:
-    """Return the carried face detector, in the form of `faces.detector_model`: its hash is checked again.
-
-    A detector of the user's own goes with the hash that the recipe states for it.
-    """
-    _, marker, stated = (settings.detector_model or "").partition("#sha256=")
-    if not marker:
-        return detector_dir
-    kind: Kind = "short" if settings.detector == "short" else "full"
-    return f"{detector_dir}/{FILE_NAMES[kind]}#sha256={stated}"

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from dfray.evaluation.metrics import Metrics
     from dfray.registry.history import PromotionRecord
     from dfray.search.result import SearchResult
-    from dfray.serving.score_files import FileScore
+    from dfray.serving.score_table import FileScore
 
 
 @dataclass(frozen=True)
@@ -265,7 +265,7 @@ def score_held_out_clip(run: RunContext) -> list[FileScore]:
             line.finish("skipped", ASIDE)
             return []
         model = f"models:/{run.recipe.registry.model_name}@champion"
-        scored = score([clip], model=model, tracking_uri=run.tracking_uri)
+        scored = list(score([clip], model=model, tracking_uri=run.tracking_uri))
         line.finish(clip.rpartition("/")[2])
     return scored
 

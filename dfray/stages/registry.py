@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from dfray.config import RegistrySection
+from dfray.errors import UserError
 from dfray.run_context import RunContext
 
 if TYPE_CHECKING:
     from dfray.registry.history import PromotionRecord
     from dfray.registry.views import VersionView
-    from dfray.serving.score_files import FileScore
+    from dfray.serving.score_table import FileScore
 
 
 def promotion_history(run: RunContext) -> list[PromotionRecord]:
@@ -35,22 +37,41 @@ def registered_versions(run: RunContext, version: str | None = None) -> list[Ver
 
 
 def score(
-    files: list[str],
+    files: Iterable[str],
     *,
     model: str | None = None,
     tracking_uri: str | None = None,
     frames: str | None = None,
-) -> list[FileScore]:
+    out: str | None = None,
+) -> Iterator[FileScore]:
     """Score videos and pictures with a registered model, by default the only champion there is.
 
     Args:
-        frames: where to write a row for each face, as in `score_in_detail`.
+        files: files, folders, patterns, prefixes of a bucket, lists, or `-` for standard input: see
+            `dfray.serving.inputs`.
+        frames: where to write a row for each face, as in `score_in_detail`; the scores come at the end then.
+        out: a .parquet, .csv or .jsonl file, local or s3://, that keeps the scores; what it has is not
+            scored again.
+
+    Yields:
+        The score of each input, as it comes.
+
+    Raises:
+        UserError: there is no such model, an input gives nothing to score, `out` has scores of another
+            model, or both `frames` and `out` are named.
     """
-    from dfray.serving.score_files import score_files
+    from dfray.serving.inputs import expand_inputs
+    from dfray.serving.score_files import scores_of
     from dfray.serving.score_in_detail import score_in_detail
     from dfray.tracking.client import resolve_tracking_uri
 
-    place = resolve_tracking_uri(RegistrySection(tracking_uri=tracking_uri), "runs")
+    section = RegistrySection(tracking_uri=tracking_uri)
+    place = resolve_tracking_uri(section, "runs")
+    if frames and out:
+        raise UserError(
+            "--frames keeps all faces to the end, and --out nothing.", "Name one of both."
+        )
     if frames:
-        return score_in_detail(files, model_uri=model, tracking_uri=place, frames=frames)
-    return score_files(files, model_uri=model, tracking_uri=place)
+        uris = [item.uri for item in expand_inputs(files)]
+        return iter(score_in_detail(uris, model_uri=model, tracking_uri=place, frames=frames))
+    return scores_of(files, model_uri=model, tracking_uri=place, out=out)

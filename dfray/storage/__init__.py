@@ -30,6 +30,7 @@ from dfray.storage.filesystems import (
     join,
     why_not_fetched,
 )
+from dfray.storage.globs import is_pattern, match_files
 from dfray.storage.listing import (
     ListedFile,
     exists,
@@ -71,6 +72,7 @@ __all__ = [
     "free_bytes",
     "have_same_size",
     "holder_of",
+    "is_pattern",
     "is_remote",
     "is_surely_over",
     "join",
@@ -81,6 +83,7 @@ __all__ = [
     "local_copy",
     "local_folder",
     "locked",
+    "match_files",
     "partial_copy",
     "printable",
     "put",

@@ -6,6 +6,7 @@ libraries, signals, CPU time), in a process of its own with no setting of Ray or
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import signal
@@ -21,7 +22,6 @@ from typer.testing import CliRunner
 
 from dfray.cli import app
 from dfray.recipe import load_recipe
-from dfray.render.tables import console
 from tests.helpers.commands import DFRAY, Command, dfray_process, run_in
 from tests.helpers.corpus import write_corpus
 from tests.helpers.processes import wait_for
@@ -251,23 +251,41 @@ def test_the_state_of_each_stage_names_the_keys_because_of_which_it_is_due(
 
 @pytest.mark.ray
 def test_score_prints_json_that_parses_and_tells_a_missing_file_by_its_exit_code(
-    promoted: Path, dfray: Command, monkeypatch: pytest.MonkeyPatch
+    promoted: Path, dfray: Command
 ) -> None:
     """The first in a process of its own: no word of MLflow, torch or MediaPipe gets through."""
     clip = next((promoted / "corpus" / "test" / "real").iterdir()).relative_to(promoted)
     registry = {"MLFLOW_TRACKING_URI": f"sqlite:///{promoted}/mlflow.db"}
     done = dfray_process(promoted, "score", str(clip), "--json", **registry)
     assert (done.code, done.err) == (0, "")
-    (score,) = json.loads(done.out)
-    assert score["file"] == str(clip)
+    score = json.loads(done.out)
+    assert score["input"] == str(promoted / clip)
     assert 0 <= score["fake_probability"] <= 1
-    monkeypatch.setattr(console, "_width", 160)
     both = dfray(promoted, "score", str(clip), "gone.mp4", **registry)
     assert both.code == 1
     first, second = both.out.splitlines()[1:3]
-    assert clip.name in first
-    assert "gone.mp4" in second
-    assert "No such file or directory" in both.out
+    assert first.endswith(f"  {promoted / clip}")
+    assert f"  {promoted / 'gone.mp4'}  (" in second
+    assert second.rstrip().endswith("No such file or directory)")
+
+
+@pytest.mark.ray
+def test_score_takes_a_folder_keeps_its_scores_and_started_again_does_what_is_missing(
+    promoted: Path, dfray: Command, tmp_path: Path
+) -> None:
+    clips = sorted((promoted / "corpus" / "test").rglob("*.mp4"))
+    registry = {"MLFLOW_TRACKING_URI": f"sqlite:///{promoted}/mlflow.db"}
+    out = tmp_path / "scores.csv"
+    first = dfray(promoted, "score", str(clips[0]), "--out", str(out), **registry)
+    assert first.code == 0, first.err
+    again = dfray(promoted, "score", "corpus/test", "--out", str(out), "--json", **registry)
+    assert again.code == 0, again.err
+    assert [json.loads(line)["input"] for line in again.out.splitlines()] == [
+        str(clip) for clip in clips[1:]
+    ]
+    assert f"{len(clips) - 1} input(s) scored and added to {out}" in again.err
+    with out.open(newline="") as file:
+        assert sorted(row["input"] for row in csv.DictReader(file)) == list(map(str, clips))
 
 
 @pytest.mark.ray
@@ -277,10 +295,10 @@ def test_score_writes_a_row_for_each_face(promoted: Path, dfray: Command) -> Non
     words = ["score", str(clip), "--json", "--frames"]
     done = dfray(promoted, *words, "faces.jsonl", **registry)
     assert done.code == 0, done.err
-    (score,) = json.loads(done.out)
+    score = json.loads(done.out)
     rows = [json.loads(line) for line in (promoted / "faces.jsonl").read_text().splitlines()]
     assert len(rows) == score["n_faces"] > 0
-    assert {row["input"] for row in rows} == {str(clip)}
+    assert {row["input"] for row in rows} == {str(promoted / clip)}
     mean = sum(row["fake_probability"] for row in rows) / len(rows)
     assert mean == pytest.approx(score["fake_probability"], abs=1e-6)
     refused = dfray(promoted, *words, "faces.xlsx", **registry)

@@ -23,6 +23,12 @@ def test_score_takes_files_instead_of_a_recipe():
     assert arguments.options == ["s3://b/1.mp4", "s3://b/2.mp4", "--json"]
 
 
+def test_the_file_of_scores_is_one_that_the_cluster_must_reach():
+    arguments = parse_stage_arguments("score", ["s3://b/clips", "--out", "scores.csv"])
+    assert arguments.files == ("s3://b/clips", "scores.csv")
+    assert arguments.options == ["s3://b/clips", "--out", "scores.csv"]
+
+
 def test_an_option_that_the_stage_does_not_have_is_refused_before_anything_is_sent():
     with pytest.raises(Exception, match="No such option: --epochs"):
         parse_stage_arguments("train", ["mine.yaml", "--epochs", "3"])

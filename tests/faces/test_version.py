@@ -21,13 +21,13 @@ from dfray.faces.version import FACES_VERSION, version_note
 from dfray.models.bundle import Bundle
 from dfray.models.bundle_description import read_faces_version
 from dfray.render.scores import show_scores
-from dfray.serving.score_files import FileScore
+from dfray.serving.media_score import Findings, MediaScore
+from dfray.serving.score_table import FileScore, ScoringModel
 from dfray.tables import FACES, VIDEOS
 from tests.helpers.rows import video_row
 from tests.helpers.tiny import portrait, save_bundle
 
 SETTINGS = FacesSection(size_px=32)
-ROW = ("reason", "fake_probability", "label", "video_s")
 
 
 @pytest.fixture
@@ -107,14 +107,13 @@ def test_a_bundle_keeps_the_version_of_the_faces_that_it_learned_from(tmp_path: 
 
 
 def test_scores_of_files_carry_the_difference(capsys: pytest.CaptureFixture[str]) -> None:
-    row = dict.fromkeys(ROW) | {"input": "a.mp4", "outcome": "no_face", "work_s": 1.0}
-    row |= {"n_frames": 1, "n_faces": 0}
-    score = FileScore.from_row(row, version_note(1))
+    model = ScoringModel("faces", "1", "0" * 64, 0.5, "set by the recipe", version_note(1))
+    score = FileScore.of("a.mp4", MediaScore(Findings("no_face", "no face", 1)), model)
     show_scores([score, score])
     shown = " ".join(capsys.readouterr().out.split())
     assert shown.count("warning: the model learned from faces taken by version 1") == 1
     show_scores([score], as_json=True)
-    assert "version 1" in json.loads(capsys.readouterr().out)[0]["faces_note"]
+    assert "version 1" in json.loads(capsys.readouterr().out)["faces_note"]
 
 
 def test_only_another_version_is_worth_a_note() -> None:

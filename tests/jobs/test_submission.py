@@ -130,6 +130,11 @@ def test_a_file_to_score_that_the_cluster_does_not_see_is_refused(tmp_path):
     assert entrypoint.endswith('"$OLDPWD"/jobs/score.py s3://bucket/1.mp4 /shared/2.mp4 3.mp4')
 
 
+def test_a_job_that_would_read_standard_input_is_refused(tmp_path):
+    with pytest.raises(UserError, match="A job has no standard input"):
+        prepare(JobRequest("score", None, ["-"], tmp_path, [], ("-",)), same_machine=True)
+
+
 def test_elsewhere_the_tracking_server_must_be_known_before_anything_is_trained(
     tmp_path, monkeypatch
 ):

@@ -12,7 +12,8 @@ import pytest
 from dfray.errors import UserError
 from dfray.serving.examination import Examination, ScoredFace
 from dfray.serving.face_rows import FACE_SCORES, face_scores, write_face_scores
-from dfray.serving.score_files import FileScore
+from dfray.serving.media_score import Findings, MediaScore
+from dfray.serving.score_table import FileScore, ScoringModel
 
 
 def face(frame: int, person: int, time_s: float | None) -> ScoredFace:
@@ -21,7 +22,8 @@ def face(frame: int, person: int, time_s: float | None) -> ScoredFace:
 
 
 def score(file: str, n_faces: int) -> FileScore:
-    return FileScore(file, "ok", None, 0.5, "fake", 2, n_faces, 1.0, 0.1, None, None)
+    model = ScoringModel("faces", "1", "0" * 64, 0.5, "set by the recipe")
+    return FileScore.of(file, MediaScore(Findings("ok", None, 2), 0.5, "fake", n_faces), model)
 
 
 EXAMINATIONS = [

@@ -1,12 +1,14 @@
 """A registered model scores pictures and clips, without pickle, and without dfray installed."""
 
 import base64
+import hashlib
 import json
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +17,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dfray.config import EvaluationSection, FacesSection
+from dfray.config import FacesSection
 from dfray.errors import ModelFileError, UserError
 from dfray.faces.model_file import FILE_NAMES, LANDMARKS_FILE, SHA256, detector_model_path
 from dfray.faces.sources import VideoFile
 from dfray.faces.supervise import SupervisedExtractor
 from dfray.faces.video import VideoExtractor
 from dfray.models.bundle import Bundle
-from dfray.models.bundle_description import DecisionRule, write_decision_rule
 from dfray.registry.checksums import faults_of
 from dfray.registry.measurement_store import load_headline_metrics
 from dfray.registry.versions import Versions
 from dfray.registry.views import show_version
 from dfray.serving.package import downloaded_bundle, register
 from dfray.serving.score_files import score_files
-from dfray.serving.scorer import FacePosition, MediaScorer
+from dfray.serving.scorer import MediaScorer
 from dfray.tracking.client import connect, talking
 from dfray.tracking.run import start_run
 from tests.helpers.heads import background
@@ -173,13 +174,27 @@ def test_scores_of_files_tell_what_they_cost(tracking_uri: str, version: str, cl
     uri = f"models:/{SECTION.model_name}@candidate"
     found = score_files([str(clip), "gone.mp4"], model_uri=uri, tracking_uri=tracking_uri)
     good, gone = found
-    assert (good.file, good.outcome, good.n_frames, good.n_faces) == (str(clip), "ok", 4, 4)
+    assert (good.input, good.outcome, good.n_frames, good.n_faces) == (str(clip), "ok", 4, 4)
     assert good.faces_per_s == pytest.approx(4 / good.work_s)
     assert good.work_per_video_s == pytest.approx(good.work_s / 2.0)
-    assert (gone.outcome, gone.fake_probability, gone.label) == ("unreadable", None, None)
+    assert (gone.outcome, gone.fake_probability, gone.verdict) == ("unreadable", None, None)
     assert (gone.faces_per_s, gone.work_per_video_s) == (None, None)
     assert gone.reason
     json.dumps([vars(score) for score in found], allow_nan=False)
+
+
+def test_a_score_states_its_model_threshold_persons_and_the_properties_of_the_video(
+    tracking_uri: str, version: str, clip: Path, bundle_dir: Path
+):
+    uri = f"models:/{SECTION.model_name}@candidate"
+    (score,) = score_files([str(clip)], model_uri=uri, tracking_uri=tracking_uri)
+    weights = hashlib.sha256((bundle_dir / "model.safetensors").read_bytes()).hexdigest()
+    assert (score.model, score.version, score.checksum) == (SECTION.model_name, version, weights)
+    assert (score.threshold, score.threshold_origin) == (0.5, "not fitted: not evaluated yet")
+    assert (score.codec, score.width, score.height, score.fps) == ("h264", 320, 240, 10.0)
+    assert score.duration_s == pytest.approx(2.0)
+    assert score.n_persons == 1
+    assert datetime.now(UTC) - datetime.fromisoformat(score.scored_at) < timedelta(minutes=5)
 
 
 def test_whoever_loads_it_where_it_lies_does_it_no_harm(
@@ -331,30 +346,3 @@ def extractor(model: Any) -> SupervisedExtractor:
     scorer.predict(background(64, 64))
     assert scorer._extractor is not None
     return scorer._extractor
-
-
-@pytest.mark.parametrize("rule", ["mean", "max_of_persons"])
-def test_a_video_is_scored_by_the_rule_its_threshold_was_chosen_under(
-    extractor: SupervisedExtractor, tmp_path: Path, rule: str
-):
-    """Two people, of whom the second is called fake: the mean hides it, the highest person does not."""
-    bundle = save_bundle(tmp_path / "bundle")
-    write_decision_rule(
-        bundle, DecisionRule(decision_criteria=EvaluationSection(video_rule=rule).decision_criteria)
-    )
-    detector = tmp_path / "detector"
-    detector.mkdir()
-    shutil.copyfile(detector_model_path("full"), detector / FILE_NAMES["full"])
-    scorer = MediaScorer(str(bundle), str(detector))
-    scorer._extractor = extractor
-    scores = np.array([0.1, 0.9] * 4, np.float32)
-    embeddings = np.tile(np.eye(2, dtype=np.float32), (4, 1))
-    positions = [
-        FacePosition(k, float(k), (300.0 * who, 0.0, 80.0, 80.0))
-        for k in range(4)
-        for who in (0, 1)
-    ]
-    expected = {"mean": 0.5, "max_of_persons": 0.9}[rule]
-    assert scorer._aggregate(scores, embeddings, positions) == pytest.approx(expected)
-    row = scorer.predict(portrait()).iloc[0]
-    assert (row.outcome, row.n_faces) == ("ok", 1)

@@ -1,0 +1,172 @@
+"""Inputs of `dfray score`: files, folders, patterns, prefixes of a bucket, lists, and standard input.
+
+They are expanded while they are scored: a bucket of a million videos is never listed whole.
+"""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from dfray import storage
+from dfray.datasets.files import NOT_UTF8, is_utf8
+from dfray.datasets.readers.csv_file import relative_to_list
+from dfray.datasets.suffixes import is_of_macos, is_picture, is_video
+from dfray.errors import UserError, first_line
+from dfray.notes import warn
+from dfray.tables import KINDS, Row
+
+STANDARD_INPUT = "-"
+_LISTS = (".csv", ".parquet")
+_COLUMNS = ("uri", "video", "input")
+"""Columns of a list that may hold the names: of a manifest, of the served model, of a table of scores."""
+_READ_ROWS = 4096
+_FORMS = "Name a video, a picture, a folder, a quoted pattern, a .csv or .parquet list, or `-`."
+
+
+@dataclass(frozen=True)
+class MediaInput:
+    """One video or picture to score.
+
+    Attributes:
+        uri: s3://… or an absolute path.
+        kind, stride: as in VIDEOS; a folder of frames that a manifest lists is one video.
+    """
+
+    uri: str
+    kind: str = "video"
+    stride: int = 1
+
+
+def expand_inputs(names: Iterable[str], lines: Iterable[str] | None = None) -> Iterator[MediaInput]:
+    """Return the videos and pictures that are named, each once, in the order of the names.
+
+    A folder gives the videos and pictures in it and below, sorted folder by folder; a pattern those that
+    match; a CSV or Parquet file those of its column `uri`, `video` or `input`; `-` those of `lines`. Any
+    other name is one file, whatever it is called, and whether or not it exists.
+
+    Args:
+        lines: names, one a line, for `-`; by default standard input.
+
+    Raises:
+        UserError: a folder, pattern or list has no video and no picture, or a list has no such column. Each
+            is looked at as far as its first file before this returns.
+    """
+    lines = sys.stdin if lines is None else lines
+    return _distinct(itertools.chain.from_iterable([_begun(name, lines) for name in names]))
+
+
+def _begun(name: str, lines: Iterable[str]) -> Iterable[MediaInput]:
+    """Return the inputs of one name, after a look for the first of them."""
+    if name == STANDARD_INPUT:  # whoever writes them may wait for the first scores
+        return (_file(line) for line in map(_without_end, lines) if line)
+    found = _inputs_of(name)
+    first = next(found, None)
+    if first is None:
+        raise UserError(f"{name} gives no video and no picture.", _FORMS)
+    return itertools.chain([first], found)
+
+
+def _inputs_of(name: str) -> Iterator[MediaInput]:
+    if storage.is_pattern(name) and not storage.exists(name):
+        yield from map(MediaInput, filter(_is_media, storage.match_files(name)))
+    elif name.lower().endswith(_LISTS):
+        yield from _listed(storage.absolute(name))
+    elif _is_folder(name):
+        yield from map(MediaInput, filter(_is_media, storage.walk_files(storage.absolute(name))))
+    else:
+        yield _file(name)
+
+
+def _file(name: str) -> MediaInput:
+    return MediaInput(storage.absolute(name))
+
+
+def _without_end(line: str) -> str:
+    return line.rstrip("\r\n")
+
+
+def _is_folder(name: str) -> bool:
+    """Return True for a folder of this machine, and for a URI that has no suffix of a file to score."""
+    if not storage.is_remote(name):
+        return os.path.isdir(storage.absolute(name))
+    return name.endswith("/") or not _is_media(name)
+
+
+def _is_media(uri: str) -> bool:
+    """Return True for a video or a picture whose name can be stored; a warning names what cannot."""
+    if not (is_video(uri) or is_picture(uri)) or is_of_macos(uri):
+        return False
+    if not is_utf8(uri):
+        warn(f"{storage.printable(uri)} is left out: {NOT_UTF8}.")
+        return False
+    return True
+
+
+def _distinct(inputs: Iterable[MediaInput]) -> Iterator[MediaInput]:
+    seen = set()
+    for item in inputs:
+        if item.uri not in seen:
+            seen.add(item.uri)
+            yield item
+
+
+def _listed(uri: str) -> Iterator[MediaInput]:
+    """Yield the inputs of a list, a few thousand rows at a time."""
+    with storage.local_copy(uri) as path:
+        rows = (
+            _parquet_rows(path, uri) if uri.lower().endswith(".parquet") else _csv_rows(path, uri)
+        )
+        for number, row in enumerate(rows, 1):
+            yield _listed_input(row, uri, number)
+
+
+def _listed_input(row: Row, uri: str, number: int) -> MediaInput:
+    name, kind, stride = row["name"], row.get("kind") or "video", row.get("stride") or 1
+    if not name or kind not in KINDS or not str(stride).isdigit() or int(stride) < 1:
+        raise UserError(
+            f"{uri}, row {number}: uri {name!r}, kind {kind!r}, stride {stride!r}.",
+            f"Each row names a file; its kind is {', '.join(KINDS)}, its stride 1 or more.",
+        )
+    return MediaInput(storage.absolute(relative_to_list(uri, name)), kind, int(stride))
+
+
+def _csv_rows(path: str, uri: str) -> Iterator[Row]:
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            column = _name_column(reader.fieldnames or (), uri)
+            for row in reader:
+                yield {**row, "name": row[column]}
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise UserError(f"{uri} is no CSV file: {first_line(error)}.", _FORMS) from error
+
+
+def _parquet_rows(path: str, uri: str) -> Iterator[Row]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            column = _name_column(file.schema_arrow.names, uri)
+            read = [n for n in (column, "kind", "stride") if n in file.schema_arrow.names]
+            for batch in file.iter_batches(_READ_ROWS, columns=read):
+                yield from ({**row, "name": row[column]} for row in batch.to_pylist())
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(f"{uri} is no Parquet file: {first_line(error)}.", _FORMS) from error
+
+
+def _name_column(columns: Iterable[str], uri: str) -> str:
+    columns = list(columns)
+    for name in _COLUMNS:
+        if name in columns:
+            return name
+    raise UserError(
+        f"{uri} has no column {', '.join(_COLUMNS[:-1])} or {_COLUMNS[-1]}; it has "
+        f"{', '.join(columns) or 'none'}.",
+        "Name the files in a column `uri`, absolute or relative to the list.",
+    )
