@@ -14,7 +14,8 @@
       train/             Ray Train's checkpoints, until the training has ended
       not_finite/        batches whose loss was not finite, one .npz for each step and worker
       model/             the bundle of the best epoch
-      evaluation/        scores.parquet, metrics.json, metrics.md, report.html, and tables of protocols
+      evaluation/        scores.parquet, metrics.json, metrics.md, report.html, tables of protocols,
+                         and score.html, the page of one clip that the champion has scored
       audit/             audit.json and audit.html
       versions/          bundles of registered models while they are measured
       state.json         RunState
@@ -127,6 +128,7 @@ class RunFolder:
         self.scores = storage.join(self.evaluation, "scores.parquet")
         self.metrics = storage.join(self.evaluation, "metrics.json")
         self.report = storage.join(self.evaluation, "report.html")
+        self.score_page = storage.join(self.evaluation, "score.html")
         self.audit = storage.join(self.root, "audit")
         self._state = storage.join(self.root, "state.json")
         self._record = storage.join(self.root, "run.json")

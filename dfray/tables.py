@@ -349,6 +349,20 @@ SCORES = TableSpec(
         Column("time_s", pa.float64(), "presentation time of the picture, from t0, in seconds"),
         Column("fake_probability", pa.float32(), "sum of the fake classes' probabilities, 0..1"),
         Column("embedding", pa.list_(pa.float32()), "the model's embedding of the face, D values"),
+        Column(
+            "sharpness",
+            pa.float32(),
+            "of the crop, as in faces.quality; empty before it was measured",
+            nullable=True,
+            is_added=True,
+        ),
+        Column(
+            "brightness",
+            pa.float32(),
+            "mean luma of the crop, 0..255; empty before it was measured",
+            nullable=True,
+            is_added=True,
+        ),
     ),
 )
 

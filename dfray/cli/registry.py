@@ -151,6 +151,14 @@ def score(
             "brightness. A name that ends with .csv, .jsonl or .parquet, local or s3://.",
         ),
     ] = None,
+    report: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write an HTML page: verdict and its meaning, probability over time, key frames with "
+            "saliency maps, what could not be judged, limits and versions. Local or s3://.",
+        ),
+    ] = None,
     out: Annotated[
         str | None,
         typer.Option(
@@ -173,7 +181,9 @@ def score(
     from dfray import stages
     from dfray.render.scores import show_kept, show_scores
 
-    scores = stages.score(files, model=model, tracking_uri=tracking_uri, frames=frames, out=out)
+    scores = stages.score(
+        files, model=model, tracking_uri=tracking_uri, frames=frames, report=report, out=out
+    )
     outcomes = show_scores(scores, as_json=as_json)
     if out is not None:
         show_kept(out, outcomes.total())

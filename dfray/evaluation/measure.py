@@ -81,11 +81,10 @@ class EvaluationSet:
         copies = pa.array(Copies.of(summaries).of_dataset, pa.string())
         return videos.filter(pc.invert(pc.is_in(videos["video_id"], copies)))
 
-    def properties(self) -> pa.Table:
-        """Return the properties of each video of the evaluated split, as `video_properties`."""
+    def properties(self, split: str) -> pa.Table:
+        """Return the properties of each video of `split`, as `video_properties`."""
         from dfray.evaluation.properties import video_properties
 
-        split = self.section.split
         boxes, rate_fps = read_boxes(self.faces, split), self.recipe.faces.rate_fps
         return video_properties(self.faces.summaries([split]), boxes, rate_fps)
 
@@ -130,7 +129,7 @@ class EvaluationResult:
             video_rule=self.decision_rule.video_rule,
             attributes=self.evaluation_set.attributes,
             copies=self.evaluation_set.copies(self.evaluation_set.section.split).pooled,
-            properties=self.evaluation_set.properties(),
+            properties=self.evaluation_set.properties(self.evaluation_set.section.split),
         )
 
 
@@ -191,32 +190,54 @@ def fit_decision_rule(evaluation_set: EvaluationSet, bundle_uri: str) -> Decisio
     rule = DecisionRule(section.fixed_threshold, decision_criteria=section.decision_criteria)
     write_decision_rule(bundle_uri, rule)
     if section.is_fitted:
-        rule = replace(_fitted(evaluation_set, bundle_uri, rule), fitted_on=fitted_on)
+        fitted, scores = _fitted(evaluation_set, bundle_uri, rule)
+        rule = replace(fitted, fitted_on=fitted_on)
+        if scores is not None:
+            _keep_reference(evaluation_set, bundle_uri, rule, scores)
         write_decision_rule(bundle_uri, rule)
     return rule
 
 
-def _fitted(evaluation_set: EvaluationSet, bundle_uri: str, rule: DecisionRule) -> DecisionRule:
-    """Fit temperature and threshold on validation as the recipe asks; the bundle holds `rule`."""
+def _fitted(
+    evaluation_set: EvaluationSet, bundle_uri: str, rule: DecisionRule
+) -> tuple[DecisionRule, pa.Table | None]:
+    """Fit temperature and threshold on validation as the recipe asks; the bundle holds `rule`.
+
+    Returns:
+        The rule, and the SCORES that its threshold was fitted on; None: it was not fitted.
+    """
     from dfray.evaluation.decision import fit_temperature, fit_threshold, most_accurate_threshold
 
     section = evaluation_set.section
     if lack := _lack_of_validation(evaluation_set):
         rule = replace(rule, unfitted=f"in validation, {lack}")
         if not section.calibrate:
-            return rule
+            return rule, None
     scores = evaluation_set.score(bundle_uri, section.fit_split)
     if section.calibrate:
         rule = replace(rule, temperature=fit_temperature(scores))
         write_decision_rule(bundle_uri, rule)
     if isinstance(section.threshold, float) or lack:
-        return rule
+        return rule, None
     if section.calibrate:  # the threshold is on calibrated scores
         scores = evaluation_set.score(bundle_uri, section.fit_split)
     videos = evaluation_set.video_scores(scores, section.fit_split, section.video_rule)
     if isinstance(section.threshold, WantedRate):
-        return replace(rule, threshold=fit_threshold(videos, section.threshold.fpr))
-    return replace(rule, threshold=most_accurate_threshold(videos))
+        return replace(rule, threshold=fit_threshold(videos, section.threshold.fpr)), scores
+    return replace(rule, threshold=most_accurate_threshold(videos)), scores
+
+
+def _keep_reference(
+    evaluation_set: EvaluationSet, bundle_uri: str, rule: DecisionRule, scores: pa.Table
+) -> None:
+    """Write validation in numbers into the bundle, of the SCORES that its rule was fitted on."""
+    from dfray.evaluation.reference import make_reference, write_reference
+
+    split = evaluation_set.section.fit_split
+    videos = evaluation_set.video_scores(scores, split, rule.video_rule)
+    boxes = read_boxes(evaluation_set.faces, split)
+    properties = evaluation_set.properties(split)
+    write_reference(bundle_uri, make_reference(rule, videos, scores, boxes, properties))
 
 
 def _lack_of_validation(evaluation_set: EvaluationSet) -> str | None:

@@ -20,6 +20,7 @@ from dfray import storage
 from dfray.config import EvaluationSection
 from dfray.errors import EvaluationError, UserError, explain
 from dfray.faces.crop_codec import decode_images
+from dfray.faces.quality import brightness, sharpness
 from dfray.faces.shard_file import ShardFile
 from dfray.faces.shards import ROW_GROUP, FacesStore, videos_by_shard
 from dfray.tables import SCORES
@@ -35,7 +36,8 @@ GROUPS_PER_TASK = 16
 RESTARTS = 2
 """How often a lost actor and its task are tried again; Ray's own default has no end."""
 
-_COPIED = [name for name in SCORES.names if name not in ("fake_probability", "embedding")]
+_MADE = ("fake_probability", "embedding", "sharpness", "brightness")
+_COPIED = [name for name in SCORES.names if name not in _MADE]
 _READ = [*_COPIED, "size_px", "encoding", "image"]
 
 
@@ -195,6 +197,8 @@ def score_table(bundle: Bundle, faces: pa.Table) -> pa.Table:
     columns = {name: faces.column(name) for name in _COPIED} | {
         "fake_probability": pa.array(probabilities.astype(np.float32)),
         "embedding": pa.ListArray.from_arrays(pa.array(offsets), values),
+        "sharpness": pa.array([sharpness(image) for image in images], pa.float32()),
+        "brightness": pa.array([brightness(image) for image in images], pa.float32()),
     }
     return SCORES.conform(pa.table(columns), "scores")
 

@@ -4,6 +4,8 @@
     <folder>/bundle.json         schema version, dfray version, SHA-256 of the weights, the resolved
                                  recipe, class names, decision rule, mean and std of the input,
                                  settings of face detection and crops, and the version of both
+    <folder>/validation.json     validation's scores in numbers, from the fit of the decision rule; may be
+                                 missing (`dfray.evaluation.reference`)
 
 A bundle is loaded without the source of the backbone's initial weights.
 

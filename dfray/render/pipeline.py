@@ -40,6 +40,7 @@ def show_run(result: RunResult) -> None:
     lines = [
         ("data", f"{summaries.num_rows:,} videos, {faces:,} faces"),
         ("report", result.run.folder.report),
+        *([("score page", result.run.folder.score_page)] if result.scored else []),
         ("runs, models", _mlflow_ui(tracking_uri)),
     ]
     if result.has_champion:  # else nothing can score

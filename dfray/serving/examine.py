@@ -18,6 +18,7 @@ from dfray.faces.supervise import SupervisedExtractor
 from dfray.faces.video import Face, Frame, VideoEnd
 from dfray.models.bundle import Bundle
 from dfray.serving.examination import Examination, ScoredFace
+from dfray.serving.inputs import MediaInput
 from dfray.serving.kept_faces import KeptFace, KeptFaces
 from dfray.serving.media_reader import BATCH_FACES
 from dfray.serving.media_score import FacePosition, Findings, judged, persons_in
@@ -29,12 +30,11 @@ THUMBNAIL_PX = 640
 
 
 def examine(
-    files: Iterable[str], scorer: MediaScorer, *, keep_pictures: bool = False
+    inputs: Iterable[MediaInput], scorer: MediaScorer, *, keep_pictures: bool = False
 ) -> Iterator[Examination]:
     """Yield the examination of each picture or video, in order; one that cannot be read has a reason.
 
     Args:
-        files: paths and URIs.
         scorer: the model, its settings and what it may open.
         keep_pictures: of some faces of each input, and of their frames.
     """
@@ -44,15 +44,16 @@ def examine(
         thumbnail_px=THUMBNAIL_PX if keep_pictures else None,
     )
     with closing(extractor):
-        for file in files:
+        for media in inputs:
             started = time.perf_counter()
             faces = _Faces(scorer.bundle)
-            for item in extractor.extract(scorer.admission.place_of(file)):
+            place = scorer.admission.place_of(media.uri)
+            for item in extractor.extract(place, media.kind, media.stride):
                 if isinstance(item, Frame):
                     faces.add(item)
                 else:
                     end = item
-            yield _examination(file, scorer, faces, end, started)
+            yield _examination(media.uri, scorer, faces, end, started)
 
 
 def _examination(

@@ -29,6 +29,7 @@ _CUT = f"\n\n… cut off here; the whole card is {FILE} in the package."
 _NON_COMMERCIAL = re.compile(r"non-?commercial|\bNC\b", re.IGNORECASE)
 _UNKNOWN = "not stated"
 
+_USE_HEADING = "## Intended use and limits"
 _USE = """\
 To rank and screen videos and pictures of faces for a person who looks at them: a score near 1 says
 "look here first". It sees single frames: no sound, no voice, no motion, nothing without a visible face.
@@ -93,7 +94,7 @@ def write_card(
         f"# {markdown(model_name)}: {markdown(recipe['name'])}",
         markdown(recipe.get("description", "")),
         *_warning(licence, context.corpora),
-        "## Intended use and limits",
+        _USE_HEADING,
         _USE,
         "## Metrics",
         _headline(metrics),
@@ -111,6 +112,23 @@ def as_description(card: str) -> str:
     if len(card) <= DESCRIPTION_LIMIT:
         return card
     return card[: DESCRIPTION_LIMIT - len(_CUT)] + _CUT
+
+
+def limits_in(card: str) -> list[str]:
+    """Return the warnings and the paragraphs on use and limits of a card, as plain text."""
+    paragraphs = [text.strip() for text in card.split("\n\n")]
+    warnings = [text.lstrip("> ") for text in paragraphs if text.startswith("> ")]
+    heads = [number for number, text in enumerate(paragraphs) if text.startswith("## ")]
+    section: list[str] = []
+    for start, end in zip(heads, [*heads[1:], None], strict=True):
+        if paragraphs[start] == _USE_HEADING:
+            section = paragraphs[start + 1 : end]
+    return [_plain(text) for text in (*warnings, *section)]
+
+
+def _plain(text: str) -> str:
+    """Return Markdown without its marks, with its lines joined."""
+    return re.sub(r"\\(.)", r"\1", " ".join(text.replace("**", "").split()))
 
 
 def protocol_table(protocol: Protocol, metrics: Sequence[ColumnMetrics]) -> str:

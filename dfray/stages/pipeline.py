@@ -35,6 +35,7 @@ from dfray.stages.training import (
     show_trained,
     train_model,
 )
+from dfray.tables import FAKE, Row
 
 if TYPE_CHECKING:
     from dfray.audit.result import Audit
@@ -256,7 +257,11 @@ def search(run: RunContext, *, resume: bool = False) -> SearchResult:
 
 
 def score_held_out_clip(run: RunContext) -> list[FileScore]:
-    """Score one clip that training never saw with the champion; [] if the split has no video file."""
+    """Score one clip that training never saw with the champion, and write the page of it, with the truth.
+
+    Returns:
+        [] if the split has no video file.
+    """
     split = run.recipe.evaluation.split
     clip = held_out_clip(run.manifest, split)
     with stage("score") as line:
@@ -265,12 +270,24 @@ def score_held_out_clip(run: RunContext) -> list[FileScore]:
             line.finish("skipped", ASIDE)
             return []
         model = f"models:/{run.recipe.registry.model_name}@champion"
-        scored = list(score([clip], model=model, tracking_uri=run.tracking_uri))
-        line.finish(clip.rpartition("/")[2])
+        scores = score(
+            [clip["uri"]],
+            model=model,
+            tracking_uri=run.tracking_uri,
+            report=run.folder.score_page,
+            truths={clip["uri"]: truth_of(clip)},
+        )
+        scored = list(scores)
+        line.finish(run.folder.score_page)
     return scored
 
 
-def held_out_clip(videos: pa.Table, split: str) -> str | None:
+def truth_of(video: Row) -> str:
+    """Return what a row of VIDEOS states about the video, for people."""
+    return f"fake ({video['method']})" if video["label"] == FAKE else "real"
+
+
+def held_out_clip(videos: pa.Table, split: str) -> Row | None:
     """Return the first fake video file of the split, or else the first real one."""
     files = [r for r in videos.to_pylist() if r["split"] == split and r["kind"] == "video"]
-    return max(files, key=lambda row: row["label"])["uri"] if files else None
+    return max(files, key=lambda row: row["label"]) if files else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from dfray.config import RegistrySection
@@ -42,6 +42,8 @@ def score(
     model: str | None = None,
     tracking_uri: str | None = None,
     frames: str | None = None,
+    report: str | None = None,
+    truths: Mapping[str, str] | None = None,
     out: str | None = None,
 ) -> Iterator[FileScore]:
     """Score videos and pictures with a registered model, by default the only champion there is.
@@ -49,7 +51,8 @@ def score(
     Args:
         files: files, folders, patterns, prefixes of a bucket, lists, or `-` for standard input: see
             `dfray.serving.inputs`.
-        frames: where to write a row for each face, as in `score_in_detail`; the scores come at the end then.
+        frames, report, truths: as in `Outputs`: where to write a row for each face, and a page; the scores
+            come at the end then.
         out: a .parquet, .csv or .jsonl file, local or s3://, that keeps the scores; what it has is not
             scored again.
 
@@ -58,20 +61,20 @@ def score(
 
     Raises:
         UserError: there is no such model, an input gives nothing to score, `out` has scores of another
-            model, or both `frames` and `out` are named.
+            model, or it is named beside `frames` or `report`.
     """
-    from dfray.serving.inputs import expand_inputs
     from dfray.serving.score_files import scores_of
-    from dfray.serving.score_in_detail import score_in_detail
     from dfray.tracking.client import resolve_tracking_uri
 
-    section = RegistrySection(tracking_uri=tracking_uri)
-    place = resolve_tracking_uri(section, "runs")
-    if frames and out:
+    place = resolve_tracking_uri(RegistrySection(tracking_uri=tracking_uri), "runs")
+    if not frames and not report:
+        return scores_of(files, model_uri=model, tracking_uri=place, out=out)
+    from dfray.serving.score_in_detail import Outputs, score_in_detail
+
+    if out:
         raise UserError(
-            "--frames keeps all faces to the end, and --out nothing.", "Name one of both."
+            "--frames and --report keep all faces to the end, and --out nothing.",
+            "Name --out alone, or the others without it.",
         )
-    if frames:
-        uris = [item.uri for item in expand_inputs(files)]
-        return iter(score_in_detail(uris, model_uri=model, tracking_uri=place, frames=frames))
-    return scores_of(files, model_uri=model, tracking_uri=place, out=out)
+    outputs = Outputs(frames, report, truths or {})
+    return iter(score_in_detail(files, outputs, model_uri=model, tracking_uri=place))

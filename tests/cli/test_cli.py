@@ -214,6 +214,10 @@ def test_a_finished_run_started_again_ends_there_again(promoted: Path, dfray: Co
     assert again.code == 0, again.err
     assert "version 1 is the champion" in again.out
     assert "one unseen clip, scored by the champion" in again.out
+    (page,) = re.findall(r"score page +(\S+)", again.out)
+    html = (promoted / page).read_text()
+    assert 'Known truth</div><div class="value words">fake (' in html
+    assert "called fake" in html
     assert len(json.loads(dfray(promoted, "registry", "history", "small.yaml", "--json").out)) == 2
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from dfray import storage
 from dfray.config import Recipe
+from dfray.evaluation.reference import read_reference
 from dfray.models.bundle import Bundle
 from dfray.models.bundle_description import DecisionRule, read_decision_rule
 from dfray.run_context import RunContext
@@ -73,6 +74,22 @@ def test_a_threshold_that_is_left_open_is_the_most_accurate_one_on_validation(
     assert read_decision_rule(fixed_model) == rule
     fixed = fit(with_evaluation(recipe, threshold=0.3), fixed_model)
     assert fixed.threshold_origin == "set by the recipe"
+
+
+def test_a_fitted_rule_leaves_validation_in_numbers_with_the_model(
+    recipe: Recipe, fixed_model: str
+) -> None:
+    assert read_reference(fixed_model, read_decision_rule(fixed_model)) is None
+    rule = fit(with_evaluation(recipe), fixed_model)
+    reference = read_reference(fixed_model, rule)
+    assert reference is not None
+    assert (sum(reference.real), sum(reference.fake)) == (8, 8)
+    accuracy = (1 - reference.false_alarms.value + reference.found.value) / 2
+    assert accuracy >= 0.5
+    low, high = reference.ranges["brightness"]
+    assert 30 < low < 125 < high < 240
+    other = fit(with_evaluation(recipe, threshold=0.3), fixed_model)
+    assert read_reference(fixed_model, other) is None
 
 
 def test_too_few_validation_videos_leave_it_at_a_half_and_the_rule_tells_why(

@@ -19,6 +19,7 @@ from dfray.models.bundle_description import DecisionRule, write_decision_rule
 from dfray.serving.admission import Admission
 from dfray.serving.examination import Examination
 from dfray.serving.examine import THUMBNAIL_PX, examine
+from dfray.serving.inputs import MediaInput
 from dfray.serving.scorer import MediaScorer
 from tests.helpers.heads import background, draw_head, paste
 from tests.helpers.tiny import png, save_bundle, write_clip
@@ -67,7 +68,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 @pytest.fixture(scope="module")
 def examined(scorer: MediaScorer, files: list[str]) -> list[Examination]:
-    return list(examine(files, scorer, keep_pictures=True))
+    return list(examine(map(MediaInput, files), scorer, keep_pictures=True))
 
 
 def test_scores_are_those_of_the_model(
@@ -115,7 +116,7 @@ def test_pictures_of_a_face_are_those_that_were_scored(
 
 
 def test_no_picture_is_kept_unless_it_is_wanted(scorer: MediaScorer, files: list[str]) -> None:
-    (examination,) = examine(files[:1], scorer)
+    (examination,) = examine([MediaInput(files[0])], scorer)
     assert examination.kept == {}
     assert len(examination.faces) == 12
 

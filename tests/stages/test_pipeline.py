@@ -10,7 +10,7 @@ import pytest
 from dfray.datasets.manifest import Manifest, write_manifest
 from dfray.errors import TrainingError
 from dfray.run_context import RunContext
-from dfray.stages.pipeline import held_out_clip, score_held_out_clip, train
+from dfray.stages.pipeline import held_out_clip, score_held_out_clip, train, truth_of
 from dfray.tracking.client import connect
 from tests.helpers.rows import fake_row, video_row, videos_table
 from tests.helpers.runs import write_run
@@ -24,8 +24,12 @@ PICTURES = [
 
 def test_the_clip_is_a_fake_video_before_a_real_one_and_never_pictures() -> None:
     real, fake = video_row("real", split="test"), fake_row("fake", split="test")
-    assert held_out_clip(videos_table([*PICTURES, real, fake]), "test") == "/videos/fake.mp4"
-    assert held_out_clip(videos_table([*PICTURES, real]), "test") == "/videos/real.mp4"
+    clips = [
+        held_out_clip(videos_table([*PICTURES, *videos]), "test")
+        for videos in ([real, fake], [real])
+    ]
+    assert [clip and clip["uri"] for clip in clips] == ["/videos/fake.mp4", "/videos/real.mp4"]
+    assert [truth_of(clip) for clip in clips if clip] == [f"fake ({fake['method']})", "real"]
 
 
 def test_a_split_of_pictures_alone_skips_the_step_and_says_so(
