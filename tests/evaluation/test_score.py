@@ -13,6 +13,7 @@ from dfray.evaluation.aggregate import check_scores, video_scores
 from dfray.evaluation.metrics import compute_metrics
 from dfray.evaluation.score import FaceScorer, collect_scores, plan_tasks, score_faces, score_table
 from dfray.faces.crop_codec import decode_images
+from dfray.faces.quality import brightness, sharpness
 from dfray.faces.shard_writer import ShardWriter
 from dfray.faces.shards import ROW_GROUP, FacesStore
 from dfray.models.backbone import build_detector
@@ -71,7 +72,9 @@ def looped(store, bundle_uri) -> list[dict]:
     for number, row in enumerate(faces.drop_columns("image").to_pylist()):
         image = decode_images(faces.slice(number, 1)).copy()
         probability, embedding = bundle.predict(image)
-        rows.append(row | {"fake_probability": probability[0], "embedding": embedding[0]})
+        made = {"fake_probability": probability[0], "embedding": embedding[0]}
+        visible = {"sharpness": sharpness(image[0]), "brightness": brightness(image[0])}
+        rows.append(row | made | visible)
     return rows
 
 
