@@ -20,6 +20,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from dfray import storage
 from dfray.cli import app
 from dfray.recipe import load_recipe
 from tests.helpers.commands import DFRAY, Command, dfray_process, run_in
@@ -215,7 +216,7 @@ def test_a_finished_run_started_again_ends_there_again(promoted: Path, dfray: Co
     assert "version 1 is the champion" in again.out
     assert "one unseen clip, scored by the champion" in again.out
     (page,) = re.findall(r"score page +(\S+)", again.out)
-    html = (promoted / page).read_text()
+    html = storage.read_bytes(page).decode()
     assert 'Known truth</div><div class="value words">fake (' in html
     assert "called fake" in html
     assert len(json.loads(dfray(promoted, "registry", "history", "small.yaml", "--json").out)) == 2
