@@ -167,6 +167,21 @@ def score(
             "command scores only what the file lacks.",
         ),
     ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Processes that score, one CPU each. Default: one for each free CPU, and none but this "
+            "process for fewer than 8 inputs.",
+        ),
+    ] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="Score on this Ray cluster: the address of its GCS. Default: RAY_ADDRESS, or this machine.",
+        ),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON lines: a row of all columns for each input.")
     ] = False,
@@ -182,7 +197,14 @@ def score(
     from dfray.render.scores import show_kept, show_scores
 
     scores = stages.score(
-        files, model=model, tracking_uri=tracking_uri, frames=frames, report=report, out=out
+        files,
+        model=model,
+        tracking_uri=tracking_uri,
+        frames=frames,
+        report=report,
+        out=out,
+        workers=workers,
+        address=address,
     )
     outcomes = show_scores(scores, as_json=as_json)
     if out is not None:

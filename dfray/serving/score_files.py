@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from dfray.config import ClusterSection
 from dfray.models.bundle_description import read_description
 from dfray.registry.champion import find_version
 from dfray.serving.admission import Admission
@@ -16,6 +19,9 @@ from dfray.serving.score_formats import suffix_of
 from dfray.serving.score_store import ScoreStore
 from dfray.serving.score_table import FileScore as FileScore
 from dfray.serving.score_table import ScoringModel
+
+FEW = 8
+"""Inputs from which on the start of Ray, about 13 s, is worth it."""
 
 
 @dataclass(frozen=True)
@@ -54,14 +60,54 @@ def opened_model(model_uri: str | None, tracking_uri: str) -> Iterator[ModelFold
         yield ModelFolder(folder, model)
 
 
-def score_media(model: ModelFolder, inputs: Iterable[MediaInput]) -> Iterator[FileScore]:
-    """Score inputs in this process, one after the other, in order."""
+@dataclass(frozen=True)
+class Workers:
+    """Processes that score.
+
+    Attributes:
+        count: how many; None: one for each free CPU, and this process alone for fewer than FEW inputs.
+        address: of a running Ray cluster, host:port of its GCS; None: that of the environment's
+            RAY_ADDRESS, or a local one.
+    """
+
+    count: int | None = None
+    address: str | None = None
+
+
+def score_media(
+    model: ModelFolder, inputs: Iterable[MediaInput], workers: Workers
+) -> Iterator[FileScore]:
+    """Yield the score of each input as it comes: in order if this process scores alone."""
+    if workers.count == 1 and workers.address is None:
+        yield from _score_here(model, inputs)
+        return
+    inputs = iter(inputs)
+    first = list(itertools.islice(inputs, FEW))
+    is_few = len(first) < FEW or os.cpu_count() == 1
+    if is_few and workers == Workers():
+        yield from _score_here(model, itertools.chain(first, inputs))
+        return
+    from dfray.session import session
+
+    with session(ClusterSection(address=workers.address, num_cpus=workers.count)):
+        from dfray.serving.score_pool import Layout, score_on_workers
+        from dfray.serving.score_worker import packed
+
+        everything, layout = itertools.chain(first, inputs), Layout.of_free(workers.count)
+        yield from score_on_workers(packed(model.folder), model.model, everything, layout)
+
+
+def _score_here(model: ModelFolder, inputs: Iterable[MediaInput]) -> Iterator[FileScore]:
+    """Score inputs in this process, one after the other."""
+    import torch
+
     from dfray.serving.scorer import MediaScorer
 
+    device = "cuda" if torch.cuda.is_available() else "cpu"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the scores carry the note on faces of another version
         # The user's own files, with the user's own rights.
-        scorer = MediaScorer(model.bundle, model.detector, Admission())
+        scorer = MediaScorer(model.bundle, model.detector, Admission(), device)
     with closing(scorer):
         for item in inputs:
             score = scorer.score(item.uri, item.kind, item.stride)
@@ -74,6 +120,7 @@ def scores_of(
     model_uri: str | None = None,
     tracking_uri: str,
     out: str | None = None,
+    workers: Workers | None = None,
 ) -> Iterator[FileScore]:
     """Score pictures and videos, local or s3://, and yield each score as it comes.
 
@@ -81,6 +128,7 @@ def scores_of(
         files: as of `expand_inputs`.
         model_uri: as of `opened_model`.
         out: URI of a `ScoreStore` that keeps the scores; inputs that it has a score of are left out.
+        workers: processes that score; by default as many as this machine has CPUs.
 
     Raises:
         UserError, RegistryError, ModelFileError: as `opened_model`, `expand_inputs` and `ScoreStore`. A file
@@ -88,14 +136,16 @@ def scores_of(
     """
     if out is not None:
         suffix_of(out)
+    workers = workers or Workers()
     with opened_model(model_uri, tracking_uri) as model:
         inputs = expand_inputs(files)
         if out is None:
-            yield from score_media(model, inputs)
+            yield from score_media(model, inputs, workers)
             return
         store = ScoreStore(out, model.model)
         with store.opened():
-            for score in score_media(model, (i for i in inputs if not store.has(i.uri))):
+            missing = (item for item in inputs if not store.has(item.uri))
+            for score in score_media(model, missing, workers):
                 store.add(score)
                 yield score
 
@@ -103,5 +153,6 @@ def scores_of(
 def score_files(
     files: Iterable[str], *, model_uri: str | None = None, tracking_uri: str
 ) -> list[FileScore]:
-    """Return the scores of `scores_of`, in the order of the files."""
-    return list(scores_of(files, model_uri=model_uri, tracking_uri=tracking_uri))
+    """Return the scores of `scores_of` by this process alone, in the order of the files."""
+    here = Workers(1)
+    return list(scores_of(files, model_uri=model_uri, tracking_uri=tracking_uri, workers=here))

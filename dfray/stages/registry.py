@@ -45,6 +45,8 @@ def score(
     report: str | None = None,
     truths: Mapping[str, str] | None = None,
     out: str | None = None,
+    workers: int | None = None,
+    address: str | None = None,
 ) -> Iterator[FileScore]:
     """Score videos and pictures with a registered model, by default the only champion there is.
 
@@ -55,6 +57,9 @@ def score(
             come at the end then.
         out: a .parquet, .csv or .jsonl file, local or s3://, that keeps the scores; what it has is not
             scored again.
+        workers: processes that score, one CPU each; 1: this one. By default one for each free CPU, of this
+            machine or of the cluster, and this process alone for a few inputs.
+        address: of a running Ray cluster; by default that of RAY_ADDRESS, or a local one is started.
 
     Yields:
         The score of each input, as it comes.
@@ -63,12 +68,13 @@ def score(
         UserError: there is no such model, an input gives nothing to score, `out` has scores of another
             model, or it is named beside `frames` or `report`.
     """
-    from dfray.serving.score_files import scores_of
+    from dfray.serving.score_files import Workers, scores_of
     from dfray.tracking.client import resolve_tracking_uri
 
     place = resolve_tracking_uri(RegistrySection(tracking_uri=tracking_uri), "runs")
     if not frames and not report:
-        return scores_of(files, model_uri=model, tracking_uri=place, out=out)
+        pool = Workers(workers, address)
+        return scores_of(files, model_uri=model, tracking_uri=place, out=out, workers=pool)
     from dfray.serving.score_in_detail import Outputs, score_in_detail
 
     if out:
