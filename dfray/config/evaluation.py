@@ -100,10 +100,11 @@ class EvaluationSection(Section):
     @model_validator(mode="before")
     @classmethod
     def _validation_is_measured_as_it_is(cls, values: Any) -> Any:
-        """Fix the threshold that the recipe leaves open, if the split that it is fitted on is measured."""
-        if isinstance(values, dict) and values.get("split") == "val":
-            return {"threshold": UNFITTED_THRESHOLD} | values
-        return values
+        """Fix the default threshold, stated or not, if the split that it would be fitted on is measured."""
+        if not isinstance(values, dict) or values.get("split") != "val":
+            return values
+        is_fitted = values.get("threshold", BALANCED_ACCURACY) == BALANCED_ACCURACY
+        return values | ({"threshold": UNFITTED_THRESHOLD} if is_fitted else {})
 
     @field_validator("fit_split", mode="before")
     @classmethod

@@ -35,8 +35,8 @@ class GatesSection(Section):
     )
     max_group_error_rate: Annotated[Fraction | None, Younger()] = Field(
         None,
-        description="highest error rate (mean of false alarms and misses) of any group by "
-        "corpora.N.attributes that has evaluation.min_per_class videos; null: no gate",
+        description="highest error rate (mean of false alarms and misses) of any group by an attribute "
+        "(corpora.N.attributes) with evaluation.min_per_class real and fake videos; null: no gate",
     )
     max_post_processing_drop: Fraction | None = Field(
         None,

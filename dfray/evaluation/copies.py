@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 _COLUMNS = ("video_id", "dataset", "label", "n_faces", "faces_digest", "digest")
 
@@ -47,3 +48,10 @@ class Copies:
                     copies.add(row["video_id"])
                 seen.add((*key, place))
         return cls(frozenset(of_dataset), frozenset(pooled))
+
+    @classmethod
+    def without(cls, summaries: pa.Table) -> pa.Table:
+        """Return the videos of SUMMARIES with faces that are no copies in their dataset."""
+        copies = pa.array(cls.of(summaries).of_dataset, pa.string())
+        is_copy = pc.is_in(summaries["video_id"], copies)
+        return summaries.filter(pc.and_not(pc.greater(summaries["n_faces"], 0), is_copy))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -53,9 +55,18 @@ class EvaluationSet:
         return self.recipe.evaluation
 
     def name(self, video_rule: VideoRule) -> str:
-        """Return the name of split, faces and video rule; only metrics of one name compare."""
+        """Return the name of split, faces and video rule; only metrics of one name compare.
+
+        Copies, which are not measured, and videos that were never extracted are in the name if there are any:
+        an earlier dfray measured the ones and had no row for the others.
+        """
         split = self.section.split
-        return f"{split}-{self.faces.fingerprint(split)}-{video_rule}"
+        name = f"{split}-{self.faces.fingerprint(split)}-{video_rule}"
+        missing = self.faces.unextracted([split])["video_id"].to_pylist()
+        rows = [*sorted(self.copies(split).of_dataset), *sorted(missing)]
+        if not rows:
+            return name
+        return f"{name}-{hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:8]}"
 
     def score(self, bundle_uri: str, split: str) -> pa.Table:
         """Return SCORES of every face of `split`; needs a connected Ray."""
@@ -247,6 +258,7 @@ def _lack_of_validation(evaluation_set: EvaluationSet) -> str | None:
     section = evaluation_set.section
     if section.threshold != BALANCED_ACCURACY:
         return None
-    summaries = evaluation_set.faces.summaries([section.fit_split])
-    labels = summaries.filter(pc.greater(summaries["n_faces"], 0))["label"].to_pylist()
+    labels = Copies.without(evaluation_set.faces.summaries([section.fit_split]))[
+        "label"
+    ].to_pylist()
     return lack_of(labels.count(REAL), labels.count(FAKE), section.min_per_class)

@@ -7,7 +7,7 @@ Metrics that the data do not define are null, with a reason.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Literal
 
 import numpy as np
@@ -25,9 +25,10 @@ from dfray.evaluation.aggregate import (
 )
 from dfray.evaluation.column_mean import mean_over_columns
 from dfray.evaluation.estimate import Estimate
-from dfray.evaluation.intervals import INTERVALS, Calls, proportion_interval
+from dfray.evaluation.intervals import INTERVALS, Calls
 from dfray.evaluation.names import ALL_VIDEOS
-from dfray.evaluation.operating_points import OperatingPoint, operating_points, tpr_at_fpr
+from dfray.evaluation.operating_points import OperatingPoint, operating_points
+from dfray.evaluation.operational_metrics import OperationalMetrics
 from dfray.evaluation.ranking_metrics import METRICS
 from dfray.evaluation.strata import StratifiedAuc, stratified_aucs
 from dfray.evaluation.subgroups import Attributes, Subgroup, subgroups
@@ -64,23 +65,6 @@ class MeanLevel(Level):
     undefined: list[str]
     fakes_share: float | None = None
     """Mean share of fakes in a column: the average precision of a ranking by chance."""
-
-
-class OperationalMetrics(_Stored):
-    """Video-level figures for use: detection at rare false alarms, and how far scores are probabilities.
-
-    Attributes:
-        tpr_at_fpr_1, tpr_at_fpr_5: share of fakes found where at most 1 % (5 %) of the real videos are called
-            fake; null with less than 100 (20) real videos.
-        brier: mean squared distance of score and label (Brier, Monthly Weather Review 78, 1950, 1-3); its
-            interval is that of a share of as many videos, which is wider than it need be.
-        calibration_error: as `calibration_error`; too high with few videos.
-    """
-
-    tpr_at_fpr_1: Estimate | None
-    tpr_at_fpr_5: Estimate | None
-    brier: Estimate
-    calibration_error: float
 
 
 class Counts(_Stored):
@@ -185,120 +169,121 @@ def compute_metrics(
         EvaluationError: a score is no number in 0..1.
     """
     table = VIDEO_SCORES.conform(video_scores, "video scores")
-    dataset, method, label = (
-        np.asarray(table.column(name).to_pylist()) for name in ("dataset", "method", "label")
-    )
     threshold = section.fixed_threshold if threshold is None else threshold
-    videos = _video_items(table)
-    frames = _frame_items(table, check_scores(face_scores))
-    statuses = np.asarray(table.column("status").to_pylist())
-
-    def group(mask: np.ndarray, counted: np.ndarray, *name: str) -> Group:
-        return Group(
-            dataset=name[0] if name else None,
-            method=name[1] if len(name) > 1 else None,
-            counts=_counts(statuses[counted], np.isin(np.flatnonzero(counted), videos.video)),
-            video=_level(videos.of(mask), label, section, threshold),
-            frame=_level(frames.of(mask), label, section, threshold),
-            operational=_operational(videos.of(mask), label, section),
-        )
-
-    everything = ~np.isin(table.column("video_id").to_pylist(), list(copies))
-    by_dataset, by_method = [], []
-    for name in np.unique(dataset):
-        mask = dataset == name
-        by_dataset.append(group(mask, mask, str(name)))
-        for fake in np.unique(method[mask & (label == FAKE)]):
-            of_method = mask & (label == FAKE) & (method == fake)
-            with_real = of_method | (mask & (label == REAL))
-            by_method.append(group(with_real, of_method, str(name), str(fake)))
-    overall = group(everything, everything)
+    groups = _Groups(table, face_scores, section, threshold)
+    pooled = ~np.isin(table.column("video_id").to_pylist(), list(copies))
+    stated = attributes or {}
     return Metrics(
         split=section.split,
         threshold=threshold,
         confidence=section.confidence,
         seed=seed,
         video_rule=video_rule or section.video_rule,
-        overall=overall,
+        overall=groups.of(pooled),
         mean=mean_over_columns(table, section, threshold=threshold),
-        datasets=by_dataset,
-        methods=by_method,
-        identity_groups=_of_people(
-            table, (attributes or {}).get(IDENTITY_GROUP, {}), everything, group
-        ),
+        datasets=list(groups.by_dataset()),
+        methods=list(groups.by_method()),
+        identity_groups=list(groups.by_identity_group(stated.get(IDENTITY_GROUP, {}), pooled)),
         subgroups=subgroups(
-            table.filter(pa.array(everything)),
-            attributes or {},
+            table.filter(pa.array(pooled)),
+            stated,
             threshold=threshold,
             needed=section.min_per_class,
             confidence=section.confidence,
         ),
-        operating_points=_operating_points(videos.of(everything), label, section, threshold),
+        operating_points=groups.operating_points(pooled),
         strata=[] if properties is None else stratified_aucs(table, properties, section),
     )
 
 
-def _of_people(
-    table: pa.Table, people: Mapping[str, str], pooled: np.ndarray, group: Callable[..., Group]
-) -> list[Group]:
-    """Return the metrics of each group of people in the videos of `table` that are `pooled`."""
-    group_of_row = np.asarray(
-        [people.get(video, "") for video in table.column("video_id").to_pylist()]
-    )
-    groups = []
-    for name in sorted(set(people.values()) & set(group_of_row.tolist())):
-        mask = pooled & (group_of_row == name)
-        of_group = group(mask, mask, "", "", name)
-        names = {"dataset": None, "method": None, "identity_group": name}
-        groups.append(of_group.model_copy(update=names))
-    return groups
+class _Groups:
+    """Groups of the videos of one split, as masks bool (V,) over the rows of VIDEO_SCORES."""
+
+    def __init__(
+        self, table: pa.Table, face_scores: pa.Table, section: EvaluationSection, threshold: float
+    ) -> None:
+        self.section, self.threshold = section, threshold
+        self.video_id, self.dataset, self.method, self.label, self.status = (
+            np.asarray(table.column(name).to_pylist())
+            for name in ("video_id", "dataset", "method", "label", "status")
+        )
+        self.videos = _video_items(table)
+        self.frames = _frame_items(table, check_scores(face_scores))
+
+    def of(
+        self, videos: np.ndarray, counted: np.ndarray | None = None, **names: str | None
+    ) -> Group:
+        """Return the metrics of `videos`; `counts` are of `counted`, by default of the same."""
+        counted = videos if counted is None else counted
+        is_scored_one = np.isin(np.flatnonzero(counted), self.videos.video)
+        return Group.model_validate(
+            {"dataset": None, "method": None}
+            | names
+            | {
+                "counts": _counts(self.status[counted], is_scored_one),
+                "video": self._level(self.videos.of(videos)),
+                "frame": self._level(self.frames.of(videos)),
+                "operational": self._operational(videos),
+            }
+        )
+
+    def by_dataset(self) -> Iterator[Group]:
+        """Yield the group of each dataset."""
+        for name in np.unique(self.dataset).tolist():
+            yield self.of(self.dataset == name, dataset=name)
+
+    def by_method(self) -> Iterator[Group]:
+        """Yield the group of each fake method of each dataset, with all real videos of the dataset."""
+        for name in np.unique(self.dataset).tolist():
+            of_dataset = self.dataset == name
+            fakes, real = (of_dataset & (self.label == label) for label in (FAKE, REAL))
+            for method in np.unique(self.method[fakes]).tolist():
+                of_method = fakes & (self.method == method)
+                yield self.of(of_method | real, of_method, dataset=name, method=method)
+
+    def by_identity_group(self, people: Mapping[str, str], pooled: np.ndarray) -> Iterator[Group]:
+        """Yield each group of people among the videos that are `pooled`."""
+        group_of_row = np.asarray([people.get(video, "") for video in self.video_id.tolist()], str)
+        for name in sorted(set(people.values()) & set(group_of_row.tolist())):
+            yield self.of(pooled & (group_of_row == name), identity_group=name)
+
+    def operating_points(self, videos: np.ndarray) -> list[OperatingPoint]:
+        """Return the rates at several thresholds over videos; [] if they are too few."""
+        items = self.videos.of(videos)
+        labels = self.label[items.video]
+        if self._lack(labels):
+            return []
+        return operating_points(labels, items.score, self.threshold, self.section.confidence)
+
+    def _operational(self, videos: np.ndarray) -> OperationalMetrics | None:
+        items = self.videos.of(videos)
+        labels = self.label[items.video]
+        if self._lack(labels):
+            return None
+        return OperationalMetrics.of(labels, items.score, self.section.confidence)
+
+    def _level(self, items: _Items) -> Level:
+        labels = self.label[items.video]
+        counts = {"n_real": int(np.sum(labels == REAL)), "n_fake": int(np.sum(labels == FAKE))}
+        of_video = self.label[np.unique(items.video)]
+        if reason := self._lack(of_video):
+            return Level(**counts, reason=reason)
+        points = point_metrics(labels, items.score, self.threshold)
+        calls = Calls.of(labels, items.score >= self.threshold, of_video)
+        estimates = {
+            name: Estimate.of(value, INTERVALS[name](value, calls, self.section.confidence))
+            for name, value in points.items()
+        }
+        return Level.model_validate(counts | estimates)
+
+    def _lack(self, labels: np.ndarray) -> str | None:
+        n_real, n_fake = (int(np.sum(labels == label)) for label in (REAL, FAKE))
+        return lack_of(n_real, n_fake, self.section.min_per_class)
 
 
 def point_metrics(labels: np.ndarray, scores: np.ndarray, threshold: float) -> dict[str, float]:
     """Return every metric of METRICS by scikit-learn; labels int (M,), scores float (M,)."""
     return {name: metric.point(labels, scores, threshold) for name, metric in METRICS.items()}
-
-
-def _level(items: _Items, label: np.ndarray, section: EvaluationSection, threshold: float) -> Level:
-    labels = label[items.video]
-    counts = {"n_real": int(np.sum(labels == REAL)), "n_fake": int(np.sum(labels == FAKE))}
-    of_video = label[np.unique(items.video)]
-    n_real, n_fake = int(np.sum(of_video == REAL)), int(np.sum(of_video == FAKE))
-    if reason := lack_of(n_real, n_fake, section.min_per_class):
-        return Level(**counts, reason=reason)
-    points = point_metrics(labels, items.score, threshold)
-    calls = Calls.of(labels, items.score >= threshold, of_video)
-    estimates = {
-        name: Estimate.of(value, INTERVALS[name](value, calls, section.confidence))
-        for name, value in points.items()
-    }
-    return Level.model_validate(counts | estimates)
-
-
-def _operational(
-    items: _Items, label: np.ndarray, section: EvaluationSection
-) -> OperationalMetrics | None:
-    """Return the operational metrics of videos; None if they are too few."""
-    labels, scores = label[items.video], items.score
-    if lack_of(int(np.sum(labels == REAL)), int(np.sum(labels == FAKE)), section.min_per_class):
-        return None
-    brier = float(np.mean((scores - labels) ** 2))
-    at_1, at_5 = (tpr_at_fpr(labels, scores, fpr, section.confidence) for fpr in (0.01, 0.05))
-    return OperationalMetrics(
-        tpr_at_fpr_1=at_1,
-        tpr_at_fpr_5=at_5,
-        brier=Estimate.of(brier, proportion_interval(brier, len(labels), section.confidence)),
-        calibration_error=calibration_error(labels, scores),
-    )
-
-
-def _operating_points(
-    items: _Items, label: np.ndarray, section: EvaluationSection, threshold: float
-) -> list[OperatingPoint]:
-    """Return the rates at several thresholds over videos; [] if they are too few."""
-    if _operational(items, label, section) is None:
-        return []
-    return operating_points(label[items.video], items.score, threshold, section.confidence)
 
 
 def lack_of(n_real: int, n_fake: int, needed: int) -> str | None:
@@ -337,21 +322,3 @@ def _frame_items(table: pa.Table, scores: pa.Table) -> _Items:
     )
     is_counted = rows >= 0  # copies of other videos have no row
     return _Items(frames.column("fake_probability").to_numpy()[is_counted], rows[is_counted])
-
-
-BINS = 10
-
-
-def calibration_error(labels: np.ndarray, scores: np.ndarray) -> float:
-    """Return the expected calibration error over BINS bins of equal width (arXiv 1706.04599 section 2).
-
-    The mean distance between a bin's mean score and its share of fakes, each bin counted as often as it
-    has videos. With few videos it is above zero for a calibrated model too.
-
-    Args:
-        labels: int (V,), 0 real or 1 fake; V >= 1.
-        scores: float (V,), fake probabilities, 0..1.
-    """
-    of_bin = np.minimum((np.asarray(scores) * BINS).astype(int), BINS - 1)
-    gaps = np.bincount(of_bin, weights=np.asarray(scores) - labels, minlength=BINS)
-    return float(np.abs(gaps).sum() / len(labels))

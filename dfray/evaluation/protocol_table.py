@@ -31,7 +31,7 @@ class ProtocolResult:
     """One model's figures, in the order of the protocol's headings.
 
     Attributes:
-        threshold: the model's own, that the balanced accuracy is at.
+        threshold: the model's own.
         methods: (column, method, figure), from `protocol.method_metrics`.
         video_rule: the model's own, by which its videos are scored.
         note: what its figures suffer from here, if anything.

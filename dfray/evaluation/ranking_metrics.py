@@ -1,7 +1,8 @@
 """Table of the ranking metrics: each with its computation on scores and on bootstrap resamples.
 
-To add a metric, add an entry to `METRICS` and its field to `metrics.Level`; a test holds that both agree. The
-bootstrap, metrics.json, the tables and the cards of the report iterate over this table.
+To add a metric, add an entry to `METRICS`, its interval to `intervals.INTERVALS` and its field to
+`metrics.Level`; a test holds that they agree. The comparison of two models, metrics.json, the tables and the
+cards of the report iterate over this table.
 """
 
 from __future__ import annotations

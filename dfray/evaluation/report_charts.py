@@ -92,6 +92,7 @@ def histogram_chart(
     figure.update_layout(barmode="overlay", bargap=0)
     figure.update_xaxes(title="fake probability", range=[0, 1])
     figure.update_yaxes(title=f"share of the class's {item}", tickformat=".0%")
+    figure.update_yaxes(autorangeoptions={"clipmax": 1.0})
     return styled(figure, height=340)
 
 
@@ -120,6 +121,7 @@ def property_chart(values: dict[str, np.ndarray], name: str) -> go.Figure:
     figure.update_layout(barmode="overlay", bargap=0)
     figure.update_xaxes(title=name)
     figure.update_yaxes(title="share of the label's videos", tickformat=".0%")
+    figure.update_yaxes(autorangeoptions={"clipmax": 1.0})
     return styled(figure, height=320)
 
 

@@ -43,9 +43,10 @@ class Subgroup(BaseModel):
 
     @property
     def error_rate(self) -> float | None:
-        """Mean of the rates that are known: one less the balanced accuracy if both are."""
-        rates = [rate.value for rate in (self.false_alarms, self.misses) if rate is not None]
-        return float(np.mean(rates)) if rates else None
+        """Mean of both rates, which is one less the balanced accuracy; None unless both are known."""
+        if self.false_alarms is None or self.misses is None:
+            return None
+        return (self.false_alarms.value + self.misses.value) / 2
 
 
 def subgroups(

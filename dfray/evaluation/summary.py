@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from dfray import storage
 from dfray.documents import read_json, validated
 from dfray.evaluation.estimate import Estimate
-from dfray.evaluation.metrics import Group, Level, MeanLevel, Metrics, OperationalMetrics
+from dfray.evaluation.metrics import Group, Level, MeanLevel, Metrics
 from dfray.evaluation.names import ALL_VIDEOS
+from dfray.evaluation.operational_metrics import OperationalMetrics
 from dfray.evaluation.ranking_metrics import METRICS
 from dfray.text import markdown
 

@@ -16,7 +16,13 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 import dfray
 from dfray import storage
-from dfray.config import BALANCED_ACCURACY, EvaluationSection, FacesSection, ModelSection
+from dfray.config import (
+    BALANCED_ACCURACY,
+    UNFITTED_THRESHOLD,
+    EvaluationSection,
+    FacesSection,
+    ModelSection,
+)
 from dfray.config.data import BEFORE_KEYS
 from dfray.config.section import Positive, Threshold
 from dfray.documents import read_json, validated
@@ -77,7 +83,7 @@ class DecisionRule:
         threshold: fake at or above this fake probability.
         temperature: T, which the log-odds of fake against real are divided by (arXiv 1706.04599
             section 4.2, for two classes); 1 leaves scores as the network gives them.
-        fitted_on: the faces that either was fitted on; None: neither was.
+        fitted_on: the faces that either was fitted on, or could not be; None: the recipe fixes both.
         decision_criteria: the settings it was made for, `EvaluationSection.decision_criteria`; stored
             as `wish`, the name of the bundles that exist.
         unfitted: why the threshold that the criteria ask for could not be fitted there; None: it could.
@@ -224,7 +230,8 @@ def _completed(description: dict[str, Any], uri: str) -> dict[str, Any]:
     key, criteria = (
         ("wish", content.wish) if content.wish else ("recipe", content.recipe.evaluation)
     )
-    criteria = section(EvaluationSection, criteria, key).decision_criteria
+    of_before = {"threshold": UNFITTED_THRESHOLD}  # where the oldest leave it out
+    criteria = section(EvaluationSection, of_before | criteria, key).decision_criteria
     recipe = description["recipe"] | {"model": ModelSection().model_dump(mode="json") | network}
     return description | {"recipe": recipe, "wish": criteria}
 

@@ -152,7 +152,7 @@ GATES: tuple[Gate, ...] = (
         "error rate of the worst group",
         "worst_group_error",
         detail="worst_group",
-        hint="no group has enough videos: name columns of the CSV in corpora.N.attributes",
+        hint="no group has enough real and fake videos: name columns of the CSV in corpora.N.attributes",
     ),
     UpperLimitGate(
         "max_post_processing_drop",

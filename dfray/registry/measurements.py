@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -99,13 +99,15 @@ class Measurement:
         from dfray.evaluation.subgroups import subgroups
 
         evaluation_set, section = result.evaluation_set, result.evaluation_set.section
+        copies = evaluation_set.copies(section.split).pooled
         metrics = headline_metrics(
             result.video_scores,
+            copies=copies,
             threshold=result.decision_rule.threshold,
             evaluation_set=result.evaluation_set_name,
             drops=result.drops,
             groups=subgroups(
-                result.video_scores,
+                _without(result.video_scores, copies),
                 evaluation_set.attributes,
                 threshold=result.decision_rule.threshold,
                 needed=section.min_per_class,
@@ -122,6 +124,7 @@ def headline_metrics(
     *,
     threshold: float,
     evaluation_set: str,
+    copies: Collection[str] = (),
     drops: Sequence[PostProcessingDrop] = (),
     groups: Sequence[Subgroup] = (),
     protocol: Protocol | None = None,
@@ -131,18 +134,21 @@ def headline_metrics(
     Args:
         videos: VIDEO_SCORES or STORED_SCORES of all its videos, those without a score too.
         threshold: the model's own.
+        copies: video_ids that pooled metrics and counts leave out, as `Copies.pooled`.
         drops: of AUC under post-processing; empty: not measured.
         groups: error rates of groups of people or recordings.
         protocol: gives the columns of the mean; None: a column for each dataset.
     """
     from dfray.evaluation.aggregate import is_scored
-    from dfray.evaluation.metrics import calibration_error, point_metrics
+    from dfray.evaluation.metrics import point_metrics
+    from dfray.evaluation.operational_metrics import calibration_error
     from dfray.evaluation.scopes import JudgedScores
     from dfray.evaluation.subgroups import worst_subgroup
 
-    scored = is_scored(videos)
-    labels = videos.column("label").to_numpy()[scored]
-    scores = videos.column("fake_probability").to_numpy(zero_copy_only=False)[scored]
+    pooled = _without(videos, copies)
+    scored = is_scored(pooled)
+    labels = pooled.column("label").to_numpy()[scored]
+    scores = pooled.column("fake_probability").to_numpy(zero_copy_only=False)[scored]
     points = point_metrics(labels, scores, threshold) if len(set(labels.tolist())) == 2 else {}
     judged = JudgedScores.of(videos, threshold, protocol)
     worst_group = worst_subgroup(groups)
@@ -163,3 +169,11 @@ def headline_metrics(
         mean_balanced_accuracy=judged.mean.get("balanced_accuracy"),
         n_columns=len(judged.columns.defined),
     )
+
+
+def _without(videos: pa.Table, copies: Collection[str]) -> pa.Table:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    is_copy = pc.is_in(videos["video_id"], pa.array(copies, pa.string()))
+    return videos.filter(pc.invert(is_copy))

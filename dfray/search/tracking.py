@@ -161,7 +161,7 @@ class SearchRuns:
         complete(run, trial.curve, self._stopped)
         if trial.state in _ENDED and state != trial.state:
             self._log_model(run, trial)
-            run.log_latest(kept_values(trial.curve))
+            run.log_latest(kept_values(trial.curve), "kept")
             run.set_tags({"dfray.error": trial.error} if trial.error else {})
             run.finish(_ENDED[trial.state])
             run.set_tags({_STATE: trial.state})  # last: all before it is logged

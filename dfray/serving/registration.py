@@ -38,7 +38,7 @@ def register_model(
         RegistryError: MLflow failed.
     """
     measured = Measurement.of(result)
-    Run(run.tracking_uri, run_id).log_latest(named_values(result.metrics))
+    Run(run.tracking_uri, run_id).log_latest(named_values(result.metrics), result.metrics.split)
     tables = [metrics_table, *_protocol_tables(run, measured)]
     with storage.local_folder(bundle_uri) as bundle:
         return register(

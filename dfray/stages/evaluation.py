@@ -80,7 +80,7 @@ def _log_metrics(run: RunContext, metrics: Metrics) -> None:
     if state.run_id is None or state.tracking_uri != run.tracking_place:
         return
     try:
-        Run(run.tracking_uri, state.run_id).log_latest(named_values(metrics))
+        Run(run.tracking_uri, state.run_id).log_latest(named_values(metrics), metrics.split)
     except RegistryError as away:
         warn(f"{away} The metrics are in {run.folder.metrics}; `dfray register` logs them.")
 

@@ -6,13 +6,12 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import pyarrow.compute as pc
-
 from dfray import storage
 from dfray.command_log import log_to
 from dfray.config import Recipe, SearchSection
 from dfray.datasets.manifest import Manifest, fingerprint, write_manifest
 from dfray.errors import SearchError
+from dfray.evaluation.copies import Copies
 from dfray.notes import note
 from dfray.progress import StageLine, stage
 from dfray.run_context import RunContext
@@ -85,10 +84,9 @@ def _search(
 
 def _validation_videos(run: RunContext) -> ValidationVideos:
     """Return the counts of the videos that the trials are compared by."""
-    summaries = run.faces.summaries(["val"])
-    with_faces = summaries.filter(pc.greater(summaries["n_faces"], 0))
-    labels = Counter(with_faces["label"].to_pylist())
-    datasets = set(with_faces["dataset"].to_pylist())
+    videos = Copies.without(run.faces.summaries(["val"]))
+    labels = Counter(videos["label"].to_pylist())
+    datasets = set(videos["dataset"].to_pylist())
     return ValidationVideos(labels[REAL], labels[FAKE], len(datasets))
 
 

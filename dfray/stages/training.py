@@ -100,7 +100,7 @@ def log_training(run: RunContext) -> History:
         tracked = Run(run.tracking_uri, str(state.run_id)) if is_same_server else run.tracking_run()
         with tracked:
             complete(tracked, history)
-            tracked.log_latest(kept_values(history))
+            tracked.log_latest(kept_values(history), "kept")
             tracked.set_tags({"dfray.faces_fingerprint": run.faces.fingerprint()})
         run.folder.update_state(replace(run.folder.state(), logged=True))
     return history

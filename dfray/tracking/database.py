@@ -51,8 +51,18 @@ def _make(path: str) -> None:
         )
         try:
             shutil.copyfile(made, partial)
-            with suppress(FileExistsError):
-                os.link(partial, path)  # unlike a rename it replaces no file
+            _put(partial, path)
         finally:
             with suppress(FileNotFoundError):
                 os.unlink(partial)
+
+
+def _put(made: str, path: str) -> None:
+    """Give the file its name, unless another process has done so."""
+    try:
+        os.link(made, path)  # unlike a rename it replaces no file
+    except FileExistsError:
+        return
+    except OSError:  # a file system without hard links, such as exFAT
+        if not os.path.exists(path):
+            os.rename(made, path)

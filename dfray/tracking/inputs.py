@@ -47,7 +47,7 @@ def _input(name: str, split: str, rows: pa.Table) -> DatasetInput:
     dataset = Dataset(
         name=tag(name),
         digest=hashlib.sha256(ids.encode()).hexdigest()[:16],
-        source_type="s3" if storage.is_remote(place) else "local",
+        source_type=place.partition("://")[0] if storage.is_remote(place) else "local",
         source=json.dumps({"uri": mask(place)}),
         profile=json.dumps(counts),
     )
@@ -58,4 +58,5 @@ def _common_place(uris: list[str]) -> str:
     """Return the deepest folder that holds all videos, local or remote."""
     levels = zip(*(uri.split("/")[:-1] for uri in uris), strict=False)
     shared = takewhile(lambda names: len(set(names)) == 1, levels)
-    return "/".join(names[0] for names in shared) or "/"
+    place = "/".join(names[0] for names in shared) or "/"
+    return f"{place}/" if place.endswith(":/") else place  # several buckets

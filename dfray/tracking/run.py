@@ -7,6 +7,7 @@ A training that is started again enters the same run; what was logged before is 
 from __future__ import annotations
 
 import logging
+import math
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -76,17 +77,23 @@ class Run:
         for metric in new:
             self._steps_of(metric.key).add(step)
 
-    def log_latest(self, metrics: Mapping[str, float]) -> None:
-        """Log metrics that are no curve; a value that is the run's latest already is not logged again."""
+    def log_latest(self, metrics: Mapping[str, float], section: str) -> None:
+        """Log metrics that are no curve; a value that is the run's latest already is not logged again.
+
+        Args:
+            section: beginning of their names. What the run has there and `metrics` have not any more is NaN
+                from now on: MLflow takes no metric back.
+        """
         from mlflow.entities import Metric
 
         now_ms = int(time.time() * 1000)
         with talking(f"log metrics of run {self.run_id}"):
             logged = self.client.get_run(self.run_id).data.metrics
+            gone = {name: math.nan for name in logged if name.startswith(f"{section}/")}
             new = [
                 Metric(name, float(value), now_ms, 0)  # of one step the latest time counts
-                for name, value in metrics.items()
-                if logged.get(name) != float(value)
+                for name, value in (gone | dict(metrics)).items()
+                if str(logged.get(name)) != str(float(value))  # NaN differs from itself
             ]
             for start in range(0, len(new), _BATCH):
                 self.client.log_batch(self.run_id, metrics=new[start : start + _BATCH])

@@ -52,7 +52,7 @@ def test_the_detector_finds_a_face_in_95_percent_of_the_sampled_frames(
         found = [
             bool(finder.find(picture.image).faces)
             for row in table
-            for picture in sampled_pictures(str(path_of(clips, row)), rate_fps=2)
+            for picture in sampled_pictures(str(path_of(clips, row)), 2.0)
             if picture.image is not None
         ]
     finally:

@@ -11,9 +11,10 @@ import pyarrow.compute as pc
 from dfray.config import EvaluationSection
 from dfray.evaluation.copies import Copies
 from dfray.evaluation.metrics import compute_metrics
+from dfray.registry.measurements import headline_metrics
 from dfray.run_context import RunContext
 from dfray.tables import SCORES, SUMMARIES
-from tests.helpers.rows import video_row
+from tests.helpers.rows import fake_row, video_row
 from tests.helpers.runs import write_faces
 from tests.helpers.toy import toy_recipe
 
@@ -96,3 +97,26 @@ def test_the_evaluation_set_of_a_run_scores_a_copy_once(tmp_path: Path) -> None:
     videos = evaluation_set.video_scores(scores, "test", "mean")
     assert videos["video_id"].to_pylist() == ["toy/camera/a", "toy/camera/c"]
     assert evaluation_set.copies("test").pooled == {"toy/camera/b"}
+    plain = f"test-{evaluation_set.faces.fingerprint('test')}-mean"
+    assert evaluation_set.name("mean").startswith(f"{plain}-"), "an earlier dfray measured copies"
+
+
+def test_the_registrys_pooled_metrics_leave_copies_out_and_its_mean_does_not(make_scored) -> None:
+    videos = make_scored(20, datasets=("one", "two")).videos
+    ids = videos["video_id"].to_pylist()
+    copies = [video for video in ids if video.startswith("two/source")]
+    measured, all_of_them = (
+        headline_metrics(videos, threshold=0.5, evaluation_set="s", copies=left_out)
+        for left_out in (copies, ())
+    )
+    assert (measured.n_videos, all_of_them.n_videos) == (100, 120)
+    assert measured.calibration_error != all_of_them.calibration_error
+    assert measured.mean_auc == all_of_them.mean_auc
+
+
+def test_validation_videos_without_faces_and_copies_do_not_count() -> None:
+    rows = [video_row("a"), video_row("b"), video_row("c"), fake_row("d")]
+    found = [{"n_faces": 2, "faces_digest": "f"}, {"n_faces": 2, "faces_digest": "f"}]
+    found += [{"n_faces": 0}, {"n_faces": 1}]
+    videos = summaries(*(row | counts for row, counts in zip(rows, found, strict=True)))
+    assert Copies.without(videos)["video_id"].to_pylist() == ["toy/camera/a", "toy/swap/d"]

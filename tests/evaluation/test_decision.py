@@ -169,7 +169,6 @@ def test_a_recipe_cannot_name_test_for_a_choice_and_is_told_why():
     [
         {"calibrate": True},
         {"threshold": {"fpr": 0.1}},
-        {"threshold": "balanced_accuracy"},
     ],
 )
 def test_the_split_a_choice_was_fitted_on_is_not_measured(fitting):
@@ -185,6 +184,8 @@ def test_a_threshold_that_is_left_open_is_fitted_unless_its_split_is_measured():
     assert (on_validation.threshold, on_validation.is_fitted) == (0.5, False)
     again = EvaluationSection.model_validate(on_validation.model_dump(mode="json"))
     assert again == on_validation
+    resolved = EvaluationSection().model_dump(mode="json")
+    assert EvaluationSection.model_validate(resolved | {"split": "val"}) == on_validation
 
 
 def test_a_threshold_is_a_number_or_a_wanted_rate():

@@ -6,7 +6,7 @@ import pytest
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from dfray.errors import EvaluationError
-from dfray.evaluation.metrics import calibration_error
+from dfray.evaluation.operational_metrics import calibration_error
 from dfray.evaluation.paired import pair_scores, paired_differences, with_persons
 from dfray.evaluation.scopes import Scope, comparison_scopes
 from tests.helpers.scored import measured

@@ -95,6 +95,8 @@ def test_charts_of_scores_hold_every_row_of_their_table(make_scored):
 def test_no_axis_of_a_rate_goes_beyond_one(make_scored):
     drop = PostProcessingDrop("noise", "level", 1.0, (1.0, 2.0), (0.999, 0.9))
     assert figures.drops_chart([drop]).layout.yaxis.range[1] == 1
+    bars = figures.histogram_chart(np.ones(3), np.array([0, 1, 1]), 0.5, "videos")
+    assert bars.layout.yaxis.autorangeoptions.clipmax == 1
     history = [{"epoch": n, "selection_loss": 1 - 0.1 * n, "val_auc": 1.0} for n in range(3)]
     chart = dict(figures.training_charts(history))["Validation videos, mean over datasets"]
     assert chart.layout.yaxis.autorangeoptions.clipmax == 1

@@ -28,6 +28,9 @@ def test_its_source_is_the_folder_that_holds_all_its_videos():
     ]
     dataset = by_name(rows)["toy", "training"]
     assert (dataset.source_type, json.loads(dataset.source)) == ("s3", {"uri": "s3://corpora/ff"})
+    several = [video_row(name) | {"uri": f"s3://{name}/a.mp4"} for name in ("one", "two")]
+    buckets = by_name(several)["toy", "training"]
+    assert (buckets.source_type, json.loads(buckets.source)) == ("s3", {"uri": "s3://"})
     local = by_name([video_row("a") | {"uri": "/clips/a.mp4"}])["toy", "training"]
     assert (local.source_type, json.loads(local.source)) == ("local", {"uri": "/clips"})
 

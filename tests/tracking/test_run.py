@@ -1,6 +1,7 @@
 """One MLflow run for one training run."""
 
 import hashlib
+import math
 import pickle
 import subprocess
 import sys
@@ -94,11 +95,23 @@ def test_metrics_and_files_are_kept(tracking_uri: str, tmp_path: Path):
 
 def test_the_latest_value_of_what_is_no_curve_is_the_one_that_is_shown(tracking_uri: str):
     run = begin(tracking_uri)
-    run.log_latest({"test/auc": 0.9, "test/brier": 0.2})
-    run.log_latest({"test/auc": 0.8, "test/brier": 0.2})
+    run.log_latest({"test/auc": 0.9, "test/brier": 0.2}, "test")
+    run.log_latest({"test/auc": 0.8, "test/brier": 0.2}, "test")
     client = connect(tracking_uri)
     assert client.get_run(run.run_id).data.metrics == {"test/auc": 0.8, "test/brier": 0.2}
     assert len(client.get_metric_history(run.run_id, "test/brier")) == 1
+    run.finish()
+
+
+def test_a_figure_that_is_not_defined_any_more_is_not_shown_as_the_latest(tracking_uri: str):
+    run = begin(tracking_uri)
+    run.log_latest({"kept/epoch": 3.0}, "kept")
+    for figures in ({"test/auc": 0.9, "test/a/auc": 0.7}, {"test/auc": 0.9}, {"test/auc": 0.9}):
+        run.log_latest(figures, "test")
+    shown = connect(tracking_uri).get_run(run.run_id).data.metrics
+    assert (shown["kept/epoch"], shown["test/auc"]) == (3.0, 0.9)
+    assert math.isnan(shown["test/a/auc"])
+    assert len(connect(tracking_uri).get_metric_history(run.run_id, "test/a/auc")) == 2
     run.finish()
 
 
