@@ -17,11 +17,12 @@ def sharpness(crop: np.ndarray) -> float:
     import cv2
 
     luma = cv2.cvtColor(np.ascontiguousarray(crop), cv2.COLOR_RGB2GRAY)
-    return float(cv2.Laplacian(luma, cv2.CV_32F).var())
+    _, deviation = cv2.meanStdDev(cv2.Laplacian(luma, cv2.CV_16S))
+    return float(deviation[0, 0]) ** 2
 
 
 def brightness(crop: np.ndarray) -> float:
     """Return the mean luma of a crop, uint8 (S, S, 3) RGB, by ITU-R BT.601's weights: 0 black, 255 white."""
     import cv2
 
-    return float(cv2.cvtColor(np.ascontiguousarray(crop), cv2.COLOR_RGB2GRAY).mean())
+    return float(cv2.mean(cv2.cvtColor(np.ascontiguousarray(crop), cv2.COLOR_RGB2GRAY))[0])

@@ -164,3 +164,56 @@ def test_an_overlay_leaves_places_without_evidence_grey_and_colours_the_others()
     shown = overlay(face, evidence)
     assert np.array_equal(shown[8:, :, 0], shown[8:, :, 2])
     assert (shown[:8, :, 0].astype(int) - shown[:8, :, 2]).min() > 40
+
+
+SIDE, PATCH = 128, 32
+
+
+def planted(n: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Smooth pictures, each second one with a checkered patch: (pictures, labels, patches' corners)."""
+    rng = np.random.default_rng(seed)
+    coarse = torch.as_tensor(rng.uniform(60, 200, (n, 3, 4, 4)).astype(np.float32))
+    smooth = nn.functional.interpolate(coarse, (SIDE, SIDE), mode="bicubic")
+    pictures = smooth.permute(0, 2, 3, 1).clamp(0, 255).numpy().astype(np.uint8)
+    corners, labels = rng.integers(0, (SIDE - PATCH) // 16 + 1, (n, 2)) * 16, np.arange(n) % 2
+    checkers = (np.indices((PATCH, PATCH)) // 2).sum(axis=0)[..., None] % 2 * 60 - 30
+    for picture, (y, x) in zip(pictures[1::2], corners[1::2], strict=True):
+        patch = picture[y : y + PATCH, x : x + PATCH]
+        patch[:] = np.clip(patch + checkers, 0, 255)
+    return pictures, labels, corners
+
+
+def learn_head(bundle: Bundle) -> None:
+    """Fit the linear head to tell planted pictures: ridge regression on the network's own embeddings."""
+    pictures, labels, _ = planted(256, seed=1)
+    embeddings = bundle.predict(pictures)[1].astype(np.float64)
+    mean, scale = embeddings.mean(axis=0), embeddings.std(axis=0) + 1e-6
+    inputs = (embeddings - mean) / scale
+    penalty = len(inputs) * 0.03 * np.eye(inputs.shape[1])
+    weights = np.linalg.solve(inputs.T @ inputs + penalty, inputs.T @ (8.0 * labels - 4)) / scale
+    head = bundle.detector.backbone.get_classifier()
+    with torch.no_grad():
+        head.weight[1] = torch.as_tensor(weights) / 2
+        head.weight[0] = -head.weight[1]
+        head.bias[1] = float(-mean @ weights) / 2
+        head.bias[0] = -head.bias[1]
+
+
+@pytest.mark.parametrize("backbone", ["resnet10t", "test_vit"])
+def test_the_map_of_a_detector_of_an_artefact_falls_on_it(
+    backbone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The transformer's blocks pass on what they get, so that what a token says is of its own place."""
+    monkeypatch.setattr("tests.evaluation.test_saliency.SIZE", SIDE)
+    bundle = bundle_of(backbone)
+    for block in getattr(bundle.detector.backbone, "blocks", []):
+        for layer in (block.attn.proj, block.mlp.fc2):
+            nn.init.zeros_(layer.weight)
+    learn_head(bundle)
+    pictures, labels, corners = planted(64, seed=2)
+    probabilities, _ = bundle.predict(pictures)
+    assert np.mean((probabilities >= 0.5) == labels) > 0.9
+    maps = saliency_maps(bundle, pictures[1::2], toward_fake=True)
+    peaks = [np.unravel_index(evidence.argmax(), evidence.shape) for evidence in maps]
+    apart = np.abs(np.array(peaks) - (corners[1::2] + PATCH / 2)).max(axis=1)
+    assert np.mean(apart <= PATCH) > 0.8, apart  # 0.2 by chance
