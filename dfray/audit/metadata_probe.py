@@ -3,15 +3,16 @@
 A detector should learn the forgery. If a classifier without any pixel tells the classes apart, a detector can
 score well by the same difference: by what compression, resizing or cutting left in the pixels. So a
 classifier of PROPERTIES alone is trained on the very videos of train and val and measured on those of the
-test: on each dataset, and on all pooled, where it can also tell datasets with other shares of fakes apart. A
-dataset of which nothing is trained on is also measured within itself, by cross-validation.
+test: on each dataset, and on all pooled. Pooled, it also tells datasets with other shares of fakes apart, so
+that figure is no shortcut by itself. A dataset of which nothing is trained on is also measured within itself,
+by cross-validation.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -27,9 +28,7 @@ from dfray.tables import FAKE, REAL
 MARGIN = 0.05
 """A shortcut is reported if the interval's lower end is above 0.5 by more than this."""
 FOLDS = 5
-_INDEPENDENT = (1 / FOLDS) / (1 / FOLDS + 1 / (FOLDS - 1))
-"""Share of the sources that count in an interval of cross-validation, whose parts share their training: the
-variance is that of Nadeau and Bengio (Machine Learning 52, 2003, 239-281)."""
+"""Parts of a cross-validation; fewer where there are fewer people, or fewer videos of a class."""
 How = Literal["train and val", "cross-validation"]
 _Auc = Callable[[int | None], float | None]
 """AUC of a classifier of one property, by its index in PROPERTIES, or of all."""
@@ -45,6 +44,7 @@ class ProbeResult:
             that were made from one source are alike.
         auc: None with a `reason`.
         alone: (property, its AUC) of those that tell the classes apart by themselves, if it is a shortcut.
+        is_pooled: of several datasets, which the classifier may tell apart.
     """
 
     dataset: str
@@ -54,11 +54,12 @@ class ProbeResult:
     auc: Estimate | None = None
     reason: str | None = None
     alone: tuple[tuple[str, Estimate], ...] = ()
+    is_pooled: bool = False
 
     @property
     def is_shortcut(self) -> bool:
-        """True if the lower end is above 0.5 by more than MARGIN."""
-        return self.auc is not None and self.auc.low > 0.5 + MARGIN
+        """True if the lower end is above 0.5 by more than MARGIN; no pooled figure is one."""
+        return not self.is_pooled and self.auc is not None and self.auc.low > 0.5 + MARGIN
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,8 @@ def probe_metadata(
 ) -> list[ProbeResult]:
     """Return the result of each dataset of the test, and of all pooled if there are several.
 
+    Without a video of training there are only those of cross-validation.
+
     Args:
         properties: from `video_properties`, of all splits, copies left out.
         min_per_class: real and fake videos that the training and each measurement need.
@@ -105,11 +108,14 @@ def probe_metadata(
     results = []
     for name in tested:
         videos = table.of(~is_trained & (datasets == name))
-        results.append(probe.measured(name, videos))
+        if trained:
+            results.append(probe.measured(name, videos))
         if name not in trained:
             results.append(probe.within(name, videos))
-    pooled = [probe.measured(f"{ALL_VIDEOS}, pooled", table.of(~is_trained))]
-    return results + (pooled if len(tested) > 1 else [])
+    if trained and len(tested) > 1:
+        pooled = probe.measured(f"{ALL_VIDEOS}, pooled", table.of(~is_trained), is_pooled=True)
+        results.append(pooled)
+    return results
 
 
 @dataclass(frozen=True)
@@ -119,45 +125,39 @@ class _Probe:
     min_per_class: int
     seed: int
 
-    def measured(self, name: str, videos: _Videos) -> ProbeResult:
+    def measured(self, name: str, videos: _Videos, *, is_pooled: bool = False) -> ProbeResult:
         """Return the result of a classifier trained on the splits of training."""
-        return self._result(
-            name, "train and val", videos, lambda index: self._trained(videos, index)
-        )
+        result = ProbeResult(name, "train and val", *videos.counts(), is_pooled=is_pooled)
+        return self._filled(result, videos, lambda index: self._trained(videos, index))
 
     def within(self, name: str, videos: _Videos) -> ProbeResult:
         """Return the result of cross-validation among the videos themselves, people kept together."""
-        return self._result(
-            name, "cross-validation", videos, lambda index: self._cross_validated(videos, index)
-        )
+        result = ProbeResult(name, "cross-validation", *videos.counts())
+        return self._filled(result, videos, lambda index: self._cross_validated(videos, index))
 
-    def _result(self, name: str, how: How, videos: _Videos, auc: _Auc) -> ProbeResult:
-        """Return the result by the AUC of all properties and, of a shortcut, by that of each alone."""
-        needed = (
-            videos.counts()
-            if how == "cross-validation"
-            else (*videos.counts(), *self.trained.counts())
-        )
-        real, fake = videos.counts()
+    def _filled(self, result: ProbeResult, videos: _Videos, auc: _Auc) -> ProbeResult:
+        """Return the result with the AUC of all properties and, of a shortcut, with that of each alone."""
+        sides = [videos, *([self.trained] if result.how == "train and val" else [])]
+        needed = [count for side in sides for count in side.counts()]
         if min(needed) < self.min_per_class:
             reason = f"too few to tell: {self.min_per_class} real and fake sources are needed"
-            return ProbeResult(name, how, real, fake, None, reason)
+            return replace(result, reason=reason)
         value = auc(None)
         if value is None:
-            return ProbeResult(name, how, real, fake, None, "too few people to cross-validate")
-        found = ProbeResult(name, how, real, fake, self._estimate(value, videos, how))
+            return replace(result, reason="too few people to cross-validate")
+        found = replace(result, auc=self._estimate(value, videos, result.how))
         if not found.is_shortcut:
             return found
         alone = [
-            (prop.title, self._estimate(auc(index) or 0.5, videos, how))
+            (prop.title, self._estimate(auc(index) or 0.5, videos, result.how))
             for index, prop in enumerate(PROPERTIES)
         ]
         telling = [(title, one) for title, one in alone if one.low > 0.5 + MARGIN]
         telling.sort(key=lambda pair: -pair[1].value)
-        return ProbeResult(name, how, real, fake, found.auc, None, tuple(telling))
+        return replace(found, alone=tuple(telling))
 
     def _estimate(self, value: float, videos: _Videos, how: How) -> Estimate:
-        share = 1.0 if how == "train and val" else _INDEPENDENT
+        share = 1.0 if how == "train and val" else _independent(_n_folds(videos))
         real, fake = (max(2, round(share * count)) for count in videos.counts())
         calls = Calls(real, fake, specificity=0.5, sensitivity=0.5)
         return Estimate.of(value, auc_interval(value, calls, self.confidence))
@@ -187,11 +187,25 @@ class _Probe:
 def _folds(videos: _Videos, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     from sklearn.model_selection import StratifiedGroupKFold
 
-    n_folds = min(FOLDS, len(np.unique(videos.people)))
+    n_folds = _n_folds(videos)
     if n_folds < 2:
         return
     folds = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
     yield from folds.split(videos.values, videos.labels, videos.people)
+
+
+def _n_folds(videos: _Videos) -> int:
+    of_classes = (np.sum(videos.labels == label) for label in (REAL, FAKE))
+    return int(min(FOLDS, len(np.unique(videos.people)), *of_classes))
+
+
+def _independent(n_folds: int) -> float:
+    """Return the share of the sources that count in an interval of cross-validation.
+
+    Its parts share their training: the variance is that of Nadeau and Bengio (Machine Learning 52, 2003,
+    239-281).
+    """
+    return (1 / n_folds) / (1 / n_folds + 1 / (n_folds - 1))
 
 
 def _scores(train: _Videos, test: _Videos, seed: int, index: int | None) -> np.ndarray:

@@ -54,39 +54,25 @@ class NearDuplicate:
         return f"{pair}, {self.alike} of {self.frames} frames"
 
 
-@dataclass(frozen=True)
-class NearDuplicates:
-    """Result of the search.
-
-    Attributes:
-        pairs: those of equal faces are not among them.
-        searched: videos with hashes; `unknown`: videos with faces of the time before there were hashes.
-    """
-
-    pairs: tuple[NearDuplicate, ...]
-    searched: int
-    unknown: int
-
-
-def near_duplicates(summaries: pa.Table) -> NearDuplicates:
+def near_duplicates(summaries: pa.Table) -> tuple[NearDuplicate, ...]:
     """Return the pairs of near-duplicates, of train or val and of test.
+
+    Those of equal faces are not among them, nor videos with faces of the time before there were hashes.
 
     Args:
         summaries: SUMMARIES of all splits.
     """
-    with_faces = summaries.filter(pc.greater(summaries["n_faces"], 0))
-    is_hashed = pc.is_valid(with_faces["hashes"])
-    hashed = with_faces.filter(is_hashed)
+    is_hashed = pc.and_(pc.greater(summaries["n_faces"], 0), pc.is_valid(summaries["hashes"]))
+    hashed = summaries.filter(is_hashed)
     rows = hashed.select([*_COLUMNS, "hashes"]).to_pylist()
     is_trained = np.array([row["split"] in TRAINED for row in rows], bool)
     hashes, is_known = _matrix(rows)
     alike = _alike(hashes, is_known, is_trained)
-    pairs = tuple(
+    return tuple(
         pair
         for (trained, tested), count in sorted(alike.items())
         if (pair := _pair(rows[trained], rows[tested], count)) is not None
     )
-    return NearDuplicates(pairs, len(rows), with_faces.num_rows - len(rows))
 
 
 _COLUMNS = ("video_id", "dataset", "split", "label", "source_video", "faces_digest")

@@ -23,6 +23,12 @@ def audit_sections(audit: Audit) -> Markup:
     return Markup(page.render(**_values(audit)))
 
 
+def failed_section(reason: str) -> Markup:
+    """Return the section with the id `audit` of a report whose audit failed, as HTML."""
+    page = template_environment("dfray.audit").get_template("failed.html.jinja")
+    return Markup(page.render(reason=reason))
+
+
 def write_page(path_uri: str, title: str, audit: Audit) -> None:
     """Write the page of an audit, atomically; it loads nothing.
 

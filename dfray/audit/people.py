@@ -49,6 +49,8 @@ class SharedPeople:
         of: people of the tested dataset who are named.
         unnamed: tested videos that name nobody.
         reason: on what the entry rests.
+        unnamed_trained: videos of training that name nobody.
+        lacks_donors: videos of either side name not all of their people.
     """
 
     trained: str
@@ -58,6 +60,15 @@ class SharedPeople:
     of: int
     unnamed: int
     reason: str
+    unnamed_trained: int = 0
+    lacks_donors: bool = False
+
+    @property
+    def is_told(self) -> bool:
+        """True if somebody is shared, or nobody can be: all people are named, or of other origins."""
+        if self.known != "number":
+            return self.known == "none"
+        return bool(self.shared) or not (self.unnamed or self.unnamed_trained or self.lacks_donors)
 
     def __str__(self) -> str:
         if self.known != "number":
@@ -97,23 +108,27 @@ def _pair(
     trained: str,
     tested: str,
     sources: Mapping[str, str],
-    seen: Iterable[Named | None],
+    seen: Sequence[Named | None],
     new: Sequence[Named | None],
 ) -> SharedPeople:
     seen_names = {name for named in seen if named for name in named}
     new_names = {name for named in new if named for name in named}
-    unnamed = sum(not named for named in new)
+    unnamed, unnamed_trained = (sum(not named for named in side) for side in (new, seen))
+    counts = (len(new_names), unnamed)
     spaces = {name[0] for name in seen_names} & {name[0] for name in new_names}
-    if spaces:
-        shared = sum(name in seen_names for name in new_names)
-        reason = "by the names that the corpora state"
-        if unnamed:
-            reason += f"; {unnamed:,} of {len(new):,} tested videos name nobody"
-        for name in sorted({sources[trained], sources[tested]} & UNNAMED_DONORS.keys()):
-            reason += f"; {UNNAMED_DONORS[name]}"
-        return SharedPeople(trained, tested, "number", shared, len(new_names), unnamed, reason)
-    known, reason = _by_origin(trained, tested, sources)
-    return SharedPeople(trained, tested, known, None, len(new_names), unnamed, reason)
+    if not spaces:
+        known, reason = _by_origin(trained, tested, sources)
+        return SharedPeople(trained, tested, known, None, *counts, reason, unnamed_trained)
+    shared = sum(name in seen_names for name in new_names)
+    reasons = ["by the names that the corpora state"]
+    for count, side, what in ((unnamed, new, "tested"), (unnamed_trained, seen, "trained")):
+        if count:
+            reasons.append(f"{count:,} of {len(side):,} {what} videos name nobody")
+    donors = sorted({sources[trained], sources[tested]} & UNNAMED_DONORS.keys())
+    reason = "; ".join([*reasons, *(UNNAMED_DONORS[name] for name in donors)])
+    return SharedPeople(
+        trained, tested, "number", shared, *counts, reason, unnamed_trained, bool(donors)
+    )
 
 
 def _by_origin(trained: str, tested: str, sources: Mapping[str, str]) -> tuple[Known, str]:

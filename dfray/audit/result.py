@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -73,12 +73,16 @@ class Audit:
     @property
     def _untold(self) -> str:
         """What cannot be told of faces, as a sentence; empty: nothing."""
-        parts = []
-        if missing := self.n_videos - self.n_extracted:
-            parts.append(f"{missing:,} of {self.n_videos:,} videos have no faces yet")
+        parts = [self._missing] if self._missing else []
         if self.n_without_prints:
             parts.append(f"{self.n_without_prints:,} were extracted by an earlier dfray")
         return "; ".join(parts)
+
+    @property
+    def _missing(self) -> str:
+        """What is not extracted, as a sentence; empty: all is."""
+        missing = self.n_videos - self.n_extracted
+        return f"{missing:,} of {self.n_videos:,} videos have no faces yet" if missing else ""
 
     def _on_equal(self, part: str, groups: tuple[EqualVideos, ...], untold: str) -> Verdict:
         crossing = sum(group.crosses for group in groups)
@@ -91,7 +95,7 @@ class Audit:
         if state == "ok" and untold:
             state = "unknown"
         found = "; ".join(sentences) or "none found"
-        return Verdict(part, state, f"{found}; not known: {untold}" if untold else found)
+        return Verdict(part, state, _with_untold(found, untold))
 
     def _on_near(self) -> Verdict:
         news = len(self.near)
@@ -100,13 +104,11 @@ class Audit:
         found += f", {stated:,} of them of one source by the corpus" if stated else ""
         untold = self._untold
         state: State = "warn" if news else "unknown" if untold else "ok"
-        return Verdict(
-            "near-duplicates", state, f"{found}; not known: {untold}" if untold else found
-        )
+        return Verdict("near-duplicates", state, _with_untold(found, untold))
 
     def _on_people(self) -> Verdict:
         sharing = [pair for pair in self.people if pair.shared]
-        unknown = sum(pair.known == "not known" for pair in self.people)
+        unknown = sum(not pair.is_told for pair in self.people)
         named = "; ".join(f"{pair.trained} and {pair.tested}: {pair}" for pair in sharing)
         state: State = "warn" if sharing else "unknown" if unknown else "ok"
         found = named or "none shared, by name or by origin"
@@ -115,15 +117,18 @@ class Audit:
         return Verdict("people in training and test", state, found)
 
     def _on_probe(self) -> Verdict:
-        told = [result for result in self.probe if result.auc is not None]
-        shortcuts = [result for result in told if result.is_shortcut]
-        if not told:
-            reason = next((result.reason for result in self.probe if result.reason), self._untold)
-            return Verdict("metadata", "unknown", reason or "no faces yet")
-        if not shortcuts:
-            return Verdict("metadata", "ok", f"no AUC is surely above {0.5 + MARGIN:g}")
-        named = "; ".join(_shortcut(result) for result in shortcuts)
-        return Verdict("metadata", "warn", f"tells fakes from real videos in {named}")
+        single = [result for result in self.probe if not result.is_pooled]
+        untold = [*_untold_datasets(single)]
+        untold += [] if single else ["no video of the test has a face"]
+        untold += [self._missing] if self._missing else []
+        if not any(result.auc for result in single):
+            return Verdict("metadata", "unknown", "; ".join(untold))
+        shortcuts = "; ".join(_shortcut(result) for result in single if result.is_shortcut)
+        found = f"no AUC is surely above {0.5 + MARGIN:g}"
+        if shortcuts:
+            found = f"tells fakes from real videos in {shortcuts}"
+        state: State = "warn" if shortcuts else "unknown" if untold else "ok"
+        return Verdict("metadata", state, _with_untold(found, "; ".join(untold)))
 
     def _on_strata(self) -> Verdict:
         told = [entry for entry in self.strata if entry.stratified and entry.plain]
@@ -156,6 +161,17 @@ def _advantage(entry: StratifiedAuc) -> float:
     assert entry.stratified is not None
     assert entry.plain is not None
     return entry.stratified.value - entry.plain.value
+
+
+def _with_untold(found: str, untold: str) -> str:
+    return f"{found}; not known: {untold}" if untold else found
+
+
+def _untold_datasets(results: Sequence[ProbeResult]) -> Iterator[str]:
+    """Yield a sentence for each dataset that no result has an AUC of."""
+    told = {result.dataset for result in results if result.auc is not None}
+    reasons = {result.dataset: result.reason for result in results if result.dataset not in told}
+    yield from (f"{dataset}: {reason}" for dataset, reason in reasons.items())
 
 
 def _shortcut(result: ProbeResult) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from dfray.audit.equal import EqualVideos
-from dfray.checks.finding import Finding
+from dfray.checks.finding import Finding, report
 from dfray.checks.subject import Subject
+from dfray.faces.view import FacesView
 
 _NAMED = 5
 _ADVICE = (
@@ -25,13 +26,24 @@ def equal_files(subject: Subject) -> Iterator[Finding]:
 
 def equal_faces(subject: Subject) -> Iterator[Finding]:
     """Yield the stored videos whose faces are equal, whatever their files, in training and in test."""
+    if (videos := subject.videos) is not None:
+        yield from _equal_faces(subject.run.faces_of(videos))
+
+
+def require_distinct_faces(faces: FacesView) -> None:
+    """Refuse equal faces in training and in test, once the extraction that a training waits for has ended.
+
+    Raises:
+        CheckError: videos in training and in test have equal faces.
+    """
+    report(list(_equal_faces(faces)))
+
+
+def _equal_faces(faces: FacesView) -> Iterator[Finding]:
     from dfray.audit.equal_faces import equal_faces as find
 
-    if (videos := subject.videos) is not None:
-        groups = [
-            group for group in find(subject.run.faces_of(videos).summaries()) if group.crosses
-        ]
-        yield from _refusal(groups, "videos of equal decoded faces")
+    groups = [group for group in find(faces.summaries()) if group.crosses]
+    yield from _refusal(groups, "videos of equal decoded faces")
 
 
 def _refusal(groups: Sequence[EqualVideos], what: str) -> Iterator[Finding]:

@@ -45,7 +45,8 @@ class Stratum(_Stored):
 class StratifiedAuc(_Stored):
     """Plain and stratified AUC of one dataset and property; null with a `reason`.
 
-    `n_unknown` videos of the dataset have a score and not this property; they count in the plain AUC alone.
+    Both are of the videos of which the property is known, as are `n_real` and `n_fake`; `n_unknown` videos of
+    the dataset have a score and not this property.
     """
 
     dataset: str
@@ -92,7 +93,9 @@ def _of_property(
     values: np.ndarray,
     section: EvaluationSection,
 ) -> StratifiedAuc:
-    unknown = np.isnan(values)
+    known = ~np.isnan(values)
+    n_unknown = int(np.sum(~known))
+    labels, scores, values = labels[known], scores[known], values[known]
     plain, reason = _auc(labels, scores, section, section.min_per_class)
     entry = StratifiedAuc(
         dataset=dataset,
@@ -100,22 +103,16 @@ def _of_property(
         n_real=int(np.sum(labels == REAL)),
         n_fake=int(np.sum(labels == FAKE)),
         plain=plain,
-        n_unknown=int(unknown.sum()),
-        reason=reason,
+        n_unknown=n_unknown,
+        reason=reason if len(values) else "not known of any video",
     )
     if plain is None:
         return entry
-    if unknown.all():
-        return entry.model_copy(update={"reason": "not known of any video"})
-    known = ~unknown
-    parts = list(_parts(values[known]))
+    parts = list(_parts(values))
     if len(parts) == 1:
         return entry.model_copy(update={"reason": "the same of all videos"})
-    strata = [
-        _stratum(bounds, labels[known][mask], scores[known][mask], section)
-        for bounds, mask in parts
-    ]
-    pooled = _weighted([(labels[known][mask], scores[known][mask]) for _, mask in parts], section)
+    strata = [_stratum(bounds, labels[mask], scores[mask], section) for bounds, mask in parts]
+    pooled = _weighted([(labels[mask], scores[mask]) for _, mask in parts], section)
     reason = None if pooled else "no part has real and fake videos"
     return entry.model_copy(update={"strata": strata, "stratified": pooled, "reason": reason})
 

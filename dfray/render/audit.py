@@ -68,6 +68,7 @@ def _show_probe(audit: Audit) -> None:
     table = new_table("tested on", "trained on", *numbers, "", right=numbers)
     for result in audit.probe:
         remark = result.reason or ("a shortcut" if result.is_shortcut else "")
+        remark = remark or ("tells datasets apart, too" if result.is_pooled else "")
         counts = (f"{result.n_real:,}", f"{result.n_fake:,}")
         table.add_row(result.dataset, result.how, *counts, _estimate(result.auc), remark)
     if audit.probe:

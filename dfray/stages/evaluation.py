@@ -12,7 +12,7 @@ from dfray.checks import Subject, require_sound
 from dfray.config import ModelSection
 from dfray.dependencies import of_figures
 from dfray.documents import read_json, validated
-from dfray.errors import RegistryError
+from dfray.errors import DfrayError, RegistryError, first_line
 from dfray.models.bundle_description import read_recipe
 from dfray.notes import warn
 from dfray.progress import stage
@@ -119,13 +119,23 @@ def _write_report(run: RunContext, result: EvaluationResult) -> None:
 
 
 def _audit(run: RunContext, result: EvaluationResult) -> Markup:
-    """Return the sections of the audit; files are not opened again, as their faces tell equal ones."""
-    from dfray.audit.page import audit_sections
+    """Return the sections of the audit; files are not opened again, as their faces tell equal ones.
+
+    An audit that fails, by whatever error, is told of and costs no evaluation.
+    """
+    from dfray.audit.page import audit_sections, failed_section
     from dfray.audit.run import audit_videos
 
     strata = result.metrics.strata
-    audit = audit_videos(run.recipe, run.manifest, run.faces, strata, compare_files=False)
-    return audit_sections(audit)
+    try:
+        audit = audit_videos(run.recipe, run.manifest, run.faces, strata, compare_files=False)
+        return audit_sections(audit)
+    except Exception as error:
+        reason = first_line(error, with_type=not isinstance(error, DfrayError))
+        warn(
+            f"The audit failed: {reason}. The evaluation stands; `dfray audit` does the audit again."
+        )
+        return failed_section(reason)
 
 
 def _provenance(run: RunContext, result: EvaluationResult) -> dict[str, str]:

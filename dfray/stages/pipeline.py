@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from dfray import storage
 from dfray.checks import Stage, Subject, require_sound
+from dfray.checks.leaks import require_distinct_faces
 from dfray.notes import note
 from dfray.progress import ASIDE, stage
 from dfray.run_context import RunContext
@@ -76,7 +77,8 @@ def run_pipeline(run: RunContext) -> RunResult:
     started, and MLflow is not asked.
 
     Raises:
-        CheckError: a stage would fail, or no model can pass the gates; nothing was started.
+        CheckError: a stage would fail, or no model can pass the gates, and nothing was started; or equal
+            faces, as of `train`.
         LockedError: another command writes to the run's folder; nothing was started.
     """
     subject = _look_at_corpora(run, "run")
@@ -170,7 +172,8 @@ def train(run: RunContext) -> History:
         The metrics of every epoch.
 
     Raises:
-        CheckError: the training would fail; nothing was started.
+        CheckError: the training would fail, and nothing was started; or the extracted faces of videos in
+            training and in test are equal, and the training was not begun, or ended after a streamed epoch.
         RegistryError: MLflow does not answer at the end. The model is stored: train again once it does.
     """
     subject = _look_at_corpora(run, "train")
@@ -229,7 +232,8 @@ def search(run: RunContext, *, resume: bool = False) -> SearchResult:
         resume: continue a search that was cut off, or start one.
 
     Raises:
-        CheckError: the search would fail; nothing was started.
+        CheckError: the search would fail, and nothing was started; or the extracted faces of videos in
+            training and in test are equal, and no trial was started.
         LockedError: another command runs this search, or writes to the run's folder.
         UserError: the folder holds an unfinished search, and `resume` is False.
         ResourceError: not even one trial fits on the cluster.
@@ -253,6 +257,7 @@ def search(run: RunContext, *, resume: bool = False) -> SearchResult:
         pass  # what follows is written to the search's folder
     with run.session():
         extract_missing_faces(run)
+        require_distinct_faces(run.faces)
         return run_search(run, folder)
 
 

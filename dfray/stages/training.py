@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from dfray import storage
+from dfray.checks.leaks import require_distinct_faces
 from dfray.config.training import SELECTION_LOSSES
 from dfray.evaluation.named_values import kept_values
 from dfray.faces.turn import Turn
@@ -31,6 +32,10 @@ def train_model(run: RunContext, tracked: Run) -> History:
 
     Faces that are missing feed the first epoch while they are extracted; those that another run extracts are
     awaited. Needs a connected Ray.
+
+    Raises:
+        CheckError: videos in training and in test have equal faces: before the first epoch, or after it if it
+            is streamed.
     """
     streams = run.recipe.batches.stream_first_epoch
     with run.extraction_turn() if streams else nullcontext(Turn()) as turn:
@@ -45,6 +50,8 @@ def _train(run: RunContext, tracked: Run, turn: Turn) -> History:
 
     run.faces.note_unchecked()
     stream, recipe, extracted = turn.is_due, run.recipe, run.extracted()
+    if not stream:
+        require_distinct_faces(run.faces)
     progress = counting_actor()
     with stage("extract + train" if stream else "train", recipe.training.epochs) as line:
         notes = [extracted.note] if stream and extracted.done else []
@@ -65,6 +72,7 @@ def _train(run: RunContext, tracked: Run, turn: Turn) -> History:
                 progress=progress,
                 on_epoch=LogEpoch(tracked),
                 folder=run.folder,
+                check_streamed=require_distinct_faces,
             )
         best = min(history, key=lambda epoch: epoch["selection_loss"])
         loss = SELECTION_LOSSES[recipe.training.selection]

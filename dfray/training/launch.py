@@ -8,7 +8,7 @@ validation loss, which becomes the model. A run started again under its name res
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 import pyarrow as pa
@@ -28,7 +28,7 @@ from dfray.training.context import EpochMetrics, EpochRecord, History, TrainingS
 from dfray.training.failure import controller_died, explain_failure, last_status
 from dfray.training.needs import training_needs, trains_on_gpus
 from dfray.training.worker import train_worker
-from dfray.training.worker_config import WorkerConfig
+from dfray.training.worker_config import CheckFaces, WorkerConfig
 
 if TYPE_CHECKING:
     import ray.data
@@ -98,6 +98,7 @@ def train_detector(
     on_epoch: OnEpoch | None = None,
     folder: RunFolder | None = None,
     record: EpochRecord | None = None,
+    check_streamed: CheckFaces | None = None,
 ) -> History:
     """Train, and write the bundle of the best epoch to the run's `model/`.
 
@@ -109,6 +110,8 @@ def train_detector(
         folder: of the run; default: the recipe's.
         record: of a search's trial, which shares the cluster with other trials: receives each epoch's
             model, and no model is written here.
+        check_streamed: called in each worker after a streamed first epoch with the faces of all splits, which
+            are stored by then; what it raises ends the training.
 
     Returns:
         The metrics of every epoch.
@@ -128,6 +131,7 @@ def train_detector(
     config = worker_config(
         recipe, folder, streamed=videos if stream else None, progress=progress, record=record
     )
+    config = replace(config, check_streamed=check_streamed)
     extract_on = recipe.cluster.extract_on if stream else None
     status: TrainingStatus = {"model": check_worker_config(config)}
     progress.note.remote(status)

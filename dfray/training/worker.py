@@ -104,6 +104,8 @@ class Worker:
             self.history.append(metrics)
             self._report({"epoch": epoch + 1, "val_loss": metrics["val_loss"]})
             self.context.report(self.learner, self.history)
+            if epoch == 0 and self.config.stream_steps is not None and self.config.check_streamed:
+                self.config.check_streamed(self.config.open_faces())
         return self.history
 
     def _batches(self, epoch: int) -> tuple[Iterator[Batch], int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 
     from dfray.training.context import EpochRecord
 
+CheckFaces = Callable[[FacesView], None]
+"""Looks at stored faces, and raises a DfrayError if they must not be trained on."""
+
 
 @dataclass(frozen=True)
 class WorkerConfig:
@@ -24,6 +28,7 @@ class WorkerConfig:
         class_names: of the labels, the first is real.
         folder: of the run; it names the store of faces and the manifest.
         stream_steps: steps of the first epoch if the extraction feeds it; None: all faces are written.
+        check_streamed: raises if the faces that the stream has stored must not be trained on further.
         progress: actor for TrainingStatus, if any.
         record: receiver of each epoch's model, if any.
     """
@@ -32,6 +37,7 @@ class WorkerConfig:
     class_names: tuple[str, ...]
     folder: RunFolder
     stream_steps: int | None = None
+    check_streamed: CheckFaces | None = None
     progress: ActorHandle | None = None
     record: EpochRecord | None = None
 

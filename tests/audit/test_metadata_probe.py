@@ -93,6 +93,41 @@ def test_several_datasets_are_measured_one_by_one_and_pooled() -> None:
     assert names == ["a", "b", "all videos, pooled"]
 
 
+def test_datasets_of_other_shares_of_fakes_are_no_shortcut_though_pooled_they_are_told_apart() -> (
+    None
+):
+    mostly_real, mostly_fake = (drawn_properties(seed, n_videos=300) for seed in (0, 1))
+    tables = []
+    for name, table, n_kept, height in (("a", mostly_real, 1, 360.0), ("b", mostly_fake, 0, 720.0)):
+        rows = [
+            row | {"dataset": name, "video_id": f"{name}/{row['video_id']}", "height": height}
+            for number, row in enumerate(table.to_pylist())
+            if row["label"] != n_kept or number % 10 < 2
+        ]
+        tables.append(pa.Table.from_pylist(rows))
+    *of_datasets, pooled = probe_metadata(pa.concat_tables(tables))
+    assert not any(one.is_shortcut for one in of_datasets)
+    assert pooled.is_pooled
+    assert pooled.auc is not None
+    assert pooled.auc.low > 0.5 + MARGIN
+    assert not pooled.is_shortcut
+
+
+@pytest.mark.parametrize("n_videos", [4, 6, 8])
+def test_few_videos_are_cross_validated_in_as_many_parts_as_they_allow(n_videos: int) -> None:
+    table = drawn_properties(0, n_videos=n_videos, trained=("b",))
+    transferred, within = probe_metadata(table, min_per_class=n_videos // 2)
+    assert transferred.auc is not None
+    assert within.how == "cross-validation"
+    assert within.auc is not None
+
+
+def test_a_test_without_training_is_measured_within_itself_alone() -> None:
+    (within,) = probe_metadata(drawn_properties(0, trained=()))
+    assert within.how == "cross-validation"
+    assert within.auc is not None
+
+
 def test_videos_made_from_one_source_count_once_in_the_interval() -> None:
     def plant(row: Row) -> None:
         row["source_video"] = f"a/{row['split']}/{int(row['video_id'].rpartition('/')[2]) % 10}"

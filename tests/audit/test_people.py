@@ -117,6 +117,21 @@ def test_donors_whom_a_corpus_does_not_name_are_mentioned() -> None:
     pair = people(rows, corpus("fakeavceleb"))["fakeavceleb", "fakeavceleb"]
     assert (pair.shared, str(pair)) == (0, "none of 1 named")
     assert "donors of its swapped faces are not named" in pair.reason
+    assert not pair.is_told
+
+
+@pytest.mark.parametrize("unnamed", ["train", "test"])
+def test_one_name_among_videos_that_name_nobody_tells_nothing(unnamed: str) -> None:
+    named = [celeb("id0_0000", "train"), celeb("id1_0000", "test")]
+    (pair,) = people(named, corpus("celeb_df")).values()
+    assert pair.is_told
+    others = [celeb(f"0{number:04d}", unnamed) for number in range(1000)]
+    (pair,) = people([*named, *others], corpus("celeb_df")).values()
+    assert (pair.shared, pair.is_told) == (0, False)
+    assert (pair.unnamed, pair.unnamed_trained) == ((1000, 0) if unnamed == "test" else (0, 1000))
+    assert "1,000 of 1,001" in pair.reason
+    (pair,) = people([*named, *others, celeb("id0_0001", "test")], corpus("celeb_df")).values()
+    assert (pair.shared, pair.is_told) == (1, True)
 
 
 def test_a_video_of_youtube_real_names_nobody() -> None:

@@ -94,6 +94,34 @@ def test_shared_people_are_a_warning_and_unknown_ones_are_said() -> None:
     found = sentence(audit, "people in training and test")
     assert found == "x and y: 51 of 59 named; not known of 1 of 2 pair(s) of datasets"
     assert states(replace(CLEAN, people=(unknown,)))["people in training and test"] == "unknown"
+    hardly_named = SharedPeople("x", "y", "number", 0, 1, 999, "by name")
+    assert (
+        states(replace(CLEAN, people=(hardly_named,)))["people in training and test"] == "unknown"
+    )
+
+
+def test_a_dataset_that_the_probe_could_not_tell_of_is_named() -> None:
+    few = ProbeResult("small", "train and val", 3, 3, None, "too few to tell: 5 are needed")
+    audit = replace(CLEAN, probe=(*CLEAN.probe, few))
+    assert states(audit)["metadata"] == "unknown"
+    assert sentence(audit, "metadata") == (
+        "no AUC is surely above 0.55; not known: small: too few to tell: 5 are needed"
+    )
+    within = ProbeResult("small", "cross-validation", 9, 9, CHANCE)
+    assert states(replace(CLEAN, probe=(*CLEAN.probe, few, within)))["metadata"] == "ok"
+
+
+def test_a_probe_of_nothing_says_whether_faces_are_missing_or_none_were_found() -> None:
+    empty = replace(CLEAN, probe=())
+    assert sentence(empty, "metadata") == "no video of the test has a face"
+    some = sentence(replace(empty, n_extracted=3), "metadata")
+    assert some == "no video of the test has a face; 1 of 4 videos have no faces yet"
+    assert states(replace(CLEAN, n_extracted=3))["metadata"] == "unknown"
+
+
+def test_pooled_datasets_that_metadata_tell_apart_are_no_shortcut() -> None:
+    pooled = ProbeResult("all videos, pooled", "train and val", 9, 9, HIGH, is_pooled=True)
+    assert states(replace(CLEAN, probe=(*CLEAN.probe, pooled)))["metadata"] == "ok"
 
 
 def strata(stratified: Estimate) -> tuple[StratifiedAuc, ...]:

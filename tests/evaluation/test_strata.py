@@ -80,6 +80,18 @@ def test_the_stratified_auc_is_the_mean_over_the_parts_by_their_pairs(by_size) -
     assert found.stratified.value == pytest.approx(np.average(aucs, weights=pairs))
 
 
+def test_both_aucs_are_of_the_videos_of_which_the_property_is_known(by_size) -> None:
+    videos, properties = by_size
+    sizes = properties["face_px"].to_numpy().copy()
+    sizes[200:] = np.nan
+    known = properties.set_column(1, "face_px", pa.array(sizes))
+    found, alone = entry(videos, known), entry(videos.slice(0, 200), properties.slice(0, 200))
+    assert (found.n_real, found.n_fake, found.n_unknown) == (100, 100, 100)
+    assert found.plain == alone.plain
+    assert found.stratified == alone.stratified
+    assert entry(videos, properties).plain != found.plain
+
+
 def test_a_part_with_few_videos_has_no_figure_of_its_own() -> None:
     labels = np.arange(24) % 2
     sizes = np.r_[np.full(8, 10.0), np.full(8, 20.0), np.full(8, 30.0)]

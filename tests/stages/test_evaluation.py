@@ -123,6 +123,24 @@ def test_the_report_has_the_losses_and_the_maps(recipe, metrics):
     }
 
 
+def test_an_audit_that_fails_costs_no_evaluation(recipe, metrics, monkeypatch, capsys):
+    def fail(*_, **__):
+        raise ValueError("n_splits=5 <is> too many")
+
+    monkeypatch.setattr("dfray.audit.run.probe_metadata", fail)
+    run = RunContext.of(with_evaluation(recipe, threshold=0.61))
+    before = run.folder.state()
+    written = {uri: storage.read_bytes(uri) for uri in storage.walk_files(run.folder.root)}
+    stages.evaluate(run)
+    assert is_evaluated(run)
+    assert "The audit failed: ValueError: n_splits=5" in capsys.readouterr().err
+    html = storage.read_bytes(run.folder.report).decode()
+    assert "ValueError: n_splits=5 &lt;is&gt; too many" in html
+    for uri, content in written.items():
+        storage.write_bytes(content, uri)
+    assert run.folder.state() == before
+
+
 @pytest.fixture(scope="module")
 def registered(recipe, tmp_path_factory) -> str:
     """models:/… of another model, with a threshold of its own."""
