@@ -72,6 +72,18 @@ def of_training(recipe: Recipe, videos: pa.Table) -> Dependencies:
     return Dependencies({**of_faces(recipe).values, **values, **data})
 
 
+def former_key(recipe: Recipe, training: Dependencies) -> str | None:
+    """Return the other key under which an earlier dfray has the same training; None: there is none.
+
+    It took a pretrained plain ViT's `model.pool` as written, though `avg` and null both stood for the mean of
+    the patches.
+    """
+    pool = recipe.model.pool
+    if pool is None or training.values["model.pool"] is not None:
+        return None
+    return Dependencies({**training.values, "model.pool": pool}).key
+
+
 def of_figures(recipe: Recipe, videos: pa.Table) -> Dependencies:
     """Return what an evaluation depends on beside the trained model."""
     splits = {recipe.evaluation.split, recipe.evaluation.fit_split}

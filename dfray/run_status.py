@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from dfray import storage
-from dfray.dependencies import Dependencies, of_figures, of_promotion, of_registration
+from dfray.dependencies import (
+    Dependencies,
+    former_key,
+    of_figures,
+    of_promotion,
+    of_registration,
+)
 from dfray.models.bundle_description import read_decision_rule
 from dfray.run_context import RunContext
 from dfray.run_folder import RunFolder, RunsOfName, names_of_runs
@@ -62,13 +68,19 @@ def training_status(run: RunContext) -> StageStatus:
 
 
 def finished_elsewhere(run: RunContext) -> RunFolder | None:
-    """Return the run of another name that has finished the same training; None: there is none."""
+    """Return the run that has finished the same training elsewhere; None: there is none.
+
+    It is of another name, or of the key that an earlier dfray gave to the same training.
+    """
     key, runs = run.dependencies.key, run.runs
-    for name in names_of_runs(runs.work_dir):
-        if name == runs.name or key not in RunsOfName(runs.work_dir, name).run_keys():
+    former = former_key(run.recipe, run.dependencies)
+    names = names_of_runs(runs.work_dir)
+    places = [(name, key) for name in names if name != runs.name]
+    places += [(name, former) for name in names if former is not None]
+    for name, found in places:
+        if found not in RunsOfName(runs.work_dir, name).run_keys():
             continue
-        root = storage.join(runs.work_dir, name, key)
-        folder = RunFolder(run.recipe, root=root)
+        folder = RunFolder(run.recipe, root=storage.join(runs.work_dir, name, found))
         has_model = storage.exists(storage.join(folder.model, "bundle.json"))
         if has_model and folder.state().history is not None:
             return folder

@@ -81,10 +81,8 @@ class Alignment:
         import cv2
 
         times = max(1, int(1 / self.scale))
-        turn, half = (
-            self.turn * times,
-            np.array((0.5, 0.5)),
-        )  # OpenCV counts from the first px's middle
+        turn = self.turn * times
+        half = np.array((0.5, 0.5))  # OpenCV counts from the first px's middle
         shift = self.shift * times + turn @ half - half
         side = self.size_px * times
         crop = cv2.warpAffine(picture, np.column_stack((turn, shift)), (side, side))

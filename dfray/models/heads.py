@@ -14,10 +14,10 @@ from dfray.errors import RecipeError
 from dfray.models import fsfm
 
 _FILES = (
-    (re.compile(r"FS-?VFM[-_]ViT-?S", re.IGNORECASE), "FS-VFM's ViT-S", 12),
-    (re.compile(r"\bvit-s-300ep\b"), "MoCo v3's ViT-S", 12),
+    (re.compile(r"FS-?VFM[-_]ViT-?S", re.IGNORECASE), 384, "FS-VFM's ViT-S", 12),
+    (re.compile(r"\bvit-s-300ep\b"), 384, "MoCo v3's ViT-S", 12),
 )
-"""Path of a published file -> name and heads of its network, where timm's of the same shapes has others.
+"""Folder and name of a published file, and width -> name and heads of its network, where timm's has others.
 
 FS-VFM: Wolowolo/fsfm-3c on the hub, heads by its authors' models_fsfm.py. MoCo v3 (arXiv 2104.02057): heads
 by its authors' vits.py.
@@ -36,8 +36,9 @@ def published_heads(section: ModelSection, width: int) -> int | None:
     weights = section.weights
     if weights is None or weights == "timm":
         return None
-    for path, name, count in _FILES:
-        if path.search(weights):
+    folder_and_name = "/".join(weights.split("/")[-2:])
+    for published, its_width, name, count in _FILES:
+        if width == its_width and published.search(folder_and_name):
             _require(section, name, count)
             return count
     return fsfm.HEADS.get(width) if section.weights_layout == "fsfm" else None

@@ -10,6 +10,7 @@ from dfray.config import ModelSection
 from dfray.errors import RecipeError
 from dfray.models.backbone import build_detector
 from dfray.models.bundle import Bundle
+from dfray.models.network import stated
 from dfray.models.preprocess import Preprocess
 from dfray.models.weights import resolve
 from tests.helpers.toy import toy_recipe
@@ -112,6 +113,21 @@ def test_other_heads_than_a_published_files_are_refused_before_it_is_read(weight
     for build in (resolve, lambda section: build_detector(section, 2)):
         with pytest.raises(RecipeError, match=rf"num_heads: 6;.*Set model.num_heads: {count}"):
             build(section)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "weights", "timms_heads"),
+    [
+        ("vit_large_patch16_224", "/data/FS-VFM_ViT-S_then_L/large.pth", 16),
+        ("vit_tiny_patch16_224", "s3://models/fsvfm_vit-s/tiny.safetensors", 3),
+        (VIT_S, "/data/fs-vfm_vit-s/mine/run-3/small.safetensors", 6),
+        (VIT_S, "/home/vit-s-300ep/models/mine/small.safetensors", 6),
+    ],
+)
+def test_a_network_of_another_width_or_a_folder_farther_up_is_no_published_file(
+    backbone, weights, timms_heads
+):
+    assert stated(ModelSection(backbone=backbone, weights=weights)).num_heads == timms_heads
 
 
 def test_other_heads_than_a_file_records_are_refused_when_it_is_read(tmp_path, weights):

@@ -10,9 +10,11 @@ import pytest
 
 from dfray import stages, storage
 from dfray.config import Recipe
+from dfray.dependencies import Dependencies
 from dfray.errors import LockedError, UserError
 from dfray.render.runs import show_comparison, show_runs, show_unneeded
 from dfray.run_context import RunContext
+from dfray.run_folder import RunsOfName
 from dfray.run_manifest import changes_since
 from dfray.run_status import run_status
 from dfray.stages.training import reuse_training
@@ -82,6 +84,26 @@ def test_a_run_of_another_name_reuses_the_training(recipe: Recipe) -> None:
     assert states(run)["train"] == ("reused", f"from mine/{key}")
     assert run.folder.state().history == HISTORY
     assert storage.exists(f"{run.folder.model}/bundle.json")
+
+
+@pytest.mark.parametrize("name", ["mine", "other"])
+def test_a_training_that_an_earlier_dfray_keyed_by_a_named_mean_of_patches_is_reused(
+    recipe: Recipe, name: str
+) -> None:
+    named = ("model.weights=/models/vit.safetensors", "model.pool=avg")
+    run, before = again(recipe, *named), again(recipe, *named)
+    values = dict(run.dependencies.values)
+    assert values["model.pool"] is None
+    earlier = Dependencies(values | {"model.pool": "avg"})
+    vars(before).update(dependencies=earlier, runs=RunsOfName(recipe.work_dir, name))
+    before.claim()
+    storage.write_bytes(b"{}", f"{before.folder.model}/bundle.json")
+    before.folder.update_state(replace(before.folder.state(), history=HISTORY))
+    assert states(run)["train"] == ("reused", f"from {name}/{earlier.key}")
+    reuse_training(run)
+    assert run.folder.state().history == HISTORY
+    unnamed = again(recipe, named[0], "model.pool=token")
+    assert states(unnamed)["train"][0] == "due"
 
 
 def test_new_and_removed_videos_make_a_training_stale(
