@@ -40,7 +40,7 @@ def check_manifest(run: RunContext, *, opened: int | None = manifests.OPENED) ->
         read = _read_corpora(corpora, opened)
         manifest = replace(read, videos=pa.concat_tables([clips, read.videos]))
     store = FacesStore(run.runs.faces(of_faces(recipe).key))
-    videos = with_contents(manifest.videos, earlier, store)
+    videos = with_contents(manifest.videos, earlier, store, recipe.faces.stall_limit_s)
     manifest = replace(manifest, videos=videos)
     changes = changes_since(earlier, manifest.videos) if earlier is not None else ""
     if changes:

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from dfray import storage
 from dfray.audit.equal import TRAINED, EqualVideos, grouped
-from dfray.datasets.files import pictures_in
+from dfray.faces.digests import DigestReader
 from dfray.tables import Row
 
 _AT_ONCE = 16
@@ -26,23 +26,26 @@ BY = "bytes"
 _Key = tuple[Hashable, ...] | None
 
 
-def equal_files(videos: pa.Table, *, crossing_alone: bool = False) -> list[EqualVideos]:
+def equal_files(
+    videos: pa.Table, stall_limit_s: float, *, crossing_alone: bool = False
+) -> list[EqualVideos]:
     """Return the groups of videos whose files are equal; those that cross splits first.
 
     Args:
         videos: VIDEOS, with stamps; one without is compared by its URI alone.
+        stall_limit_s: `faces.stall_limit_s`, for local files.
         crossing_alone: only groups that lie in training and in test; files of one split are not opened.
 
     Raises:
-        StorageError: an object of a bucket cannot be read.
+        StorageError: an object of a bucket cannot be read, or the disk of a local file hangs.
     """
     rows = videos.select(_COLUMNS).to_pylist()
     keys: list[_Key] = [None] * len(rows)
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
+    with DigestReader(stall_limit_s) as reader:
         for indices in _of_one_size(rows):
             same_size = [rows[index] for index in indices]
             if len(indices) > 1 and (not crossing_alone or _crosses(same_size)):
-                contents = _contents(pool, {row["uri"]: row for row in same_size})
+                contents = _contents(reader, {row["uri"]: row for row in same_size})
                 for index, row in zip(indices, same_size, strict=True):
                     keys[index] = contents[row["uri"]]
     groups = grouped(keys, rows, BY)
@@ -64,7 +67,7 @@ def _crosses(rows: Sequence[Row]) -> bool:
     return "test" in splits and not splits.isdisjoint(TRAINED)
 
 
-def _contents(pool: ThreadPoolExecutor, rows: Mapping[str, Row]) -> Mapping[str, _Key]:
+def _contents(reader: DigestReader, rows: Mapping[str, Row]) -> Mapping[str, _Key]:
     """Return a key of the content of each URI.
 
     Args:
@@ -72,45 +75,46 @@ def _contents(pool: ThreadPoolExecutor, rows: Mapping[str, Row]) -> Mapping[str,
     """
     if len(rows) == 1:
         return {uri: (uri,) for uri in rows}
-    if all(_is_told_by_stamp(row) for row in rows.values()):
-        return {uri: (row["stamp"],) for uri, row in rows.items()}
-    if not any(storage.is_remote(uri) for uri in rows):
-        starts = zip(rows, pool.map(_first_sample, rows.values()), strict=True)
-        by_start: defaultdict[str | None, dict[str, Row]] = defaultdict(dict)
-        for uri, start in starts:
+    by_stamp = {uri: (row["stamp"],) for uri, row in rows.items() if _has_stamp_alone(row)}
+    opened = {uri: row for uri, row in rows.items() if uri not in by_stamp}
+    if all(
+        storage.is_remote(uri) and storage.tells_content(row["stamp"])
+        for uri, row in opened.items()
+    ):
+        return by_stamp | {uri: (row["stamp"],) for uri, row in opened.items()}
+    remote = {uri: row for uri, row in opened.items() if storage.is_remote(uri)}
+    local = {uri: row for uri, row in opened.items() if uri not in remote}
+    if not remote:
+        local = _of_equal_starts(reader, local)
+    found = dict(zip(local, reader.digests(_places(local)), strict=True))
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        found |= zip(remote, pool.map(_remote_digest, remote.values()), strict=True)
+    keys = {uri: (_size(rows[uri]), digest) for uri, digest in found.items() if digest}
+    return dict.fromkeys(opened) | by_stamp | keys
+
+
+def _of_equal_starts(reader: DigestReader, rows: Mapping[str, Row]) -> dict[str, Row]:
+    """Return the rows of local videos that have their first sample in common with another one."""
+    by_start: defaultdict[str, dict[str, Row]] = defaultdict(dict)
+    for uri, start in zip(rows, reader.digests(_places(rows), n_samples=1), strict=True):
+        if start is not None:
             by_start[start][uri] = rows[uri]
-        by_start.pop(None, None)
-        compared = {
-            u: row for same in by_start.values() if len(same) > 1 for u, row in same.items()
-        }
-    else:
-        compared = dict(rows)
-    digests = zip(compared.values(), pool.map(_digest, compared.values()), strict=True)
-    found = {row["uri"]: (_size(row), digest) if digest else None for row, digest in digests}
-    return dict.fromkeys(rows) | found
+    return {uri: row for same in by_start.values() if len(same) > 1 for uri, row in same.items()}
 
 
-def _is_told_by_stamp(row: Row) -> bool:
-    """Return True if another stamp is another content: of an object of one part, or a remote folder."""
-    if not storage.is_remote(row["uri"]):
-        return False
+def _places(rows: Mapping[str, Row]) -> list[tuple[str, str]]:
+    return [(uri, row["kind"]) for uri, row in rows.items()]
+
+
+def _has_stamp_alone(row: Row) -> bool:
+    """Return True for what is compared by its stamp alone: a remote folder, or a file without ranges."""
     is_folder = row["kind"] != "video"
-    return is_folder or not storage.serves_ranges(row["uri"]) or storage.tells_content(row["stamp"])
+    return storage.is_remote(row["uri"]) and (is_folder or not storage.serves_ranges(row["uri"]))
 
 
 def _size(row: Row) -> int | None:
     return storage.size_of(row["stamp"]) if row["stamp"] else None
 
 
-def _first_sample(row: Row) -> str | None:
-    return storage.sample_digest(_files(row), n_samples=1)
-
-
-def _digest(row: Row) -> str | None:
-    if storage.is_remote(row["uri"]):
-        return storage.remote_sample_digest(row["uri"], storage.size_of(row["stamp"]))
-    return storage.sample_digest(_files(row))
-
-
-def _files(row: Row) -> list[str]:
-    return [row["uri"]] if row["kind"] == "video" else pictures_in(row["uri"])
+def _remote_digest(row: Row) -> str:
+    return storage.remote_sample_digest(row["uri"], storage.size_of(row["stamp"]))

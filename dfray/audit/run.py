@@ -38,10 +38,10 @@ def audit_videos(
         compare_files: those of equal size are opened; else equal files are told by their faces.
 
     Raises:
-        StorageError: files of equal size, or stored faces, cannot be read.
+        StorageError: files of equal size, or stored faces, cannot be read, or a disk hangs.
     """
     summaries = faces.summaries()
-    files = equal_files(videos) if compare_files else None
+    files = equal_files(videos, recipe.faces.stall_limit_s) if compare_files else None
     return Audit(
         files=None if files is None else tuple(files),
         faces=tuple(_further(equal_faces(summaries), files or [])),

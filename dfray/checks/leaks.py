@@ -21,7 +21,9 @@ def equal_files(subject: Subject) -> Iterator[Finding]:
     from dfray.audit.equal_files import equal_files as find
 
     if subject.videos is not None:
-        yield from _refusal(find(subject.videos, crossing_alone=True), "files of equal bytes")
+        limit_s = subject.recipe.faces.stall_limit_s
+        groups = find(subject.videos, limit_s, crossing_alone=True)
+        yield from _refusal(groups, "files of equal bytes")
 
 
 def equal_faces(subject: Subject) -> Iterator[Finding]:

@@ -46,7 +46,7 @@ def manifest_check(
     findings = checks.find_problems(subject, "run")
     if subject.videos is not None:
         show_manifest(subject.manifest)
-        show_equal_videos(equal_files(subject.videos))
+        show_equal_videos(equal_files(subject.videos, call.recipe.faces.stall_limit_s))
         show_people(shared_people(subject.videos, call.recipe.corpora))
     checks.report(findings)
 

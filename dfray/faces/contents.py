@@ -7,68 +7,81 @@ there were stamps are those of the file as it is first listed, and of its size f
 
 from __future__ import annotations
 
-import itertools
 from collections import defaultdict
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
 
 from dfray import storage
+from dfray.faces.digests import DigestReader
 from dfray.faces.shards import FacesStore
-from dfray.faces.sources import content_digest
 from dfray.tables import VIDEOS, Row
 
-_DIGESTS_AT_ONCE, _CHUNK = 16, 64
 _Video = tuple[str, str]
 """video_id and URI."""
 _Contents = Mapping[str | None, str | None]
 """Digest of each content of a video whose faces are stored."""
 
 
-def with_contents(videos: pa.Table, earlier: pa.Table | None, store: FacesStore) -> pa.Table:
+def with_contents(
+    videos: pa.Table, earlier: pa.Table | None, store: FacesStore, stall_limit_s: float
+) -> pa.Table:
     """Return VIDEOS with the content of each listed video.
 
     Args:
         videos: VIDEOS as they are listed now.
         earlier: VIDEOS as they were listed before.
         store: of their faces.
+        stall_limit_s: `faces.stall_limit_s`, for files whose digest decides.
+
+    Raises:
+        StorageError: the disk of such a file hangs.
     """
     if videos["stamp"].null_count == videos.num_rows:
         return videos
     stored = _stored_contents(store)
     rows = videos.select(["video_id", "uri", "kind", "stamp"]).to_pylist()
     before = {} if earlier is None else _by_video(earlier)
-
-    def contents_of(chunk: int) -> list[str | None]:
-        return [_content(row, before, stored) for row in rows[chunk : chunk + _CHUNK]]
-
-    with ThreadPoolExecutor(_DIGESTS_AT_ONCE) as pool:
-        chunks = pool.map(contents_of, range(0, len(rows), _CHUNK))
-        column = pa.array(itertools.chain.from_iterable(chunks), pa.string())
+    told = [_told(row, before, stored) for row in rows]
+    due = [
+        (row["uri"], row["kind"])
+        for row, (_, candidates) in zip(rows, told, strict=True)
+        if candidates
+    ]
+    with DigestReader(stall_limit_s) as reader:
+        digests = iter(reader.digests(due))
+    contents = [
+        candidates.get(next(digests), expected) if candidates else expected
+        for expected, candidates in told
+    ]
     number = videos.schema.get_field_index("content")
+    column = pa.array(contents, pa.string())
     return videos.set_column(number, VIDEOS.schema.field("content"), column)
 
 
-def _content(
+def _told(
     row: Row, before: Mapping[_Video, Row], stored: Mapping[_Video, _Contents]
-) -> str | None:
+) -> tuple[str | None, dict[str | None, str]]:
+    """Return the content by stamps, and digest -> content where the digest of a local file decides."""
     stamp, contents = row["stamp"], stored.get(_video(row), {})
     if stamp is None:
-        return None
+        return None, {}
     expected = _expected(stamp, before.get(_video(row)), is_unstamped=set(contents) == {None})
     if expected in contents or not contents:
-        return expected
+        return expected, {}
     same_size = {
         content: digest
         for content, digest in contents.items()
         if content is not None and storage.have_same_size(content, stamp)
     }
     if stamp in same_size:
-        return str(stamp)
-    digest = content_digest(row["uri"], row["kind"]) if any(same_size.values()) else None
-    matching = (content for content, other in same_size.items() if other and other == digest)
-    return next(matching, expected)
+        return str(stamp), {}
+    if storage.is_remote(row["uri"]):
+        return expected, {}
+    candidates: dict[str | None, str] = {
+        digest: content for content, digest in reversed(same_size.items()) if digest
+    }
+    return expected, candidates
 
 
 def _expected(stamp: str, earlier: Row | None, *, is_unstamped: bool) -> str | None:

@@ -146,15 +146,18 @@ def local_source(uri: str, kind: str = "video", stride: int = 1) -> Iterator[Sou
             yield PictureFolder(tuple(paths), are_faces=kind == "faces")
 
 
-def content_digest(uri: str, kind: str) -> str | None:
+def content_digest(uri: str, kind: str, n_samples: int = storage.SAMPLES) -> str | None:
     """Return the digest of a local video, or of the pictures of a local folder; None: there is none.
+
+    Commands ask a `DigestReader` for it: a disk may hang.
 
     Args:
         kind: as in VIDEOS.
+        n_samples: as in `storage.sample_digest`.
     """
     if storage.is_remote(uri):
         return None
-    return storage.sample_digest([uri] if kind == "video" else pictures_in(uri))
+    return storage.sample_digest([uri] if kind == "video" else pictures_in(uri), n_samples)
 
 
 @contextlib.contextmanager

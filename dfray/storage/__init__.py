@@ -48,6 +48,7 @@ from dfray.storage.regular import why_not_regular
 from dfray.storage.room import free_bytes, require_writable
 from dfray.storage.scratch import short_folder, temporary_folder
 from dfray.storage.stamps import (
+    SAMPLES,
     FolderStamp,
     have_same_size,
     remote_sample_digest,
@@ -58,6 +59,7 @@ from dfray.storage.stamps import (
 
 __all__ = [
     "ATTEMPTS",
+    "SAMPLES",
     "FolderStamp",
     "Holder",
     "ListedFile",

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 from dfray.storage.filesystems import absolute, attempt, filesystem, is_remote
 
-_SAMPLES = 16
+SAMPLES = 16
 _SAMPLE_BYTES = 2**16
 """16 samples of 64 KiB bound the cost of a file; up to 1 MiB it is read whole."""
 _OF_ONE_PART = re.compile(r"\d+-[0-9a-f]{32}")
@@ -66,7 +66,7 @@ class FolderStamp:
         return stamp_of(self._sizes, self._versions)
 
 
-def sample_digest(uris: Sequence[str], n_samples: int = _SAMPLES) -> str | None:
+def sample_digest(uris: Sequence[str], n_samples: int = SAMPLES) -> str | None:
     """Return a digest of the sizes and of samples of local files; None if one is remote or cannot be read.
 
     Of one file 16 evenly spaced samples are read, of many files the beginnings of 16 evenly spaced ones.
@@ -99,7 +99,7 @@ def remote_sample_digest(uri: str, n_bytes: int) -> str:
     fs, path = filesystem(uri)
     ranges = [
         (start, min(start + _SAMPLE_BYTES, n_bytes))
-        for start in _offsets(n_bytes, _SAMPLES)
+        for start in _offsets(n_bytes, SAMPLES)
         if start < n_bytes
     ]
     starts, ends = [list(edge) for edge in zip(*ranges, strict=True)] if ranges else ([], [])

@@ -66,7 +66,7 @@ def test_their_files_are_not_equal(summaries: pa.Table) -> None:
     videos = videos_table(
         [video_row(str(i), uri=u) for i, u in enumerate(summaries["uri"].to_pylist())]
     )
-    assert equal_files(videos) == []
+    assert equal_files(videos, 60.0) == []
 
 
 def test_the_hashes_of_pictures_are_stored_for_few_frames(summaries: pa.Table) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,8 +12,12 @@ import pytest
 from dfray import storage
 from dfray.audit import equal_files as equality
 from dfray.audit.equal_files import equal_files
+from dfray.errors import StorageError
+from dfray.faces.digests import DigestReader
 from tests.helpers.rows import fake_row, video_row, videos_table
+from tests.helpers.stuck_digests import STUCK
 
+LIMIT_S = 60.0
 LARGE = 3 * 2**20
 """Bytes of a file of which samples are read."""
 
@@ -29,7 +34,7 @@ def listed(*places: tuple[str, str], **columns: object) -> pa.Table:
 
 
 def groups(videos: pa.Table, **options: bool) -> list[set[str]]:
-    found = equal_files(videos, **options)
+    found = equal_files(videos, LIMIT_S, **options)
     return [{f"{m.dataset} {m.split}" for m in group.members} for group in found]
 
 
@@ -66,7 +71,7 @@ def test_links_lead_to_equal_files(tmp_path: Path) -> None:
     os.link(first, tmp_path / "clips/hard.mp4")
     (tmp_path / "clips/soft.mp4").symlink_to(first)
     places = ((f"{tmp_path}/clips/{name}.mp4", "test") for name in ("hard", "soft"))
-    (group,) = equal_files(listed((first, "val"), *places))
+    (group,) = equal_files(listed((first, "val"), *places), LIMIT_S)
     assert len(group.members) == 3
     assert group.crosses
 
@@ -84,24 +89,53 @@ def test_empty_files_are_equal_to_nothing(tmp_path: Path) -> None:
     assert groups(listed(*places)) == []
 
 
-def test_folders_of_equal_pictures_are_found(tmp_path: Path) -> None:
-    rows = []
-    for name, split, content in (("a", "train", b"1"), ("b", "test", b"1"), ("c", "test", b"2")):
-        folder, stamp = tmp_path / name, storage.FolderStamp()
-        for number in range(3):
-            storage.write_bytes(content * 10, f"{folder}/{number}.png")
-        for file in storage.list_stamped(str(folder)):
-            stamp.add(file.uri.rpartition("/")[2], file.stamp)
-        row = {"kind": "faces", "uri": str(folder), "stamp": str(stamp), "dataset": name}
-        rows.append(video_row("clip", split=split, **row))
-    assert groups(videos_table(rows)) == [{"a train", "b test"}]
+def pictures(place: str, name: str, split: str, content: bytes) -> dict:
+    """A row of VIDEOS: a folder of three pictures with this content."""
+    folder, stamp = f"{place}/{name}", storage.FolderStamp()
+    for number in range(3):
+        storage.write_bytes(content * 10, f"{folder}/{number}.png")
+    for file in storage.list_stamped(folder):
+        stamp.add(file.uri.rpartition("/")[2], file.stamp)
+    row = {"kind": "faces", "uri": folder, "stamp": str(stamp), "dataset": name}
+    return video_row("clip", split=split, **row)
+
+
+def test_folders_of_equal_pictures_are_found(place: str) -> None:
+    named = (("a", "train", b"1"), ("b", "test", b"1"), ("c", "test", b"2"))
+    videos = videos_table([pictures(place, *one) for one in named])
+    assert groups(videos) == [{"a train", "b test"}]
+
+
+def test_remote_folders_beside_local_ones_are_compared_by_their_stamps(
+    tmp_path: Path, bucket: str
+) -> None:
+    rows = [
+        pictures(place, f"{name}-{kind}", split, b"1")
+        for place, kind in ((str(tmp_path), "local"), (bucket, "remote"))
+        for name, split in (("a", "train"), ("b", "test"))
+    ]
+    for row in rows:
+        assert storage.have_same_size(row["stamp"], rows[0]["stamp"])
+    expected = [{f"a-{kind} train", f"b-{kind} test"} for kind in ("local", "remote")]
+    assert sorted(map(sorted, groups(videos_table(rows)))) == sorted(map(sorted, expected))
+    assert groups(videos_table([rows[0], rows[2]])) == []
+
+
+def test_a_disk_that_hangs_is_named_in_place_of_a_command_that_never_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = write(str(tmp_path), "a.mp4", b"same")
+    stuck = write(str(tmp_path), "b.stuck.mp4", b"same")
+    monkeypatch.setattr(equality, "DigestReader", partial(DigestReader, command=STUCK))
+    with pytest.raises(StorageError, match=r"b\.stuck\.mp4: nothing came .* for 2 s"):
+        equal_files(listed((first, "train"), (stuck, "test")), 2.0)
 
 
 def test_equal_files_of_one_split_are_reported_and_do_not_cross(tmp_path: Path) -> None:
     places = [(write(str(tmp_path), name, b"same"), "test") for name in ("a.mp4", "b.mp4")]
-    (group,) = equal_files(listed(*places))
+    (group,) = equal_files(listed(*places), LIMIT_S)
     assert not group.crosses
-    assert equal_files(listed(*places), crossing_alone=True) == []
+    assert equal_files(listed(*places), LIMIT_S, crossing_alone=True) == []
 
 
 def test_equal_files_with_two_labels_contradict_each_other(tmp_path: Path) -> None:
@@ -111,12 +145,12 @@ def test_equal_files_with_two_labels_contradict_each_other(tmp_path: Path) -> No
         make("clip", uri=uri, stamp=stamps[uri])
         for make, uri in zip((video_row, fake_row), uris, strict=True)
     ]
-    (group,) = equal_files(videos_table(rows))
+    (group,) = equal_files(videos_table(rows), LIMIT_S)
     assert group.contradicts
 
 
 def test_files_of_other_sizes_are_not_opened(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(equality.storage, "sample_digest", None)
+    monkeypatch.setattr("dfray.faces.digests.start", None)
     places = [
         (write(str(tmp_path), f"{size}.mp4", b"x" * size), split)
         for size in range(1, 6)
@@ -132,7 +166,7 @@ def test_objects_of_one_part_are_compared_without_a_request(bucket: str, s3_faul
         *[(uri, split) for uri, split in zip(uris, ("train", "test", "test"), strict=True)]
     )
     s3_faults.requests.clear()
-    (group,) = equal_files(videos, crossing_alone=True)
+    (group,) = equal_files(videos, LIMIT_S, crossing_alone=True)
     assert len(group.members) == 3
     assert s3_faults.requests == []
 

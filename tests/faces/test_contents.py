@@ -50,7 +50,7 @@ def contents(videos: pa.Table) -> list[str | None]:
 def first_look(clip: Path) -> tuple[pa.Table, FacesStore]:
     """Manifest of the first look at the file, and the store with its faces."""
     nothing = FacesStore(str(clip.parent / "nothing"))
-    first = with_contents(listed(clip), None, nothing)
+    first = with_contents(listed(clip), None, nothing, 60.0)
     return first, stored(clip.parent, first)
 
 
@@ -61,7 +61,7 @@ def is_stored(videos: pa.Table, store: FacesStore) -> bool:
 def test_a_new_file_has_its_stamp_as_content(clip: Path) -> None:
     first, store = first_look(clip)
     assert contents(first) == first["stamp"].to_pylist()
-    assert contents(with_contents(listed(clip), first, store)) == contents(first)
+    assert contents(with_contents(listed(clip), first, store, 60.0)) == contents(first)
     assert is_stored(first, store)
 
 
@@ -69,7 +69,7 @@ def test_a_new_file_has_its_stamp_as_content(clip: Path) -> None:
 def test_an_overwritten_file_is_another_content(clip: Path, n_bytes: int) -> None:
     first, store = first_look(clip)
     clip.write_bytes(os.urandom(n_bytes))
-    now = with_contents(listed(clip), first, store)
+    now = with_contents(listed(clip), first, store, 60.0)
     assert contents(now) == now["stamp"].to_pylist() != contents(first)
     assert not is_stored(now, store)
     assert is_stored(first, store)
@@ -80,7 +80,7 @@ def test_a_file_that_was_copied_anew_is_the_same_content(clip: Path, is_known: b
     first, store = first_look(clip)
     shutil.copyfile(clip, clip.with_suffix(".new"))
     clip.with_suffix(".new").rename(clip)
-    now = with_contents(listed(clip), first if is_known else None, store)
+    now = with_contents(listed(clip), first if is_known else None, store, 60.0)
     assert now["stamp"].to_pylist() != first["stamp"].to_pylist()
     assert contents(now) == contents(first)
     assert is_stored(now, store)
@@ -90,15 +90,15 @@ def test_a_file_put_back_as_it_was_finds_its_faces(clip: Path) -> None:
     first, store = first_look(clip)
     data = clip.read_bytes()
     clip.write_bytes(b"other")
-    second = with_contents(listed(clip), first, store)
+    second = with_contents(listed(clip), first, store, 60.0)
     clip.write_bytes(data)
-    assert is_stored(with_contents(listed(clip), second, store), store)
+    assert is_stored(with_contents(listed(clip), second, store, 60.0), store)
 
 
 def test_unchanged_stamps_open_no_file(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first, store = first_look(clip)
-    monkeypatch.setattr("dfray.faces.contents.content_digest", None)
-    assert contents(with_contents(listed(clip), first, store)) == contents(first)
+    monkeypatch.setattr("dfray.faces.digests.start", None)
+    assert contents(with_contents(listed(clip), first, store, 60.0)) == contents(first)
 
 
 class TestFacesOfAnEarlierDfray:
@@ -114,15 +114,15 @@ class TestFacesOfAnEarlierDfray:
         self, clip: Path, store: FacesStore, has_manifest: bool
     ) -> None:
         earlier = videos_table([video_row("clip", uri=str(clip))]) if has_manifest else None
-        assert is_stored(with_contents(listed(clip), earlier, store), store)
+        assert is_stored(with_contents(listed(clip), earlier, store, 60.0), store)
 
     def test_are_of_its_size_from_then_on(self, clip: Path, store: FacesStore) -> None:
-        first = with_contents(listed(clip), None, store)
+        first = with_contents(listed(clip), None, store, 60.0)
         os.utime(clip, (1, 1))
-        touched = with_contents(listed(clip), first, store)
+        touched = with_contents(listed(clip), first, store, 60.0)
         assert is_stored(touched, store)
         clip.write_bytes(b"other")
-        assert not is_stored(with_contents(listed(clip), touched, store), store)
+        assert not is_stored(with_contents(listed(clip), touched, store, 60.0), store)
 
     def test_tables_without_stamps_are_read(self) -> None:
         manifest = videos_table([video_row()]).drop_columns(["stamp", "content"])
@@ -133,7 +133,7 @@ class TestFacesOfAnEarlierDfray:
 
 def test_a_generated_clip_has_no_content() -> None:
     videos = videos_table([video_row()])
-    assert with_contents(videos, None, FacesStore("nowhere")).equals(videos)
+    assert with_contents(videos, None, FacesStore("nowhere"), 60.0).equals(videos)
 
 
 def test_a_shard_of_an_overwritten_video_has_another_name() -> None:
