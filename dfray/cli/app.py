@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import inspect
+from collections.abc import Callable
+from typing import Annotated, ParamSpec, TypeVar
 
 import typer
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 PIPELINE = "Pipeline stages"
 SELECTION = "Search and promotion"
@@ -16,6 +21,13 @@ app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
+def filled_help(function: Callable[P, T]) -> Callable[P, T]:
+    """Take the line ends out of a docstring's paragraphs, which Typer keeps below the first one."""
+    paragraphs = (inspect.getdoc(function) or "").split("\n\n")
+    function.__doc__ = "\n\n".join(" ".join(text.split()) for text in paragraphs)
+    return function
+
+
 def _print_version(requested: bool) -> None:
     if requested:
         from dfray import __version__
@@ -25,6 +37,7 @@ def _print_version(requested: bool) -> None:
 
 
 @app.callback()
+@filled_help
 def dfray(
     version: Annotated[
         bool,

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec
 
 import typer
 
+from dfray.cli.app import filled_help
 from dfray.notes import quietly
 
 if TYPE_CHECKING:
@@ -200,11 +201,7 @@ def _output() -> list[inspect.Parameter]:
 
 
 def _declare(function: Callable[..., None], parameters: list[inspect.Parameter]) -> None:
-    """Give a function the parameters that Typer reads, in their order on the command line.
-
-    Typer keeps the line ends of a docstring below its first paragraph, so they are taken out of the help.
-    """
-    paragraphs = (inspect.getdoc(function) or "").split("\n\n")
-    function.__doc__ = "\n\n".join(" ".join(text.split()) for text in paragraphs)
+    """Give a function the parameters that Typer reads, in their order on the command line, and its help."""
+    filled_help(function)
     vars(function)["__signature__"] = inspect.Signature(parameters)
     function.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
