@@ -8,7 +8,7 @@ validation loss, which becomes the model. A run started again under its name res
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 import pyarrow as pa
@@ -129,24 +129,19 @@ def train_detector(
     folder = folder or RunFolder(recipe)
     workers = Workers.of(recipe, streaming=stream)
     config = worker_config(
-        recipe, folder, streamed=videos if stream else None, progress=progress, record=record
+        recipe,
+        folder,
+        streamed=videos if stream else None,
+        check_streamed=check_streamed,
+        progress=progress,
+        record=record,
     )
-    config = replace(config, check_streamed=check_streamed)
     extract_on = recipe.cluster.extract_on if stream else None
     status: TrainingStatus = {"model": check_worker_config(config)}
     progress.note.remote(status)
-    datasets: dict[str, ray.data.Dataset] = {}
+    datasets = {}
     if stream:
-        datasets["faces"] = extract_faces(
-            with_stream_quotas(videos, recipe.faces, recipe.batches)[0],
-            folder.faces,
-            recipe.faces,
-            emit="faces",
-            workers=workers.extract,
-            on=extract_on,
-            seed=recipe.seed,
-            progress=progress,
-        )
+        datasets["faces"] = _streamed_faces(recipe, videos, folder, workers.extract, progress)
     policy = LivingNodes if record is None else FreeCPUs
     trainer = ElasticTrainer(
         train_worker,
@@ -166,6 +161,22 @@ def train_detector(
     return cast(History, result.return_value)
 
 
+def _streamed_faces(
+    recipe: Recipe, videos: pa.Table, folder: RunFolder, n_workers: int, progress: ActorHandle
+) -> ray.data.Dataset:
+    """Return the faces of the videos as they are extracted, with the quotas of the first epoch."""
+    return extract_faces(
+        with_stream_quotas(videos, recipe.faces, recipe.batches)[0],
+        folder.faces,
+        recipe.faces,
+        emit="faces",
+        workers=n_workers,
+        on=recipe.cluster.extract_on,
+        seed=recipe.seed,
+        progress=progress,
+    )
+
+
 def _write_best_model(result: ray.train.Result, folder: RunFolder) -> None:
     best, _ = min(result.best_checkpoints, key=lambda entry: entry[1]["selection_loss"])
     with best.as_directory() as path:
@@ -177,6 +188,7 @@ def worker_config(
     folder: RunFolder,
     *,
     streamed: pa.Table | None = None,
+    check_streamed: CheckFaces | None = None,
     progress: ActorHandle | None = None,
     record: EpochRecord | None = None,
 ) -> WorkerConfig:
@@ -184,6 +196,7 @@ def worker_config(
 
     Args:
         streamed: VIDEOS whose extraction feeds the first epoch; None: all faces are written.
+        check_streamed: as of `train_detector`.
 
     Raises:
         ManifestError, RecipeError, ModelFileError: as `train_detector`.
@@ -203,6 +216,7 @@ def worker_config(
         class_names=tuple(classes.class_names),
         folder=folder,
         stream_steps=steps,
+        check_streamed=check_streamed,
         progress=progress,
         record=record,
     )
