@@ -60,13 +60,19 @@ class EvaluationSet:
         Copies, which are not measured, and videos that were never extracted are in the name if there are any:
         an earlier dfray measured the ones and had no row for the others.
         """
-        split = self.section.split
-        name = f"{split}-{self.faces.fingerprint(split)}-{video_rule}"
-        missing = self.faces.unextracted([split])["video_id"].to_pylist()
-        rows = [*sorted(self.copies(split).of_dataset), *sorted(missing)]
+        fingerprint, rows = self._identity
+        name = f"{self.section.split}-{fingerprint}-{video_rule}"
         if not rows:
             return name
         return f"{name}-{hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:8]}"
+
+    @cached_property
+    def _identity(self) -> tuple[str, list[str]]:
+        """Fingerprint of the split's faces, and its copies and videos never extracted; read once."""
+        split = self.section.split
+        missing = self.faces.unextracted([split])["video_id"].to_pylist()
+        rows = [*sorted(self.copies(split).of_dataset), *sorted(missing)]
+        return self.faces.fingerprint(split), rows
 
     def score(self, bundle_uri: str, split: str) -> pa.Table:
         """Return SCORES of every face of `split`; needs a connected Ray."""
