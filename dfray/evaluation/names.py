@@ -1,8 +1,13 @@
-"""Names of the scopes that figures are taken over, as tables and sentences write them."""
+"""Names of scopes and rules of figures, as tables and sentences write them."""
 
 from __future__ import annotations
 
 ALL_VIDEOS = "all videos"
+VIDEO_RULES = {
+    "mean": "A video's score is the mean fake probability over its faces.",
+    "max_of_persons": "A video's score is the highest mean fake probability of a person in it.",
+}
+"""`evaluation.video_rule` -> its sentence for pages."""
 
 
 def mean_name(n_columns: int) -> str:

@@ -24,6 +24,7 @@ from dfray.evaluation.coverage import Coverage, Reason, count_coverage
 from dfray.evaluation.estimate import Estimate
 from dfray.evaluation.metrics import Metrics
 from dfray.evaluation.mistakes import Mistake
+from dfray.evaluation.names import VIDEO_RULES
 from dfray.evaluation.ranking_metrics import METRICS
 from dfray.evaluation.robustness import PostProcessingDrop
 from dfray.nested import flatten
@@ -42,10 +43,6 @@ NAMES = {
 }
 STATUSES = ("ok", "no_face", "unreadable", "crashed", "timed_out", NOT_EXTRACTED)
 OUTCOMES = ("faces", "no_face", "decode_error")
-RULES = {
-    "mean": "A video's score is the mean fake probability over its faces.",
-    "max_of_persons": "A video's score is the highest mean fake probability of a person in it.",
-}
 MAX_ROWS = 200
 """Rows of the tables that grow with the corpus: reasons, and videos without a score."""
 
@@ -110,7 +107,7 @@ def write_report(
         cards=headline_cards(metrics),
         curves=_curves(videos, faces, metrics),
         training=_training(history),
-        rule=RULES[metrics.video_rule],
+        rule=VIDEO_RULES[metrics.video_rule],
         threshold_origin=threshold_origin,
         papers_threshold=UNFITTED_THRESHOLD,
         drops=drops,

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dfray.config import ClusterSection
 from dfray.models.bundle_description import read_description
@@ -19,6 +20,9 @@ from dfray.serving.score_formats import suffix_of
 from dfray.serving.score_store import ScoreStore
 from dfray.serving.score_table import FileScore as FileScore
 from dfray.serving.score_table import ScoringModel
+
+if TYPE_CHECKING:
+    from dfray.serving.scorer import MediaScorer
 
 FEW = 8
 """Inputs from which on the start of Ray, about 13 s, is worth it."""
@@ -97,8 +101,9 @@ def score_media(
         yield from score_on_workers(packed(model.folder), model.model, everything, layout)
 
 
-def _score_here(model: ModelFolder, inputs: Iterable[MediaInput]) -> Iterator[FileScore]:
-    """Score inputs in this process, one after the other."""
+@contextmanager
+def loaded_scorer(model: ModelFolder) -> Iterator[MediaScorer]:
+    """Yield the model's scorer, on a GPU if there is one; it opens files with the user's own rights."""
     import torch
 
     from dfray.serving.scorer import MediaScorer
@@ -106,9 +111,15 @@ def _score_here(model: ModelFolder, inputs: Iterable[MediaInput]) -> Iterator[Fi
     device = "cuda" if torch.cuda.is_available() else "cpu"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the scores carry the note on faces of another version
-        # The user's own files, with the user's own rights.
         scorer = MediaScorer(model.bundle, model.detector, Admission(), device)
+    scorer.model = model.model
     with closing(scorer):
+        yield scorer
+
+
+def _score_here(model: ModelFolder, inputs: Iterable[MediaInput]) -> Iterator[FileScore]:
+    """Score inputs in this process, one after the other."""
+    with loaded_scorer(model) as scorer:
         for item in inputs:
             score = scorer.score(item.uri, item.kind, item.stride)
             yield FileScore.of(item.uri, score, model.model)

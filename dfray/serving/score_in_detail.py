@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import dfray
 from dfray import storage
 from dfray.errors import StorageError
+from dfray.evaluation.names import VIDEO_RULES
 from dfray.evaluation.reference import Reference, read_reference
 from dfray.faces.version import FACES_VERSION
 from dfray.models.bundle_description import read_description
-from dfray.serving.admission import Admission
 from dfray.serving.examination import Examination
 from dfray.serving.examine import examine
 from dfray.serving.face_rows import face_scores, require_suffix, write_face_scores
 from dfray.serving.inputs import expand_inputs
 from dfray.serving.model_card import FILE as CARD
 from dfray.serving.model_card import limits_in
-from dfray.serving.score_files import ModelFolder, opened_model
+from dfray.serving.score_files import ModelFolder, loaded_scorer, opened_model
 from dfray.serving.score_page import ScorePage, section_of
 from dfray.serving.score_pictures import wanted_of
 from dfray.serving.score_table import FileScore
@@ -90,15 +89,10 @@ def score_in_detail(
 
 @contextmanager
 def _loaded(model_uri: str | None, tracking_uri: str) -> Iterator[_Model]:
-    """Yield a registered version, for the user's own files, with the user's own rights."""
-    with opened_model(model_uri, tracking_uri) as files:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the scores carry the note on faces of another version
-            scorer = MediaScorer(files.bundle, files.detector, Admission())
-        scorer.model = files.model
+    """Yield a registered version with its network loaded."""
+    with opened_model(model_uri, tracking_uri) as files, loaded_scorer(files) as scorer:
         reference = read_reference(files.bundle, scorer.bundle.decision_rule)
-        with closing(scorer):
-            yield _Model(files, scorer, reference)
+        yield _Model(files, scorer, reference)
 
 
 def _add(
@@ -132,15 +126,13 @@ def _sha256(examination: Examination) -> str | None:
 
 
 def _write(page: ScorePage, uri: str, model: _Model) -> None:
-    from dfray.evaluation.report import RULES
-
     bundle = model.scorer.bundle
     card = model.files.folder / CARD
     page.write(
         uri,
         model=_facts(model),
         limits=limits_in(card.read_text()) if card.is_file() else [],
-        video_rule=RULES[bundle.decision_rule.video_rule],
+        video_rule=VIDEO_RULES[bundle.decision_rule.video_rule],
         threshold=bundle.threshold,
     )
 

@@ -6,6 +6,7 @@ policy forbids the rest. Every string from outside is escaped.
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -98,16 +99,21 @@ class ScorePage:
         self._sections: list[Section] = []
 
     def add(self, section: Section) -> None:
-        self._sections = sorted([*self._sections, section], key=_order)
+        place = bisect(self._sections, _order(section), key=_order)
+        self._sections.insert(place, section)
         if len(self._sections) > MAX_PICTURED:
-            self._sections[MAX_PICTURED:] = [
-                replace(section, moments=[]) for section in self._sections[MAX_PICTURED:]
-            ]
+            loses = max(place, MAX_PICTURED)  # those behind have lost their pictures before
+            self._sections[loses] = replace(self._sections[loses], moments=[])
 
     def write(
-        self, uri: str, *, model: Mapping[str, str], limits: Sequence[str], video_rule: str,
+        self,
+        uri: str,
+        *,
+        model: Mapping[str, str],
+        limits: Sequence[str],
+        video_rule: str,
         threshold: float,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Write the page to `uri`, atomically.
 
         Args:
