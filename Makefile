@@ -61,7 +61,7 @@ PDOC_WARNS := doc doc_ast doc_types docstrings extract render_helpers
 
 lock: $(READY)   ## lock the versions of pyproject.toml's ranges; those that fit stay (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-		pyproject.toml --extra server -o requirements.txt
+		pyproject.toml --extra server --extra serve -o requirements.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		pyproject.toml --all-extras -c requirements.txt -o requirements-dev.txt
 
