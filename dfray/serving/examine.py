@@ -20,7 +20,7 @@ from dfray.models.bundle import Bundle
 from dfray.serving.examination import Examination, ScoredFace
 from dfray.serving.inputs import MediaInput
 from dfray.serving.kept_faces import KeptFace, KeptFaces
-from dfray.serving.media_reader import BATCH_FACES
+from dfray.serving.media_reader import BATCH_FACES, source_of
 from dfray.serving.media_score import FacePosition, Findings, judged, persons_in
 from dfray.serving.score_table import FileScore
 from dfray.serving.scorer import MediaScorer
@@ -47,8 +47,8 @@ def examine(
         for media in inputs:
             started = time.perf_counter()
             faces = _Faces(scorer.bundle)
-            place = scorer.admission.place_of(media.uri)
-            for item in extractor.extract(place, media.kind, media.stride):
+            source = source_of(media)
+            for item in scorer.extract(extractor, source, media.kind, media.stride):
                 if isinstance(item, Frame):
                     faces.add(item)
                 else:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import itertools
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ _LISTS = (".csv", ".parquet")
 _COLUMNS = ("uri", "video", "input")
 """Columns of a list that may hold the names: of a manifest, of the served model, of a table of scores."""
 _READ_ROWS = 4096
+_STRIDE = re.compile("[1-9][0-9]{0,8}")
 _FORMS = "Name a video, a picture, a folder, a quoted pattern, a .csv or .parquet list, or `-`."
 
 
@@ -33,13 +35,15 @@ class MediaInput:
     """One video or picture to score.
 
     Attributes:
-        uri: s3://… or an absolute path.
+        uri: s3://… or an absolute path; of an odd row of a list, the list and the row's number.
         kind, stride: as in VIDEOS; a folder of frames that a manifest lists is one video.
+        fault: what is wrong with the row; None: nothing.
     """
 
     uri: str
     kind: str = "video"
     stride: int = 1
+    fault: str | None = None
 
 
 def expand_inputs(names: Iterable[str], lines: Iterable[str] | None = None) -> Iterator[MediaInput]:
@@ -47,7 +51,8 @@ def expand_inputs(names: Iterable[str], lines: Iterable[str] | None = None) -> I
 
     A folder gives the videos and pictures in it and below, sorted folder by folder; a pattern those that
     match; a CSV or Parquet file those of its column `uri`, `video` or `input`; `-` those of `lines`. Any
-    other name is one file, whatever it is called, and whether or not it exists.
+    other name is one file, whatever it is called, and whether or not it exists. A row of a list that names no
+    file, or has no such kind or stride, is an input with a fault.
 
     Args:
         lines: names, one a line, for `-`; by default standard input.
@@ -127,12 +132,20 @@ def _listed(uri: str) -> Iterator[MediaInput]:
 
 def _listed_input(row: Row, uri: str, number: int) -> MediaInput:
     name, kind, stride = row["name"], row.get("kind") or "video", row.get("stride") or 1
-    if not name or kind not in KINDS or not str(stride).isdigit() or int(stride) < 1:
-        raise UserError(
-            f"{uri}, row {number}: uri {name!r}, kind {kind!r}, stride {stride!r}.",
-            f"Each row names a file; its kind is {', '.join(KINDS)}, its stride 1 or more.",
-        )
+    if fault := _fault_of(name, kind, stride):
+        return MediaInput(f"{uri}, row {number}", fault=f"Row {number} of the list: {fault}")
     return MediaInput(storage.absolute(relative_to_list(uri, name)), kind, int(stride))
+
+
+def _fault_of(name: object, kind: object, stride: object) -> str | None:
+    """Return what is wrong with a row of a list, and how to mend it; None: nothing."""
+    if not isinstance(name, str) or not name.strip() or "\0" in name:
+        return f"{name!r} names no file; give the name of a video or a picture."
+    if kind not in KINDS:
+        return f"the kind of {name} is {kind!r}; it is {', '.join(KINDS[:-1])} or {KINDS[-1]}."
+    if not _STRIDE.fullmatch(str(stride)):
+        return f"the stride of {name} is {stride!r}; give a whole number of 1 or more."
+    return None
 
 
 def _csv_rows(path: str, uri: str) -> Iterator[Row]:

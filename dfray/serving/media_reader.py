@@ -18,6 +18,7 @@ from dfray.faces.supervise import SupervisedExtractor
 from dfray.faces.video import Frame, VideoEnd
 from dfray.models.bundle_description import DecisionRule
 from dfray.serving.admission import Admission, NotAdmittedError
+from dfray.serving.inputs import MediaInput
 from dfray.serving.media_score import Findings, MediaScore, judged, persons_in
 
 BATCH_FACES = 64
@@ -53,6 +54,10 @@ class MediaReader(ABC):
         self._extractor: SupervisedExtractor | None = None
         self._reading = threading.Lock()
 
+    def score_media(self, media: MediaInput) -> MediaScore:
+        """Score a file, or an odd row of a list."""
+        return self.score(source_of(media), media.kind, media.stride)
+
     def score(self, item: Input, kind: str = "video", stride: int = 1) -> MediaScore:
         """Score one input, with its faces.
 
@@ -66,7 +71,7 @@ class MediaReader(ABC):
                 self.settings, bounds=self.admission.bounds
             )
             started = time.perf_counter()
-            results = self._extract(item, self._extractor, kind, stride)
+            results = self.extract(self._extractor, item, kind, stride)
             crops = (crop for result in results for crop in findings.take(result))
             sent = [self._send(batch) for batch in _batches(crops)]
         batches = [self._receive(handle) for handle in sent]
@@ -90,9 +95,10 @@ class MediaReader(ABC):
     def _receive(self, handle: Any) -> Predictions:
         """Return the scores of the crops that were sent."""
 
-    def _extract(
-        self, item: Input, extractor: SupervisedExtractor, kind: str, stride: int
+    def extract(
+        self, extractor: SupervisedExtractor, item: Input, kind: str = "video", stride: int = 1
     ) -> Iterator[Frame | VideoEnd]:
+        """Yield the frames of an input, and what is wrong with it or its end at last."""
         match item:
             case Unreadable(reason):
                 return iter([VideoEnd("unreadable", reason, 0, 0.0)])
@@ -105,6 +111,11 @@ class MediaReader(ABC):
                 return extractor.extract_source(PictureFile(item))
             case _:
                 return extractor.extract_source(PixelArray(item))
+
+
+def source_of(media: MediaInput) -> Input:
+    """Return what is to be read of a named input."""
+    return media.uri if media.fault is None else Unreadable(media.fault)
 
 
 def carried_settings(faces: dict[str, Any], detector_dir: str) -> FacesSection:

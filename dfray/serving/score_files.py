@@ -121,7 +121,7 @@ def _score_here(model: ModelFolder, inputs: Iterable[MediaInput]) -> Iterator[Fi
     """Score inputs in this process, one after the other."""
     with loaded_scorer(model) as scorer:
         for item in inputs:
-            score = scorer.score(item.uri, item.kind, item.stride)
+            score = scorer.score_media(item)
             yield FileScore.of(item.uri, score, model.model)
 
 

@@ -84,7 +84,7 @@ class ScoringWorker:
 
     def score(self, item: MediaInput) -> FileScore:
         """Score a file."""
-        score = self._reader.score(item.uri, item.kind, item.stride)
+        score = self._reader.score_media(item)
         return FileScore.of(item.uri, score, self._model)
 
 

@@ -99,12 +99,50 @@ def test_an_input_that_gives_nothing_is_refused_before_anything_is_scored(
 
 def test_a_list_that_cannot_be_read_is_refused_with_its_fault(tmp_path: Path) -> None:
     (tmp_path / "paths.csv").write_text("path,label\na.mp4,real\n")
-    (tmp_path / "kind.csv").write_text("uri,kind\na.mp4,film\n")
     (tmp_path / "text.parquet").write_text("no Parquet")
     for name, fault in {
         "paths.csv": "has no column uri, video or input; it has path, label",
-        "kind.csv": "row 1: uri 'a.mp4', kind 'film'",
         "text.parquet": "is no Parquet file",
     }.items():
         with pytest.raises(UserError, match=fault):
             expand_inputs([str(tmp_path / name)])
+
+
+def test_an_odd_row_of_a_list_is_an_input_with_its_fault_and_the_others_stay(root: str) -> None:
+    rows = (
+        "real,a.mp4",
+        "real",
+        "fake,  ,",
+        "fake,a.mp4,film",
+        "fake,a.mp4,,²",
+        "real,b/c.MKV,video,1",
+    )
+    uri = storage.join(root, "list.csv")
+    storage.write_bytes("\n".join(("label,uri,kind,stride", *rows)).encode(), uri)
+    found = list(expand_inputs([uri, uri]))
+    assert found[0] == MediaInput(f"{root}/a.mp4")
+    assert found[-1] == MediaInput(f"{root}/b/c.MKV")
+    assert [item.uri for item in found[1:-1]] == [f"{uri}, row {k}" for k in (2, 3, 4, 5)]
+    for item, words in zip(
+        found[1:-1],
+        (
+            "Row 2 of the list: None names no file; give the name of a video or a picture",
+            "Row 3 of the list: '  ' names no file",
+            "the kind of a.mp4 is 'film'; it is video, frames or faces",
+            "the stride of a.mp4 is '²'; give a whole number of 1 or more",
+        ),
+        strict=True,
+    ):
+        assert words in item.fault
+
+
+def test_odd_values_of_a_parquet_list_cost_their_rows_alone(tmp_path: Path) -> None:
+    columns = {"video": ["a.mp4", None, "b.mp4"], "kind": ["faces", "video", None]}
+    pq.write_table(pa.table(columns | {"stride": [2, 1, -1]}), tmp_path / "list.parquet")
+    pq.write_table(pa.table({"video": [7]}), tmp_path / "numbers.parquet")
+    first, second, third = expand_inputs([str(tmp_path / "list.parquet")])
+    assert first == MediaInput(str(tmp_path / "a.mp4"), "faces", 2)
+    assert "None names no file" in second.fault
+    assert "the stride of b.mp4 is -1" in third.fault
+    (number,) = expand_inputs([str(tmp_path / "numbers.parquet")])
+    assert "7 names no file" in number.fault

@@ -66,3 +66,20 @@ def test_a_table_of_another_suffix_is_refused_before_any_work(
     outputs = Outputs(frames=str(tmp_path / "faces.xlsx"))
     with pytest.raises(UserError, match=r"faces\.xlsx"):
         score_in_detail([str(clip)], outputs, model_uri="models:/none/1", tracking_uri=tracking_uri)
+
+
+def test_an_odd_row_of_a_list_is_a_result_of_its_own_also_in_detail(
+    model_uri: str, tracking_uri: str, clip: Path, tmp_path: Path
+) -> None:
+    names = tmp_path / "list.csv"
+    names.write_text(f"uri,kind\n{clip},\n{clip},film\n")
+    outputs = Outputs(str(tmp_path / "faces.csv"), str(tmp_path / "page.html"))
+    detailed = score_in_detail(
+        [str(names)], outputs, model_uri=model_uri, tracking_uri=tracking_uri
+    )
+    bare = score_files([str(names)], model_uri=model_uri, tracking_uri=tracking_uri)
+    for sound, odd in (detailed, bare):
+        assert (sound.input, sound.outcome) == (str(clip), "ok")
+        assert (odd.input, odd.outcome) == (f"{names}, row 2", "unreadable")
+        assert "is 'film'; it is video, frames or faces" in odd.reason
+    assert f"{names}, row 2" in (tmp_path / "page.html").read_text()

@@ -79,14 +79,15 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> list[MediaInput]:
     (folder / "none.png").write_bytes(png(background(320, 240)))
     (folder / "text.mp4").write_text("no video")
     names = [*sorted(path.name for path in folder.iterdir()), "gone.mp4"]
-    return [MediaInput(str(folder / name)) for name in names]
+    odd = MediaInput("/clips/list.csv, row 7", fault="Row 7 of the list: None names no file.")
+    return [*(MediaInput(str(folder / name)) for name in names), odd]
 
 
 @pytest.fixture(scope="module")
 def expected(folder: Path, inputs: list[MediaInput]) -> list[dict]:
     artifacts = folder / "artifacts"
     scorer = MediaScorer(str(artifacts / "bundle"), str(artifacts / "face_detector"), Admission())
-    rows = [compared(FileScore.of(item.uri, scorer.score(item.uri), MODEL)) for item in inputs]
+    rows = [compared(FileScore.of(item.uri, scorer.score_media(item), MODEL)) for item in inputs]
     scorer.close()
     return by_input(rows)
 
