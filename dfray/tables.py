@@ -28,8 +28,8 @@ Row = dict[str, Any]
 """A row of a table: column -> value, as Arrow's `to_pylist` gives and `from_rows` takes it."""
 
 REAL, FAKE = 0, 1
-CATEGORIES = ("real", "FS", "RE", "fake")
-"""Face swap, face reenactment, and a fake whose kind is not known."""
+CATEGORIES = ("real", "FS", "RE", "TF", "fake")
+"""Face swap, face reenactment, talking face (driven by a voice), and a fake whose kind is not known."""
 SPLITS = ("train", "val", "test")
 KINDS = ("video", "frames", "faces")
 """What a video is read from: a file, a folder of whole pictures, or a folder of face crops."""
@@ -140,7 +140,9 @@ _IDENTIFYING = (
     Column("split", pa.string(), "train, val or test"),
     Column("label", pa.int8(), "0 real, 1 fake"),
     Column(
-        "category", pa.string(), "real, FS (face swap), RE (reenactment), or fake (of unknown kind)"
+        "category",
+        pa.string(),
+        "real, FS (face swap), RE (reenactment), TF (talking face), or fake (of unknown kind)",
     ),
     Column("method", pa.string(), "what made it, such as Deepfakes; the source's name if real"),
 )

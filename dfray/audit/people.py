@@ -31,10 +31,19 @@ ORIGINS: Mapping[str, tuple[Origin, str]] = {
     "dfd": ("actors", "actors whom Google filmed for it"),
     "dfdc": ("actors", "actors filmed for it (arXiv 2006.07397)"),
     "dfdc_preview": ("actors", "actors filmed for it (arXiv 1910.08854)"),
+    "celeb_df_pp": ("web", "Celeb-DF v2's (arXiv 2507.18015)"),
+    "deepspeak_v2": ("actors", "people who filmed themselves for it (arXiv 2408.05366)"),
+    "kodf": ("actors", "403 Koreans filmed for it (arXiv 2103.10094)"),
+    "idforge": ("web", "54 celebrities, videos found online (arXiv 2401.11764)"),
     "demo": ("generated", "drawn from a seed"),
 }
 """Reader -> where its people come from, and who says so."""
-UNNAMED_DONORS = {"fakeavceleb": "the donors of its swapped faces are not named"}
+UNNAMED_DONORS = {
+    "fakeavceleb": "the donors of its swapped faces are not named",
+    "deepspeak_v2": "the donors of its swapped faces are in its lists alone",
+    "kodf": "the donors of its swapped faces are in its lists alone",
+    "idforge": "the stand-ins whose faces are swapped are not named",
+}
 """Reader -> people whom its names leave out."""
 Known = Literal["number", "none", "not known"]
 

@@ -22,6 +22,8 @@ Scheme = Literal["binary", "category", "dataset"]
 
 _TRAINING_SPLITS = ("train", "val")
 _KINDS = ("FS", "RE")
+_KIND_OF = {"FS": "FS", "RE": "RE", "TF": "RE"}
+"""Category -> class. Talking faces are re-enactments in arXiv 2508.19730 section 4.2, as DF40 has them."""
 
 
 @dataclass(frozen=True)
@@ -117,25 +119,30 @@ def _names(scheme: Scheme, videos: pa.Table) -> list[str]:
     if scheme == "binary":
         return ["real" if is_real else "fake" for is_real in real]
     column = videos["category" if scheme == "category" else "dataset"].to_pylist()
-    prefix = "" if scheme == "category" else "fake:"
     return [
-        "real" if is_real else prefix + value for is_real, value in zip(real, column, strict=True)
+        "real"
+        if is_real
+        else _KIND_OF.get(value, value)
+        if scheme == "category"
+        else f"fake:{value}"
+        for is_real, value in zip(real, column, strict=True)
     ]
 
 
 def _require_kinds(fakes: pa.Table, train: pa.Table) -> None:
-    """Check that every fake is FS or RE, and that train has both."""
-    unlabelled = fakes.filter(pc.invert(pc.is_in(fakes["category"], pa.array(_KINDS))))
+    """Check that every fake is FS, RE or TF, and that train has both classes."""
+    unlabelled = fakes.filter(pc.invert(pc.is_in(fakes["category"], pa.array([*_KIND_OF]))))
     if unlabelled.num_rows:
         datasets = ", ".join(sorted(set(unlabelled["dataset"].to_pylist())))
         raise ManifestError(
-            f"batches.labels: category needs FS or RE for every fake; {unlabelled.num_rows} of "
-            f"{fakes.num_rows} in train and val have neither, such as "
+            f"batches.labels: category needs FS, RE or TF for every fake; {unlabelled.num_rows} of "
+            f"{fakes.num_rows} in train and val have none, such as "
             f"{unlabelled['video_id'][0].as_py()} (datasets: {datasets}).",
             "Give their methods a category, leave these datasets out, or use batches.labels: "
             "dataset or binary.",
         )
-    lacking = [kind for kind in _KINDS if kind not in set(train["category"].to_pylist())]
+    trained = {_KIND_OF[category] for category in train["category"].to_pylist()}
+    lacking = [kind for kind in _KINDS if kind not in trained]
     if lacking:
         raise ManifestError(
             f"batches.labels: category has three classes, and split train has no "

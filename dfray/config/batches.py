@@ -91,7 +91,7 @@ class BatchesSection(Section):
     labels: Literal["binary", "category", "dataset"] = Field(
         "binary",
         description="classes to train on (arXiv 2508.19730 section 3.4); binary: real and fake; category: "
-        "real, face swap and re-enactment; dataset: real, and the fakes of each dataset",
+        "real, face swap and re-enactment (talking faces too); dataset: real, and the fakes of each dataset",
     )
     stream_first_epoch: bool = Field(
         False, description="train the first epoch on faces while they are extracted"

@@ -32,7 +32,7 @@ class ProtocolColumn(_Part):
     over: Literal["videos", "methods"] = Field(
         "videos", description="methods: the mean over fake methods, each against all real videos"
     )
-    category: Literal["FS", "RE"] | None = Field(None, description="of these methods only")
+    category: Literal["FS", "RE", "TF"] | None = Field(None, description="of these methods only")
     n_methods: int | None = Field(None, description="methods that a complete figure has")
     n_real: int | None = Field(None, description="real videos that a complete figure has")
     by_method: bool = Field(False, description="also shown method by method")

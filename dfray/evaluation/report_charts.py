@@ -25,6 +25,7 @@ _CATEGORIES = {
     "real": ("real", "circle", COLOURS["real"]),
     "FS": ("face swap", "triangle-up", COLOURS["fake"]),
     "RE": ("reenactment", "diamond", "#CC79A7"),
+    "TF": ("talking face", "square", "#2E9E6B"),
     "fake": ("fake of unknown kind", "x", "#7A5CC0"),
 }
 """Category -> name, symbol and colour of its points."""

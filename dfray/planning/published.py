@@ -15,7 +15,7 @@ from dfray.tables import FAKE, REAL, SPLITS, VIDEOS
 
 
 def published_videos(recipe: Recipe) -> tuple[pa.Table, list[str]]:
-    """Return VIDEOS without files, and the names of corpora without published counts.
+    """Return VIDEOS without files, and the names of corpora without published counts of both classes.
 
     Their lengths are whole seconds with the published mean, where there is one. Where a corpus publishes the
     videos of its splits and those of its classes, but not both at once, every split has the same share of
@@ -28,7 +28,7 @@ def published_videos(recipe: Recipe) -> tuple[pa.Table, list[str]]:
     unknown = []
     for corpus in recipe.corpora:
         published = reader(corpus.reader).published
-        if published is None:
+        if published is None or not published.fake:
             unknown.append(corpus.dataset or corpus.reader)
         else:
             rows += _rows(corpus, published)

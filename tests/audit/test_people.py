@@ -43,6 +43,15 @@ def test_df40s_reals_are_the_celebrities_of_celeb_df() -> None:
     assert (pair.known, pair.shared) == ("number", 1)
 
 
+def test_talking_faces_of_celeb_df_pp_name_their_celebrity() -> None:
+    names = [
+        named_people("celeb_df_pp", f"celeb-df++/FLOAT/{stem}", None)
+        for stem in ("id0_0000_test_0001", "id0_id1_0003", "id0_0000", "00001")
+    ]
+    id0, id1 = ("celeb_df", "id0"), ("celeb_df", "id1")
+    assert names == [{id0}, {id0, id1}, {id0}, None]
+
+
 def test_faces_of_both_videos_of_a_pair_count_in_faceforensics() -> None:
     rows = [
         fake_row("000_003", dataset="ff++", identity="000"),

@@ -39,6 +39,13 @@ def test_by_category_the_classes_are_real_fs_and_re():
     assert index.dtype == np.int64
 
 
+def test_talking_faces_are_reenactments_as_in_the_paper():
+    rows = corpus("celeb-df++", kinds=("FS", "TF"))
+    classes = LabelScheme.of("category", videos_table(rows))
+    assert classes.class_names == ("real", "FS", "RE")
+    assert classes.index(videos_table(rows)).tolist() == [0, 1, 2]
+
+
 def test_by_dataset_each_has_a_class_of_its_fakes_and_all_reals_share_one():
     classes = LabelScheme.of("dataset", videos_table(TWO_CORPORA))
     assert classes.class_names == ("real", "fake:celeb-df", "fake:ff++")
@@ -61,7 +68,7 @@ def test_a_dataset_of_real_videos_alone_makes_no_class():
         (
             "category",
             corpus("toy", kinds=("fake",)),
-            r"category needs FS or RE for every fake; 1 of 1 .*toy/swap/fake.*datasets: toy",
+            r"category needs FS, RE or TF for every fake; 1 of 1 .*toy/swap/fake.*datasets: toy",
         ),
         (
             "category",

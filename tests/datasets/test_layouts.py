@@ -143,7 +143,7 @@ def test_celeb_df_refuses_celeb_df_pp_by_name(listed: bool, tmp_path: Path) -> N
         write(tmp_path, "List_of_testing_videos.txt", f"0 {path}\n")
     else:
         touch(tmp_path, (path,))
-    with pytest.raises(ManifestError, match=r"holds Celeb-DF\+\+ .*reads Celeb-DF v2.*csv reader"):
+    with pytest.raises(ManifestError, match=r"holds Celeb-DF\+\+ .*reads Celeb-DF v2.*celeb_df_pp"):
         read("celeb_df", tmp_path)
 
 

@@ -186,6 +186,78 @@ def ffpp(root: Path) -> None:
                 touch(root, (f"{folder}/{name}.mp4" for name in (f"{a}_{b}", f"{b}_{a}")))
 
 
+def celeb_df_pp(root: Path) -> None:
+    fakes = [
+        "FaceSwap/BlendFace/id0_id1_0000",
+        "FaceSwap/BlendFace/id2_id3_0000",
+        "FaceReenact/LIA/id2_id3_0000",
+        "TalkingFace/FLOAT/id0_0000_test_0001",
+        "TalkingFace/FLOAT/id2_0000_test_0002",
+    ]
+    reals = ["Celeb-real/id0_0000", "Celeb-real/id2_0000", "YouTube-real/00000"]
+    touch(root, (f"{path}.mp4" for path in reals))
+    touch(root, (f"Celeb-synthesis/{path}.mp4" for path in fakes))
+    tested = ["1 Celeb-real/id2_0000.mp4"]
+    tested += [f"0 Celeb-synthesis/{path}.mp4" for path in fakes if "/id2_" in path]
+    write(root, "List_of_testing_videos.txt", "\n".join(tested) + "\n")
+
+
+DEEPSPEAK_ENGINES = ("facefusion", "hellomeme", "liveportrait", "diff2lip", "latentsync", "memo")
+
+
+def deepspeak_v2(root: Path) -> None:
+    """Two people, one a split; each a real video and a fake of every engine, driven by the other video."""
+    reals, fakes = ["video-file,identity"], ["video-file,kind,engine,identity-source,"]
+    fakes[0] += "identity-target,recording-source,recording-target,audio-config"
+    for person in ("11", "12"):
+        reals.append(f"{person}-{person}00.mp4,{person}")
+        touch(root, (f"deepspeak-v2-0/{person}-{person}00.mp4",))
+        for engine in DEEPSPEAK_ENGINES:
+            name = f"{engine}-{person}01-{person}00-playht.mp4"
+            touch(root, (f"deepspeak-v2-1/{name}",))
+            fakes.append(f"{name},kind,{engine},{person},{person},{person}01,{person}00,playht")
+    write(root, "annotations-real.csv", "\n".join(reals) + "\n")
+    write(root, "annotations-fake.csv", "\n".join(fakes) + "\n")
+    write(root, "annotations-split-def.csv", "identity,split\n11,train\n12,test\n")
+
+
+KODF_MODELS = ("dfl", "dffs", "fsgan", "fo", "audio-driven")
+
+
+def kodf(root: Path) -> None:
+    """A person a list: two real videos, and a fake of every model made from the first."""
+    for person, word in (("p1", "training"), ("p2", "validation")):
+        reals = [f"{person}_00{k}.mp4" for k in range(2)]
+        fakes = [f"{person}_p9_{k}_0001.mp4" for k in range(1, 6)]
+        touch(root, (f"{word}/원본/{name}" for name in reals))
+        touch(root, (f"{word}/변조/20200720/{name}" for name in fakes))
+        lines = [f"{name},{person},남자" for name in reals]
+        write(
+            root,
+            f"meta/원본영상_{word}_메타데이터.csv",
+            "\n".join(["영상ID,UUID,인물성별", *lines]),
+        )
+        lines = [
+            f"{name},{model},{reals[0]},{person},p9"
+            for name, model in zip(fakes, KODF_MODELS, strict=True)
+        ]
+        heading = "영상ID,변조모델,타겟영상,타겟UUID,소스UUID"
+        write(root, f"meta/변조영상_{word}_메타데이터.csv", "\n".join([heading, *lines]))
+
+
+def idforge(root: Path) -> None:
+    kinds = {
+        "pristine": "scene_0010-0",
+        "face_rvc_textmismatch": "scene_0015_0_infoswap",
+        "lip_tts_textgen": "scene_0010-13_fake",
+        "tts_textgen": "scene_0010-2",
+    }
+    for split, person in (("train", "id01"), ("val", "id00"), ("test", "id02")):
+        paths = [f"{k}/{person}/{person}_03/{person}_{name}.mp4" for k, name in kinds.items()]
+        write(root, f"{split}.csv", "\n".join(paths) + "\n")
+        touch(root, paths)
+
+
 LAYOUTS = {
     layout.__name__: layout
     for layout in (
@@ -200,6 +272,10 @@ LAYOUTS = {
         dfd,
         dfdc_preview,
         ffiw,
+        celeb_df_pp,
+        deepspeak_v2,
+        kodf,
+        idforge,
     )
 }
 

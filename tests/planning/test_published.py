@@ -63,6 +63,13 @@ def test_an_epoch_takes_the_real_faces_of_table_1(
     assert sum(real for real, _ in taken.values()) == 304_000
 
 
+def test_a_corpus_of_which_one_class_is_counted_is_of_unknown_size() -> None:
+    known = CorpusSection(reader="celeb_df_pp", root="/nowhere")
+    videos, unknown = published_videos(recipe(known, CorpusSection(reader="idforge", root="/x")))
+    assert unknown == ["idforge"]
+    assert videos.num_rows == 890 + 53_196
+
+
 def test_splits_and_classes_are_those_published() -> None:
     videos, _ = published_videos(recipe(CorpusSection(reader="ffpp", root="nowhere")))
     splits = Counter(videos["split"].to_pylist())

@@ -43,7 +43,7 @@ def test_nor_has_a_corpus_of_which_only_the_test_split_is_taken(tmp_path):
 @pytest.mark.parametrize(
     ("override", "error", "told"),
     [
-        ("batches.labels=category", ManifestError, "needs FS or RE for every fake; 2 of 2"),
+        ("batches.labels=category", ManifestError, "needs FS, RE or TF for every fake; 2 of 2"),
         ("batches.labels=dataset", ManifestError, "needs fakes of two datasets"),
         ("objective.metric={name: ArcFacLoss}", RecipeError, "Did you mean ArcFaceLoss"),
         (

@@ -71,6 +71,10 @@ READERS = {
     "dfd": "dfd",
     "dfdc_preview": "dfdc_preview",
     "ffiw": "ffiw",
+    "celeb_df_pp": "celeb_df_pp",
+    "deepspeak_v2": "deepspeak_v2",
+    "kodf": "kodf",
+    "idforge": "idforge",
 }
 """Name in a recipe -> module here."""
 

@@ -60,7 +60,7 @@ def _refuse_celeb_df_pp(root: str, paths: Iterable[str]) -> None:
         if not set(path.split("/")[1:-1]).isdisjoint(OF_CELEB_DF_PP):
             raise ManifestError(
                 f"{root} holds Celeb-DF++ ({path}), and reader celeb_df reads Celeb-DF v2.",
-                "List its videos in a CSV with their category (FS or RE) and method, and use the csv reader.",
+                "Use reader: celeb_df_pp.",
             )
 
 
@@ -71,7 +71,7 @@ def testing_labels(uri: str) -> dict[str, int]:
         ManifestError: the list is missing, has a malformed line, or contradicts the folders.
     """
     labels, listed = Labels(), {}
-    for line, fields in read_lines(uri, "It comes with Celeb-DF v2; put it there."):
+    for line, fields in read_lines(uri, "It comes with Celeb-DF; put it there."):
         folder = fields[-1].partition("/")[0]
         if len(fields) != 2 or fields[0] not in ("0", "1") or folder not in CATEGORY_OF:
             raise ManifestError(f"{uri} line {line}: {' '.join(fields)!r} is no label and video.")

@@ -1,6 +1,6 @@
 """A plain folder of videos.
 
-    [train|val|test/]{real,fake,FS,RE}/[METHOD/]NAME.mp4
+    [train|val|test/]{real,fake,FS,RE,TF}/[METHOD/]NAME.mp4
 
 The folder names give split, label, category and method, in any order and case: real/test/NAME.mp4 and
 test_clips/METHOD/fake/NAME.mp4 as well. Of several such words the outermost counts. Names may repeat in
@@ -92,5 +92,5 @@ def _require_videos(corpus: CorpusSection, files: Files, meanings: dict[str, Fol
     if not any(meaning.category for meaning in meanings.values()):
         raise ManifestError(
             f"{files.uri(next(iter(meanings)))}: {NO_CLASS}.",
-            "Put videos under folders called real, fake, FS or RE, or use the csv reader.",
+            "Put videos under folders called real, fake, FS, RE or TF, or use the csv reader.",
         )

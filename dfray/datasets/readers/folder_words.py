@@ -15,9 +15,9 @@ SPLIT_OF = {
     "test": "test",
     "testing": "test",
 }
-CATEGORY_OF = {"real": "real", "fake": "fake", "fs": "FS", "re": "RE"}
+CATEGORY_OF = {"real": "real", "fake": "fake", "fs": "FS", "re": "RE", "tf": "TF"}
 _IN_NAMES = {"real": "real", "fake": "fake"}
-"""Class words that count inside a longer name too; `re` and `fs` would be found by chance."""
+"""Class words that count inside a longer name too; `re`, `fs` and `tf` would be found by chance."""
 SEVERAL_SPLITS = "several split words in its path: the outermost counts"
 SEVERAL_CLASSES = "real and fake in its path: the outermost counts"
 _SEPARATORS = re.compile(r"[_\-. ]+")
@@ -29,7 +29,7 @@ class FolderWords:
 
     Attributes:
         split: train, val or test, or None if no folder says so.
-        category: real, fake, FS or RE, or None if no folder says so.
+        category: real, fake, FS, RE or TF, or None if no folder says so.
         method: the other folders, joined by slashes; may be empty.
         remarks: decisions between words that contradict each other.
     """
