@@ -59,14 +59,13 @@ def complete_recipe(incomplete: str) -> list[str]:
     return [name for name in installed_names("recipe") if name.startswith(incomplete)]
 
 
-RecipeName = Annotated[
-    str,
-    typer.Argument(
-        metavar="RECIPE",
-        help="A YAML file, local or s3://, or a name from `dfray recipes`.",
-        autocompletion=complete_recipe,
-    ),
-]
+_RECIPE = typer.Argument(
+    metavar="RECIPE",
+    help="A YAML file, local or s3://, or a name from `dfray recipes`.",
+    autocompletion=complete_recipe,
+)
+RecipeName = Annotated[str, _RECIPE]
+OptionalRecipeName = Annotated[str | None, _RECIPE]
 Overrides = Annotated[
     list[str] | None,
     typer.Argument(
@@ -109,11 +108,19 @@ def command(
 
 
 def recipe_command(
-    group: typer.Typer, name: str | None = None, *, panel: str | None = None
+    group: typer.Typer,
+    name: str | None = None,
+    *,
+    panel: str | None = None,
+    needs_recipe: bool = True,
 ) -> Callable[
     [Callable[Concatenate[RecipeCall, P], None]], Callable[Concatenate[RecipeCall, P], None]
 ]:
-    """Return a decorator that makes a function a command of `group` which takes a recipe."""
+    """Return a decorator that makes a function a command of `group` which takes a recipe.
+
+    Args:
+        needs_recipe: False: its function takes None for the call if the command line names no recipe.
+    """
 
     def register(
         function: Callable[Concatenate[RecipeCall, P], None],
@@ -121,7 +128,7 @@ def recipe_command(
         @functools.wraps(function)
         def run(
             *,
-            recipe: str,
+            recipe: str | None,
             overrides: list[str] | None,
             print_recipe: bool,
             verbose: bool,
@@ -131,15 +138,19 @@ def recipe_command(
             from dfray.command_log import logged
 
             with tracebacks(verbose), quietly(quiet), logged(sys.argv[1:]):
-                resolved = resolve_recipe(recipe, overrides, print_only=print_recipe)
-                call = RecipeCall(resolved, (recipe, *(overrides or ())), verbose)
-                function(call, **options)  # type: ignore[call-arg]
+                call = None
+                if recipe is not None:
+                    resolved = resolve_recipe(recipe, overrides, print_only=print_recipe)
+                    call = RecipeCall(resolved, (recipe, *(overrides or ())), verbose)
+                function(call, **options)  # type: ignore[arg-type,call-arg]
 
         _, *parameters = _parameters(function)  # the first is the call
         _declare(
             run,
             [
-                _parameter("recipe", RecipeName),
+                _parameter("recipe", RecipeName)
+                if needs_recipe
+                else _parameter("recipe", OptionalRecipeName, None),
                 _parameter("overrides", Overrides, None),
                 *parameters,
                 _parameter("print_recipe", PrintRecipe, False),

@@ -39,9 +39,9 @@ def train(
         show_history(stages.train(call.run))
 
 
-@recipe_command(app, panel=PIPELINE)
+@recipe_command(app, panel=PIPELINE, needs_recipe=False)
 def evaluate(
-    call: RecipeCall,
+    call: RecipeCall | None,
     protocol: Annotated[
         str | None,
         typer.Option(help="Write the table of a protocol: `paper`, or a YAML file."),
@@ -53,18 +53,76 @@ def evaluate(
             "run's own model; may be repeated."
         ),
     ] = None,
+    scores: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Measure these scores instead of a model: a .parquet, .csv or .jsonl file of `dfray score "
+            "--out`, or of another detector with the columns `uri` and `fake_probability`.",
+        ),
+    ] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="With --scores: a list with the columns `uri` and `label` (real or fake), and optionally "
+            "`dataset`, `method`, `category`, `split`. Default: the manifest of RECIPE.",
+        ),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("--as", help="With --scores: the detector's name in the report.")
+    ] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="With --scores: fake at or above it. Default: the threshold that the scores state, or 0.5.",
+        ),
+    ] = None,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="With --scores: where to write figures and report. Default: beside the scores.",
+        ),
+    ] = None,
     dry_run: CheckOnly = False,
 ) -> None:
     """Score the held-out split, compute the metrics and write the report.
 
     With --protocol, measure the run's model and every --model by its scenarios instead, and write the
-    table with the published rows.
+    table with the published rows. With --scores, measure scores that are in a file: no model is needed,
+    and with --labels no recipe.
 
     Example: dfray evaluate mine.yaml --protocol paper --model models:/deepfake-detector@champion
+
+    Example: dfray evaluate --scores scores.parquet --labels labels.csv
     """
     from dfray import stages
     from dfray.render.evaluation import show_metrics
 
+    if scores is not None:
+        if protocol is not None or model or dry_run:
+            raise UserError(
+                "--scores measures a file, without a model.",
+                "Leave out --protocol, --model, --dry-run.",
+            )
+        run = None if call is None else call.run
+        found = stages.evaluate_scores(
+            scores, labels, run=run, name=name, threshold=threshold, to=to
+        )
+        show_metrics(found.metrics)
+        print(f"Report: {found.report}")
+        return
+    if (labels, name, threshold, to) != (None,) * 4:
+        raise UserError(
+            "--labels, --as, --threshold and --to are about scores in a file.", "Add --scores FILE."
+        )
+    if call is None:
+        raise UserError(
+            "There is nothing to evaluate.", "Name a recipe, or --scores FILE with --labels FILE."
+        )
     if dry_run:
         show_state(call, "evaluate")
         return

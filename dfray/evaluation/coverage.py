@@ -75,6 +75,25 @@ def count_coverage(
     ]
 
 
+def coverage_of_videos(videos: pa.Table, split: str) -> Coverage:
+    """Return the counts that VIDEO_SCORES tell: nothing is known of frames.
+
+    Args:
+        split: that all of them are of.
+    """
+    statuses = videos["status"].to_pylist()
+    reasons = Counter(zip(statuses, videos["reason"].to_pylist(), strict=True)).most_common()
+    return Coverage(
+        split=split,
+        videos=dict(Counter(statuses)),
+        frames={},
+        n_frames_doubtful=0,
+        n_faces=sum(videos["n_faces"].to_pylist()),
+        cpu_s=0.0,
+        reasons=[Reason(status, reason, count) for (status, reason), count in reasons if reason],
+    )
+
+
 def _coverage(
     split: str,
     summaries: pa.Table,

@@ -15,7 +15,6 @@ import pyarrow as pa
 
 from dfray.errors import EvaluationError
 from dfray.evaluation.aggregate import VIDEO_SCORES, is_scored
-from dfray.evaluation.saliency import overlay
 from dfray.faces.crop_codec import decode_images
 from dfray.faces.shard_file import ShardFile
 from dfray.faces.shards import ROW_GROUP, FacesStore
@@ -58,7 +57,7 @@ class Explain(Protocol):
 
 def worst_mistakes(
     video_scores: pa.Table,
-    store: FacesStore,
+    store: FacesStore | None,
     split: str,
     n: int,
     *,
@@ -72,9 +71,11 @@ def worst_mistakes(
 
     Args:
         video_scores: VIDEO_SCORES of `split`.
-        store: the faces that were scored.
+        store: the faces that were scored; None: they are not there, and no mistake has pictures.
         explain: gives the maps of the EXPLAINED worst of each kind; none: no maps.
     """
+    if explain is not None:
+        from dfray.evaluation.saliency import overlay  # and torch
     scored = VIDEO_SCORES.conform(video_scores, "video scores").filter(is_scored(video_scores))
     scores = scored.column("fake_probability").to_numpy()
     is_real = scored.column("label").to_numpy() == REAL
@@ -84,15 +85,21 @@ def worst_mistakes(
     missed = [i for i in descending[::-1] if not is_real[i] and not called_fake[i]][:n]
     rows = scored.take(pa.array([*false_alarms, *missed], pa.int64())).to_pylist()
     video_ids = {row["video_id"] for row in rows}
-    summaries = {
-        row["video_id"]: row
-        for row in store.summaries([split]).select(["video_id", "shard", "first_row"]).to_pylist()
-        if row["video_id"] in video_ids
-    }
+    summaries = (
+        {
+            row["video_id"]: row
+            for row in store.summaries([split])
+            .select(["video_id", "shard", "first_row"])
+            .to_pylist()
+            if row["video_id"] in video_ids
+        }
+        if store
+        else {}
+    )
     explained = {row["video_id"] for label in (REAL, FAKE) for row in _first(rows, label)}
     worst = []
     for row in rows:
-        faces = _faces(store, summaries[row["video_id"]], row["n_faces"])
+        faces = _faces(store, summaries[row["video_id"]], row["n_faces"]) if store else []
         maps: list[np.ndarray] = []
         unexplained = None
         if explain is not None and row["video_id"] in explained:

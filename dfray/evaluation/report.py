@@ -20,7 +20,7 @@ from dfray import storage
 from dfray.config import UNFITTED_THRESHOLD
 from dfray.evaluation import report_charts as charts
 from dfray.evaluation.aggregate import NOT_EXTRACTED, VIDEO_SCORES, is_scored
-from dfray.evaluation.coverage import Coverage, Reason, count_coverage
+from dfray.evaluation.coverage import Coverage, Reason
 from dfray.evaluation.estimate import Estimate
 from dfray.evaluation.metrics import Metrics
 from dfray.evaluation.mistakes import Mistake
@@ -61,16 +61,14 @@ def write_report(
     path_uri: str,
     *,
     title: str,
-    recipe: dict[str, Any],
     metrics: Metrics,
     video_scores: pa.Table,
-    face_scores: pa.Table,
-    summaries: pa.Table,
-    outcomes: pa.Table,
-    unextracted: pa.Table | None = None,
+    coverage: list[Coverage],
     worst: Sequence[Mistake],
-    history: list[dict[str, float]],
     provenance: dict[str, str],
+    recipe: dict[str, Any] | None = None,
+    face_scores: pa.Table | None = None,
+    history: Sequence[dict[str, float]] = (),
     drops: Sequence[PostProcessingDrop] = (),
     threshold_origin: str = "",
     audit: Markup | str = "",
@@ -78,13 +76,12 @@ def write_report(
     """Write the HTML report to `path_uri`, atomically.
 
     Args:
-        recipe: the resolved recipe, as it goes into YAML.
         metrics: from `evaluate` on the same scores.
         video_scores: VIDEO_SCORES of the evaluated split.
-        face_scores: SCORES of the same.
-        summaries, outcomes: SUMMARIES and OUTCOMES of all splits.
-        unextracted: listed videos of all splits that were never extracted.
+        coverage: counts of all splits.
         worst: from `worst_mistakes`.
+        recipe: the resolved recipe, as it goes into YAML; None: there is none.
+        face_scores: SCORES of the same; None: they are not known.
         history: per epoch {epoch, lr, selection_loss, *_loss and its terms, ...}, as training records it;
             may be empty.
         drops: of AUC under post-processing, from `measure_drops`; none: not measured.
@@ -96,14 +93,15 @@ def write_report(
         StorageError: the file cannot be written.
     """
     videos = VIDEO_SCORES.conform(video_scores, "video scores")
-    faces = SCORES.conform(face_scores, "scores")
+    faces = SCORES.conform(face_scores or SCORES.from_rows([]), "scores")
     page = template_environment("dfray.evaluation").get_template("report.html.jinja")
     html = page.render(
         title=title,
         metrics=metrics,
         columns=METRICS,
         axis_from=_axis_from(metrics),
-        n_faces=faces.num_rows,
+        has_faces=face_scores is not None,
+        n_faces=faces.num_rows or sum(videos["n_faces"].to_pylist()),
         cards=headline_cards(metrics),
         curves=_curves(videos, faces, metrics),
         training=_training(history),
@@ -113,10 +111,10 @@ def write_report(
         drops=drops,
         drops_chart=_drops_chart(drops),
         audit=audit,
-        recipe=yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True),
+        recipe=recipe and yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True),
         provenance=[(key, str(value)) for key, value in flatten(provenance)],
         **_mistakes(worst, videos, metrics.threshold),
-        **_coverage(count_coverage(summaries, outcomes, unextracted), videos),
+        **_coverage(coverage, videos),
         **assets(),
     )
     storage.write_bytes(html.encode(), path_uri)
@@ -194,7 +192,7 @@ def _curves(videos: pa.Table, faces: pa.Table, metrics: Metrics) -> list[Plot]:
     return plots
 
 
-def _training(history: list[dict[str, float]]) -> list[Plot]:
+def _training(history: Sequence[dict[str, float]]) -> list[Plot]:
     if not history:
         return []
     caption = "Per epoch; the dashed line marks the epoch whose weights were kept."

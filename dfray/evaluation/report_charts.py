@@ -188,7 +188,7 @@ def projection_chart(scores: pa.Table, seed: int) -> go.Figure:
 _OF_VIDEOS = ("val_auc", "val_average_precision")
 
 
-def training_charts(history: list[dict[str, float]]) -> list[tuple[str, go.Figure]]:
+def training_charts(history: Sequence[dict[str, float]]) -> list[tuple[str, go.Figure]]:
     """(title, figure) of losses and their terms, metrics of validation videos, learning rate, per epoch.
 
     What was not recorded has no figure.
@@ -227,7 +227,7 @@ def _is_loss(name: str) -> bool:
     return name.startswith(("train_", "val_")) and not is_metric
 
 
-def _distinct(history: list[dict[str, float]], names: list[str]) -> list[str]:
+def _distinct(history: Sequence[dict[str, float]], names: list[str]) -> list[str]:
     """`names` without those that are 0 in every epoch or equal an earlier one: terms left out."""
     names_by_values: dict[tuple[Any, ...], str] = {}
     for name in names:
@@ -237,7 +237,7 @@ def _distinct(history: list[dict[str, float]], names: list[str]) -> list[str]:
     return list(names_by_values.values())
 
 
-def _lines(history: list[dict[str, float]], columns: list[str]) -> go.Figure:
+def _lines(history: Sequence[dict[str, float]], columns: list[str]) -> go.Figure:
     """A line over epochs for each of `columns`."""
     figure = go.Figure()
     for number, name in enumerate(columns):

@@ -5,7 +5,6 @@ They are expanded while they are scored: a bucket of a million videos is never l
 
 from __future__ import annotations
 
-import csv
 import itertools
 import os
 import re
@@ -15,17 +14,14 @@ from dataclasses import dataclass
 
 from dfray import storage
 from dfray.datasets.files import NOT_UTF8, is_utf8
-from dfray.datasets.readers.csv_file import relative_to_list
+from dfray.datasets.named_rows import named_rows, place_of
 from dfray.datasets.suffixes import is_of_macos, is_picture, is_video
-from dfray.errors import UserError, first_line
+from dfray.errors import UserError
 from dfray.notes import warn
 from dfray.tables import KINDS, Row
 
 STANDARD_INPUT = "-"
 _LISTS = (".csv", ".parquet")
-_COLUMNS = ("uri", "video", "input")
-"""Columns of a list that may hold the names: of a manifest, of the served model, of a table of scores."""
-_READ_ROWS = 4096
 _STRIDE = re.compile("[1-9][0-9]{0,8}")
 _FORMS = "Name a video, a picture, a folder, a quoted pattern, a .csv or .parquet list, or `-`."
 
@@ -122,19 +118,15 @@ def _distinct(inputs: Iterable[MediaInput]) -> Iterator[MediaInput]:
 
 def _listed(uri: str) -> Iterator[MediaInput]:
     """Yield the inputs of a list, a few thousand rows at a time."""
-    with storage.local_copy(uri) as path:
-        rows = (
-            _parquet_rows(path, uri) if uri.lower().endswith(".parquet") else _csv_rows(path, uri)
-        )
-        for number, row in enumerate(rows, 1):
-            yield _listed_input(row, uri, number)
+    for number, row in enumerate(named_rows(uri, ("kind", "stride")), 1):
+        yield _listed_input(row, uri, number)
 
 
 def _listed_input(row: Row, uri: str, number: int) -> MediaInput:
     name, kind, stride = row["name"], row.get("kind") or "video", row.get("stride") or 1
     if fault := _fault_of(name, kind, stride):
         return MediaInput(f"{uri}, row {number}", fault=f"Row {number} of the list: {fault}")
-    return MediaInput(storage.absolute(relative_to_list(uri, name)), kind, int(stride))
+    return MediaInput(place_of(uri, name), kind, int(stride))
 
 
 def _fault_of(name: object, kind: object, stride: object) -> str | None:
@@ -146,40 +138,3 @@ def _fault_of(name: object, kind: object, stride: object) -> str | None:
     if not _STRIDE.fullmatch(str(stride)):
         return f"the stride of {name} is {stride!r}; give a whole number of 1 or more."
     return None
-
-
-def _csv_rows(path: str, uri: str) -> Iterator[Row]:
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            column = _name_column(reader.fieldnames or (), uri)
-            for row in reader:
-                yield {**row, "name": row[column]}
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise UserError(f"{uri} is no CSV file: {first_line(error)}.", _FORMS) from error
-
-
-def _parquet_rows(path: str, uri: str) -> Iterator[Row]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            column = _name_column(file.schema_arrow.names, uri)
-            read = [n for n in (column, "kind", "stride") if n in file.schema_arrow.names]
-            for batch in file.iter_batches(_READ_ROWS, columns=read):
-                yield from ({**row, "name": row[column]} for row in batch.to_pylist())
-    except (pa.ArrowException, OSError) as error:
-        raise UserError(f"{uri} is no Parquet file: {first_line(error)}.", _FORMS) from error
-
-
-def _name_column(columns: Iterable[str], uri: str) -> str:
-    columns = list(columns)
-    for name in _COLUMNS:
-        if name in columns:
-            return name
-    raise UserError(
-        f"{uri} has no column {', '.join(_COLUMNS[:-1])} or {_COLUMNS[-1]}; it has "
-        f"{', '.join(columns) or 'none'}.",
-        "Name the files in a column `uri`, absolute or relative to the list.",
-    )

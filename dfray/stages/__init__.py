@@ -20,6 +20,7 @@ from dfray.run_status import StageStatus
 from dfray.stages.cluster_plan import plan_cluster
 from dfray.stages.dry_run import TrainingPlan, plan_training
 from dfray.stages.evaluation import evaluate
+from dfray.stages.given_scores import GivenEvaluation, evaluate_scores
 from dfray.stages.pipeline import RunResult, audit, extract, run_pipeline, search, status, train
 from dfray.stages.promotion import promote, rollback
 from dfray.stages.protocol_comparison import compare_models
@@ -29,6 +30,7 @@ from dfray.stages.runs import clean, compare_runs, list_runs
 from dfray.stages.self_blend import self_blend
 
 __all__ = [
+    "GivenEvaluation",
     "RunResult",
     "StageStatus",
     "TrainingPlan",
@@ -39,6 +41,7 @@ __all__ = [
     "compare_models",
     "compare_runs",
     "evaluate",
+    "evaluate_scores",
     "extract",
     "list_runs",
     "plan_cluster",

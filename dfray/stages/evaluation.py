@@ -86,6 +86,7 @@ def _log_metrics(run: RunContext, metrics: Metrics) -> None:
 
 
 def _write_report(run: RunContext, result: EvaluationResult) -> None:
+    from dfray.evaluation.coverage import count_coverage
     from dfray.evaluation.mistakes import worst_mistakes
     from dfray.evaluation.report import write_report
 
@@ -107,9 +108,9 @@ def _write_report(run: RunContext, result: EvaluationResult) -> None:
         metrics=result.metrics,
         video_scores=result.video_scores,
         face_scores=result.face_scores,
-        summaries=run.faces.summaries(),
-        outcomes=run.faces.outcomes(),
-        unextracted=run.faces.unextracted(SPLITS),
+        coverage=count_coverage(
+            run.faces.summaries(), run.faces.outcomes(), run.faces.unextracted(SPLITS)
+        ),
         worst=worst,
         drops=result.drops,
         audit=_audit(run, result),

@@ -11,6 +11,7 @@ import pytest
 
 from dfray.config import EvaluationSection
 from dfray.errors import StorageError
+from dfray.evaluation.coverage import count_coverage
 from dfray.evaluation.metrics import Metrics, compute_metrics
 from dfray.evaluation.mistakes import Mistake
 from dfray.evaluation.report import headline_cards, write_report
@@ -97,8 +98,7 @@ def renderer(path):
             "metrics": metrics_of(scored),
             "video_scores": scored.videos,
             "face_scores": scored.faces,
-            "summaries": scored.summaries,
-            "outcomes": scored.outcomes,
+            "coverage": count_coverage(scored.summaries, scored.outcomes),
             "worst": [],
             "history": HISTORY,
             "provenance": {"code": "abc", "versions": {"torch": "2"}},
