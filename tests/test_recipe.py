@@ -216,6 +216,23 @@ def test_a_recipe_that_self_blending_cannot_follow_is_refused(write, override, m
         load_recipe(write(MINIMAL + SELF_BLEND), ["training.num_workers=2", override])
 
 
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (
+            ["batches.batch_size=6"],
+            r"batches.pairing and must be a multiple of 2 x training.num_workers 2",
+        ),
+        (["batches.batch_size=12", "training.accumulate=2"], r"batches.pairing take pairs"),
+        (["faces.landmarks=true", "batches.self_blend={}"], r"set batches.pairing: null"),
+    ],
+)
+def test_a_recipe_that_pairs_cannot_follow_is_refused(write, overrides, message):
+    fixed = ["training.num_workers=2", "batches.pairing=source", *overrides]
+    with pytest.raises(RecipeError, match=message):
+        load_recipe(write(MINIMAL), fixed)
+
+
 def test_an_unknown_name_gets_the_nearest_one():
     with pytest.raises(RecipeError, match="Did you mean demo"):
         load_recipe("dmeo")

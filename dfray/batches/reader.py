@@ -4,6 +4,7 @@ Ray Data costs tens of seconds before the first batch of every execution; a row 
 milliseconds, so thirty epochs over written shards read them directly. Each epoch permutes the row groups,
 cuts the sampled rows into equal, contiguous lanes, one for each worker of a full group, and shuffles each in
 windows of up to `shuffle_faces`. A thread reads the next window during the training on the current one.
+What is permuted are units of faces that share a batch: one face each, or two of a sample with pairs.
 """
 
 from __future__ import annotations
@@ -79,7 +80,9 @@ class FacesReader:
         self.lanes = lanes or world_size
         self.rank, self.world_size, self.seed = rank, world_size, seed
         self.batch_size = section.faces_per_step // world_size
-        self.steps = len(sample) // section.faces_per_step
+        self._unit = 2 if len(sample.pairs) else 1
+        n_units = (len(sample) - 2 * len(sample.pairs)) // self._unit + len(sample.pairs)
+        self.steps = n_units * self._unit // section.faces_per_step
         self._files: dict[int, ShardFile] = {}
         self._reading = threading.Lock()
 
@@ -91,7 +94,7 @@ class FacesReader:
                 landmarks.
         """
         require_batch(self.sample, self.section)
-        order = self._by_permuted_groups(np.random.default_rng([self.seed, epoch]))
+        order = self._units(np.random.default_rng([self.seed, epoch]))
         size = self.section.faces_per_step // self.lanes
         first, end = self.rank * self.batch_size, (self.rank + 1) * self.batch_size
         lanes = range(first // size, -(-end // size))
@@ -106,9 +109,10 @@ class FacesReader:
         self, order: np.ndarray, lane: int, rng: np.random.Generator, size: int
     ) -> Iterator[Batch]:
         """Yield `steps` batches of `size` faces, from one contiguous share of the order."""
-        share = order[lane * self.steps * size : (lane + 1) * self.steps * size]
-        windows = np.split(share, self._cuts(len(share), size))
-        for faces in self._prefetched([rng.permutation(window) for window in windows]):
+        length = self.steps * size // self._unit
+        share = order[lane * length : (lane + 1) * length]
+        windows = np.split(share, self._cuts(len(share), size // self._unit))
+        for faces in self._prefetched([rng.permutation(window).ravel() for window in windows]):
             window = _replace_without_landmarks(faces, rng)
             for start in range(0, len(window.labels), size):
                 yield window.take(slice(start, start + size))
@@ -119,7 +123,8 @@ class FacesReader:
         The shares of all workers, rank after rank, are one order that depends on the seed alone. With
         fewer faces than workers some shares are empty.
         """
-        order = self._by_permuted_groups(np.random.default_rng(self.seed))
+        rng = np.random.default_rng(self.seed)
+        order = self._by_permuted_groups(np.arange(len(self.sample)), rng)
         share = np.array_split(order, self.world_size)[self.rank]
         starts = range(0, len(share), self.batch_size)
         for faces in self._prefetched([share[i : i + self.batch_size] for i in starts]):
@@ -129,12 +134,12 @@ class FacesReader:
                 yield faces.take(usable)
 
     def _cuts(self, count: int, batch: int) -> list[int]:
-        """Return the indices that cut a share into windows.
+        """Return the indices that cut a share of `count` units into windows of whole batches.
 
         Windows double from four batches up to `shuffle_faces`, so that the first batch does not wait for
         a full buffer.
         """
-        largest = max(1, self.section.shuffle_faces // batch) * batch
+        largest = max(1, self.section.shuffle_faces // self._unit // batch) * batch
         cuts, size = [], min(4 * batch, largest)
         place = size
         while place < count:
@@ -143,12 +148,33 @@ class FacesReader:
             place += size
         return cuts
 
-    def _by_permuted_groups(self, rng: np.random.Generator) -> np.ndarray:
-        """Return indices into the sample, row groups in random order, rows of a group adjacent."""
-        group = self.sample.shard.astype(np.int64) << 32 | self.sample.row // ROW_GROUP
+    def _units(self, rng: np.random.Generator) -> np.ndarray:
+        """Return indices into the sample, int64 (U, faces of a unit): row groups in random order.
+
+        With pairs those, in the groups of their fakes, and the other faces in twos, but for an odd one.
+        """
+        singles = np.setdiff1d(np.arange(len(self.sample)), self.sample.pairs)
+        if self._unit == 1:
+            return self._by_permuted_groups(singles, rng)[:, None]
+        twos = self._by_permuted_groups(singles, rng)[: len(singles) // 2 * 2].reshape(-1, 2)
+        units = np.concatenate([self.sample.pairs, twos])
+        return self._by_permuted_groups(units, rng)
+
+    def _by_permuted_groups(self, units: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Return units of the sample, row groups in random order, units of a group adjacent.
+
+        Args:
+            units: int64 (U,) or (U, n), indices into the sample; a unit is in the group of its first face.
+        """
+        if not len(units):
+            return units
+        first = units.reshape(len(units), -1)[:, 0]
+        group = (
+            self.sample.shard[first].astype(np.int64) << 32 | self.sample.row[first] // ROW_GROUP
+        )
         _, index = np.unique(group, return_inverse=True)
         place = rng.permutation(index.max() + 1)
-        return np.argsort(place[index], kind="stable")
+        return units[np.argsort(place[index], kind="stable")]
 
     def _prefetched(self, windows: list[np.ndarray]) -> Iterator[Batch]:
         """Yield the faces of each window, with one window read ahead."""

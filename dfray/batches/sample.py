@@ -1,19 +1,16 @@
-"""Sample of an epoch: faces balanced per dataset, spread evenly over each video's time.
-
-The rule (arXiv 2508.19730 section 4.1, made exact here): every real face; of each fake video
-min(available, k) faces with k = ceil(real faces / fake videos); so at least one of every video.
-It needs only the counts of faces, so it is computed for 200,000 videos in a second, without reading a pixel.
-"""
+"""Sample of an epoch: the chosen faces of one split, and where they are stored."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dfray.batches.choice import NO_PAIRS, choose_faces
 from dfray.batches.labels import BINARY, LabelScheme
+from dfray.batches.pairing import HOW_TO_PAIR
 from dfray.config import BatchesSection
 from dfray.errors import ManifestError
 from dfray.tables import REAL, refuse_test
@@ -34,32 +31,11 @@ class Sample:
     """int64 (N,), faces of one video have one number"""
     dataset: np.ndarray
     """int64 (V,), the dataset of each video, by the video's number"""
+    pairs: np.ndarray = field(default_factory=NO_PAIRS.copy)
+    """int64 (P, 2), a fake face and one of its source, which share a batch: indices of the sample"""
 
     def __len__(self) -> int:
         return len(self.row)
-
-
-def quotas(
-    dataset: np.ndarray, label: np.ndarray, available: np.ndarray, sampling: str
-) -> np.ndarray:
-    """Return the number of faces to sample of each video of one split: int64 (N,).
-
-    Args:
-        dataset: (N,) names; real and fake are balanced within each.
-        label: (N,), 0 real, 1 fake.
-        available: (N,), faces that each video has, or is expected to have.
-        sampling: "balanced" or "all".
-    """
-    quota = available.astype(np.int64)
-    if sampling == "all":
-        return quota
-    for name in np.unique(dataset):
-        real = (dataset == name) & (label == REAL)
-        fake = (dataset == name) & (label != REAL) & (available > 0)
-        if real.any() and fake.any():
-            per_video = max(1, -(-int(available[real].sum()) // int(fake.sum())))
-            quota[fake] = np.minimum(available[fake], per_video)
-    return quota
 
 
 def sample_faces(
@@ -74,7 +50,7 @@ def sample_faces(
 
     Raises:
         ManifestError: the split has no face, only real or only fake ones, or a video of no class; with
-            `self_blend`, it has no real face with landmarks.
+            `self_blend`, it has no real face with landmarks; with `pairing`, no pair.
         UserError: it is the test split, which neither trains nor selects a checkpoint.
     """
     table = summaries.filter(
@@ -91,19 +67,23 @@ def sample_faces(
         )
     refuse_test(table, "A checkpoint")
     available = table["n_faces"].to_numpy().astype(np.int64)
+    choice = choose_faces(table, available, split, section)
+    if section.pairing and split == "train" and not len(choice.pairs):
+        raise ManifestError(
+            "batches.pairing: no fake video of split train with a face has the video it was made from in it, "
+            "with one.",
+            HOW_TO_PAIR,
+        )
     dataset = np.asarray(table["dataset"].to_pylist())
-    quota = quotas(dataset, label, available, section.sampling)
-    video = np.repeat(np.arange(len(quota)), quota)
-    rank = np.arange(len(video)) - np.repeat(np.cumsum(quota) - quota, quota)
-    spread = ((rank + 0.5) * available[video] / quota[video]).astype(np.int64)
     encoded = table["shard"].combine_chunks().dictionary_encode()
     return Sample(
         shards=encoded.dictionary.to_pylist(),
-        shard=encoded.indices.to_numpy().astype(np.int32)[video],
-        row=table["first_row"].to_numpy()[video] + spread,
-        label=classes.index(table)[video],
-        video=video,
+        shard=encoded.indices.to_numpy().astype(np.int32)[choice.video],
+        row=table["first_row"].to_numpy()[choice.video] + choice.face,
+        label=classes.index(table)[choice.video],
+        video=choice.video,
         dataset=np.unique(dataset, return_inverse=True)[1],
+        pairs=choice.pairs,
     )
 
 

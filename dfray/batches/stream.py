@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from dfray.batches.choice import quotas
 from dfray.batches.labels import BINARY, LabelScheme
 from dfray.batches.reader import Batch
-from dfray.batches.sample import quotas
 from dfray.config import BatchesSection, FacesSection
 from dfray.faces.crop_codec import decode_images
 from dfray.faces.shard_plan import expected_faces

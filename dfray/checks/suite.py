@@ -60,6 +60,7 @@ CHECKS = (
     Check("room for a trial", cluster.trial_room, ("search",)),
     Check("room to score", cluster.scoring_room, _MEASURING),
     Check("classes", videos.classes, _TRAINING),
+    Check("pairs", videos.pairs, _TRAINING),
     Check("validation datasets", videos.judged_datasets, ("search",)),
     Check("selection", videos.selection, ("train", "run")),
     Check("batch", videos.batch, _TRAINING),

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from dfray import storage
 from dfray.batches.labels import datasets_of_both, lacking_classes
+from dfray.batches.pairing import HOW_TO_PAIR, count_pairs
 from dfray.checks.finding import Finding
 from dfray.checks.subject import Subject
 from dfray.planning.sample import planned_sample
@@ -50,6 +51,18 @@ def classes(subject: Subject) -> Iterator[Finding]:
         for split, names in lacking_classes(videos, ("train", "val")).items():
             yield Finding(f"Split {split} has no {' and no '.join(names)} video.", _BOTH)
     require_trainable_classes(recipe, videos)
+
+
+def pairs(subject: Subject) -> Iterator[Finding]:
+    """Yield the lack of a pair, if the recipe wants pairs."""
+    videos = subject.videos
+    if videos is None or subject.recipe.batches.pairing is None:
+        return
+    if not count_pairs(videos).n_paired:
+        yield Finding(
+            "batches.pairing: no fake video of split train has the video it was made from in it.",
+            HOW_TO_PAIR,
+        )
 
 
 def judged_datasets(subject: Subject) -> Iterator[Finding]:

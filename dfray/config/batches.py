@@ -88,6 +88,12 @@ class BatchesSection(Section):
         "balanced",
         description="faces of an epoch; balanced: as arXiv 2508.19730 section 4.1; all: every face",
     )
+    pairing: Annotated[Literal["source"] | None, Younger()] = Field(
+        None,
+        description="source: each fake face shares its batch with a face of the video it was made from, at "
+        "about the same moment (after arXiv 2508.06248); videos without such a partner fill the rest; "
+        "a streamed first epoch is not paired; null: off",
+    )
     labels: Literal["binary", "category", "dataset"] = Field(
         "binary",
         description="classes to train on (arXiv 2508.19730 section 3.4); binary: real and fake; category: "
@@ -104,6 +110,11 @@ class BatchesSection(Section):
         description="train on real faces and their self-blended fakes only, half a batch each; "
         "needs faces.landmarks; null: off",
     )
+
+    @property
+    def in_pairs(self) -> bool:
+        """True if a batch is made of pairs: of a real face and its self-blended, or paired, fake."""
+        return self.self_blend is not None or self.pairing is not None
 
     @property
     def faces_per_step(self) -> int:

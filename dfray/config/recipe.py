@@ -118,10 +118,10 @@ class Recipe(Section):
                 f"a worker's share of batches.batch_size {batch} is {batch // workers} faces, which "
                 f"training.accumulate {accumulate} does not divide"
             )
-        in_pairs = self.augment.mixes or (self.batches.self_blend and accumulate > 1)
+        in_pairs = self.augment.mixes or (self.batches.in_pairs and accumulate > 1)
         if in_pairs and batch // workers // accumulate % 2:
             raise ValueError(
-                "augment.mixup, augment.cutmix and batches.self_blend take pairs, and the "
+                "augment.mixup, augment.cutmix, batches.self_blend and batches.pairing take pairs, and the "
                 f"{batch // workers // accumulate} faces that a worker takes at once are odd"
             )
 
@@ -144,16 +144,27 @@ class Recipe(Section):
         return self
 
     @model_validator(mode="after")
-    def _self_blend_fits(self) -> Recipe:
-        if self.batches.self_blend is None:
+    def _pairs_fit(self) -> Recipe:
+        if not self.batches.in_pairs:
             return self
+        key = "self_blend" if self.batches.self_blend else "pairing"
         batch = self.batches.batch_size
         for workers in self.training.worker_counts:
             if batch % (2 * workers):
                 raise ValueError(
-                    f"batches.batch_size {batch} holds pairs with batches.self_blend and must be a "
+                    f"batches.batch_size {batch} holds pairs with batches.{key} and must be a "
                     f"multiple of 2 x training.num_workers {workers}"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _self_blend_fits(self) -> Recipe:
+        if self.batches.self_blend is None:
+            return self
+        if self.batches.pairing is not None:
+            raise ValueError(
+                "batches.self_blend makes each fake of a real face of its batch: set batches.pairing: null"
+            )
         if not self.faces.landmarks:
             raise ValueError("batches.self_blend needs faces.landmarks: true")
         if self.batches.labels != "binary":

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from dfray.batches.sample import quotas
+from dfray.batches.choice import choose_faces
 from dfray.config import BatchesSection, FacesSection
 from dfray.evaluation.bootstrap import percentile_interval
 from dfray.faces.shard_plan import expected_faces
@@ -112,7 +112,7 @@ def estimate_extraction(
         faces=_interval(sums[1]),
         stored_bytes=_interval(sums[2]),
         videos={name: splits.count(name) for name in SPLITS},
-        per_epoch=_per_epoch(videos, name_of, available, batches),
+        per_epoch=_per_epoch(videos, available, batches),
     )
 
 
@@ -147,10 +147,8 @@ def _interval(values: np.ndarray) -> Interval:
     return Interval(float(values[0]), *percentile_interval(values[1:], CONFIDENCE))
 
 
-def _per_epoch(
-    videos: pa.Table, dataset: np.ndarray, available: np.ndarray, section: BatchesSection
-) -> dict[str, int]:
-    """Return the faces that an epoch uses of train and val, by the rule of `quotas`."""
+def _per_epoch(videos: pa.Table, available: np.ndarray, section: BatchesSection) -> dict[str, int]:
+    """Return the faces that an epoch uses of train and val, by the rule of `choose_faces`."""
     split = np.asarray(videos["split"].to_pylist())
     label = videos["label"].to_numpy()
     counts = {}
@@ -159,6 +157,6 @@ def _per_epoch(
         if section.self_blend is not None:  # real faces only, each with its self-blended fake
             counts[name] = 2 * int(available[rows & (label == REAL)].sum())
             continue
-        quota = quotas(dataset[rows], label[rows], available[rows], section.sampling)
-        counts[name] = int(quota.sum())
+        of_split = videos.filter(pa.array(rows))
+        counts[name] = len(choose_faces(of_split, available[rows], name, section).video)
     return counts

@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from dfray.batches.sample import quotas, sample_faces
+from dfray.batches.choice import choose_faces
+from dfray.batches.sample import sample_faces
 from dfray.config import Recipe
 from dfray.faces.shard_plan import expected_faces
 from dfray.faces.view import FacesView
@@ -60,10 +61,9 @@ def _expected(videos: pa.Table, recipe: Recipe) -> Counts:
     splits = np.asarray(videos["split"].to_pylist())
     for split in ("train", "val"):
         rows = videos.filter(pa.array(splits == split))
-        label = rows["label"].to_numpy()
-        dataset = np.asarray(rows["dataset"].to_pylist())
-        quota = quotas(dataset, label, expected_faces(rows, recipe.faces), recipe.batches.sampling)
-        counts[split] = _by_class(np.repeat(label, quota), recipe)
+        expected = expected_faces(rows, recipe.faces)
+        chosen = choose_faces(rows, expected, split, recipe.batches)
+        counts[split] = _by_class(rows["label"].to_numpy()[chosen.video], recipe)
     return counts
 
 

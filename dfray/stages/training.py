@@ -55,7 +55,7 @@ def _train(run: RunContext, tracked: Run, turn: Turn) -> History:
     progress = counting_actor()
     with stage("extract + train" if stream else "train", recipe.training.epochs) as line:
         notes = [extracted.note] if stream and extracted.done else []
-        for note in [*notes, *unblended_notes(run)]:
+        for note in [*notes, *pairing_notes(run), *unblended_notes(run)]:
             line.say(note)
         training_line = TrainingLine(line, run.manifest.num_rows if stream else 0)
 
@@ -154,6 +154,15 @@ class TrainingLine:
         if videos < self._streamed:
             details.append(f"{videos}/{self._streamed} videos extracted")
         return ", ".join(details)
+
+
+def pairing_notes(run: RunContext) -> list[str]:
+    """Return a sentence on the training videos that are in pairs, if the recipe pairs them."""
+    if run.recipe.batches.pairing is None:
+        return []
+    from dfray.batches.pairing import count_pairs
+
+    return [str(count_pairs(run.manifest))]
 
 
 def unblended_notes(run: RunContext) -> list[str]:

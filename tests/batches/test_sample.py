@@ -7,8 +7,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from dfray.batches.choice import quotas
 from dfray.batches.labels import LabelScheme
-from dfray.batches.sample import quotas, sample_faces, unblendable
+from dfray.batches.sample import sample_faces, unblendable
 from dfray.config import BatchesSection, FacesSection
 from dfray.errors import ManifestError, UserError
 from tests.helpers.rows import fake_row, video_row, write_store

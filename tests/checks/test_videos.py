@@ -83,6 +83,15 @@ def test_self_blending_needs_no_fakes(tmp_path: Path) -> None:
     assert found("classes", subject_of(toy_recipe(tmp_path, "toy", *blends), rows)) == []
 
 
+def test_pairs_without_a_source_are_a_finding(tmp_path: Path) -> None:
+    paired = toy_recipe(tmp_path, "toy", "batches.pairing=source")
+    (sentence,) = found("pairs", subject_of(paired))
+    assert "no fake video of split train has the video it was made from in it" in sentence
+    rows = [row | {"source_video": "toy/camera/train-0"} for row in TWO_SPLITS]
+    assert found("pairs", subject_of(paired, rows)) == []
+    assert found("pairs", subject_of(toy_recipe(tmp_path))) == []
+
+
 def test_a_scheme_of_labels_that_the_videos_lack_is_a_finding(tmp_path: Path) -> None:
     (sentence,) = found(
         "classes", subject_of(toy_recipe(tmp_path, "toy", "batches.labels=dataset"))

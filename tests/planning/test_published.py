@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from dfray.batches.sample import quotas
+from dfray.batches.choice import quotas
 from dfray.config import CorpusSection, Recipe
 from dfray.datasets.manifest import validate
 from dfray.errors import ManifestError
