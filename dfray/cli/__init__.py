@@ -21,6 +21,7 @@ from dfray.cli import extraction as extraction
 from dfray.cli import training as training
 from dfray.cli import search as search
 from dfray.cli import registry as registry
+from dfray.cli import published as published
 from dfray.cli import scoring as scoring
 from dfray.cli import runs as runs
 from dfray.cli import plan as plan

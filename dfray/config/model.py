@@ -58,6 +58,11 @@ class ModelSection(Section):
         None,
         description="standard deviation of the head's truncated normal initial weights; null: timm's own",
     )
+    fs_adapter: Annotated[Count | None, Younger()] = Field(
+        None,
+        description="width of the embedding over that of FS-Adapter's bottleneck (arXiv 2510.10663), whose "
+        "output the head reads beside the embedding; trained with the head; null: no adapter",
+    )
     tuning: Literal["full", "head", "norm_layers", "last_blocks"] = Field(
         "full", description="parameters to train; the head always is"
     )
@@ -86,6 +91,8 @@ class ModelSection(Section):
             raise ValueError(
                 "normalise_embedding goes with embedding pre_logits, which the head reads"
             )
+        if self.fs_adapter is not None and self.embedding == "pooled":
+            raise ValueError("fs_adapter goes with embedding pre_logits, which the head reads")
         return self
 
     def without_weights(self) -> ModelSection:

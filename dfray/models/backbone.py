@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dfray.config import ModelSection
 from dfray.errors import RecipeError
+from dfray.models import fs_adapter
 from dfray.models.checkpoint import LoadedWeights
 from dfray.models.network import NetworkChanges, create, stated
 from dfray.models.tuning import ParameterCounts, apply_tuning, freeze_statistics
@@ -25,7 +27,8 @@ class Detector(nn.Module):
     The embedding is timm's `forward_head(pre_logits=True)`: the mean of the patch tokens and then
     fc_norm for a ViT (arXiv 2508.19730 section 4.3), the class token after the last norm for CLIP
     (arXiv 2503.19683), the pooled map for a convolutional net. With `normalise` it has length 1, also as the
-    head's input. With `before_norm` it is the one before fc_norm; the logits are of the normed one always.
+    head's input. With `before_norm` it is the one before fc_norm; the logits are of the normed one always. An
+    FS-Adapter's output follows the normed one.
 
     Attributes:
         embedding_dim: D, the length of an embedding.
@@ -56,6 +59,8 @@ class Detector(nn.Module):
         """(B, 3, S, S) normalised images -> logits (B, C), embeddings (B, D)."""
         features = self.backbone.forward_features(images)
         embeddings = self.backbone.forward_head(features, pre_logits=True)
+        if (adapter := getattr(self.backbone, "adapter", None)) is not None:
+            embeddings = torch.cat([embeddings, adapter(embeddings)], dim=1)
         if self.normalise:
             embeddings = F.normalize(embeddings, dim=1)
         logits = self.backbone.get_classifier()(embeddings)
@@ -107,6 +112,8 @@ def build_detector(section: ModelSection, num_classes: int) -> Detector:
             "Use pre_logits, or model.pool: avg.",
         )
     loaded = load_weights(backbone, section)
+    fs_adapter.attach(backbone, section)
+    head = backbone.get_classifier()
     if section.head_init_std is not None:
         nn.init.trunc_normal_(head.weight, std=section.head_init_std)
         if head.bias is not None:

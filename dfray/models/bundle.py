@@ -3,7 +3,8 @@
     <folder>/model.safetensors   the detector's parameters and buffers
     <folder>/bundle.json         schema version, dfray version, SHA-256 of the weights, the resolved
                                  recipe, class names, decision rule, mean and std of the input,
-                                 settings of face detection and crops, and the version of both
+                                 settings of face detection and crops, and the version of both; the origin
+                                 of an imported detector
     <folder>/validation.json     validation's scores in numbers, from the fit of the decision rule; may be
                                  missing (`dfray.evaluation.reference`)
 
@@ -63,6 +64,7 @@ class Bundle:
         temperature, fitted_on, unfitted: as in `DecisionRule`.
         faces_version: version of how the faces were taken that it learned from.
         decision_criteria: likewise; None: those of the recipe.
+        published: the origin of an imported detector, as `Published` reads it; None: dfray trained it.
     """
 
     detector: Detector
@@ -76,6 +78,7 @@ class Bundle:
     decision_criteria: dict[str, Any] | None = None
     unfitted: str | None = None
     faces_version: int = FACES_VERSION
+    published: dict[str, Any] | None = None
 
     @property
     def decision_rule(self) -> DecisionRule:
@@ -102,6 +105,8 @@ class Bundle:
             "faces_version": self.faces_version,
             "recipe": self.recipe,
         } | self.decision_rule.stored()
+        if self.published is not None:
+            description["published"] = self.published
         (folder / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n")
 
     @classmethod
@@ -145,6 +150,7 @@ class Bundle:
             class_names=tuple(description["class_names"]),
             faces=description["faces"],
             faces_version=description.get("faces_version", UNSTATED),
+            published=description.get("published"),
             **asdict(decision_rule_of(description)),
         )
 

@@ -48,6 +48,28 @@ class _Recipe(BaseModel):
     evaluation: dict[str, Any] = {}
 
 
+class Published(BaseModel):
+    """Origin of an imported detector: whose it is, its file, its terms, and what it was trained on.
+
+    Attributes:
+        source, read_from: where its authors publish the file, and where this one was read.
+        sha256: of the file.
+        differences: of its faces here from its own preprocessing, a sentence each.
+    """
+
+    model_config = ConfigDict(strict=True)
+
+    detector: str
+    title: str
+    paper: str
+    source: str
+    read_from: str
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    licence: str
+    trained_on: str
+    differences: list[str]
+
+
 class _Content(BaseModel):
     """Keys of bundle.json that are read; sections of the recipe are checked as those of a recipe are."""
 
@@ -66,6 +88,7 @@ class _Content(BaseModel):
     faces: dict[str, Any]
     faces_version: Annotated[int, Field(ge=1)] = UNSTATED
     recipe: _Recipe
+    published: Published | None = None
 
     @field_validator("class_names")
     @classmethod

@@ -98,7 +98,7 @@ def load_exactly(
             if name in tensors and _shape(tensors[name]) != tuple(shape)
         ],
     }
-    listed = "; ".join(f"{fault} {_first_few(names)}" for fault, names in faults.items() if names)
+    listed = "; ".join(f"{fault} {first_few(names)}" for fault, names in faults.items() if names)
     if listed:
         raise ModelFileError(
             f"{source} does not fit the backbone: it {listed}.",
@@ -115,7 +115,7 @@ def _refusal(path: str, source: str, error: Exception) -> ModelFileError:
         unsafe = set()
     if classes := sorted(unsafe - {"argparse.Namespace"}):
         return ModelFileError(
-            f"{source} is pickled with code in it ({_first_few(classes)}), which is not run.",
+            f"{source} is pickled with code in it ({first_few(classes)}), which is not run.",
             "Use a file of tensors alone, such as .safetensors, from a publisher you trust.",
         )
     return ModelFileError(
@@ -129,7 +129,8 @@ def _shape(value: Any) -> object:
     return tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
 
 
-def _first_few(names: list[str]) -> str:
+def first_few(names: list[str]) -> str:
+    """Return the names in a line, those after the eighth counted."""
     more = f" and {len(names) - _NAMES_IN_MESSAGE} more" if len(names) > _NAMES_IN_MESSAGE else ""
     return ", ".join(names[:_NAMES_IN_MESSAGE]) + more
 

@@ -50,7 +50,7 @@ class ParameterCounts:
 
 
 def apply_tuning(backbone: Any, section: ModelSection) -> None:
-    """Set which parameters of a timm model are trained, in place.
+    """Set which parameters of a timm model are trained, in place; an FS-Adapter is trained with the head.
 
     `head` leaves the linear classifier; `norm_layers` adds the scale and shift of every normalisation
     layer (arXiv 2503.19683 tunes CLIP's LayerNorms so); `last_blocks` adds the last blocks and whatever
@@ -67,6 +67,8 @@ def apply_tuning(backbone: Any, section: ModelSection) -> None:
     elif section.tuned_blocks is not None:
         _train_last_blocks(backbone, section.backbone, section.tuned_blocks)
     backbone.get_classifier().requires_grad_(True)
+    if (adapter := getattr(backbone, "adapter", None)) is not None:
+        adapter.requires_grad_(True)
 
 
 def freeze_statistics(backbone: nn.Module) -> None:

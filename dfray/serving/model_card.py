@@ -16,6 +16,7 @@ from dfray.config import UNFITTED_THRESHOLD, ModelSection
 from dfray.evaluation.names import mean_name
 from dfray.faces.version import UNSTATED
 from dfray.registry.measurements import HeadlineMetrics
+from dfray.serving import published_card
 from dfray.text import markdown, markdown_code
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def write_card(
     model_name: str,
     description: Mapping[str, Any],
     run_tags: Mapping[str, str],
-    metrics: HeadlineMetrics,
+    metrics: HeadlineMetrics | None,
     context: CardContext,
 ) -> str:
     """Return the card as Markdown.
@@ -86,10 +87,10 @@ def write_card(
     Args:
         description: of the bundle.
         run_tags: of the MLflow run that made it: fingerprints and the code's commit.
-        metrics: the headline.
+        metrics: the headline; None: of an imported detector, which was not measured yet.
     """
-    recipe = description["recipe"]
-    licence = _weights_licence(recipe)
+    recipe, published = description["recipe"], description.get("published")
+    licence = published["licence"] if published else _weights_licence(recipe)
     paragraphs = [
         f"# {markdown(model_name)}: {markdown(recipe['name'])}",
         markdown(recipe.get("description", "")),
@@ -97,11 +98,11 @@ def write_card(
         _USE_HEADING,
         _USE,
         "## Metrics",
-        _headline(metrics),
+        _headline(metrics) if metrics else published_card.UNMEASURED,
         "## Composition",
         _composition(description, run_tags, licence),
         "## Data",
-        _data(context.corpora),
+        published_card.data(published) if published else _data(context.corpora),
         *(["## Evaluation", context.evaluation] if context.evaluation else []),
     ]
     return "\n\n".join(text.strip() for text in paragraphs if text.strip()) + "\n"
@@ -213,23 +214,32 @@ def _composition(
 ) -> str:
     from dfray.models.network import described
 
-    recipe, model = description["recipe"], description["recipe"]["model"]
-    licence = licence or _UNKNOWN
-    weights = f"{model['weights']} (licence: {licence})" if model["weights"] else licence
-    network = described(ModelSection.model_validate(model))
+    network = described(ModelSection.model_validate(description["recipe"]["model"]))
     classes = ", ".join(description["class_names"])
+    published = description.get("published")
     lines = [
         ("network", markdown("; ".join([*network, f"classes {classes}"]))),
-        ("pretrained weights", markdown(weights)),
-        ("recipe", f"{markdown(recipe['name'])}, fingerprint `{tags.get('dfray.recipe_fingerprint', '?')}`"),
-        ("manifest", f"fingerprint `{tags.get('dfray.manifest_fingerprint', '?')}`"),
-        ("faces", f"fingerprint `{tags.get('dfray.faces_fingerprint', '?')}`, taken by version "
-                  f"{description.get('faces_version', UNSTATED)} of the extraction"),
+        *(published_card.origin(published) if published else _origin(description, tags, licence)),
         ("code", f"dfray {description['dfray_version']}, commit "
                  f"{tags.get('mlflow.source.git.commit', 'not of a checkout')}"),
         ("weights' SHA-256", f"`{description['weights_sha256']}`"),
     ]  # fmt: skip
     return "\n".join(f"- {name}: {value}" for name, value in lines)
+
+
+def _origin(
+    description: Mapping[str, Any], tags: Mapping[str, str], licence: str | None
+) -> list[tuple[str, str]]:
+    """Return the rows of the composition on the training of a model."""
+    recipe, weights = description["recipe"], description["recipe"]["model"]["weights"]
+    licence = licence or _UNKNOWN
+    return [
+        ("pretrained weights", markdown(f"{weights} (licence: {licence})" if weights else licence)),
+        ("recipe", f"{markdown(recipe['name'])}, fingerprint `{tags.get('dfray.recipe_fingerprint', '?')}`"),
+        ("manifest", f"fingerprint `{tags.get('dfray.manifest_fingerprint', '?')}`"),
+        ("faces", f"fingerprint `{tags.get('dfray.faces_fingerprint', '?')}`, taken by version "
+                  f"{description.get('faces_version', UNSTATED)} of the extraction"),
+    ]  # fmt: skip
 
 
 def _data(corpora: Sequence[Corpus]) -> str:

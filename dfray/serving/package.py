@@ -42,6 +42,7 @@ from dfray.serving.model_card import FILE as CARD
 from dfray.serving.model_card import CardContext, as_description, write_card
 from dfray.serving.requirements import inference_requirements
 from dfray.serving.wheel import build_wheel
+from dfray.text import tag
 from dfray.tracking.artifacts import log_package
 from dfray.tracking.client import error_code, talking
 
@@ -52,7 +53,8 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
     from mlflow.models import Model, ModelSignature
 
-_REGISTRATION = "dfray.registration"
+REGISTRATION = "dfray.registration"
+"""Tag of a version: the name of its registration."""
 MODEL_ID = "dfray.logged_model"
 """Tag of a version: its logged model, which MLflow's own field for it does not keep."""
 
@@ -64,7 +66,7 @@ def register(
     tracking_uri: str,
     run_id: str,
     registration: str,
-    metrics: HeadlineMetrics,
+    metrics: HeadlineMetrics | None,
     scores: pa.Table | None = None,
     context: CardContext | None = None,
 ) -> str:
@@ -75,9 +77,9 @@ def register(
 
     Args:
         bundle_dir: a folder that `Bundle.save` wrote.
-        run_id: the MLflow run that trained it.
+        run_id: the MLflow run that trained or imported it.
         registration: name of this registration among those of the run, such as the key of its evaluation.
-        metrics: of the model on the evaluation set; stored with the version.
+        metrics: of the model on the evaluation set; stored with the version. None: of an imported one.
         scores: STORED_SCORES that the metrics are of; without them a promotion scores the set again.
         context: data and evaluation for the model card.
 
@@ -95,10 +97,10 @@ def register(
     description = read_description(str(bundle_dir))
     with talking(f"read run {run_id}"):
         run = client.get_run(run_id)
-    origin = {_REGISTRATION: registration} | _identity(description)
+    origin = {REGISTRATION: registration} | _identity(description)
     version = versions.of_run(run_id, origin)
     if version is None:
-        tags = _tags(description) | metric_tags(metrics) | origin
+        tags = _tags(description) | (metric_tags(metrics) if metrics else {}) | origin
         card = write_card(
             section.model_name, description, run.data.tags, metrics, context or CardContext()
         )
@@ -109,7 +111,7 @@ def register(
             version = _create(versions, run_id, package, tags, card)
     number = str(version.version)
     _log_output(client, run, version.tags[MODEL_ID])
-    if scores is not None:
+    if metrics is not None and scores is not None:
         save_scores(versions, number, metrics.evaluation_set, scores)
     versions.point(CANDIDATE, number)
     return number
@@ -261,7 +263,14 @@ def _tags(description: dict[str, Any]) -> dict[str, str]:
         "dfray.backbone": str(description["recipe"]["model"]["backbone"]),
         **_identity(description),
         "dfray.faces_version": str(description.get("faces_version", UNSTATED)),
+        **_published_tags(description.get("published") or {}),
     }
+
+
+def _published_tags(published: dict[str, Any]) -> dict[str, str]:
+    """Return the tags that tell the origin of an imported detector."""
+    told = ("detector", "source", "read_from", "sha256", "licence")
+    return {f"dfray.published.{name}": tag(published[name]) for name in told if published}
 
 
 def _ensure_model(client: MlflowClient, name: str) -> None:

@@ -24,6 +24,7 @@ from dfray.stages.given_scores import GivenEvaluation, evaluate_scores
 from dfray.stages.pipeline import RunResult, audit, extract, run_pipeline, search, status, train
 from dfray.stages.promotion import promote, rollback
 from dfray.stages.protocol_comparison import compare_models
+from dfray.stages.published import ImportedVersion, import_detector
 from dfray.stages.registration import register
 from dfray.stages.registry import promotion_history, registered_versions, score
 from dfray.stages.runs import clean, compare_runs, list_runs
@@ -31,6 +32,7 @@ from dfray.stages.self_blend import self_blend
 
 __all__ = [
     "GivenEvaluation",
+    "ImportedVersion",
     "RunResult",
     "StageStatus",
     "TrainingPlan",
@@ -43,6 +45,7 @@ __all__ = [
     "evaluate",
     "evaluate_scores",
     "extract",
+    "import_detector",
     "list_runs",
     "plan_cluster",
     "plan_training",

@@ -206,7 +206,7 @@ def start_run(
         key: tag(value)
         for key, value in {**run_tags, **(tags or {}), **_holder_tags(folder)}.items()
     }
-    experiment_id = _experiment(client, tracking_uri, recipe.registry.experiment)
+    experiment_id = open_experiment(client, tracking_uri, recipe.registry.experiment)
     with talking(f"begin a run in experiment {recipe.registry.experiment}"):
         from mlflow.entities import Param
 
@@ -224,7 +224,13 @@ def start_run(
     return Run(tracking_uri, run.info.run_id)
 
 
-def _experiment(client: MlflowClient, tracking_uri: str, name: str) -> str:
+def open_experiment(client: MlflowClient, tracking_uri: str, name: str) -> str:
+    """Return the id of an experiment, which is made if it is missing.
+
+    Raises:
+        UserError: it has been deleted.
+        RegistryError: MLflow failed.
+    """
     from mlflow.exceptions import MlflowException
 
     with talking(f"open experiment {name}"):
