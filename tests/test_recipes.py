@@ -52,7 +52,9 @@ MIXED = [f"{name}-mixup" for name in ("imagenet", "fsfm", "fsfm-category", "fsfm
 SMALLER = ["training.num_workers=1", "batches.batch_size=8", "model.size_px=64"]
 PROBES = ["probe-fsfm", "probe-clip"]
 """Baselines: a linear head on a frozen backbone."""
-TWINS = [f"twin-{name}" for name in (*ROWS, *MIXED, "clip", *PROBES)]
+ENCODERS = ["pe-l", "dinov3-l", "siglip2-l", "fsvfm-l"]
+"""Encoders that are tuned as GenD tunes its own (arXiv 2508.06248)."""
+TWINS = [f"twin-{name}" for name in (*ROWS, *MIXED, "clip", *PROBES, *ENCODERS)]
 COMBINED = {
     "twin-fsfm-category-ba",
     "twin-fsfm-dataset-ba",
@@ -65,11 +67,14 @@ FIVE = {"ff++", "celeb-df-v2", "dfdc", "fakeavceleb", "forgerynet"}
 COLUMNS = FIVE | {"df40", "wilddeepfake", "itw", "deepfake-eval-2024"}
 """The test sets of Table 3."""
 CLIP_TESTS = {"ff++", "celeb-df-v2", "dfdc", "dfdc-preview", "dfd", "ffiw"}
+GEND_TESTS = CLIP_TESTS - {"dfdc-preview"} | {
+    *("celeb-df++", "fakeavceleb", "deepspeak-v2", "kodf", "idforge")
+}
 CLASSES = {"binary": 2, "category": 3, "dataset": 6}
 
 
 def test_there_is_one_for_every_row_and_a_twin_of_each() -> None:
-    assert {*ROWS, *MIXED, "clip", *PROBES, *TWINS, "demo"} == set(named_recipes())
+    assert {*ROWS, *MIXED, "clip", *PROBES, *ENCODERS, *TWINS, "demo"} == set(named_recipes())
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +118,36 @@ def test_it_trains_validates_and_tests_on_the_papers_corpora(
             assert [row.subset for row in found.comparisons() if row.dataset == dataset] == ["test"]
     labels = load_recipe(name).batches.labels
     assert len(LabelScheme.of(labels, found.videos).class_names) == CLASSES[labels]
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_an_encoder_trains_and_selects_as_gend_does_and_tests_on_its_sets(
+    name: str, roots: dict[str, str]
+) -> None:
+    found = manifest(name, roots)
+    assert found.missing == []
+    datasets: dict[str, set[str]] = {"train": set(), "val": set(), "test": set()}
+    for row in found.videos.to_pylist():
+        datasets[row["split"]].add(row["dataset"])
+    assert datasets == {"train": {"ff++"}, "val": {"ff++", "ffiw"}, "test": GEND_TESTS}
+    recipe = load_recipe(name)
+    assert recipe.training.selection == "average_precision"
+    assert (recipe.objective.hypersphere.alignment, recipe.objective.hypersphere.uniformity) == (
+        0.1,
+        0.5,
+    )
+    assert not recipe.objective.hypersphere.slerp
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_an_encoder_trains_its_layernorms_and_the_head_on_normalised_features(name: str) -> None:
+    """GenD's code trains every parameter with `norm` in its name."""
+    detector = built(load_recipe(name).model.without_weights().model_dump_json())
+    trained = {key for key, value in detector.named_parameters() if value.requires_grad}
+    norms = {key for key, _ in detector.named_parameters() if "norm" in key}
+    assert trained == norms | {"backbone.head.weight", "backbone.head.bias"}
+    assert detector.normalise
+    assert detector.embedding_dim == 1024
 
 
 def test_the_clip_papers_model_learns_no_faceshifter(roots: dict[str, str]) -> None:

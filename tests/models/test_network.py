@@ -127,3 +127,36 @@ def test_a_bundles_network_is_described_with_what_it_lost():
         described(siglip)[2] == f"pool avg in place of timm's map; {before}"
     )  # of an earlier date
     assert described(ModelSection(backbone="resnet10t", size_px=64)) == ["resnet10t, 64 px"]
+
+
+@pytest.mark.parametrize(
+    ("name", "size_px"),
+    [("vit_pe_core_tiny_patch16_384", 112), ("vit_tiny_patch16_dinov3_qkvb", 112)],
+)
+def test_rotary_positions_of_another_size_are_those_of_timms_dynamic_size(tmp_path, name, size_px):
+    """GenD takes PE's features so, at 224 px of a network for 336 (arXiv 2508.06248's code)."""
+    torch.manual_seed(0)
+    theirs = timm.create_model(name, dynamic_img_size=True, num_classes=0).eval()
+    for parameter in theirs.parameters():
+        torch.nn.init.normal_(parameter, std=0.05)
+    save_file(theirs.state_dict(), tmp_path / "model.safetensors")
+    weights = str(tmp_path / "model.safetensors")
+    ours = build_detector(ModelSection(backbone=name, weights=weights, size_px=size_px), 2).eval()
+    images = torch.randn(2, 3, size_px, size_px)
+    with torch.inference_mode():
+        expected = theirs(images)
+        found = ours(images)[1]
+    assert expected.std() > 1e-3
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_dinov3_pooled_by_its_class_token_has_the_one_after_the_last_norm():
+    torch.manual_seed(0)
+    section = ModelSection(backbone="vit_tiny_patch16_dinov3_qkvb", size_px=64, pool="token")
+    detector = build_detector(section, 2).eval()
+    images = torch.randn(2, 3, 64, 64)
+    with torch.inference_mode():
+        tokens = detector.backbone.forward_features(images)
+        torch.testing.assert_close(detector(images)[1], tokens[:, 0], rtol=0, atol=0)
+        torch.testing.assert_close(tokens[:, 0].mean(-1), torch.zeros(2), rtol=0, atol=1e-5)
+    assert tokens.shape == (2, 1 + 4 + 16, 192)  # class token, registers, patches

@@ -54,6 +54,8 @@ def shared_weights(detector, weights):
         ("vit_xsmall_patch16_clip_224", 224, "head"),
         ("vit_pe_core_tiny_patch16_384", 384, "head"),
         ("vit_small_patch16_dinov3", 64, "head"),
+        ("vit_tiny_patch16_dinov3_qkvb", 64, "head"),
+        ("test_vit3", 160, "head"),
     ],
 )
 def test_a_copy_of_timms_file_starts_everything_but_the_head(tmp_path, backbone, size_px, head):
