@@ -16,8 +16,10 @@ from dfray.config.batches import (
 from dfray.config.data import ClusterSection, CorpusSection, DemoSection, FacesSection
 from dfray.config.evaluation import (
     BALANCED_ACCURACY,
+    PASSES,
     UNFITTED_THRESHOLD,
     EvaluationSection,
+    View,
     WantedRate,
 )
 from dfray.config.model import (
@@ -37,6 +39,7 @@ from dfray.config.training import TrainingSection
 
 __all__ = [
     "BALANCED_ACCURACY",
+    "PASSES",
     "UNFITTED_THRESHOLD",
     "AffineSection",
     "AugmentSection",
@@ -62,5 +65,6 @@ __all__ = [
     "SelfBlendSection",
     "TrainingSection",
     "TripletSection",
+    "View",
     "WantedRate",
 ]

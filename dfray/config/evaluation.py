@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from dfray.config.section import Count, Fraction, Section, Unit
+from dfray.config.section import Count, Fraction, Section, Unit, Younger
 from dfray.errors import did_you_mean
 from dfray.post_processing import POST_PROCESSINGS
 
@@ -14,6 +14,10 @@ BALANCED_ACCURACY: Literal["balanced_accuracy"] = "balanced_accuracy"
 """Value of `evaluation.threshold`: the threshold of the highest balanced accuracy on validation."""
 UNFITTED_THRESHOLD = 0.5
 """Threshold until one is fitted, and where validation has too few videos for it; the papers' own."""
+
+View = Literal["whole", "flip", "crops", "flipped_crops"]
+PASSES: dict[View, int] = {"whole": 1, "flip": 1, "crops": 5, "flipped_crops": 5}
+"""View of a face -> passes of the network that it takes."""
 
 
 class WantedRate(Section):
@@ -58,6 +62,12 @@ class EvaluationSection(Section):
         "mean",
         description="score of a video: mean over all faces, or the highest mean of one person in it",
     )
+    views: Annotated[list[View], Field(min_length=1), Younger()] = Field(
+        ["whole"],
+        description="views of a face whose mean log-odds are its score (test-time augmentation); whole: as "
+        "it is; flip: mirrored; crops: corners and centre, 7/8 of the side; flipped_crops: those mirrored; "
+        "the network runs once for whole and for flip, five times for the crops",
+    )
     protocol: str | None = Field(
         None,
         description="protocol that gives the columns of the mean that decides: a name such as paper, or a "
@@ -94,8 +104,12 @@ class EvaluationSection(Section):
 
     @property
     def decision_criteria(self) -> dict[str, Any]:
-        """The settings that a decision rule is made for, as JSON; other settings need another rule."""
-        return self.model_dump(mode="json", include={"threshold", "calibrate", "video_rule"})
+        """The settings that a decision rule is made for, as JSON; other settings need another rule.
+
+        Younger ones at their default are left out, as rules that are older than they do not have them.
+        """
+        of_rule = {"threshold", "calibrate", "video_rule", "views"} - self.unused_younger()
+        return self.model_dump(mode="json", include=of_rule)
 
     @model_validator(mode="before")
     @classmethod
@@ -105,6 +119,13 @@ class EvaluationSection(Section):
             return values
         is_fitted = values.get("threshold", BALANCED_ACCURACY) == BALANCED_ACCURACY
         return values | ({"threshold": UNFITTED_THRESHOLD} if is_fitted else {})
+
+    @field_validator("views")
+    @classmethod
+    def _each_view_counts_once(cls, views: list[View]) -> list[View]:
+        if len(set(views)) < len(views):
+            raise ValueError(f"each view counts once (got {', '.join(views)})")
+        return sorted(views, key=[*PASSES].index)
 
     @field_validator("fit_split", mode="before")
     @classmethod

@@ -46,6 +46,7 @@ from dfray.models.bundle_description import (
 )
 from dfray.models.initial_values import SkipDraws
 from dfray.models.preprocess import Preprocess
+from dfray.models.views import running_mean, views_of
 
 WEIGHTS = "model.safetensors"
 
@@ -159,6 +160,8 @@ class Bundle:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Score face crops, uint8 (N, H, H, 3), in float32 on the detector's device.
 
+        A score is by the views of the decision rule, the embedding is the first view's.
+
         Returns:
             fake probability (N,) float32: the softmax of all classes but "real", summed, calibrated;
             embeddings (N, D) float32.
@@ -169,9 +172,13 @@ class Bundle:
         probabilities, embeddings = [], []
         with torch.inference_mode():
             for batch in torch.split(crops, batch_size) if len(crops) else ():
-                logits, embedding = self.detector(self.preprocess(batch.to(device)))
-                probabilities.append(fake_probability(logits, self.temperature).cpu())
-                embeddings.append(embedding.float().cpu())
+                seen = [
+                    self.detector(self.preprocess(view))
+                    for view in views_of(batch.to(device), self.decision_rule.views)
+                ]
+                log_odds = running_mean(fake_log_odds(logits) for logits, _ in seen)
+                probabilities.append((log_odds / self.temperature).sigmoid().cpu())
+                embeddings.append(seen[0][1].float().cpu())
         if not embeddings:
             return np.empty(0, np.float32), np.empty((0, self.detector.embedding_dim), np.float32)
         return torch.cat(probabilities).numpy(), torch.cat(embeddings).numpy()

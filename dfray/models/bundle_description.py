@@ -22,6 +22,7 @@ from dfray.config import (
     EvaluationSection,
     FacesSection,
     ModelSection,
+    View,
 )
 from dfray.config.data import BEFORE_KEYS
 from dfray.config.section import Positive, Threshold
@@ -131,6 +132,11 @@ class DecisionRule:
         if wanted == BALANCED_ACCURACY:
             return "fitted on validation: highest balanced accuracy"
         return f"fitted on validation: false positive rate {wanted['fpr']:g}"
+
+    @property
+    def views(self) -> tuple[View, ...]:
+        """The views of a face that its score is the mean of; the threshold and temperature are for them."""
+        return tuple(self.decision_criteria.get("views", ("whole",)))
 
     @property
     def video_rule(self) -> VideoRule:

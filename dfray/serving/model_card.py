@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from dfray.config import UNFITTED_THRESHOLD, ModelSection
-from dfray.evaluation.names import mean_name
+from dfray.evaluation.names import mean_name, views_name
 from dfray.faces.version import UNSTATED
+from dfray.models.bundle_description import decision_rule_of
 from dfray.registry.measurements import HeadlineMetrics
 from dfray.serving import published_card
 from dfray.text import markdown, markdown_code
@@ -220,6 +221,7 @@ def _composition(
     lines = [
         ("network", markdown("; ".join([*network, f"classes {classes}"]))),
         *(published_card.origin(published) if published else _origin(description, tags, licence)),
+        ("views of a face", views_name(decision_rule_of(dict(description)).views)),
         ("code", f"dfray {description['dfray_version']}, commit "
                  f"{tags.get('mlflow.source.git.commit', 'not of a checkout')}"),
         ("weights' SHA-256", f"`{description['weights_sha256']}`"),

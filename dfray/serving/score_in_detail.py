@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import dfray
 from dfray import storage
 from dfray.errors import StorageError
-from dfray.evaluation.names import VIDEO_RULES
+from dfray.evaluation.names import VIDEO_RULES, views_name
 from dfray.evaluation.reference import Reference, read_reference
 from dfray.faces.version import FACES_VERSION
 from dfray.models.bundle_description import read_description
@@ -150,6 +150,7 @@ def _facts(model: _Model) -> dict[str, str]:
         "weights' SHA-256": description["weights_sha256"],
         "threshold": f"{rule.threshold:.6g}, {rule.threshold_origin}",
         "temperature": f"{rule.temperature:.6g}",
+        "views of a face": views_name(rule.views),
         "video rule": rule.video_rule,
         "sampling": f"{sampling}; faces with a margin of {faces.margin_ratio:g}, {faces.size_px} px",
         "faces taken by version": f"{FACES_VERSION}; the model learned from {bundle.faces_version}",

@@ -14,7 +14,7 @@ from dfray.dependencies import of_figures
 from dfray.documents import read_json, validated
 from dfray.errors import DfrayError, RegistryError, first_line
 from dfray.models.bundle_description import read_recipe
-from dfray.notes import warn
+from dfray.notes import note, warn
 from dfray.progress import stage
 from dfray.run_context import RunContext
 from dfray.run_status import is_evaluated
@@ -44,6 +44,7 @@ def evaluate(run: RunContext) -> Metrics:
     """
     from dfray.evaluation.measure import measure_model
     from dfray.evaluation.metrics import Metrics
+    from dfray.evaluation.names import views_name
     from dfray.evaluation.result_store import write_result
 
     run.require_model()
@@ -52,6 +53,8 @@ def evaluate(run: RunContext) -> Metrics:
         return validated(Metrics, metrics, run.folder.metrics, hint=_HINT)
     require_sound(Subject.as_listed(run), "evaluate")
     run.faces.note_unchecked()
+    if run.recipe.evaluation.views != ["whole"]:
+        note(f"Views of a face: {views_name(run.recipe.evaluation.views)}.")
     with run.claimed(), run.session(), stage("evaluate") as line:
         result = measure_model(
             run.evaluation_set,
@@ -141,6 +144,7 @@ def _audit(run: RunContext, result: EvaluationResult) -> Markup:
 
 def _provenance(run: RunContext, result: EvaluationResult) -> dict[str, str]:
     """Return the report's rows on the origin of model, faces and decision rule."""
+    from dfray.evaluation.names import views_name
     from dfray.models.network import described
 
     rule = result.decision_rule
@@ -153,6 +157,7 @@ def _provenance(run: RunContext, result: EvaluationResult) -> dict[str, str]:
         "evaluation set": result.evaluation_set_name,
         "threshold": f"{rule.threshold:.6g}, {rule.threshold_origin}",
         "temperature": f"{rule.temperature:.6g}",
+        "views of a face": views_name(rule.views),
         "fitted on": rule.fitted_on or "nothing: both are the recipe's",
         "MLflow run": run.folder.state().run_id or "",
     }

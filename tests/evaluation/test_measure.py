@@ -64,6 +64,16 @@ def test_a_false_positive_rate_replaces_a_fixed_threshold_and_another_rate_repla
     assert (again.threshold, again.fitted_on) == (0.3, None)
 
 
+def test_other_views_of_a_face_are_scored_and_fitted_anew(recipe: Recipe, fixed_model: str) -> None:
+    plain = fit(with_evaluation(recipe, calibrate=True), fixed_model)
+    seen = fit(with_evaluation(recipe, calibrate=True, views=["whole", "crops"]), fixed_model)
+    assert seen.views == ("whole", "crops")
+    assert (seen.temperature, seen.threshold) != (plain.temperature, plain.threshold)
+    assert read_decision_rule(fixed_model) == seen
+    assert Bundle.load(fixed_model).decision_rule.views == ("whole", "crops")
+    assert fit(with_evaluation(recipe, calibrate=True), fixed_model) == plain
+
+
 def test_a_threshold_that_is_left_open_is_the_most_accurate_one_on_validation(
     recipe: Recipe, fixed_model: str
 ) -> None:

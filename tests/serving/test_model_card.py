@@ -4,6 +4,7 @@ import pytest
 
 from dfray.datasets.manifest import Manifest
 from dfray.evaluation.protocol import ColumnMetrics
+from dfray.models.bundle_description import DecisionRule
 from dfray.models.fsfm import LICENCE as FSFM_LICENCE
 from dfray.models.weights import weights_licence
 from dfray.serving.model_card import (
@@ -37,7 +38,7 @@ def description(**model) -> dict:
         "class_names": ["real", "fake"],
         "dfray_version": "0.1.0",
         "weights_sha256": "abcd",
-    }
+    } | DecisionRule().stored()
 
 
 def card(*corpora: Corpus, evaluation: str = "", **model) -> str:
@@ -121,6 +122,13 @@ def test_the_corpora_come_from_the_manifest_with_their_licences():
         Corpus("other", None, {"train": 1}),
         Corpus("toy", "CC0", {"train": 1, "test": 1}),
     ]
+
+
+def test_it_tells_the_views_of_a_face_and_what_they_cost():
+    assert "- views of a face: whole\n" in card(FREE)
+    seen = DecisionRule(decision_criteria={"views": ["whole", "flip"]}).stored()
+    text = write_card("faces", description() | seen, TAGS, FIGURES, CardContext([FREE]))
+    assert "- views of a face: whole, flip: 2 passes of the network over each face" in text
 
 
 def test_a_protocols_table_has_what_was_measured_and_counts_the_rest():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from pathlib import Path
 
 import numpy as np
@@ -116,6 +117,7 @@ def test_the_report_has_the_losses_and_the_maps(recipe, metrics):
     html = storage.read_bytes(RunContext.of(recipe).folder.report).decode()
     assert f"{recipe.model.backbone}, {recipe.model.size_px} px" in html
     assert "AUC under post-processing" in html
+    assert re.search(r"views of a face\W.*?whole", html, re.DOTALL)
     assert 'alt="saliency map of face 1 of toy/' in html
     assert "robustness.json" in {
         uri.rsplit("/", 1)[-1]
