@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cache
 
+import numpy as np
 import pytest
 import torch
 
@@ -22,6 +23,7 @@ from dfray.evaluation.protocol import load_protocol
 from dfray.faces.shards import FacesStore
 from dfray.models.backbone import Detector, build_detector
 from dfray.models.initial_values import SkipDraws
+from dfray.models.preprocess import Preprocess
 from dfray.nested import flatten
 from dfray.recipe import load_recipe, named_recipes
 from dfray.run_context import RunContext
@@ -273,6 +275,18 @@ def test_a_twin_trains(name: str, stores: dict[int, FacesStore]) -> None:
     assert trained == [parameter.requires_grad for parameter in learner.detector.parameters()]
     figures = learner.validate(reader(recipe, store, "val"))
     assert figures["selection_loss"] >= 0
+
+
+@pytest.mark.parametrize("name", ["twin-clip", *(f"twin-{name}" for name in ENCODERS)])
+def test_a_twin_whose_blocks_stay_random_tells_faces_apart_from_the_start(name: str) -> None:
+    section = load_recipe(name, ["model.size_px=64"]).model
+    torch.manual_seed(0)
+    detector = build_detector(section, 2).eval()
+    faces = torch.from_numpy(np.stack(head_pictures(4, 64)))
+    with torch.inference_mode():
+        _, embeddings = detector(Preprocess(section)(faces))
+    likeness = torch.nn.functional.cosine_similarity(embeddings[:1], embeddings[1:])
+    assert likeness.max() < 0.99
 
 
 def reader(recipe: Recipe, store: FacesStore, split: str) -> FacesReader:
