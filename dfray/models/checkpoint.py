@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import pickle
 import zipfile
 from collections import Counter
@@ -13,6 +14,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from timm.layers import resample_abs_pos_embed
 from torch import Tensor, nn
 
 from dfray.errors import ModelFileError, first_line
@@ -139,3 +141,13 @@ def by_module(keys: Collection[str]) -> str:
     """Return keys by their first module, with counts: `decoder_blocks.* (96), mask_token`."""
     modules = Counter(key.partition(".")[0] + (".*" if "." in key else "") for key in keys)
     return ", ".join(f"{k} ({n})" if k.endswith("*") else k for k, n in modules.items()) or "none"
+
+
+def on_grid(positions: Any, grid: tuple[int, int], n_prefix: int) -> Any:
+    """Resample (1, P + G*G, D), P prefix tokens and a square grid, to (1, P + H*W, D); others stay."""
+    if not isinstance(positions, Tensor) or positions.ndim != 3:
+        return positions
+    n_patches = positions.shape[1] - n_prefix
+    if n_patches < 1 or math.isqrt(n_patches) ** 2 != n_patches:
+        return positions
+    return resample_abs_pos_embed(positions, new_size=list(grid), num_prefix_tokens=n_prefix)

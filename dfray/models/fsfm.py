@@ -8,17 +8,14 @@ heads, which is that of the authors' code; timm's ViT-S has another.
 
 from __future__ import annotations
 
-import math
 import re
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
-from timm.layers import resample_abs_pos_embed
-from torch import Tensor
 
 from dfray.config import Deviations, Levels
 from dfray.errors import ModelFileError
-from dfray.models.checkpoint import LoadedWeights, load_exactly
+from dfray.models.checkpoint import LoadedWeights, load_exactly, on_grid
 from dfray.models.sources import read_text_if_present, sibling
 
 DEFAULT_FILE = "pretrained_models/VF2_ViT-B/checkpoint-400.pth"
@@ -64,7 +61,8 @@ def load(backbone: Any, content: dict[str, Any], source: str) -> LoadedWeights:
     ignored = tuple(name for name in model if _PRETRAINING_ONLY.fullmatch(name))
     tensors = {name: value for name, value in model.items() if name not in ignored}
     if "pos_embed" in tensors and hasattr(backbone, "patch_embed"):
-        tensors["pos_embed"] = _on_grid(tensors["pos_embed"], backbone.patch_embed.grid_size)
+        grid = backbone.patch_embed.grid_size
+        tensors["pos_embed"] = on_grid(tensors["pos_embed"], grid, n_prefix=1)
     fresh = tuple(name for name in backbone.state_dict() if name.startswith(_FRESH))
     load_exactly(backbone, tensors, fresh, source)
     return LoadedWeights(source, ignored, fresh)
@@ -99,12 +97,3 @@ def mean_and_std(uri: str) -> tuple[Levels, Deviations]:
             "Correct it (one line of JSON with mean and std), or set model.mean and model.std.",
         ) from error
     return normalisation.mean, normalisation.std
-
-
-def _on_grid(pos_embed: Any, grid: tuple[int, int]) -> Any:
-    """Resample (1, 1 + G*G, D), class token and square grid, to (1, 1 + H*W, D); return others unchanged."""
-    if not isinstance(pos_embed, Tensor) or pos_embed.ndim != 3:
-        return pos_embed
-    if math.isqrt(pos_embed.shape[1] - 1) ** 2 != pos_embed.shape[1] - 1:
-        return pos_embed
-    return resample_abs_pos_embed(pos_embed, new_size=list(grid), num_prefix_tokens=1)

@@ -17,7 +17,7 @@ from timm.models import clean_state_dict, model_entrypoint
 from dfray.config import Deviations, Levels, ModelSection
 from dfray.errors import ModelFileError, RecipeError
 from dfray.models import fsfm
-from dfray.models.checkpoint import LoadedWeights, load_exactly, read_checkpoint
+from dfray.models.checkpoint import LoadedWeights, load_exactly, on_grid, read_checkpoint
 from dfray.models.heads import require_recorded_heads
 from dfray.models.network import stated
 from dfray.models.sources import complete, local_file
@@ -153,6 +153,12 @@ def _load_timm(backbone: Any, name: str, content: dict[str, Any], source: str) -
             f"{source} is no checkpoint of {name}: {type(error).__name__}: {error}.",
             "Check model.backbone against the checkpoint.",
         ) from error
+    patches: Any = getattr(backbone, "patch_embed", None)
+    if "pos_embed" in tensors and getattr(
+        patches, "grid_size", None
+    ):  # timm fits some layouts alone
+        n_prefix = backbone.pos_embed.shape[1] - patches.num_patches
+        tensors["pos_embed"] = on_grid(tensors["pos_embed"], patches.grid_size, n_prefix)
     state = backbone.state_dict()
     heads, pooling = _classifiers(backbone), _prefixes(_POOLING_MODULES)
     ignored = tuple(

@@ -108,7 +108,7 @@ def test_weights_of_another_size_are_fitted_to_the_grid_once(tmp_path):
 
 def test_openais_own_layout_is_converted(tmp_path):
     weights = published("vit_xsmall_patch16_clip_224", num_classes=0)
-    theirs = {f"visual.{_openai_name(k)}": v for k, v in weights.items()}
+    theirs = {f"visual.{openai_name(k)}": v for k, v in weights.items()}
     theirs["visual.class_embedding"] = theirs["visual.class_embedding"][0, 0]
     theirs["visual.positional_embedding"] = theirs["visual.positional_embedding"][0]
     theirs |= {"visual.proj": torch.zeros(512, 256), "logit_scale": torch.zeros(())}
@@ -118,7 +118,7 @@ def test_openais_own_layout_is_converted(tmp_path):
     assert shared_weights(detector, weights) == set(weights)
 
 
-def _openai_name(key):
+def openai_name(key):
     for ours, theirs in [
         ("patch_embed.proj", "conv1"),
         ("pos_embed", "positional_embedding"),
