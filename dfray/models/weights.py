@@ -7,6 +7,7 @@ layout, and those that timm converts, such as OpenAI's CLIP, need nothing.
 
 from __future__ import annotations
 
+import math
 import sys
 from typing import Any, Protocol
 
@@ -153,13 +154,13 @@ def _load_timm(backbone: Any, name: str, content: dict[str, Any], source: str) -
             f"{source} is no checkpoint of {name}: {type(error).__name__}: {error}.",
             "Check model.backbone against the checkpoint.",
         ) from error
-    patches: Any = getattr(backbone, "patch_embed", None)
-    if "pos_embed" in tensors and getattr(
-        patches, "grid_size", None
-    ):  # timm fits some layouts alone
-        n_prefix = backbone.pos_embed.shape[1] - patches.num_patches
-        tensors["pos_embed"] = on_grid(tensors["pos_embed"], patches.grid_size, n_prefix)
     state = backbone.state_dict()
+    grid = getattr(getattr(backbone, "patch_embed", None), "grid_size", None)
+    if (
+        grid and "pos_embed" in state.keys() & tensors.keys()
+    ):  # timm fits those of some layouts alone
+        n_prefix = len(state["pos_embed"][0]) - math.prod(grid)
+        tensors["pos_embed"] = on_grid(tensors["pos_embed"], grid, n_prefix)
     heads, pooling = _classifiers(backbone), _prefixes(_POOLING_MODULES)
     ignored = tuple(
         key

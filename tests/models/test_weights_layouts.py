@@ -7,6 +7,7 @@ import timm
 import torch
 
 from dfray.config import ModelSection
+from dfray.errors import ModelFileError
 from dfray.models.weights import LAYOUTS, weights_licence
 from tests.models.test_weights import detector_from, openai_name, published, shared_weights
 
@@ -68,6 +69,12 @@ def test_metas_own_layout_of_perception_encoder_is_converted_with_its_pooling(tm
         torch.testing.assert_close(detector.backbone.pos_embed.detach(), expected)
         taken.remove("pos_embed")
     assert shared_weights(detector, weights) == taken
+
+
+def test_positions_for_a_network_that_has_none_are_refused_by_name(tmp_path):
+    torch.save(published("vit_tiny_patch16_224"), tmp_path / "vit.pth")
+    with pytest.raises(ModelFileError, match=r"has unexpected .*pos_embed"):
+        detector_from(tmp_path / "vit.pth", "vit_tiny_patch16_dinov3_qkvb", size_px=64)
 
 
 def _metas_name(key):
