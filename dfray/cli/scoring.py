@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Annotated
 
 import typer
@@ -32,7 +33,7 @@ Frames = Annotated[
     typer.Option(
         metavar="FILE",
         help="Write one row for each face: time, person, box, probability, size, sharpness and "
-        "brightness. A name that ends with .csv, .jsonl or .parquet, local or s3://.",
+        "brightness. A .parquet, .csv or .jsonl file, local or s3://; with --out it is gone on with.",
     ),
 ]
 Report = Annotated[
@@ -40,7 +41,8 @@ Report = Annotated[
     typer.Option(
         metavar="FILE",
         help="Write an HTML page: verdict and its meaning, probability over time, key frames with "
-        "saliency maps, what could not be judged, limits and versions. Local or s3://.",
+        "saliency maps, what could not be judged, limits and versions. Local or s3://. Inputs are scored "
+        "one after the other; those that --out has are not on it.",
     ),
 ]
 Out = Annotated[
@@ -86,13 +88,15 @@ def score(
     """Score files with the champion: the probability that each is a deepfake.
 
     Scores are printed as they come, one line each, with full paths. Exit code 0: all inputs were scored, or
-    have no face; 1: some could not be read, and their lines have the reason; 2: a mistake in the request.
+    have no face, now or earlier in --out; 1: some could not be read, and their lines have the reason; 2: a
+    mistake in the request.
 
     Example: dfray score clips s3://bucket/new/ 'more/*.mp4' --out scores.parquet
     """
     from dfray import stages
     from dfray.render.scores import show_kept, show_scores
 
+    earlier = Counter[str]()
     scores = stages.score(
         files,
         model=model,
@@ -102,9 +106,10 @@ def score(
         out=out,
         workers=workers,
         address=address,
+        earlier=earlier,
     )
     outcomes = show_scores(scores, as_json=as_json)
     if out is not None:
-        show_kept(out, outcomes.total())
-    if set(outcomes) - {"ok", "no_face"}:
+        show_kept(out, outcomes.total(), earlier)
+    if set(outcomes + earlier) - {"ok", "no_face"}:
         raise SystemExit(1)

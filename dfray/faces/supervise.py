@@ -72,7 +72,6 @@ class SupervisedExtractor:
         settings: the recipe's faces section.
         command: the child's program; it gets a file descriptor as its last argument.
         bounds: of each video; none: `Bounds()`.
-        thumbnail_px: as in `VideoExtractor.extract`.
 
     Raises:
         ModelFileError: the detector's model is missing, not the expected one, or cannot be loaded.
@@ -85,44 +84,47 @@ class SupervisedExtractor:
         settings: FacesSection,
         command: Sequence[str] = _COMMAND,
         bounds: Bounds | None = None,
-        thumbnail_px: int | None = None,
     ) -> None:
         if settings.detector_model and storage.is_remote(settings.detector_model):
             model = local_override(settings.detector, settings.detector_model)
             settings = settings.model_copy(update={"detector_model": model})
         self._settings, self._command = settings, command
         self._bounds = bounds or Bounds()
-        self._thumbnail_px = thumbnail_px
         self._child: ChildProcess | None = self._first_child()
 
     def extract(
-        self, uri: str, kind: str = "video", stride: int = 1
+        self, uri: str, kind: str = "video", stride: int = 1, thumbnail_px: int | None = None
     ) -> Generator[Frame | VideoEnd, None, None]:
         """Yield the sampled frames of the video at `uri` in order, none twice, and last a VideoEnd.
 
         Args:
             kind, stride: as in VIDEOS.
+            thumbnail_px: as in `VideoExtractor.extract`.
         """
         try:
             with served_source(uri, kind, stride, self._bounds.file_bytes) as (source, copy):
-                yield from self.extract_source(source, copy)
+                yield from self.extract_source(source, copy, thumbnail_px)
         except (StorageError, UnreadableSourceError) as error:
             yield VideoEnd("unreadable", str(error), 1, 0.0)
 
     def extract_source(
-        self, source: Source | PartialVideo | LocalVideo, copy: PartialCopy | None = None
+        self,
+        source: Source | PartialVideo | LocalVideo,
+        copy: PartialCopy | None = None,
+        thumbnail_px: int | None = None,
     ) -> Generator[Frame | VideoEnd, None, None]:
         """Yield the sampled frames of `source` in order, none twice, and last a VideoEnd.
 
         Args:
             copy: of a PartialVideo, into which ranges are fetched: the child holds no credentials.
+            thumbnail_px: as in `VideoExtractor.extract`.
 
         Raises:
             ExtractionError: no child started in any attempt.
         """
         outcome = _Outcome(self._bounds.time_s)
         for _ in range(self._settings.attempts):
-            failure = yield from self._attempt(source, copy, outcome)
+            failure = yield from self._attempt(source, copy, outcome, thumbnail_px)
             if failure is None or outcome.left_s() <= 0:
                 break
         if isinstance(failure, StartFailure) and not outcome.children:
@@ -139,6 +141,7 @@ class SupervisedExtractor:
         source: Source | PartialVideo | LocalVideo,
         copy: PartialCopy | None,
         outcome: _Outcome,
+        thumbnail_px: int | None,
     ) -> Generator[Frame, None, ChildFailure | None]:
         """Yield the rest of the frames from one child; return how the child failed, if it did."""
         outcome.attempts += 1
@@ -150,7 +153,7 @@ class SupervisedExtractor:
         cpu_before_s = outcome.cpu_s
         is_done = False
         try:
-            child.begin(Task(source, outcome.next_frame, self._thumbnail_px))
+            child.begin(Task(source, outcome.next_frame, thumbnail_px))
             while not is_done:
                 answer = self._answer(child, outcome)
                 outcome.cpu_s = cpu_before_s + answer.cpu_s

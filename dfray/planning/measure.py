@@ -193,7 +193,7 @@ class _Metered(SupervisedExtractor):
         self.accounted_s, self.broken_off = 0.0, False
 
     def extract(
-        self, uri: str, kind: str = "video", stride: int = 1
+        self, uri: str, kind: str = "video", stride: int = 1, thumbnail_px: int | None = None
     ) -> Generator[Frame | VideoEnd, None, None]:
         is_late = time.monotonic() > self._last_start and len(self.costs) >= MIN_VIDEOS
         if is_late or self.broken_off:
@@ -204,7 +204,7 @@ class _Metered(SupervisedExtractor):
         start = time.process_time()
         end: VideoEnd | None = None
         frames = faces = 0
-        with closing(super().extract(uri, kind, stride)) as items:
+        with closing(super().extract(uri, kind, stride, thumbnail_px)) as items:
             for item in items:
                 if isinstance(item, VideoEnd):
                     end = item

@@ -75,6 +75,11 @@ def _line(score: FileScore) -> str:
     )
 
 
-def show_kept(out: str, n_new: int) -> None:
-    """Print to stderr where the scores are kept."""
-    note(f"{n_new:,} input(s) scored and added to {out}.")
+def show_kept(out: str, n_new: int, earlier: Counter[str]) -> None:
+    """Print to stderr where the scores are kept, and what of the request was there."""
+    unread = sum(n for outcome, n in earlier.items() if outcome not in ("ok", "no_face"))
+    there = f"; {earlier.total():,} were there" if earlier else ""
+    lost = (
+        f", of which {unread:,} could not be read: remove their rows to try again" if unread else ""
+    )
+    note(f"{n_new:,} input(s) scored and added to {out}{there}{lost}.")

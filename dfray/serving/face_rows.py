@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from dfray import storage
-from dfray.errors import UserError
-from dfray.tables import Column, TableSpec
-from dfray.text import to_csv
+from dfray.tables import Column, Row, TableSpec
 
 if TYPE_CHECKING:
     from dfray.serving.examination import Examination
@@ -38,46 +33,7 @@ FACE_SCORES = TableSpec(
     ),
 )  # fmt: skip
 
-SUFFIXES = (".csv", ".jsonl", ".parquet")
 
-
-def require_suffix(uri: str) -> None:
-    """Raise a UserError unless `uri` ends with one of SUFFIXES."""
-    if not uri.endswith(SUFFIXES):
-        raise UserError(
-            f"{uri} is no name of a table of faces.", f"Let it end with {', '.join(SUFFIXES)}."
-        )
-
-
-def face_scores(examinations: Iterable[Examination]) -> pa.Table:
-    """Return FACE_SCORES of the faces of all inputs, by input, frame and face."""
-    rows = [
-        {"input": examination.score.file} | face.row()
-        for examination in examinations
-        for face in examination.faces
-    ]
-    return FACE_SCORES.from_rows(rows)
-
-
-def write_face_scores(table: pa.Table, uri: str) -> None:
-    """Write FACE_SCORES to `uri`, atomically: Parquet, CSV or lines of JSON by its suffix.
-
-    Raises:
-        UserError: it has another suffix.
-        StorageError: it cannot be written.
-    """
-    require_suffix(uri)
-    if uri.endswith(".parquet"):
-        FACE_SCORES.write(table, uri)
-        return
-    as_text = _as_csv if uri.endswith(".csv") else _as_json_lines
-    storage.write_bytes(as_text(FACE_SCORES.conform(table, uri)).encode(), uri)
-
-
-def _as_csv(table: pa.Table) -> str:
-    columns = [column.to_pylist() for column in table.columns]
-    return to_csv([table.column_names, *zip(*columns, strict=True)])
-
-
-def _as_json_lines(table: pa.Table) -> str:
-    return "".join(json.dumps(row) + "\n" for row in table.to_pylist())
+def face_rows(examination: Examination) -> list[Row]:
+    """Return the rows of FACE_SCORES of the faces of an input, by frame and face."""
+    return [{"input": examination.score.input} | face.row() for face in examination.faces]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -49,37 +50,56 @@ class MediaReader(ABC):
         admission: which files it opens.
     """
 
+    _ahead = 0
+    """Batches of an input that are sent before the first is received."""
+
     def __init__(self, settings: FacesSection, rule: DecisionRule, admission: Admission) -> None:
         self.settings, self.rule, self.admission = settings, rule, admission
         self._extractor: SupervisedExtractor | None = None
         self._reading = threading.Lock()
 
-    def score_media(self, media: MediaInput) -> MediaScore:
-        """Score a file, or an odd row of a list."""
-        return self.score(source_of(media), media.kind, media.stride)
+    def score_media(self, media: MediaInput, findings: Findings | None = None) -> MediaScore:
+        """Score a file, or an odd row of a list; as `score`."""
+        item = media.uri if media.fault is None else Unreadable(media.fault)
+        return self.score(item, media.kind, media.stride, findings)
 
-    def score(self, item: Input, kind: str = "video", stride: int = 1) -> MediaScore:
+    def score(
+        self,
+        item: Input,
+        kind: str = "video",
+        stride: int = 1,
+        findings: Findings | None = None,
+    ) -> MediaScore:
         """Score one input, with its faces.
 
         Args:
             kind, stride: of a path, as in VIDEOS.
+            findings: filled with what is found in it.
         """
-        findings = Findings()
+        found, batches, sent = findings or Findings(), list[Predictions](), deque[Any]()
+
+        def receive() -> None:
+            batches.append(self._receive(sent.popleft()))
+            found.give(batches[-1][0])
+
         with self._reading:
             # The child is started before the clock is.
             self._extractor = self._extractor or SupervisedExtractor(
                 self.settings, bounds=self.admission.bounds
             )
             started = time.perf_counter()
-            results = self.extract(self._extractor, item, kind, stride)
-            crops = (crop for result in results for crop in findings.take(result))
-            sent = [self._send(batch) for batch in _batches(crops)]
-        batches = [self._receive(handle) for handle in sent]
+            results = self._extract(item, self._extractor, kind, stride, found.thumbnail_px)
+            for crops in _batches(crop for result in results for crop in found.take(result)):
+                sent.append(self._send(crops))
+                if len(sent) > self._ahead:
+                    receive()
+        while sent:
+            receive()
         scores, persons = np.zeros(0), np.zeros(0, np.int32)
         if batches:
             scores, embeddings = (np.concatenate(arrays) for arrays in zip(*batches, strict=True))
-            persons = persons_in(findings.positions, embeddings, self.settings.rate_fps)
-        return judged(findings, scores, persons, self.rule, time.perf_counter() - started)
+            persons = persons_in(found.positions, embeddings, self.settings.rate_fps)
+        return judged(found, scores, persons, self.rule, time.perf_counter() - started)
 
     def close(self) -> None:
         """End the child process."""
@@ -95,27 +115,27 @@ class MediaReader(ABC):
     def _receive(self, handle: Any) -> Predictions:
         """Return the scores of the crops that were sent."""
 
-    def extract(
-        self, extractor: SupervisedExtractor, item: Input, kind: str = "video", stride: int = 1
+    def _extract(
+        self,
+        item: Input,
+        extractor: SupervisedExtractor,
+        kind: str,
+        stride: int,
+        thumbnail_px: int | None,
     ) -> Iterator[Frame | VideoEnd]:
-        """Yield the frames of an input, and what is wrong with it or its end at last."""
         match item:
             case Unreadable(reason):
                 return iter([VideoEnd("unreadable", reason, 0, 0.0)])
             case str():
                 try:
-                    return extractor.extract(self.admission.place_of(item), kind, stride)
+                    place = self.admission.place_of(item)
+                    return extractor.extract(place, kind, stride, thumbnail_px)
                 except NotAdmittedError as error:
                     return iter([VideoEnd("unreadable", str(error), 0, 0.0)])
             case bytes():
-                return extractor.extract_source(PictureFile(item))
+                return extractor.extract_source(PictureFile(item), thumbnail_px=thumbnail_px)
             case _:
-                return extractor.extract_source(PixelArray(item))
-
-
-def source_of(media: MediaInput) -> Input:
-    """Return what is to be read of a named input."""
-    return media.uri if media.fault is None else Unreadable(media.fault)
+                return extractor.extract_source(PixelArray(item), thumbnail_px=thumbnail_px)
 
 
 def carried_settings(faces: dict[str, Any], detector_dir: str) -> FacesSection:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from typing import ClassVar
 
 import numpy as np
 
@@ -44,6 +46,9 @@ class Findings:
     positions: list[FacePosition] = field(default_factory=list)
     stream: StreamProperties = field(default_factory=StreamProperties)
 
+    thumbnail_px: ClassVar[int | None] = None
+    """Longer side of the frames' thumbnails that are wanted; None: none are."""
+
     def take(self, result: Frame | VideoEnd) -> list[np.ndarray]:
         """Take a frame or the end; return the crops of the frame, uint8 (size_px, size_px, 3) RGB each."""
         if isinstance(result, VideoEnd):
@@ -53,6 +58,9 @@ class Findings:
         time_s = result.time_s or 0.0
         self.positions += [FacePosition(result.frame_index, time_s, f.box) for f in result.faces]
         return [face.image for face in result.faces]
+
+    def give(self, probabilities: np.ndarray) -> None:
+        """Take the scores, float (N,), of the next N crops."""
 
     @property
     def video_s(self) -> float | None:
@@ -70,6 +78,7 @@ class MediaScore:
         verdict: real or fake, by the model's threshold; None without a face.
         n_faces, n_persons: faces that were scored, and people that these are of.
         work_s: wall time of decoding, finding and scoring, seconds.
+        probabilities, persons: float (N,) and int (N,), score and person of each face.
     """
 
     findings: Findings
@@ -78,6 +87,12 @@ class MediaScore:
     n_faces: int = 0
     n_persons: int = 0
     work_s: float = 0.0
+    probabilities: np.ndarray = field(
+        default_factory=partial(np.zeros, 0), repr=False, compare=False
+    )
+    persons: np.ndarray = field(
+        default_factory=partial(np.zeros, 0, np.int32), repr=False, compare=False
+    )
 
 
 def judged(
@@ -100,7 +115,8 @@ def judged(
     is_mean = rule.video_rule == "mean"
     score = float(probabilities.mean()) if is_mean else highest_person(probabilities, persons)
     verdict = "fake" if score >= rule.threshold else "real"
-    return MediaScore(findings, score, verdict, n_faces, len(np.unique(persons)), work_s)
+    n_persons = len(np.unique(persons))
+    return MediaScore(findings, score, verdict, n_faces, n_persons, work_s, probabilities, persons)
 
 
 def persons_in(

@@ -12,16 +12,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dfray.config import ClusterSection
+from dfray.errors import UserError
 from dfray.models.bundle_description import read_description
 from dfray.registry.champion import find_version
 from dfray.serving.admission import Admission
 from dfray.serving.inputs import MediaInput, expand_inputs
-from dfray.serving.score_formats import suffix_of
-from dfray.serving.score_store import ScoreStore
+from dfray.serving.score_outputs import KeptResults, Outputs
 from dfray.serving.score_table import FileScore as FileScore
 from dfray.serving.score_table import ScoringModel
 
 if TYPE_CHECKING:
+    from dfray.serving.examination import Examination
+    from dfray.serving.examine import Depth
     from dfray.serving.scorer import MediaScorer
 
 FEW = 8
@@ -79,17 +81,24 @@ class Workers:
 
 
 def score_media(
-    model: ModelFolder, inputs: Iterable[MediaInput], workers: Workers
-) -> Iterator[FileScore]:
-    """Yield the score of each input as it comes: in order if this process scores alone."""
+    model: ModelFolder,
+    inputs: Iterable[MediaInput],
+    workers: Workers,
+    depth: Depth = "score",
+) -> Iterator[Examination]:
+    """Yield the examination of each input as it comes: in order if this process scores alone.
+
+    Args:
+        depth: what is wanted of each; no pictures.
+    """
     if workers.count == 1 and workers.address is None:
-        yield from _score_here(model, inputs)
+        yield from _score_here(model, inputs, depth)
         return
     inputs = iter(inputs)
     first = list(itertools.islice(inputs, FEW))
     is_few = len(first) < FEW or os.cpu_count() == 1
     if is_few and workers == Workers():
-        yield from _score_here(model, itertools.chain(first, inputs))
+        yield from _score_here(model, itertools.chain(first, inputs), depth)
         return
     from dfray.session import session
 
@@ -98,7 +107,8 @@ def score_media(
         from dfray.serving.score_worker import packed
 
         everything, layout = itertools.chain(first, inputs), Layout.of_free(workers.count)
-        yield from score_on_workers(packed(model.folder), model.model, everything, layout)
+        files = packed(model.folder)
+        yield from score_on_workers(files, model.model, everything, layout, depth=depth)
 
 
 @contextmanager
@@ -117,48 +127,59 @@ def loaded_scorer(model: ModelFolder) -> Iterator[MediaScorer]:
         yield scorer
 
 
-def _score_here(model: ModelFolder, inputs: Iterable[MediaInput]) -> Iterator[FileScore]:
+def _score_here(
+    model: ModelFolder, inputs: Iterable[MediaInput], depth: Depth
+) -> Iterator[Examination]:
     """Score inputs in this process, one after the other."""
+    from dfray.serving.examine import examine
+
     with loaded_scorer(model) as scorer:
         for item in inputs:
-            score = scorer.score_media(item)
-            yield FileScore.of(item.uri, score, model.model)
+            yield examine(item, scorer, model.model, depth)
 
 
 def scores_of(
     files: Iterable[str],
+    outputs: Outputs | None = None,
     *,
     model_uri: str | None = None,
     tracking_uri: str,
-    out: str | None = None,
     workers: Workers | None = None,
 ) -> Iterator[FileScore]:
     """Score pictures and videos, local or s3://, and yield each score as it comes.
 
     Args:
         files: as of `expand_inputs`.
+        outputs: where scores and what is behind them are kept.
         model_uri: as of `opened_model`.
-        out: URI of a `ScoreStore` that keeps the scores; inputs that it has a score of are left out.
-        workers: processes that score; by default as many as this machine has CPUs.
+        workers: processes that score; by default as many as this machine has CPUs. A page is made by this
+            process alone.
 
     Raises:
-        UserError, RegistryError, ModelFileError: as `opened_model`, `expand_inputs` and `ScoreStore`. A file
-            that cannot be read raises nothing: its row has the reason.
+        UserError, RegistryError, ModelFileError: as `opened_model`, `expand_inputs` and `KeptResults`, or
+            several workers are asked for a page. A file that cannot be read raises nothing: its row has
+            the reason.
     """
-    if out is not None:
-        suffix_of(out)
-    workers = workers or Workers()
-    with opened_model(model_uri, tracking_uri) as model:
-        inputs = expand_inputs(files)
-        if out is None:
-            yield from score_media(model, inputs, workers)
-            return
-        store = ScoreStore(out, model.model)
-        with store.opened():
-            missing = (item for item in inputs if not store.has(item.uri))
-            for score in score_media(model, missing, workers):
-                store.add(score)
-                yield score
+    outputs, workers = outputs or Outputs(), workers or Workers()
+    outputs.require_sound()
+    if outputs.report and workers not in (Workers(), Workers(1)):
+        raise UserError(
+            "--report is made by one process, which keeps the pictures of faces.",
+            "Leave out --workers and --address, or --report.",
+        )
+    with (
+        opened_model(model_uri, tracking_uri) as model,
+        KeptResults.of(outputs, model.model) as results,
+    ):
+        missing = results.lacking(expand_inputs(files))
+        if outputs.report:
+            from dfray.serving.score_in_detail import pictured
+
+            examinations = pictured(model, missing, outputs)
+        else:
+            depth: Depth = "faces" if outputs.frames else "score"
+            examinations = score_media(model, missing, workers, depth)
+        yield from results.keep(examinations)
 
 
 def score_files(

@@ -1,4 +1,4 @@
-"""FILE_SCORES in a file: Parquet, CSV or JSON lines, read and written a part at a time."""
+"""A table in a file: Parquet, CSV or JSON lines, read and written a part at a time."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dfray.errors import SchemaError, UserError, first_line
-from dfray.serving.score_table import FILE_SCORES
-from dfray.tables import Row
+from dfray.tables import Row, TableSpec
 from dfray.text import to_csv
 
 SUFFIXES = (".parquet", ".csv", ".jsonl")
@@ -20,15 +19,15 @@ _ROWS = 4096
 
 
 class Writer(Protocol):
-    """Writer of one file of scores; close it after use."""
+    """Writer of one file; close it after use."""
 
     def write(self, table: pa.Table) -> None: ...
 
     def close(self) -> None: ...
 
 
-def suffix_of(uri: str) -> str:
-    """Return the suffix of a file of scores.
+def suffix_of(uri: str, option: str) -> str:
+    """Return the suffix of the file that an option of the command names.
 
     Raises:
         UserError: it has another.
@@ -37,43 +36,44 @@ def suffix_of(uri: str) -> str:
         if uri.lower().endswith(suffix):
             return suffix
     raise UserError(
-        f"--out {uri} has none of the suffixes {', '.join(SUFFIXES)}.",
-        "The suffix chooses the format, as in --out scores.parquet.",
+        f"{option} {uri} has none of the suffixes {', '.join(SUFFIXES)}.",
+        f"The suffix chooses the format, as in {option} table.parquet.",
     )
 
 
-def new_writer(path: str, suffix: str) -> Writer:
+def new_writer(path: str, suffix: str, spec: TableSpec) -> Writer:
     """Return a writer of a new local file at `path`."""
     if suffix == ".parquet":
-        return _ParquetFile(path)
-    return _CsvFile(path) if suffix == ".csv" else _JsonFile(path)
+        return _ParquetFile(path, spec)
+    return _CsvFile(path, spec) if suffix == ".csv" else _JsonFile(path)
 
 
-def read_tables(path: str, suffix: str, source: str) -> Iterator[pa.Table]:
-    """Yield FILE_SCORES of the local file at `path`, a few thousand rows at a time.
+def read_tables(path: str, suffix: str, source: str, spec: TableSpec) -> Iterator[pa.Table]:
+    """Yield the table in the local file at `path`, a few thousand rows at a time.
 
     Args:
         source: its name in errors.
 
     Raises:
-        SchemaError: it is damaged, or no file of scores.
+        SchemaError: it is damaged, or has another table.
     """
     read = {".parquet": _parquet_tables, ".csv": _csv_tables, ".jsonl": _json_tables}[suffix]
     try:
-        for table in read(path):
-            yield FILE_SCORES.conform(table, source)
+        for table in read(path, spec):
+            yield spec.conform(table, source)
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise SchemaError(f"{source} is no file of scores: {first_line(error)}.") from error
+        raise SchemaError(f"{source} holds no {spec.name}: {first_line(error)}.") from error
 
 
 class _ParquetFile:
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, spec: TableSpec) -> None:
+        self._spec = spec
         self._file = pq.ParquetWriter(
-            path, FILE_SCORES.schema, compression="zstd", write_page_checksum=True
+            path, spec.schema, compression="zstd", write_page_checksum=True
         )
 
     def write(self, table: pa.Table) -> None:
-        self._file.write_table(FILE_SCORES.conform(table, "scores"))
+        self._file.write_table(self._spec.conform(table, self._spec.name))
 
     def close(self) -> None:
         self._file.close()
@@ -93,9 +93,9 @@ class _TextFile:
 
 
 class _CsvFile(_TextFile):
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, spec: TableSpec) -> None:
         super().__init__(path)
-        self._file.write(to_csv([FILE_SCORES.names]))
+        self._file.write(to_csv([spec.names]))
 
     def write(self, table: pa.Table) -> None:
         rows = [["" if v is None else v for v in row.values()] for row in table.to_pylist()]
@@ -112,19 +112,20 @@ def json_line(row: Row) -> str:
     return json.dumps(row, allow_nan=False)
 
 
-def _parquet_tables(path: str) -> Iterator[pa.Table]:
+def _parquet_tables(path: str, spec: TableSpec) -> Iterator[pa.Table]:  # noqa: ARG001
     with pq.ParquetFile(path, page_checksum_verification=True) as file:
         for batch in file.iter_batches(_ROWS):
             yield pa.Table.from_batches([batch])
 
 
-def _csv_tables(path: str) -> Iterator[pa.Table]:
-    types = {column.name: column.type for column in FILE_SCORES.columns}
+def _csv_tables(path: str, spec: TableSpec) -> Iterator[pa.Table]:
+    types = {column.name: column.type for column in spec.columns}
     with open(path, encoding="utf-8", newline="") as file:
-        yield from _tables(
+        rows = (
             {k: _parsed(v, types[k]) for k, v in row.items() if k in types}
             for row in csv.DictReader(file)
         )
+        yield from _tables(rows, spec)
 
 
 def _parsed(text: str | None, kind: pa.DataType) -> object:
@@ -135,20 +136,19 @@ def _parsed(text: str | None, kind: pa.DataType) -> object:
     return float(text) if pa.types.is_floating(kind) else text
 
 
-def _json_tables(path: str) -> Iterator[pa.Table]:
+def _json_tables(path: str, spec: TableSpec) -> Iterator[pa.Table]:
     with open(path, encoding="utf-8") as file:
-        yield from _tables(json.loads(line) for line in file)
+        yield from _tables((json.loads(line) for line in file), spec)
 
 
-def _tables(rows: Iterator[Row]) -> Iterator[pa.Table]:
-    names = FILE_SCORES.names
+def _tables(rows: Iterator[Row], spec: TableSpec) -> Iterator[pa.Table]:
     block: list[Row] = []
     for row in rows:
-        if missing := [name for name in names if name not in row]:
+        if missing := [name for name in spec.names if name not in row]:
             raise ValueError(f"it lacks the column(s) {', '.join(missing)}")
         block.append(row)
         if len(block) == _ROWS:
-            yield FILE_SCORES.from_rows(block)
+            yield spec.from_rows(block)
             block = []
     if block:
-        yield FILE_SCORES.from_rows(block)
+        yield spec.from_rows(block)

@@ -1,12 +1,11 @@
-"""Scores of files by a registered model with what is behind them: a table of faces, and a page for people."""
+"""Scores of files by a registered model with a page for people."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import platform
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import dfray
@@ -16,34 +15,19 @@ from dfray.evaluation.names import VIDEO_RULES, views_name
 from dfray.evaluation.reference import Reference, read_reference
 from dfray.faces.version import FACES_VERSION
 from dfray.models.bundle_description import read_description
+from dfray.notes import warn
 from dfray.serving.examination import Examination
 from dfray.serving.examine import examine
-from dfray.serving.face_rows import face_scores, require_suffix, write_face_scores
-from dfray.serving.inputs import expand_inputs
+from dfray.serving.inputs import MediaInput
 from dfray.serving.model_card import FILE as CARD
 from dfray.serving.model_card import limits_in
-from dfray.serving.score_files import ModelFolder, loaded_scorer, opened_model
+from dfray.serving.score_files import ModelFolder, loaded_scorer
+from dfray.serving.score_outputs import Outputs
 from dfray.serving.score_page import ScorePage, section_of
 from dfray.serving.score_pictures import wanted_of
-from dfray.serving.score_table import FileScore
 from dfray.serving.scorer import MediaScorer
 
 _LIBRARIES = ("torch", "timm", "mediapipe", "av", "numpy")
-
-
-@dataclass(frozen=True)
-class Outputs:
-    """Where to write what is behind the scores.
-
-    Attributes:
-        frames: path or URI of the table of faces: .parquet, .csv or .jsonl; None: none.
-        report: path or URI of the page, HTML; None: none.
-        truths: input -> what is known of it, for the page.
-    """
-
-    frames: str | None = None
-    report: str | None = None
-    truths: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -55,44 +39,30 @@ class _Model:
     reference: Reference | None
 
 
-def score_in_detail(
-    files: Iterable[str], outputs: Outputs, *, model_uri: str | None = None, tracking_uri: str
-) -> list[FileScore]:
-    """Score pictures and videos one after the other, and write what is behind the scores.
+def pictured(
+    files: ModelFolder, inputs: Iterable[MediaInput], outputs: Outputs
+) -> Iterator[Examination]:
+    """Yield the examination of each input, in order, without its pictures; at the end write the page of all.
 
-    Args:
-        files: as of `expand_inputs`.
-        model_uri: as of `opened_model`.
+    No page is written if there is no input: an earlier one stays.
 
     Raises:
-        UserError: there is no such model, alias or version, or the table has another suffix.
-        RegistryError: MLflow cannot give the model.
-        StorageError: a result cannot be written.
+        StorageError: the page cannot be written.
     """
-    if outputs.frames:
-        require_suffix(outputs.frames)
-    examinations: list[Examination] = []
+    assert outputs.report is not None
+    inputs = list(inputs)  # how much the page shows of each depends on their number
+    if not inputs:
+        warn(f"Every input has a score in {outputs.out}: {outputs.report} is not written.")
+        return
     page, truths = ScorePage(), {_place(name): truth for name, truth in outputs.truths.items()}
-    with _loaded(model_uri, tracking_uri) as model:
-        inputs = list(expand_inputs(files))
-        wants_page = outputs.report is not None
-        for examination in examine(inputs, model.scorer, keep_pictures=wants_page):
-            if wants_page:
-                _add(page, examination, model, len(inputs), truths)
-            examinations.append(replace(examination, kept={}))
-        if outputs.report:
-            _write(page, outputs.report, model)
-    if outputs.frames:
-        write_face_scores(face_scores(examinations), outputs.frames)
-    return [examination.score for examination in examinations]
-
-
-@contextmanager
-def _loaded(model_uri: str | None, tracking_uri: str) -> Iterator[_Model]:
-    """Yield a registered version with its network loaded."""
-    with opened_model(model_uri, tracking_uri) as files, loaded_scorer(files) as scorer:
+    with loaded_scorer(files) as scorer:
         reference = read_reference(files.bundle, scorer.bundle.decision_rule)
-        yield _Model(files, scorer, reference)
+        model = _Model(files, scorer, reference)
+        for media in inputs:
+            examination = examine(media, scorer, files.model, "pictures")
+            _add(page, examination, model, len(inputs), truths)
+            yield replace(examination, kept={})
+        _write(page, outputs, model)
 
 
 def _add(
@@ -125,11 +95,16 @@ def _sha256(examination: Examination) -> str | None:
         return None
 
 
-def _write(page: ScorePage, uri: str, model: _Model) -> None:
+def _write(page: ScorePage, outputs: Outputs, model: _Model) -> None:
     bundle = model.scorer.bundle
     card = model.files.folder / CARD
+    n_earlier = outputs.earlier.total()
     page.write(
-        uri,
+        str(outputs.report),
+        remark=f"{n_earlier:,} input(s) were scored before this page was made, and are not on it: their "
+        f"scores are in {outputs.out}."
+        if n_earlier
+        else "",
         model=_facts(model),
         limits=limits_in(card.read_text()) if card.is_file() else [],
         video_rule=VIDEO_RULES[bundle.decision_rule.video_rule],

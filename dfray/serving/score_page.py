@@ -113,12 +113,14 @@ class ScorePage:
         limits: Sequence[str],
         video_rule: str,
         threshold: float,
+        remark: str = "",
     ) -> None:
         """Write the page to `uri`, atomically.
 
         Args:
             model: name -> value, for the table of the model and the versions.
             limits: paragraphs of the model card on its use.
+            remark: on what the page covers.
 
         Raises:
             StorageError: the file cannot be written.
@@ -130,6 +132,7 @@ class ScorePage:
             limits=limits,
             video_rule=video_rule,
             threshold=threshold,
+            remark=remark,
             n_pictured=MAX_PICTURED,
             kinds=KINDS,
             colours=LINES,

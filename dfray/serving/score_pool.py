@@ -20,6 +20,8 @@ import ray
 from ray.exceptions import RayActorError, RayError
 
 from dfray.errors import EvaluationError, explain, first_line
+from dfray.serving.examination import Examination
+from dfray.serving.examine import Depth
 from dfray.serving.inputs import MediaInput
 from dfray.serving.media_score import Findings, MediaScore
 from dfray.serving.score_table import FileScore, ScoringModel
@@ -67,19 +69,21 @@ def score_on_workers(
     inputs: Iterable[MediaInput],
     layout: Layout,
     worker: type[ScoringWorker] = ScoringWorker,
-) -> Iterator[FileScore]:
-    """Yield the score of each input, in the order in which they are done.
+    depth: Depth = "score",
+) -> Iterator[Examination]:
+    """Yield the examination of each input, in the order in which they are done.
 
     Args:
         files: of the registered model.
         inputs: read no further than the workers need.
         worker: class of the workers.
+        depth: what is wanted of each input; no pictures.
 
     Raises:
         DfrayError: what a worker raised while it started.
         EvaluationError: workers keep dying.
     """
-    pool = _Pool(files, model, layout, worker)
+    pool = _Pool(files, model, layout, worker, depth)
     yield from pool.scores(_Ahead(inputs, 2 * layout.n_workers))
 
 
@@ -125,9 +129,14 @@ class _Pool:
     """Workers of one run; all end when it is garbage."""
 
     def __init__(
-        self, files: Files, model: ScoringModel, layout: Layout, worker: type[ScoringWorker]
+        self,
+        files: Files,
+        model: ScoringModel,
+        layout: Layout,
+        worker: type[ScoringWorker],
+        depth: Depth,
     ) -> None:
-        self._files, self._model = ray.put(files), model
+        self._files, self._model, self._depth = ray.put(files), model, depth
         self._class = ray.remote(num_cpus=1, max_concurrency=IN_FLIGHT)(worker)
         network = ray.remote(
             num_cpus=0,
@@ -146,7 +155,7 @@ class _Pool:
         for _ in range(layout.n_workers):
             self._start()
 
-    def scores(self, inputs: _Ahead) -> Iterator[FileScore]:
+    def scores(self, inputs: _Ahead) -> Iterator[Examination]:
         """Yield the scores of all inputs."""
         while True:
             self._hand_out(inputs)
@@ -171,7 +180,7 @@ class _Pool:
         if self._networks:
             network = self._networks[self._n_started % len(self._networks)]
         self._n_started += 1
-        actor = self._class.remote(self._files, self._model, network)
+        actor = self._class.remote(self._files, self._model, network, self._depth)
         self._starting[actor.load.remote()] = _Worker(actor)
 
     def _add(self, ref: Any) -> None:
@@ -206,12 +215,12 @@ class _Pool:
         is_suspect = any(self._deaths[item.uri] for item in worker.tasks.values())
         return len(worker.tasks) < IN_FLIGHT and not is_suspect
 
-    def _finish(self, ref: Any, worker: _Worker) -> Iterator[FileScore]:
+    def _finish(self, ref: Any, worker: _Worker) -> Iterator[Examination]:
         """Yield the score of a file, if it has one; else its worker has died, and another takes its files."""
         if worker not in self._workers:  # its death was found by another of its files
             return
         try:
-            score = ray.get(ref)
+            examination = ray.get(ref)
         except RayActorError as error:
             yield from self._bury(worker, error)
             return
@@ -219,9 +228,9 @@ class _Pool:
             hint = "Run again with --verbose for the traceback."
             raise explain(error, EvaluationError, "Scoring failed", hint) from error
         del worker.tasks[ref]
-        yield score
+        yield examination
 
-    def _bury(self, worker: _Worker, error: Exception) -> Iterator[FileScore]:
+    def _bury(self, worker: _Worker, error: Exception) -> Iterator[Examination]:
         """Replace a worker that has died; yield the rows of its files that have killed too many."""
         self._workers.remove(worker)
         self._start()
@@ -231,7 +240,8 @@ class _Pool:
                 self._again.append(item)
                 continue
             reason = f"{ATTEMPTS} workers died while they scored it: {first_line(error)}"
-            yield FileScore.of(item.uri, MediaScore(Findings("crashed", reason)), self._model)
+            lost = MediaScore(Findings("crashed", reason))
+            yield Examination(FileScore.of(item.uri, lost, self._model))
 
 
 def _wait(references: list[Any], timeout_s: float | None) -> list[Any]:

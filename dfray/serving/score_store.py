@@ -1,147 +1,64 @@
-"""File of scores that a killed command leaves whole: parts beside it, and one step that makes it.
-
-    scores.parquet.parts/   while inputs are scored: lock, 000000.parquet, 000001.parquet, ...
-    scores.parquet          at the end: what it held before and all parts, each input once
-
-A part is written atomically, when `commit_s` have passed since the last one and a score comes. The file is
-replaced atomically, and then the parts are removed; a command that is killed between the two leaves scores in
-both, and the next one keeps each once.
-"""
+"""Scores of inputs in a file, all of one model, and the rows of their faces in another."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
-from pathlib import Path
+import sys
+from dataclasses import dataclass
 
 import pyarrow as pa
 
-from dfray import storage
 from dfray.errors import UserError
-from dfray.serving.score_formats import Writer, new_writer, read_tables, suffix_of
+from dfray.serving.face_rows import FACE_SCORES
+from dfray.serving.row_store import COMMIT_S, RowStore
 from dfray.serving.score_table import FILE_SCORES, FileScore, ScoringModel
-from dfray.tables import Row
-from dfray.text import csv_text
-
-COMMIT_S = 5.0
-"""Seconds of scores that a kill may cost at most, and those of one input."""
-_PART_ROWS = 1000
-_PART = ".parquet"
 
 
-class ScoreStore:
-    """The scores at `uri`, local or s3://, in Parquet, CSV or JSON lines by the suffix.
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is kept of an input: the outcome, and the number of its faces."""
+
+    outcome: str
+    n_faces: int
+
+
+class ScoreStore(RowStore):
+    """FILE_SCORES at `uri`, as of a RowStore.
 
     Args:
         model: that scores; scores of another are refused.
-        commit_s: at most so many seconds of work are kept in memory.
-
-    Raises:
-        UserError: the suffix is none of these.
     """
 
     def __init__(self, uri: str, model: ScoringModel, commit_s: float = COMMIT_S) -> None:
-        self.uri, self._model, self._commit_s = storage.absolute(uri), model, commit_s
-        self._suffix = suffix_of(uri)
-        self._parts = f"{self.uri}.parts"
-        self._done: set[str] = set()
-        self._pending: list[Row] = []
-        self._committed_s = time.monotonic()
-        self._next_part = 0
+        super().__init__(uri, FILE_SCORES, "--out", commit_s=commit_s)
+        self._model = model
+        self._kept: dict[str, Kept] = {}
 
-    @contextmanager
-    def opened(self) -> Iterator[None]:
-        """Hold the store while the block runs; make the file at its end. An error keeps the parts.
+    def find(self, name: str) -> Kept | None:
+        """Return what is kept of an input; None: it has no score."""
+        return self._kept.get(self.key_of(name))
+
+    def add_score(self, score: FileScore) -> None:
+        """Add the score of an input that has none."""
+        self._kept.setdefault(self.key_of(score.input), Kept(score.outcome, score.n_faces))
+        self.add([score.row()])
+
+    def _note(self, table: pa.Table) -> None:
+        """Take note of rows that are there.
 
         Raises:
-            LockedError: another command writes to it.
-            UserError: it has scores of another model, version or threshold.
-            StorageError: it cannot be written.
+            UserError: they are of another model, version or threshold.
         """
-        with storage.locked(self._parts, "score"):
-            self._read()
-            try:
-                yield
-            finally:
-                self._commit()
-            self._merge()
-        if storage.holder_of(self._parts) is None:  # else another command has begun
-            storage.remove_tree(self._parts)
+        self._require_model(table)
+        columns = (table[name].to_pylist() for name in ("input", "outcome", "n_faces"))
+        for name, outcome, n_faces in zip(*columns, strict=True):
+            self._kept.setdefault(self.key_of(name), Kept(sys.intern(outcome), n_faces))
 
-    def has(self, name: str) -> bool:
-        """Return True if the input has a score."""
-        return self._key(name) in self._done
-
-    def add(self, score: FileScore) -> None:
-        """Add the score of an input that has none."""
-        self._done.add(self._key(score.input))
-        self._pending.append(score.row())
-        is_due = time.monotonic() - self._committed_s >= self._commit_s
-        if is_due or len(self._pending) >= _PART_ROWS:
-            self._commit()
-
-    def _read(self) -> None:
-        """Find what has a score."""
-        self._next_part = 1 + max((int(Path(part).stem) for part in self._part_uris()), default=-1)
-        for table in self._tables():
-            self._done.update(map(self._key, table["input"].to_pylist()))
-
-    def _key(self, name: str) -> str:
-        """Return the name as the file holds it: a CSV has no formula and no control character."""
-        return csv_text(name) if self._suffix == ".csv" else name
-
-    def _commit(self) -> None:
-        """Write what is pending as the next part."""
-        if self._pending:
-            part = storage.join(self._parts, f"{self._next_part:06d}{_PART}")
-            FILE_SCORES.write(FILE_SCORES.from_rows(self._pending), part)
-            self._next_part += 1
-            self._pending = []
-        self._committed_s = time.monotonic()
-
-    def _merge(self) -> None:
-        """Make the file of what it held and all parts, and remove these."""
-        parts = self._part_uris()
-        if not parts and storage.exists(self.uri):
-            return
-        with storage.temporary_folder() as folder:
-            path = str(Path(folder, "scores"))
-            with closing(new_writer(path, self._suffix)) as writer:
-                self._write_once(self._tables(), writer)
-            storage.put(path, self.uri)
-        for part in parts:
-            storage.remove(part)
-
-    def _write_once(self, tables: Iterable[pa.Table], writer: Writer) -> None:
-        """Write each row whose input was not written."""
-        written: set[str] = set()
-        for table in tables:
-            is_new = []
-            for key in map(self._key, table["input"].to_pylist()):
-                is_new.append(key not in written)
-                written.add(key)
-            writer.write(table.filter(pa.array(is_new)))
-
-    def _tables(self) -> Iterator[pa.Table]:
-        """Yield the tables of the file, if there is one, and of the parts."""
-        if storage.exists(self.uri):
-            with storage.local_copy(self.uri) as path:
-                yield from map(self._checked, read_tables(path, self._suffix, self.uri))
-        for part in self._part_uris():
-            yield self._checked(FILE_SCORES.read(part))
-
-    def _part_uris(self) -> list[str]:
-        return storage.list_files(self._parts, _PART)
-
-    def _checked(self, table: pa.Table) -> pa.Table:
-        """Return the table, if it is of this model."""
+    def _require_model(self, table: pa.Table) -> None:
         expected = self._model
-        rows = zip(
-            *(table[name].to_pylist() for name in ("model", "version", "checksum", "threshold")),
-            strict=True,
+        columns = (
+            table[name].to_pylist() for name in ("model", "version", "checksum", "threshold")
         )
-        for name, version, checksum, threshold in set(rows):
+        for name, version, checksum, threshold in set(zip(*columns, strict=True)):
             found = ScoringModel(name, version, checksum, threshold, "")
             if _identity(found) != _identity(expected):
                 raise UserError(
@@ -151,7 +68,21 @@ class ScoreStore:
                     f"Name another --out, score with --model {found}, or remove {self.uri} and "
                     f"{self._parts}.",
                 )
-        return table
+
+
+class FaceStore(RowStore):
+    """FACE_SCORES at `uri`, as of a RowStore."""
+
+    def __init__(self, uri: str, *, goes_on: bool, commit_s: float = COMMIT_S) -> None:
+        super().__init__(uri, FACE_SCORES, "--frames", goes_on=goes_on, commit_s=commit_s)
+        self._names: set[str] = set()
+
+    def has(self, name: str) -> bool:
+        """Return True if rows of the input are kept."""
+        return self.key_of(name) in self._names
+
+    def _note(self, table: pa.Table) -> None:
+        self._names.update(map(self.key_of, table["input"].unique().to_pylist()))
 
 
 def _identity(model: ScoringModel) -> tuple[str, str, str, float]:

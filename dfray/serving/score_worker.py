@@ -21,9 +21,11 @@ import numpy as np
 from dfray import storage
 from dfray.models.bundle_description import decision_rule_of, read_description
 from dfray.serving.admission import Admission
+from dfray.serving.examination import Examination
+from dfray.serving.examine import Depth, examine
 from dfray.serving.inputs import MediaInput
 from dfray.serving.media_reader import MediaReader, Predictions, carried_settings
-from dfray.serving.score_table import FileScore, ScoringModel
+from dfray.serving.score_table import ScoringModel
 
 if TYPE_CHECKING:
     from ray.actor import ActorHandle
@@ -32,8 +34,8 @@ NETWORK_BATCH = 256
 """Faces that go through a shared network together."""
 NETWORK_WAIT_S = 0.25
 """Longest time that a face waits for a full batch."""
-AHEAD = 4
-"""Batches of faces that a worker has sent and that are not scored yet; then it waits."""
+AHEAD = 2
+"""Batches of each of its files that a worker has sent and that are not scored yet; then it waits."""
 
 Files = dict[str, bytes]
 """Files of a registered model: relative path -> content."""
@@ -64,10 +66,18 @@ class ScoringWorker:
 
     Args:
         network: the `SharedNetwork` that scores its faces; None: this process does.
+        depth: what is wanted of each file; no pictures.
     """
 
-    def __init__(self, files: Files, model: ScoringModel, network: ActorHandle | None) -> None:
+    def __init__(
+        self,
+        files: Files,
+        model: ScoringModel,
+        network: ActorHandle | None,
+        depth: Depth = "score",
+    ) -> None:
         self._files, self._model, self._network = _Unpacked(files), model, network
+        self._depth = depth
 
     def load(self) -> None:
         """Load the model; not done by the constructor, whose errors Ray reports as a death."""
@@ -82,29 +92,24 @@ class ScoringWorker:
 
         return MediaScorer(self._files.bundle, self._files.detector, Admission())
 
-    def score(self, item: MediaInput) -> FileScore:
+    def score(self, item: MediaInput) -> Examination:
         """Score a file."""
-        score = self._reader.score_media(item)
-        return FileScore.of(item.uri, score, self._model)
+        return examine(item, self._reader, self._model, self._depth)
 
 
 class _SendingReader(MediaReader):
     """Reader whose network is an actor."""
 
+    _ahead = AHEAD
+
     def __init__(self, bundle: str, detector: str, network: ActorHandle) -> None:
         description = read_description(bundle)
         settings = carried_settings(description["faces"], detector)
         super().__init__(settings, decision_rule_of(description), Admission())
-        self._network, self._ahead = network, deque[Any]()
+        self._network = network
 
     def _send(self, crops: np.ndarray) -> Any:
-        import ray
-
-        if len(self._ahead) >= AHEAD:
-            ray.wait([self._ahead.popleft()])
-        handle = self._network.predict.remote(crops)
-        self._ahead.append(handle)
-        return handle
+        return self._network.predict.remote(crops)
 
     def _receive(self, handle: Any) -> Predictions:
         import ray

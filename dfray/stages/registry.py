@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from dfray.config import RegistrySection
-from dfray.errors import UserError
 from dfray.run_context import RunContext
 
 if TYPE_CHECKING:
@@ -47,16 +47,15 @@ def score(
     out: str | None = None,
     workers: int | None = None,
     address: str | None = None,
+    earlier: Counter[str] | None = None,
 ) -> Iterator[FileScore]:
     """Score videos and pictures with a registered model, by default the only champion there is.
 
     Args:
         files: files, folders, patterns, prefixes of a bucket, lists, or `-` for standard input: see
             `dfray.serving.inputs`.
-        frames, report, truths: as in `Outputs`: where to write a row for each face, and a page; the scores
-            come at the end then.
-        out: a .parquet, .csv or .jsonl file, local or s3://, that keeps the scores; what it has is not
-            scored again.
+        out, frames, report, truths, earlier: as in `Outputs`: files that keep the scores and a row for each
+            face, and a page; the outcomes of inputs that `out` has, which are not scored again.
         workers: processes that score, one CPU each; 1: this one. By default one for each free CPU, of this
             machine or of the cluster, and this process alone for a few inputs.
         address: of a running Ray cluster; by default that of RAY_ADDRESS, or a local one is started.
@@ -66,21 +65,14 @@ def score(
 
     Raises:
         UserError: there is no such model, an input gives nothing to score, `out` has scores of another
-            model, or it is named beside `frames` or `report`.
+            model, or `report` is asked of several workers.
     """
     from dfray.serving.score_files import Workers, scores_of
+    from dfray.serving.score_outputs import Outputs
     from dfray.tracking.client import resolve_tracking_uri
 
     place = resolve_tracking_uri(RegistrySection(tracking_uri=tracking_uri), "runs")
-    if not frames and not report:
-        pool = Workers(workers, address)
-        return scores_of(files, model_uri=model, tracking_uri=place, out=out, workers=pool)
-    from dfray.serving.score_in_detail import Outputs, score_in_detail
-
-    if out:
-        raise UserError(
-            "--frames and --report keep all faces to the end, and --out nothing.",
-            "Name --out alone, or the others without it.",
-        )
-    outputs = Outputs(frames, report, truths or {})
-    return iter(score_in_detail(files, outputs, model_uri=model, tracking_uri=place))
+    kept = Counter[str]() if earlier is None else earlier
+    outputs = Outputs(out, frames, report, truths or {}, kept)
+    pool = Workers(workers, address)
+    return scores_of(files, outputs, model_uri=model, tracking_uri=place, workers=pool)

@@ -31,10 +31,11 @@ from dfray.faces.model_file import (
     detector_model_path,
     landmark_model_path,
 )
+from dfray.serving.examination import Examination
 from dfray.serving.inputs import MediaInput
 from dfray.serving.score_files import ModelFolder, Workers, score_media
 from dfray.serving.score_pool import Layout, score_on_workers
-from dfray.serving.score_table import FileScore, ScoringModel
+from dfray.serving.score_table import ScoringModel
 from dfray.serving.score_worker import packed
 from dfray.session import session
 from tests.benchmarks.measure import holds
@@ -97,7 +98,7 @@ def make_clips(folder: Path) -> list[MediaInput]:
     return [MediaInput(str(clip)) for clip in clips]
 
 
-def measured(title: str, scores: Iterator[FileScore]) -> Measured:
+def measured(title: str, scores: Iterator[Examination]) -> Measured:
     """Score all, print and return what it took."""
     begun, peak, count = time.perf_counter(), 0.0, 0
     with CpuWatch() as watch:

@@ -288,9 +288,15 @@ def test_score_takes_a_folder_keeps_its_scores_and_started_again_does_what_is_mi
     assert [json.loads(line)["input"] for line in again.out.splitlines()] == [
         str(clip) for clip in clips[1:]
     ]
-    assert f"{len(clips) - 1} input(s) scored and added to {out}" in again.err
+    assert f"{len(clips) - 1} input(s) scored and added to {out}; 1 were there." in again.err
+    words = ("score", "gone.mp4", "corpus/test", "--out", str(out))
+    assert dfray(promoted, *words, **registry).code == 1
+    told = dfray(promoted, *words, **registry)
+    assert told.code == 1, "the input could not be read in the run before"
+    assert "of which 1 could not be read: remove their rows to try again." in told.err
     with out.open(newline="") as file:
-        assert sorted(row["input"] for row in csv.DictReader(file)) == list(map(str, clips))
+        names = sorted(row["input"] for row in csv.DictReader(file))
+    assert names == sorted(map(str, [*clips, promoted / "gone.mp4"]))
 
 
 @pytest.mark.ray
@@ -308,7 +314,7 @@ def test_score_writes_a_row_for_each_face(promoted: Path, dfray: Command) -> Non
     assert mean == pytest.approx(score["fake_probability"], abs=1e-6)
     refused = dfray(promoted, *words, "faces.xlsx", **registry)
     assert refused.code != 0
-    assert "Let it end with .csv, .jsonl, .parquet." in refused.err
+    assert "--frames faces.xlsx has none of the suffixes .parquet, .csv, .jsonl." in refused.err
 
 
 def test_doctor_prints_a_row_a_check_and_with_a_recipe_its_problems(

@@ -31,8 +31,8 @@ def keep(uri: str, pause_s: float) -> None:
     store = ScoreStore(uri, MODEL, commit_s=0)
     with store.opened():
         for name in NAMES:
-            if not store.has(name):
-                store.add(made_score(name))
+            if store.find(name) is None:
+                store.add_score(made_score(name))
                 print(name, flush=True)
                 time.sleep(pause_s)
 

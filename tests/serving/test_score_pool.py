@@ -9,6 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,12 @@ from dfray.faces.model_file import (
 )
 from dfray.models.bundle import Bundle
 from dfray.serving.admission import Admission
+from dfray.serving.examination import Examination
+from dfray.serving.examine import examine
 from dfray.serving.inputs import MediaInput
 from dfray.serving.score_files import ModelFolder, Workers, score_media
 from dfray.serving.score_pool import Layout, score_on_workers
-from dfray.serving.score_table import FileScore, ScoringModel
+from dfray.serving.score_table import ScoringModel
 from dfray.serving.score_worker import Files, ScoringWorker, SharedNetwork, packed
 from dfray.serving.scorer import MediaScorer
 from tests.helpers.heads import background
@@ -40,7 +43,7 @@ MODEL = ScoringModel("packaged", "1", "0" * 64, 0.5, "set by the recipe")
 class FragileWorker(ScoringWorker):
     """A worker that dies of files named deadly."""
 
-    def score(self, item: MediaInput) -> FileScore:
+    def score(self, item: MediaInput) -> Examination:
         if "deadly" in item.uri:
             os.kill(os.getpid(), signal.SIGKILL)
         return super().score(item)
@@ -87,20 +90,21 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> list[MediaInput]:
 def expected(folder: Path, inputs: list[MediaInput]) -> list[dict]:
     artifacts = folder / "artifacts"
     scorer = MediaScorer(str(artifacts / "bundle"), str(artifacts / "face_detector"), Admission())
-    rows = [compared(FileScore.of(item.uri, scorer.score_media(item), MODEL)) for item in inputs]
+    rows = [compared(examine(item, scorer, MODEL, "score")) for item in inputs]
     scorer.close()
     return by_input(rows)
 
 
-def compared(score: FileScore) -> dict:
-    return {k: v for k, v in score.row().items() if k not in ("work_s", "scored_at")}
+def compared(examination: Examination) -> dict:
+    row = examination.score.row()
+    return {k: v for k, v in row.items() if k not in ("work_s", "scored_at")}
 
 
 def by_input(rows: list[dict]) -> list[dict]:
     return sorted(rows, key=lambda row: row["input"])
 
 
-def assert_same(scores: list[FileScore], expected: list[dict]) -> None:
+def assert_same(scores: list[Examination], expected: list[dict]) -> None:
     rows = by_input(list(map(compared, scores)))
     assert [row["input"] for row in rows] == [row["input"] for row in expected]
     for row, other in zip(rows, expected, strict=True):
@@ -117,14 +121,31 @@ def test_workers_give_each_input_the_score_that_one_process_gives_it(
 
 
 @pytest.mark.ray
+@pytest.mark.parametrize("layout", [Layout(2), Layout(2, n_networks=1, gpus=0)])
+def test_workers_give_the_faces_that_one_process_gives(
+    layout: Layout, folder: Path, files: Files, inputs: list[MediaInput]
+) -> None:
+    here = score_media(ModelFolder(folder, MODEL), inputs, Workers(1), "faces")
+    there = score_on_workers(files, MODEL, inputs, layout, depth="faces")
+    found, expected = ({seen.score.input: seen for seen in all_} for all_ in (there, here))
+    assert sum(len(seen.faces) for seen in found.values()) > 10
+    for name, seen in found.items():
+        assert len(seen.faces) == seen.score.n_faces
+        assert seen.outcomes == expected[name].outcomes
+        for face, other in zip(seen.faces, expected[name].faces, strict=True):
+            assert face.fake_probability == pytest.approx(other.fake_probability, abs=1e-5)
+            assert replace(face, fake_probability=0) == replace(other, fake_probability=0)
+
+
+@pytest.mark.ray
 def test_many_inputs_are_scored_by_workers_and_a_few_by_this_process(
     folder: Path, inputs: list[MediaInput], expected: list[dict], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, layouts = ModelFolder(folder, MODEL), []
 
-    def on_workers(*arguments: Any) -> Iterator[FileScore]:
+    def on_workers(*arguments: Any, **more: Any) -> Iterator[Examination]:
         layouts.append(arguments[-1])
-        return score_on_workers(*arguments)
+        return score_on_workers(*arguments, **more)
 
     monkeypatch.setattr("dfray.serving.score_pool.score_on_workers", on_workers)
     monkeypatch.setattr("os.cpu_count", lambda: 2)
@@ -145,9 +166,9 @@ def test_a_file_that_kills_its_workers_costs_its_own_row_alone(
 ) -> None:
     everything = [inputs[0], MediaInput("/clips/deadly.mp4"), *inputs[1:]]
     scores = list(score_on_workers(files, MODEL, everything, Layout(2), FragileWorker))
-    (deadly,) = [score for score in scores if "deadly" in score.input]
-    assert (deadly.outcome, deadly.verdict) == ("crashed", None)
-    assert deadly.reason.startswith("2 workers died while they scored it: ")
+    (deadly,) = [score for score in scores if "deadly" in score.score.input]
+    assert (deadly.score.outcome, deadly.score.verdict) == ("crashed", None)
+    assert deadly.score.reason.startswith("2 workers died while they scored it: ")
     assert_same([score for score in scores if score is not deadly], expected)
 
 
@@ -172,9 +193,9 @@ def test_scores_come_while_the_source_of_names_is_silent_and_it_is_read_no_furth
             yield MediaInput(f"/gone/{k}.mp4")
 
     scores = score_on_workers(files, MODEL, source(), Layout(1))
-    assert next(scores).input == inputs[0].uri
+    assert next(scores).score.input == inputs[0].uri
     go_on.set()
-    assert next(scores).outcome == "unreadable"
+    assert next(scores).score.outcome == "unreadable"
     time.sleep(0.5)
     assert len(read) < 20
     scores.close()

@@ -15,9 +15,10 @@ import pytest
 
 from dfray import storage
 from dfray.errors import LockedError, SchemaError, UserError
+from dfray.serving.face_rows import FACE_SCORES
 from dfray.serving.score_formats import SUFFIXES, read_tables
-from dfray.serving.score_store import ScoreStore
-from dfray.serving.score_table import FileScore, ScoringModel
+from dfray.serving.score_store import FaceStore, Kept, ScoreStore
+from dfray.serving.score_table import FILE_SCORES, FileScore, ScoringModel
 from tests.helpers.kept_scores import MODEL, NAMES, made_score
 
 KEEP = (sys.executable, "-m", "tests.helpers.kept_scores")
@@ -27,7 +28,11 @@ def rows(uri: str) -> list[dict]:
     """The rows of a file of scores, sorted by input, without the times."""
     suffix = uri[uri.rindex(".") :]
     with storage.local_copy(uri) as path:
-        found = [row for table in read_tables(path, suffix, uri) for row in table.to_pylist()]
+        found = [
+            row
+            for table in read_tables(path, suffix, uri, FILE_SCORES)
+            for row in table.to_pylist()
+        ]
     for row in found:
         del row["scored_at"], row["work_s"]
     return sorted(found, key=lambda row: row["input"])
@@ -37,9 +42,9 @@ def keep(uri: str, *names: str, model: ScoringModel = MODEL, commit_s: float = 0
     """Keep the scores of what is missing; return its names."""
     store = ScoreStore(uri, model, commit_s)
     with store.opened():
-        missing = [name for name in names if not store.has(name)]
+        missing = [name for name in names if store.find(name) is None]
         for name in missing:
-            store.add(made_score(name, model))
+            store.add_score(made_score(name, model))
     return missing
 
 
@@ -76,7 +81,7 @@ def keep_and_fail(uri: str, name: str) -> None:
     """Keep one score, and fail before the file is made."""
     store = ScoreStore(uri, MODEL)
     with store.opened():
-        store.add(made_score(name))
+        store.add_score(made_score(name))
         raise RuntimeError
 
 
@@ -127,7 +132,7 @@ def test_two_commands_do_not_write_to_one_file(tmp_path: Path) -> None:
 
 def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
     (tmp_path / "scores.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(SchemaError, match=r"scores.csv is no file of scores: .*it lacks"):
+    with pytest.raises(SchemaError, match=r"scores.csv holds no file scores: .*it lacks"):
         keep(str(tmp_path / "scores.csv"), "a.mp4")
     with pytest.raises(UserError, match=r"--out scores.txt has none of the suffixes"):
         ScoreStore("scores.txt", MODEL)
@@ -189,7 +194,54 @@ def test_a_kill_between_the_file_and_the_removal_of_its_parts_doubles_nothing(
 
 
 def test_a_row_has_a_description_of_each_column_and_the_fields_of_a_score() -> None:
-    from dfray.serving.score_table import FILE_SCORES
-
     assert list(made_score("a.mp4").row()) == FILE_SCORES.names == list(FileScore.__annotations__)
     assert all(column.doc for column in FILE_SCORES.columns)
+
+
+def test_what_is_kept_of_an_input_has_its_outcome_and_faces(tmp_path: Path) -> None:
+    uri = str(tmp_path / "scores.csv")
+    keep(uri, *NAMES)
+    store = ScoreStore(uri, MODEL)
+    with store.opened():
+        for name in NAMES:
+            score = made_score(name)
+            assert store.find(name) == Kept(score.outcome, score.n_faces)
+        assert store.find("/clips/other.mp4") is None
+
+
+def face_row(name: str, frame: int) -> dict:
+    numbers = dict.fromkeys(FACE_SCORES.names, 1)
+    return numbers | {"input": name, "frame_index": frame, "time_s": None if frame else 0.5}
+
+
+def keep_faces(uri: str, names: list[str], *, goes_on: bool) -> list[str]:
+    """Keep three rows of each input that has none, each a part; return their names."""
+    store = FaceStore(uri, goes_on=goes_on, commit_s=0)
+    with store.opened():
+        missing = [name for name in names if not store.has(name)]
+        for name in missing:
+            store.add([face_row(name, k) for k in range(3)])
+    return missing
+
+
+def face_table(uri: str) -> list[tuple[str, int, float | None]]:
+    suffix = uri[uri.rindex(".") :]
+    return [
+        (row["input"], row["frame_index"], row["time_s"])
+        for table in read_tables(uri, suffix, uri, FACE_SCORES)
+        for row in table.to_pylist()
+    ]
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_rows_of_faces_are_kept_beside_scores_each_input_once(suffix: str, tmp_path: Path) -> None:
+    uri = str(tmp_path / f"faces{suffix}")
+    assert keep_faces(uri, ["a", "b"], goes_on=True) == ["a", "b"]
+    assert keep_faces(uri, ["a", "b", "c"], goes_on=True) == ["c"]
+    rows = [(name, k, None if k else 0.5) for name in "abc" for k in range(3)]
+    assert face_table(uri) == rows
+    assert not Path(f"{uri}.parts").exists()
+    assert keep_faces(uri, ["d"], goes_on=False) == ["d"]
+    assert {name for name, *_ in face_table(uri)} == {"d"}
+    assert keep_faces(uri, [], goes_on=False) == []
+    assert face_table(uri) == []
