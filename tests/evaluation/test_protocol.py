@@ -17,6 +17,8 @@ from dfray.evaluation.protocol import (
 
 PAPER = load_protocol("paper")
 ROUNDING = 0.05
+SCENARIOS = {"FS": 8, "RE": 7, "TF": 7}
+"""Methods of Celeb-DF++'s scenarios (arXiv 2507.18015)."""
 
 
 def video(dataset: str, category: str, method: str, number: int, score: float | None) -> dict:
@@ -200,3 +202,22 @@ def test_a_published_row_of_another_length_is_refused(tmp_path):
     (tmp_path / "p.yaml").write_text(yaml.safe_dump(values))
     with pytest.raises(UserError, match="'SBI' has 12 figures for 13 columns"):
         load_protocol(str(tmp_path / "p.yaml"))
+
+
+def test_celeb_df_pp_has_a_mean_for_swaps_reenactments_and_talking_faces():
+    methods = {f"{kind}{n}": kind for kind, count in SCENARIOS.items() for n in range(count)}
+    rows = corpus("celeb-df++", methods, n_real=178)
+    found = figures(rows, load_protocol("celeb-df-pp"))
+    assert all(metrics.note is None for metrics in found.values())
+    of = {name: metrics.auc for (_, name), metrics in found.items()}
+    assert of.keys() == {"FS avg", "RE avg", "TF avg", "Avg"}
+    weighted = sum(of[f"{kind} avg"] * count for kind, count in SCENARIOS.items())
+    assert of["Avg"] == pytest.approx(weighted / 22)
+    assert len({round(auc, 6) for auc in of.values()}) == 4
+
+
+def test_celeb_df_pp_names_the_methods_that_a_mean_lacks():
+    rows = corpus("celeb-df++", {"FLOAT": "TF", "SadTalker": "TF"}, n_real=178)
+    found = {name: m for (_, name), m in figures(rows, load_protocol("celeb-df-pp")).items()}
+    assert "2 of 7" in found["TF avg"].note
+    assert found["FS avg"].auc is None
