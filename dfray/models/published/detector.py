@@ -9,6 +9,7 @@ from typing import Any
 from dfray.config import FacesSection, ModelSection
 from dfray.errors import UserError, did_you_mean
 from dfray.models.published.layout import Source
+from dfray.models.sources import complete
 
 CLASS_NAMES = ("real", "fake")
 ON_FACEFORENSICS = "FaceForensics++ c23: Deepfakes, Face2Face, FaceSwap, NeuralTextures"
@@ -67,7 +68,9 @@ class PublishedDetector:
                 f"The file of {self.name} is not on the hub: {self.source}.",
                 "Download it there, and give its path or s3:// URI as --weights.",
             )
-        return weights or self.source
+        on_hub = self.source.startswith(HUB)
+        path = self.source.removeprefix(HUB).split("/", 2)[2] if on_hub else "model.safetensors"
+        return complete(weights or self.source, path)
 
     def record(self, uri: str, sha256: str) -> dict[str, Any]:
         """Return what a bundle states of its origin, as `Published` reads it.

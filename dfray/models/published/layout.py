@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import torch
@@ -36,6 +37,16 @@ class Source:
 
     names: tuple[str, ...]
     combine: Callable[..., Tensor] = same
+
+
+def stacked(*parts: Source) -> Source:
+    """Return the source of a parameter that several others make, one below the other."""
+
+    def combine(*tensors: Tensor) -> Tensor:
+        rest = iter(tensors)
+        return torch.cat([part.combine(*islice(rest, len(part.names))) for part in parts])
+
+    return Source(tuple(name for part in parts for name in part.names), combine)
 
 
 def unwrapped(content: Mapping[str, Any]) -> dict[str, Any]:
