@@ -25,7 +25,7 @@ import numpy as np
 
 from dfray.faces.decode import sampled_pictures
 from tests.benchmarks.bench_extraction import FPS, SIZES, pictures
-from tests.benchmarks.builds import ROOT, running_stages
+from tests.benchmarks.builds import ROOT, running_builds
 from tests.benchmarks.measure import holds, medians, use_one_core
 
 BOUND = 0.8
@@ -54,8 +54,8 @@ def main() -> int:
         sampled = [picture for video in args.videos for picture in sampled_from(video)]
         sampled = sampled or list(pictures(*SIZES["720p"]))[::FPS]
         np.save(path, np.stack(sampled))
-        with running_stages(checkouts, VIDEOS_PER_SHARD, path) as stages:
-            clocks = {name: partial(stage.extract, path) for name, stage in stages.items()}
+        with running_builds(checkouts, "build_stage.py", VIDEOS_PER_SHARD, path) as stages:
+            clocks = {name: partial(stage.answer, path) for name, stage in stages.items()}
             spent = medians(clocks, args.rounds)
     print(
         "; ".join(

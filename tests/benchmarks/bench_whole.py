@@ -25,7 +25,7 @@ from functools import partial
 from pathlib import Path
 
 from dfray.faces.decode import sampled_pictures
-from tests.benchmarks.builds import ROOT, BuildStage, running_stages
+from tests.benchmarks.builds import ROOT, Build, running_builds
 from tests.benchmarks.filmed import HEVC_55, NOISE, VP9_55, h264, write
 from tests.benchmarks.measure import cpu_seconds, holds, medians, use_one_core
 
@@ -34,10 +34,10 @@ AT_MOST = ((h264(25), 0.78), (h264(55), 0.86), (HEVC_55, 0.78), (VP9_55, None), 
 VIDEOS_PER_SHARD = 2
 
 
-def compare(path: Path, stages: dict[str, BuildStage], rounds: int, at_most: float | None) -> bool:
+def compare(path: Path, stages: dict[str, Build], rounds: int, at_most: float | None) -> bool:
     """Print the lines of one clip; return True if its bound holds."""
     clocks: dict[str, Callable[[], float]] = {
-        name: partial(stage.extract, path) for name, stage in stages.items()
+        name: partial(stage.answer, path) for name, stage in stages.items()
     }
     clocks["decode alone"] = partial(cpu_seconds, partial(decode, path))
     spent = medians(clocks, rounds)
@@ -73,7 +73,7 @@ def main() -> int:
         kept = args.keep or Path(folder)
         bounds: list[tuple[Path, float | None]] = [(path.resolve(), None) for path in args.videos]
         bounds = bounds or [(write(clip, kept, args.noise), bound) for clip, bound in AT_MOST]
-        with running_stages(checkouts, VIDEOS_PER_SHARD) as stages:
+        with running_builds(checkouts, "build_stage.py", VIDEOS_PER_SHARD) as stages:
             results = [compare(path, stages, args.rounds, bound) for path, bound in bounds]
     return 0 if all(results) else 1
 

@@ -1,4 +1,4 @@
-"""Extraction stages of several checkouts, each in a process of its own, driven by a benchmark."""
+"""Programs that run one build, of several checkouts at a time, driven by a benchmark."""
 
 from __future__ import annotations
 
@@ -10,40 +10,39 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-_PROGRAM = Path(__file__).with_name("build_stage.py")
 
 
-class BuildStage:
-    """The running extraction stage of one checkout."""
+class Build:
+    """The running program of one checkout: it answers each line by a number."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
 
-    def extract(self, uri: object) -> float:
-        """Return the CPU seconds of a shard of the video at `uri`, for each of its videos."""
+    def answer(self, line: object) -> float:
+        """Return the program's answer to `line`."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(f"{uri}\n")
+        self._process.stdin.write(f"{line}\n")
         self._process.stdin.flush()
         return float(self._process.stdout.readline())
 
 
 @contextmanager
-def running_stages(
-    checkouts: Mapping[str, Path], *arguments: object
-) -> Iterator[dict[str, BuildStage]]:
-    """Start the stage of each checkout, with `arguments` of `build_stage`; end them."""
+def running_builds(
+    checkouts: Mapping[str, Path], program: str, *arguments: object
+) -> Iterator[dict[str, Build]]:
+    """Start `program`, a file of this folder, on each checkout; end them."""
     with ExitStack() as stack:
         yield {
-            name: stack.enter_context(_running(path, *arguments))
+            name: stack.enter_context(_running(path, program, *arguments))
             for name, path in checkouts.items()
         }
 
 
 @contextmanager
-def _running(checkout: Path, *arguments: object) -> Iterator[BuildStage]:
+def _running(checkout: Path, program: str, *arguments: object) -> Iterator[Build]:
     with subprocess.Popen(
-        [sys.executable, str(_PROGRAM), *map(str, arguments)],
+        [sys.executable, str(Path(__file__).with_name(program)), *map(str, arguments)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -51,4 +50,4 @@ def _running(checkout: Path, *arguments: object) -> Iterator[BuildStage]:
         cwd=checkout,
         env=os.environ | {"PYTHONPATH": str(checkout)},
     ) as process:
-        yield BuildStage(process)
+        yield Build(process)

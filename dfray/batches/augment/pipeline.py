@@ -35,7 +35,7 @@ class Augment(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Augment and normalise; random numbers come from torch's global generators."""
         images = self.levels(images)
-        images = self.preprocess.normalise(images.float().div_(255))
+        images = self.preprocess.normalise_levels(images)
         return erase(images, self.section.erasing)
 
     def levels(self, images: Tensor) -> Tensor:
@@ -50,7 +50,8 @@ class Augment(nn.Module):
         if self.policy:
             for draw in self.policy.draw(len(images)):
                 images = randaugment.apply(images, draw, self.fill, section.interpolation)
-        images = colour.blur(images, section.blur)
+        if section.blur:
+            images = colour.blur(images, section.blur)
         images = colour.relight(images, section.brightness, section.contrast)
         return self._compressed(images) if section.jpeg else images
 

@@ -5,36 +5,41 @@ the fifteen operations whose strength increases with the magnitude; it is applie
 at a magnitude from N(9, 0.5) clipped to 0..10. The arithmetic is Pillow's, so a change differs from timm's by
 rounding, and where bicubic resampling meets an edge.
 
-A layer changes the images by families of operations: affine ones in one warp, tables of levels in one
-lookup, saturation, sharpness; each family is computed only for the images that drew it.
+A layer sorts the images by the kind of their operation: affine ones are one warp, tables of levels one
+lookup, and Pillow's enhancements one blend, each of the images that drew it alone.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from dfray.batches.augment import colour
 from dfray.batches.augment.draws import to_device_of
-from dfray.batches.augment.warp import about_centre, rotation, warp
+from dfray.batches.augment.warp import Matrices, about_centre, rotation, warp
 
 AFFINE = ("Rotate", "ShearX", "ShearY", "TranslateXRel", "TranslateYRel")
-TABLES = (
-    "AutoContrast",
-    "Equalize",
+OF_MAGNITUDE = (
     "Invert",
     "PosterizeIncreasing",
     "SolarizeIncreasing",
     "SolarizeAdd",
-    "ContrastIncreasing",
     "BrightnessIncreasing",
 )
-SATURATION, SHARPNESS = "ColorIncreasing", "SharpnessIncreasing"
-OPERATIONS = (*AFFINE, *TABLES, SATURATION, SHARPNESS)
+OF_LEVELS = {
+    "AutoContrast": colour.autocontrast_tables,
+    "Equalize": colour.equalize_tables,
+}
+"""Operation -> its tables of levels, from the levels of the images."""
+ENHANCED = ("ContrastIncreasing", "ColorIncreasing", "SharpnessIncreasing")
+TABLES = (*OF_MAGNITUDE, *OF_LEVELS)
+OPERATIONS = (*AFFINE, *TABLES, *ENHANCED)
 LARGEST = 10.0  # magnitude
 SHEAR, SHIFT, DEGREES, ENHANCE = 0.3, 0.45, 30.0, 0.9  # at the largest magnitude
 
@@ -52,13 +57,6 @@ class Draw:
     operation: Tensor
     magnitude: Tensor
     sign: Tensor
-
-    def of(self, *names: str) -> tuple[Tensor, Draw]:
-        """Return the indices of the images that drew one of `names`, and their draws."""
-        numbers = [OPERATIONS.index(name) for name in names]
-        which = torch.from_numpy(np.flatnonzero(np.isin(self.operation.numpy(), numbers)))
-        columns = (self.operation, self.magnitude, self.sign)
-        return which, Draw(*(column.index_select(0, which) for column in columns))
 
 
 @dataclass(frozen=True)
@@ -82,89 +80,115 @@ class Policy:
         )
 
     def draw(self, count: int) -> list[Draw]:
-        return [self._layer(count) for _ in range(self.layers)]
-
-    def _layer(self, count: int) -> Draw:
-        operation = torch.randint(len(OPERATIONS), (count,))
-        skipped = torch.rand(count) >= self.probability
-        magnitude = self.magnitude + self.std * torch.randn(count, dtype=torch.float64)
-        return Draw(
-            operation=operation.masked_fill(skipped, -1),
-            magnitude=magnitude.clamp(0, LARGEST),
-            sign=torch.randint(2, (count,)).double() * 2 - 1,
+        """Return a draw for each layer."""
+        shape = (self.layers, count)
+        operation = torch.randint(len(OPERATIONS), shape)
+        skipped = torch.rand(shape) >= self.probability
+        deviation = torch.randn(shape, dtype=torch.float64)
+        columns = (
+            operation.masked_fill_(skipped, -1),
+            deviation.mul_(self.std).add_(self.magnitude).clamp_(0, LARGEST),
+            torch.randint(2, shape).double().mul_(2).sub_(1),
         )
+        return [Draw(*layer) for layer in zip(*columns, strict=True)]
+
+
+@dataclass(frozen=True)
+class _Sorted:
+    """Draws in the order of their operations, each (N,)."""
+
+    operation: NDArray[np.int64]
+    strength: NDArray[np.float64]
+    sign: NDArray[np.float64]
+
+    def of(self, names: Sequence[str]) -> _Sorted:
+        """Return those of `names`, which are neighbours in OPERATIONS."""
+        first = OPERATIONS.index(names[0])
+        start, end = np.searchsorted(self.operation, [first, first + len(names)])
+        return _Sorted(self.operation[start:end], self.strength[start:end], self.sign[start:end])
+
+    def counts(self, names: Iterable[str]) -> list[int]:
+        return [len(self.of([name]).operation) for name in names]
+
+    @property
+    def factor(self) -> NDArray[np.float64]:
+        """Of an enhancement: 1 does not change the picture, 0 and 2 are the extremes."""
+        return np.maximum(1 + self.sign * self.strength * ENHANCE, 0.1)
 
 
 def apply(images: Tensor, draw: Draw, fill: Tensor, interpolation: str) -> Tensor:
     """Apply one layer to uint8 (B, 3, S, S); `fill` (3,) levels come in from outside the picture."""
-    side = images.shape[-1]
-    changed = images.clone()
-    for names, change in (
-        (AFFINE, lambda x, draws: warp(x, _matrices(draws, side), fill, interpolation)),
-        (TABLES, lambda x, draws: colour.look_up(x, _tables(x, draws))),
-        ((SATURATION,), lambda x, draws: colour.saturate(x, _enhance(draws))),
-        ((SHARPNESS,), lambda x, draws: colour.sharpen(x, _enhance(draws))),
-    ):
-        which, draws = draw.of(*names)
-        if len(which):
-            which = to_device_of(which, images)
-            changed[which] = change(images[which], draws)
-    return changed
+    operation, side = draw.operation.numpy(), images.shape[-1]
+    order = np.argsort(operation, kind="stable")
+    strength, sign = draw.magnitude.numpy() / LARGEST, draw.sign.numpy()
+    drawn = _Sorted(operation[order], strength[order], sign[order])
+    affine, tables, enhanced = (drawn.of(names) for names in (AFFINE, TABLES, ENHANCED))
+    changes = (
+        (affine, lambda x: warp(x, _matrices(affine, side), fill, interpolation)),
+        (tables, lambda x: _replace_levels(x, tables)),
+        (enhanced, lambda x: _enhance(x, enhanced)),
+    )
+    sizes = [len(draws.operation) for draws, _ in changes]
+    places = torch.from_numpy(np.stack([order, np.argsort(order)]))
+    there, back = to_device_of(places, images).unbind()
+    same, *parts = images.index_select(0, there).split([len(images) - sum(sizes), *sizes])
+    changed = [change(part) for part, (_, change) in zip(parts, changes, strict=True) if len(part)]
+    return torch.cat([same, *changed]).index_select(0, back)
 
 
-def _matrices(draw: Draw, side: int) -> Tensor:
-    """Return the matrices from the result to the source: float64 (N, 6)."""
-    level = draw.magnitude / LARGEST * draw.sign
+def _matrices(drawn: _Sorted, side: int) -> Matrices:
+    """Return the matrices from the result to the source: (N, 2, 3)."""
+    level = drawn.strength * drawn.sign
 
-    def amount(name: str, most: float) -> Tensor:
-        return level * most * (draw.operation == OPERATIONS.index(name))  # 0 for other operations
+    def amount(name: str, most: float) -> NDArray[np.float64]:
+        reached: NDArray[np.float64] = level * most * (drawn.operation == OPERATIONS.index(name))
+        return reached  # 0 for other operations
 
     shift = [amount(name, SHIFT * side) for name in ("TranslateXRel", "TranslateYRel")]
     turn = rotation(amount("Rotate", DEGREES))
-    matrices = about_centre(turn, torch.stack(shift, dim=1), side)
-    matrices[:, 1] += amount("ShearX", SHEAR)
-    matrices[:, 3] += amount("ShearY", SHEAR)
+    matrices = about_centre(turn, np.stack(shift, axis=1), side)
+    matrices[:, 0, 1] += amount("ShearX", SHEAR)
+    matrices[:, 1, 0] += amount("ShearY", SHEAR)
     return matrices
 
 
-def _tables(images: Tensor, draw: Draw) -> Tensor:
-    """Return the new value of each level: uint8 (N, 3, 256)."""
-    tables = torch.empty(*images.shape[:2], 256, dtype=torch.uint8, device=images.device)
-    for name in TABLES:
-        which, draws = draw.of(name)
-        if not len(which):
-            continue
-        which = to_device_of(which, images)
-        if name == "AutoContrast":
-            table = colour.autocontrast_tables(images[which])
-        elif name == "Equalize":
-            table = colour.equalize_tables(images[which])
-        elif name == "ContrastIncreasing":
-            table = colour.contrast_tables(images[which], _enhance(draws))
-        elif name == "BrightnessIncreasing":
-            table = colour.brightness_tables(images[which], _enhance(draws))
-        else:
-            table = to_device_of(_magnitude_tables(name, draws.magnitude), images)
-        tables[which] = table.expand(-1, images.shape[1], -1)
-    return tables
+def _replace_levels(images: Tensor, drawn: _Sorted) -> Tensor:
+    """Look every level up in its image's table, whatever the operation is."""
+    flat = images.flatten(2).long()
+    of_magnitude = [_magnitude_tables(name, drawn.of([name])) for name in OF_MAGNITUDE]
+    host = torch.from_numpy(np.concatenate(of_magnitude).repeat(images.shape[1], axis=1))
+    tables = [to_device_of(host, images)]
+    _, *parts = flat.split([len(host), *drawn.counts(OF_LEVELS)])
+    for make, part in zip(OF_LEVELS.values(), parts, strict=True):
+        if len(part):
+            tables.append(make(part))
+    return torch.cat(tables).gather(2, flat).view_as(images)
 
 
-def _magnitude_tables(name: str, magnitude: Tensor) -> Tensor:
-    """Return tables that depend on the magnitude alone: (N, 1, 256). Their arguments are whole numbers."""
-    level = colour.levels(magnitude)
-    strength = (magnitude / LARGEST)[:, None, None]
+def _magnitude_tables(name: str, drawn: _Sorted) -> NDArray[np.uint8]:
+    """Return tables that depend on the magnitude alone: (N, 1, 256)."""
+    if name == "BrightnessIncreasing":
+        return colour.brightness_tables(drawn.factor)
+    level, strength = np.arange(256.0), drawn.strength[:, None, None]
     if name == "Invert":
-        return (255 - level).expand(len(magnitude), -1, -1).to(torch.uint8)
-    if name == "PosterizeIncreasing":  # keeps 4..0 bits; 0 leaves black
-        step = 2 ** (8 - (4 - (strength * 4).floor()))
-        return (level.double() / step).floor().mul(step).to(torch.uint8)
-    if name == "SolarizeIncreasing":
-        threshold = 256 - (strength * 256).floor()
-        return torch.where(level < threshold, level, 255 - level).to(torch.uint8)
-    added = (level + (strength * 110).floor()).clamp(max=255)  # SolarizeAdd
-    return torch.where(level < 128, added, level.double()).to(torch.uint8)
+        tables = 255 - level + 0 * strength
+    elif name == "PosterizeIncreasing":  # keeps 4..0 bits; 0 leaves black
+        step = 2 ** (4 + np.floor(strength * 4))
+        tables = np.floor(level / step) * step
+    elif name == "SolarizeIncreasing":
+        tables = np.where(level < 256 - np.floor(strength * 256), level, 255 - level)
+    else:  # SolarizeAdd
+        added = np.minimum(level + np.floor(strength * 110), 255)
+        tables = np.where(level < 128, added, level)
+    return tables.astype(np.uint8)
 
 
-def _enhance(draw: Draw) -> Tensor:
-    """Return factors (N,): 1 does not change the picture, 0 and 2 are the extremes."""
-    return (1 + draw.sign * draw.magnitude / LARGEST * ENHANCE).clamp(min=0.1)
+def _enhance(images: Tensor, drawn: _Sorted) -> Tensor:
+    """Move images away from or towards what Pillow calls the degenerate image of the operation."""
+    source, counts = images.float(), drawn.counts(ENHANCED)
+    toned, sharp = source.split([sum(counts[:2]), counts[2]])
+    contrast, grey = colour.grey(toned).split(counts[:2])
+    even = colour.mean_level(contrast).expand_as(contrast)
+    degenerate = torch.cat([torch.cat([even, grey]).expand_as(toned), colour.smooth(sharp)])
+    factor = torch.from_numpy(drawn.factor.astype(np.float32).reshape(-1, 1, 1, 1))
+    return colour.blend(degenerate, source, to_device_of(factor, images))

@@ -6,6 +6,7 @@ import torch
 from dfray.batches.augment import Augment
 from dfray.config import AugmentSection, ModelSection
 from dfray.models.preprocess import Preprocess
+from tests.benchmarks.build_augment import DispatchCount
 
 PAPER = AugmentSection(  # arXiv 2508.19730's fine-tuning, as FSFM's code has it
     crop_scale=(0.08, 1.0),
@@ -79,6 +80,18 @@ def test_each_image_has_its_own_draw(section, faces):
 def test_what_comes_in_from_outside_is_the_mean(faces):
     augment = augment_to(40, PAPER)
     assert augment.fill.tolist() == [124, 116, 104]  # ImageNet's
+
+
+def test_the_papers_augmentation_is_280_tensor_operations_a_step_at_most(crops):
+    """A GPU waits for Python, which needs about the same time for each operation that it dispatches."""
+    augment, faces = augment_to(224, PAPER), crops.repeat(6, 1, 1, 1)[:64]
+    counts = []
+    for seed in range(20):
+        torch.manual_seed(seed)
+        with DispatchCount() as dispatched:
+            augment(faces)
+        counts.append(dispatched.count)
+    assert sum(counts) / 20 <= 280, counts
 
 
 def on_gpu(section):

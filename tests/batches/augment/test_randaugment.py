@@ -70,6 +70,24 @@ def test_at_other_magnitudes_an_operation_is_timms_to_rounding(
     assert off.mean() < 0.1
 
 
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+def test_whatever_a_batch_draws_each_image_is_timms_within_two_levels(
+    interpolation, crops, pictures, timm_operation, difference
+):
+    count, layers = len(crops), Policy.parse("rand-m9-mstd0.5-n9-p0.9-inc1").draw(len(crops))
+    for draw in layers:
+        ours = apply(crops, draw, torch.tensor(FILL), interpolation)
+        theirs = list(pictures)
+        for index in range(count):
+            number = draw.operation[index]
+            if number >= 0:
+                options = (draw.magnitude[index].item(), draw.sign[index].item(), interpolation)
+                theirs[index] = timm_operation(OPERATIONS[number], *options)(pictures[index])
+        off = difference(ours, theirs)
+        assert off.mean() < 0.5
+        assert off.mean(axis=(1, 2, 3)).max() < 1
+
+
 def test_flat_pictures_have_nothing_to_stretch():
     flat = torch.tensor([0, 93, 255], dtype=torch.uint8).view(3, 1, 1, 1).expand(-1, 3, 8, 8)
     for name in ("AutoContrast", "Equalize"):
