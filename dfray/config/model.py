@@ -58,6 +58,11 @@ class ModelSection(Section):
         None,
         description="standard deviation of the head's truncated normal initial weights; null: timm's own",
     )
+    fixed_padding_px: Annotated[Side | None, Younger(), Unit("px")] = Field(
+        None,
+        description="side of the picture that strided layers of TensorFlow's EfficientNets are padded for, "
+        "the stem unpadded, as DeepfakeBench's EfficientNet-B4 has it (380); null: padded by the input",
+    )
     fs_adapter: Annotated[Count | None, Younger()] = Field(
         None,
         description="width of the embedding over that of FS-Adapter's bottleneck (arXiv 2510.10663), whose "

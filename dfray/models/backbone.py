@@ -16,6 +16,7 @@ from dfray.config import ModelSection
 from dfray.errors import RecipeError
 from dfray.models import fs_adapter
 from dfray.models.checkpoint import LoadedWeights
+from dfray.models.fixed_padding import fix_padding
 from dfray.models.network import NetworkChanges, create, stated
 from dfray.models.tuning import ParameterCounts, apply_tuning, freeze_statistics
 from dfray.models.weights import load_weights, require_activation
@@ -99,6 +100,7 @@ def build_detector(section: ModelSection, num_classes: int) -> Detector:
         section = stated(section)
         changes = NetworkChanges.of(section)
     backbone = create(section, num_classes)
+    fix_padding(backbone, section)
     head, name = backbone.get_classifier(), section.backbone
     if not isinstance(head, nn.Linear):
         raise RecipeError(

@@ -6,14 +6,16 @@ key (`layout.py`), and becomes a bundle like one that dfray trained (`load.py`).
 
 from __future__ import annotations
 
-from dfray.models.published import fsvfm, gend
+from dfray.models.published import deepfakebench, fsvfm, gend
 from dfray.models.published.detector import PublishedDetector, find
 from dfray.models.published.load import load_published
 
 __all__ = ["DETECTORS", "PublishedDetector", "load_published", "published_detector"]
 
 DETECTORS: dict[str, PublishedDetector] = {
-    detector.name: detector for family in (fsvfm, gend) for detector in family.DETECTORS
+    detector.name: detector
+    for family in (fsvfm, gend, deepfakebench)
+    for detector in family.DETECTORS
 }
 """Name -> published detector, as `dfray import --list` prints them."""
 
