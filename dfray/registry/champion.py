@@ -188,14 +188,20 @@ def find_version(model_uri: str | None, tracking_uri: str) -> tuple[Versions, st
     """
     if model_uri is None:
         return _only_champion(tracking_uri)
-    match = re.fullmatch(r"models:/([^/@]+)[/@]([^/@]+)", model_uri)
-    if match is None:
+    named = parsed_uri(model_uri)
+    if named is None:
         raise UserError(
             f"{model_uri!r} names no registered model.",
             "Write models:/NAME@ALIAS or models:/NAME/VERSION.",
         )
-    versions = Versions(match[1], tracking_uri)
-    return versions, resolve(versions, match[2])
+    versions = Versions(named[0], tracking_uri)
+    return versions, resolve(versions, named[1])
+
+
+def parsed_uri(model_uri: str) -> tuple[str, str] | None:
+    """Return name and alias or version of models:/NAME@ALIAS or models:/NAME/VERSION; None: another form."""
+    match = re.fullmatch(r"models:/([^/@]+)[/@]([^/@]+)", model_uri)
+    return (match[1], match[2]) if match else None
 
 
 def _only_champion(tracking_uri: str) -> tuple[Versions, str]:

@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 SUFFIX = ".decisions"
-_RECORD = "dfray.decision"
+RECORD = "dfray.decision"
 _ATTEMPT = "dfray.attempt"  # of appending; the same if MLflow's client repeats the request
-_OPEN = "dfray.open"  # of a rollback whose aliases its author has not yet moved
+OPEN = "dfray.open"  # of a rollback whose aliases its author has not yet moved
 _DESCRIPTION_LIMIT = 5000  # characters, of MLflow's database
 _NO_FILES = "dfray:/decisions"  # MLflow requires a source for every version, and checks its form
 
@@ -116,6 +116,16 @@ class PromotionRecord:
         return validated(cls, values, source, RegistryError, hint)
 
 
+def record_in(text: str, name: str, number: str, *, is_open: bool) -> PromotionRecord:
+    """Return the record about the model `name` in the tag of a version of its history.
+
+    Raises:
+        RegistryError: the tag was edited to hold none.
+    """
+    source = f"Tag {RECORD} of {name}{SUFFIX} version {number}"
+    return replace(PromotionRecord.from_json(text, source), sequence=int(number), is_open=is_open)
+
+
 class History:
     """Records about the registered model `name`; read from MLflow at every call."""
 
@@ -127,16 +137,14 @@ class History:
         with talking(f"read the decisions about {self.name}"):
             stored = self.client.search_model_versions(f"name = '{self.name}{SUFFIX}'")
         records = [
-            replace(
-                PromotionRecord.from_json(
-                    version.tags[_RECORD],
-                    f"Tag {_RECORD} of {version.name} version {version.version}",
-                ),
-                sequence=int(version.version),
-                is_open=_OPEN in version.tags,
+            record_in(
+                version.tags[RECORD],
+                self.name,
+                str(version.version),
+                is_open=OPEN in version.tags,
             )
             for version in stored
-            if _RECORD in version.tags
+            if RECORD in version.tags
         ]
         return sorted(records, key=lambda record: record.sequence or 0)
 
@@ -153,9 +161,9 @@ class History:
                 self.name + SUFFIX,
                 source=_NO_FILES,
                 tags={
-                    _RECORD: json.dumps(record.to_dict()),
+                    RECORD: json.dumps(record.to_dict()),
                     _ATTEMPT: attempt,
-                    **({_OPEN: "true"} if record.is_open else {}),
+                    **({OPEN: "true"} if record.is_open else {}),
                 },
                 description=_description(record)[:_DESCRIPTION_LIMIT],
             )
@@ -175,9 +183,7 @@ class History:
         """Return the record closed, now that the aliases have followed it."""
         if record.is_open:
             with talking(f"close decision {record.sequence} about {self.name}"):
-                self.client.delete_model_version_tag(
-                    self.name + SUFFIX, str(record.sequence), _OPEN
-                )
+                self.client.delete_model_version_tag(self.name + SUFFIX, str(record.sequence), OPEN)
         return replace(record, is_open=False)
 
     def _attempt_of(self, sequence: int) -> str | None:

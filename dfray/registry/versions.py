@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
@@ -11,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dfray import storage
-from dfray.errors import RegistryError, UserError
-from dfray.notes import warn
-from dfray.registry.checksums import FILE, TAG, faults_of, foreign_programs, listed_files
+from dfray.errors import UserError
+from dfray.registry.checksums import TAG
 from dfray.registry.history import SUFFIX, History, VersionId
+from dfray.registry.packages import DamagedPackageError as DamagedPackageError
+from dfray.registry.packages import checked_package
 from dfray.tracking.client import SQLITE, connect, error_code, talking
 
 if TYPE_CHECKING:
@@ -22,14 +21,6 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 
 CANDIDATE, CHAMPION, PREVIOUS = "candidate", "champion", "previous"
-
-
-class DamagedPackageError(RegistryError):
-    """A package whose files are missing or changed; `fault` describes the first of them."""
-
-    def __init__(self, message: str, hint: str = "", fault: str = "") -> None:
-        super().__init__(message, hint)
-        self.fault = fault
 
 
 class Versions:
@@ -162,23 +153,9 @@ class Versions:
         """
         with storage.temporary_folder() as folder:
             path = self._download(version, folder)
-            if faults := faults_of(path, self.get(version).tags.get(TAG)):
-                fault = faults[0] + (f" (and {len(faults) - 1} more)" if len(faults) > 1 else "")
-                raise DamagedPackageError(
-                    f"The package of version {version} of {self.name} is damaged: {fault}.",
-                    "Restore its artifacts from a backup, or register the model again.",
-                    fault,
-                )
-            if programs := foreign_programs(path):
-                warn(
-                    f"The package of version {version} of {self.name} has files beside it that are not its "
-                    f"own: {', '.join(programs)}. They are not loaded; remove them if they are not yours."
-                )
-            checked = Path(folder, "checked")
-            for name in (FILE, *listed_files(path)):
-                (checked / name).parent.mkdir(parents=True, exist_ok=True)
-                _link((path / name).resolve(), checked / name)
-            yield checked
+            digest = self.get(version).tags.get(TAG)
+            with checked_package(path, digest, self.name, version) as checked:
+                yield checked
 
     def _download(self, version: str, folder: str) -> Path:
         """Return the stored package in `folder` or at its local place; an empty folder if it is gone."""
@@ -198,14 +175,6 @@ class Versions:
                     raise
                 path = folder
         return Path(path)
-
-
-def _link(source: Path, target: Path) -> None:
-    """Hard-link, or copy where the file system cannot: MLflow refuses symbolic links out of a model."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)
 
 
 def registered_names(client: MlflowClient) -> list[str]:
