@@ -21,6 +21,18 @@ Levels = tuple[Fraction, Fraction, Fraction]  # of RGB; mobilevit and others hav
 Deviations = tuple[Positive, Positive, Positive]
 
 
+MERGED = ("lora", "svd")
+"""Modes of tuning whose parameters are merged into plain layers when a network is saved."""
+
+_REDUCTION = 4  # of FS-Adapter's public code
+_TUNING_KEYS: dict[str, tuple[str, ...]] = {
+    "tuning_rank": MERGED,
+    "tuning_targets": MERGED,
+    "lora_alpha": ("lora",),
+}
+"""Key -> the modes of tuning that it is for."""
+
+
 class ModelSection(Section):
     """Network: a timm backbone with its initial weights, and a linear head on its embedding."""
 
@@ -66,13 +78,30 @@ class ModelSection(Section):
     fs_adapter: Annotated[Count | None, Younger()] = Field(
         None,
         description="width of the embedding over that of FS-Adapter's bottleneck (arXiv 2510.10663), whose "
-        "output the head reads beside the embedding; trained with the head; null: no adapter",
+        "output the head reads beside the embedding; trained with the head; null: 4 with tuning adapter, else "
+        "no adapter",
     )
-    tuning: Literal["full", "head", "norm_layers", "last_blocks"] = Field(
-        "full", description="parameters to train; the head always is"
+    tuning: Literal["full", "head", "norm_layers", "last_blocks", "lora", "svd", "adapter"] = Field(
+        "full",
+        description="parameters to train; the head always is; lora: low-rank products beside frozen layers "
+        "(peft); svd: smallest singular components (arXiv 2411.15633); adapter: fs_adapter above a frozen "
+        "backbone, whose projection is the embedding of the losses",
     )
     tuned_blocks: Count | None = Field(
         None, description="number of blocks to train with tuning last_blocks"
+    )
+    tuning_rank: Annotated[Count | None, Younger()] = Field(
+        None,
+        description="size of what is trained: lora: rank of a product, null: 8; svd: components of a matrix, "
+        "null: 1",
+    )
+    tuning_targets: Annotated[tuple[str, ...] | None, Younger()] = Field(
+        None,
+        description="ends of the names of the linear layers that lora and svd change, such as attn.qkv; "
+        "null: the projections of all attention layers",
+    )
+    lora_alpha: Annotated[Positive | None, Younger()] = Field(
+        None, description="scale of lora: its product counts alpha / rank; null: the rank"
     )
     mean: Levels | None = Field(
         None,
@@ -92,13 +121,33 @@ class ModelSection(Section):
             )
         if (self.tuning == "last_blocks") != (self.tuned_blocks is not None):
             raise ValueError("tuning last_blocks and tuned_blocks go together")
+        self._tuning_keys_agree()
         if self.normalise_embedding and self.embedding == "pooled":
             raise ValueError(
                 "normalise_embedding goes with embedding pre_logits, which the head reads"
             )
-        if self.fs_adapter is not None and self.embedding == "pooled":
+        if self.adapter_reduction is not None and self.embedding == "pooled":
             raise ValueError("fs_adapter goes with embedding pre_logits, which the head reads")
         return self
+
+    def _tuning_keys_agree(self) -> None:
+        for key, modes in _TUNING_KEYS.items():
+            if getattr(self, key) is not None and self.tuning not in modes:
+                raise ValueError(f"{key} goes with tuning {' or '.join(modes)}, not {self.tuning}")
+        if self.tuning_targets == ():
+            raise ValueError("tuning_targets is empty: name a layer, or leave it out")
+
+    @property
+    def adapter_reduction(self) -> int | None:
+        """Width of the embedding over that of FS-Adapter's bottleneck; None: there is no adapter."""
+        return self.fs_adapter or (_REDUCTION if self.tuning == "adapter" else None)
+
+    def as_saved(self) -> ModelSection:
+        """Return the network that a bundle holds: lora and svd are merged into its layers."""
+        if self.tuning not in MERGED:
+            return self
+        plain = {"tuning": "full", **dict.fromkeys(_TUNING_KEYS)}
+        return self.model_copy(update=plain)
 
     def without_weights(self) -> ModelSection:
         """Return the same network with random initial weights, for counting or for loading its own."""
@@ -167,8 +216,25 @@ class MetricSection(Section):
     )
 
 
+class ComponentsSection(Section):
+    """Terms on the singular components that model.tuning svd trains (arXiv 2411.15633 section 3)."""
+
+    orthogonality: Annotated[NotNegative, Younger()] = Field(
+        0.0,
+        description="weight of the squared deviation of all singular vectors from an orthonormal basis",
+    )
+    singular_values: Annotated[NotNegative, Younger()] = Field(
+        0.0,
+        description="weight of the change of a matrix's sum of squared singular values",
+    )
+
+    @property
+    def is_used(self) -> bool:
+        return bool(self.orthogonality or self.singular_values)
+
+
 class ObjectiveSection(Section):
-    """Softmax cross-entropy plus weighted terms on the embeddings."""
+    """Softmax cross-entropy plus weighted terms on the embeddings and on trained components."""
 
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.0, description="share of the training target that is spread over all classes"
@@ -178,6 +244,7 @@ class ObjectiveSection(Section):
     metric: MetricSection | None = Field(
         None, description="further loss on the embeddings; null: off"
     )
+    components: ComponentsSection = ComponentsSection()
 
     @property
     def groups_by_label(self) -> bool:

@@ -141,6 +141,20 @@ class Recipe(Section):
                 "objective.hypersphere.slerp makes new features for the head, which does not read "
                 "model.embedding pooled: use pre_logits"
             )
+        if self.objective.hypersphere.slerp and self.model.tuning == "adapter":
+            raise ValueError(
+                "objective.hypersphere.slerp makes new features for the head, which does not read the "
+                "projection that model.tuning adapter gives the losses: set slerp to false"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _components_are_trained(self) -> Recipe:
+        if self.objective.components.is_used and self.model.tuning != "svd":
+            raise ValueError(
+                "objective.components are terms on what model.tuning svd trains, and model.tuning is "
+                f"{self.model.tuning}: set both weights to 0, or use svd"
+            )
         return self
 
     @model_validator(mode="after")

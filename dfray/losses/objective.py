@@ -1,4 +1,4 @@
-"""Training objective: softmax cross-entropy, and weighted terms on the embeddings.
+"""Training objective: softmax cross-entropy, and weighted terms on the embeddings and on trained weights.
 
 In training the terms on embeddings are computed over the global batch, gathered from all workers. In
 evaluation each worker computes its batch alone, without communication, so shares may be unequal.
@@ -40,6 +40,8 @@ class Objective(nn.Module):
     Args:
         num_classes, embedding_dim: C and D, for the losses with parameters.
         accumulate: micro-batches in each step of training.
+        components: returns the terms on trained singular components, by their key; called where one has a
+            weight.
     """
 
     def __init__(
@@ -49,9 +51,10 @@ class Objective(nn.Module):
         num_classes: int = 2,
         embedding_dim: int = 0,
         accumulate: int = 1,
+        components: Callable[[], dict[str, Tensor]] | None = None,
     ) -> None:
         super().__init__()
-        self.section = section
+        self.section, self.components = section, components
         self.triplet_loss = TRIPLET_LOSSES[section.triplet.strategy]
         self.balance = (
             BalancedWeight(section.triplet.balance_steps * accumulate)
@@ -82,6 +85,7 @@ class Objective(nn.Module):
             triplet: mean as the strategy defines it, unweighted.
             active_triplets: their fraction of the valid ones; 0 if there is none.
             alignment, uniformity, metric: unweighted, where the recipe has them.
+            orthogonality, singular_values: likewise, in training only, as they are not of the batch.
 
             With a weight of 0 no triplet is mined and `triplet` and `active_triplets` are constant 0.
         """
@@ -107,6 +111,11 @@ class Objective(nn.Module):
         if section.metric and self.metric:
             terms["metric"] = self.metric(embeddings, labels)
             loss = loss + section.metric.weight * terms["metric"]
+        if self.training and section.components.is_used:
+            assert self.components is not None, "the recipe's check"
+            for name, term in self.components().items():
+                terms[name] = term
+                loss = loss + getattr(section.components, name) * term
         return {"loss": loss, **terms}
 
     def end_epoch(self) -> dict[str, float]:

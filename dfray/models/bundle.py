@@ -8,7 +8,8 @@
     <folder>/validation.json     validation's scores in numbers, from the fit of the decision rule; may be
                                  missing (`dfray.evaluation.reference`)
 
-A bundle is loaded without the source of the backbone's initial weights.
+A bundle is loaded without the source of the backbone's initial weights, and without what adapted them: LoRA's
+products and trained singular components are merged into the plain layers.
 
 The JSON is written last, so a folder that has one is complete.
 """
@@ -29,6 +30,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 import dfray
+from dfray import storage
 from dfray.config import ModelSection
 from dfray.documents import shown
 from dfray.errors import ModelFileError, RecipeError
@@ -46,6 +48,7 @@ from dfray.models.bundle_description import (
 )
 from dfray.models.initial_values import SkipDraws
 from dfray.models.preprocess import Preprocess
+from dfray.models.tuning import plain_state
 from dfray.models.views import running_mean, views_of
 
 WEIGHTS = "model.safetensors"
@@ -93,7 +96,7 @@ class Bundle:
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / DESCRIPTION).unlink(missing_ok=True)
-        weights = {name: value.contiguous() for name, value in self.detector.state_dict().items()}
+        weights = {name: value.contiguous() for name, value in plain_state(self.detector).items()}
         save_file(weights, folder / WEIGHTS)
         description = {
             "schema_version": SCHEMA_VERSION,
@@ -134,7 +137,7 @@ class Bundle:
         try:
             with SkipDraws():
                 detector = build_detector(
-                    section.without_weights(), len(description["class_names"])
+                    section.as_saved().without_weights(), len(description["class_names"])
                 )
         except RecipeError as error:
             raise error.at(str(folder / DESCRIPTION)) from error
@@ -182,6 +185,13 @@ class Bundle:
         if not embeddings:
             return np.empty(0, np.float32), np.empty((0, self.detector.embedding_dim), np.float32)
         return torch.cat(probabilities).numpy(), torch.cat(embeddings).numpy()
+
+
+def store_bundle(bundle: Bundle, uri: str) -> None:
+    """Write the bundle into the folder `uri`, local or s3://; its description comes last."""
+    with storage.temporary_folder() as folder:
+        bundle.save(folder)
+        storage.put_folder(folder, uri, last=DESCRIPTION)
 
 
 def fake_probability(logits: Tensor, temperature: float = 1.0) -> Tensor:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import math
 import pickle
 import zipfile
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -107,6 +108,15 @@ def load_exactly(
             "Check model.backbone, model.pool and model.weights_layout against the checkpoint.",
         )
     backbone.load_state_dict(dict(tensors), strict=False)
+
+
+def digest(tensors: Iterable[tuple[str, Tensor]]) -> str:
+    """Return the SHA-256 of named tensors: their names, shapes, dtypes and values."""
+    sha256 = hashlib.sha256()
+    for name, value in tensors:
+        sha256.update(f"{name} {tuple(value.shape)} {value.dtype};".encode())
+        sha256.update(value.detach().cpu().contiguous().view(torch.uint8).numpy().data)
+    return sha256.hexdigest()
 
 
 def _refusal(path: str, source: str, error: Exception) -> ModelFileError:

@@ -130,11 +130,13 @@ class ClusterPlan:
 
     @property
     def stored_bytes(self) -> Interval:
-        """Storage of the run: faces, two checkpoints (the latest and the best) and the model, bytes."""
+        """Storage of the run: faces, two checkpoints (the latest and the best) and the model, bytes.
+
+        A checkpoint holds what is trained, its average and AdamW's two moments.
+        """
         counts = self.training.cost.counts
-        model = 4.0 * counts.all
-        state = model * (2 if self.recipe.training.ema else 1) + 8.0 * counts.all_trained
-        files = 2 * (model + state) + model
+        each = 4 * (4 if self.recipe.training.ema else 3)
+        files = 2.0 * each * counts.all_trained + 4.0 * counts.all
         faces = self.extraction.stored_bytes
         return Interval(faces.value + files, faces.low + files, faces.high + files)
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from dfray.models.bundle import Bundle
     from dfray.training.context import History
     from dfray.training.learner import Learner
 
@@ -123,12 +124,14 @@ class TrialRecord:
     metric_key: str
     mode: Literal["max", "min"]
 
-    def keep(self, saved: Path, history: History) -> None:
-        """Store the bundle that `Learner.save` wrote into `saved`, if the last epoch is the best so far."""
+    def keep(self, bundle: Bundle, history: History) -> None:
+        """Store the bundle of the last epoch, if it is the best so far."""
+        from dfray.models.bundle import store_bundle
+
         last = history[-1].get(self.metric_key)
         earlier = [epoch[self.metric_key] for epoch in history[:-1] if self.metric_key in epoch]
         if last is not None and self._is_better(last, earlier):
-            storage.put_folder(saved / "bundle", self.folder.model, last="bundle.json")
+            store_bundle(bundle, self.folder.model)
         self.folder.write_curve(history)
 
     def _is_better(self, value: float, earlier: list[float]) -> bool:
@@ -160,7 +163,7 @@ class TuneContext:
     def report(self, learner: Learner, history: History) -> None:
         with storage.temporary_folder() as folder:
             learner.save(Path(folder), history)
-            self.record.keep(Path(folder), history)
+            self.record.keep(learner.bundle(), history)
             storage.put(f"{folder}/state.pt", self._state)
         report_to_tune(history[-1])
 

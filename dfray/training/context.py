@@ -14,6 +14,7 @@ from dfray import storage
 if TYPE_CHECKING:
     import ray.train
 
+    from dfray.models.bundle import Bundle
     from dfray.training.learner import Learner
 
 EpochMetrics = dict[str, float]
@@ -50,8 +51,8 @@ class TrainingStatus(TypedDict, total=False):
 class EpochRecord(Protocol):
     """Receiver of each epoch's model, in addition to the checkpoints; pickled to rank 0, called there."""
 
-    def keep(self, saved: Path, history: History) -> None:
-        """Copy what it needs of the local folder that `Learner.save` wrote."""
+    def keep(self, bundle: Bundle, history: History) -> None:
+        """Store what it needs of the last epoch's model."""
 
 
 class WorkerContext(Protocol):
@@ -114,7 +115,7 @@ class RayTrainContext:
             if self.rank == 0:
                 learner.save(Path(folder), history)
                 if self.record:
-                    self.record.keep(Path(folder), history)
+                    self.record.keep(learner.bundle(), history)
                 checkpoint = ray.train.Checkpoint.from_directory(folder)
             ray.train.report(
                 metrics,

@@ -20,7 +20,7 @@ from dfray.config import ModelSection, Recipe
 from dfray.models.backbone import build_detector
 from dfray.models.initial_values import SkipDraws
 from dfray.models.network import NetworkChanges, stated
-from dfray.models.tuning import ParameterCounts
+from dfray.models.tuning.counts import ParameterCounts
 from dfray.models.weights import require_activation
 from dfray.training.optim import Schedule
 

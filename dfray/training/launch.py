@@ -9,23 +9,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import pyarrow as pa
 
 from dfray import storage
+from dfray.batches.labels import LabelScheme
 from dfray.batches.sample import require_batch, sample_faces
 from dfray.batches.stream import with_stream_quotas
 from dfray.config import Recipe
 from dfray.faces.extract import extract_faces
 from dfray.faces.view import FacesView
 from dfray.models.backbone import build_detector
+from dfray.models.bundle import store_bundle
 from dfray.models.weights import resolve
 from dfray.run_folder import RunFolder
 from dfray.session import cpus_of, nodes_of, ray_nodes, require_resources
 from dfray.training.classes import require_trainable_classes
 from dfray.training.context import EpochMetrics, EpochRecord, History, TrainingStatus
 from dfray.training.failure import controller_died, explain_failure, last_status
+from dfray.training.learner import Learner
 from dfray.training.needs import training_needs, trains_on_gpus
 from dfray.training.worker import train_worker
 from dfray.training.worker_config import CheckFaces, WorkerConfig
@@ -157,7 +161,7 @@ def train_detector(
     except ray.exceptions.RayActorError as error:
         raise controller_died() from error
     if record is None:
-        _write_best_model(result, folder)
+        _write_best_model(result, config)
     return cast(History, result.return_value)
 
 
@@ -177,10 +181,18 @@ def _streamed_faces(
     )
 
 
-def _write_best_model(result: ray.train.Result, folder: RunFolder) -> None:
+def _write_best_model(result: ray.train.Result, config: WorkerConfig) -> None:
+    """Make the model of the best epoch's checkpoint, which holds what is trained, and store it whole."""
     best, _ = min(result.best_checkpoints, key=lambda entry: entry[1]["selection_loss"])
+    learner = Learner(
+        config.recipe,
+        LabelScheme(config.recipe.batches.labels, config.class_names),
+        resuming=True,
+        faces_version=config.open_faces().version,
+    )
     with best.as_directory() as path:
-        storage.put_folder(f"{path}/bundle", folder.model, last="bundle.json")
+        learner.load(Path(path))
+    store_bundle(learner.bundle(), config.folder.model)
 
 
 def worker_config(

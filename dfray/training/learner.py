@@ -9,6 +9,7 @@ Plain torch on one device, used by a Ray Train worker and usable in a notebook.
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -27,6 +28,7 @@ from dfray.models.backbone import Detector, build_detector
 from dfray.models.bundle import Bundle
 from dfray.models.network import stated
 from dfray.models.preprocess import Preprocess
+from dfray.models.tuning import svd
 from dfray.training.context import EpochMetrics, History
 from dfray.training.optim import Schedule, build_average, build_optimizer
 from dfray.training.state import load_state, save_state
@@ -41,7 +43,7 @@ class Learner:
         recipe: its model, objective, augmentation and training sections are read.
         classes: of the labels.
         device: of all tensors.
-        resuming: the state is going to be loaded, so the model's weights are not fetched.
+        resuming: the state is going to be loaded, so the model's weights are not fetched if all are trained.
         sync_statistics: take the statistics of BatchNorm over all workers (GPUs only).
         faces_version: of the store that it learns from.
 
@@ -70,7 +72,9 @@ class Learner:
         self.faces_version = faces_version
         section, num_classes = recipe.model, len(classes.class_names)
         torch.manual_seed(recipe.seed)
-        built = build_detector(section.without_weights() if resuming else section, num_classes)
+        if resuming and section.tuning == "full":
+            section = section.without_weights()
+        built = build_detector(section, num_classes, identify_frozen=True)
         self.detector: Detector = built.to(self.device)
         if sync_statistics:
             self.detector = convert_sync_batchnorm(self.detector)
@@ -80,6 +84,7 @@ class Learner:
             num_classes=num_classes,
             embedding_dim=self.detector.embedding_dim,
             accumulate=recipe.training.accumulate,
+            components=partial(svd.penalties, self.detector),
         ).to(self.device)
         self.optimizer = build_optimizer(self.detector, recipe.training)
         for group in self.objective.parameter_groups():
@@ -153,8 +158,7 @@ class Learner:
         return 1 - metrics[selection]
 
     def save(self, folder: Path, history: History) -> None:
-        """Write the bundle, and the state that an exact resume needs, into the local `folder`."""
-        self.bundle().save(folder / "bundle")
+        """Write the state that an exact resume needs, and the model is made of, into the local `folder`."""
         save_state(
             folder / "state.pt",
             self.detector,
@@ -181,6 +185,7 @@ class Learner:
         return history
 
     def bundle(self) -> Bundle:
+        """Return the validated network as it is saved and served."""
         return Bundle(
             detector=self.validated,
             preprocess=self.preprocess,

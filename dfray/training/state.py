@@ -1,7 +1,9 @@
 """State of an exact resume, in one file that loads without running code (weights_only).
 
-No random state is saved. Each epoch has its seed, `seed_epoch(seed, epoch, rank)`, so a run resumed at an
-epoch makes the same random draws on every worker from one worker's file.
+Of the network it holds what is trained, and its buffers; frozen parameters are those of the initial
+weights, whose digest it has. No random state is saved. Each epoch has its seed,
+`seed_epoch(seed, epoch, rank)`, so a run resumed at an epoch makes the same random draws on every worker
+from one worker's file.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ def save_state(
     objective: nn.Module | None = None,
     average: nn.Module | None = None,
 ) -> None:
-    """Write weights, optimizer state and `progress` to the local file `path`.
+    """Write trained weights, optimizer state and `progress` to the local file `path`.
 
     Args:
         detector: the Detector, not its DistributedDataParallel wrapper.
@@ -44,10 +46,12 @@ def save_state(
         objective: with a balanced weight, and the parameters of metric losses.
         average: the network with the moving average of the weights.
     """
+    frozen = frozen_names(detector)
     state = {
-        "detector": detector.state_dict(),
+        "frozen": detector.frozen,
+        "detector": _without(detector.state_dict(), frozen),
         "objective": objective.state_dict() if objective else {},
-        "average": average.state_dict() if average else {},
+        "average": _without(average.state_dict(), frozen) if average else {},
         "optimizer": optimizer.state_dict(),
         "progress": json.dumps(progress),
     }
@@ -64,15 +68,16 @@ def load_state(
     """Restore all in place, on their devices, and return the saved `progress`.
 
     Raises:
-        ModelFileError: the file is missing or damaged, or of another network or optimizer.
+        ModelFileError: the file is missing or damaged, or of another network, optimizer or frozen weights.
     """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-        detector.load_state_dict(state["detector"])
+        _require_frozen(detector, state.get("frozen"))
+        _load_trained(detector, state["detector"], frozen_names(detector))
         if objective:
             objective.load_state_dict(state["objective"])
         if average:
-            average.load_state_dict(state["average"])
+            _load_trained(average, state["average"], frozen_names(detector))
         optimizer.load_state_dict(state["optimizer"])
         progress: dict[str, Any] = json.loads(state["progress"])
     except (OSError, EOFError, pickle.UnpicklingError, RuntimeError, ValueError, KeyError) as error:
@@ -81,3 +86,35 @@ def load_state(
             "Resume with the recipe the run was started with, or start a new run under a new name.",
         ) from error
     return progress
+
+
+def frozen_names(detector: Detector) -> set[str]:
+    """Return the names of the parameters that are not trained."""
+    return {name for name, value in detector.named_parameters() if not value.requires_grad}
+
+
+def _without(state: dict[str, Any], names: set[str]) -> dict[str, Any]:
+    return {name: value for name, value in state.items() if name not in names}
+
+
+def _load_trained(network: nn.Module, state: dict[str, Any], frozen: set[str]) -> None:
+    """Load what `save_state` kept; files of an earlier dfray have the frozen parameters, too.
+
+    Raises:
+        RuntimeError: a name is missing or unknown, or a shape is another.
+    """
+    found = network.load_state_dict(state, strict=False)
+    missing = set(found.missing_keys) - frozen
+    if missing or found.unexpected_keys:
+        raise RuntimeError(
+            f"missing {sorted(missing) or 'nothing'}, unexpected {found.unexpected_keys or 'nothing'}"
+        )
+
+
+def _require_frozen(detector: Detector, saved: str | None) -> None:
+    """Check that the network has the frozen weights of the saved run, if the file says which."""
+    if saved is not None and detector.frozen is not None and saved != detector.frozen:
+        raise ValueError(
+            "its frozen weights are others than those that model.weights gives now "
+            f"(SHA-256 {saved[:12]}, not {detector.frozen[:12]})"
+        )

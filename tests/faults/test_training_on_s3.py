@@ -54,7 +54,7 @@ def test_a_store_that_fails_for_good_ends_it_with_its_reason_and_what_was_done_i
         StorageError, match=rf"Cannot write s3://.*/train/epoch-001/.*{told}.*finished work is kept"
     ):
         train(recipe)
-    first_file = "/train/epoch-001/bundle/bundle.json"
+    first_file = "/train/epoch-001/state.pt"
     puts = [r for r in s3_faults.requests if r.method == "PUT" and first_file in r.target]
     assert fault != FULL or len(puts) == 1, "workers were started again, to find it full again"
     s3_faults.pass_on()

@@ -55,3 +55,22 @@ def test_a_network_that_it_does_not_fit_is_refused(changes):
 def test_it_does_not_go_with_the_embedding_before_fc_norm():
     with pytest.raises(ValueError, match="fs_adapter goes with embedding pre_logits"):
         ModelSection(fs_adapter=4, embedding="pooled")
+
+
+def test_with_tuning_adapter_the_losses_see_a_projection_of_the_bottleneck():
+    section = VIT.model_copy(update={"fs_adapter": None, "tuning": "adapter"})
+    torch.manual_seed(0)
+    detector = build_detector(section, 2).eval()
+    adapter = detector.backbone.adapter
+    images = torch.randn(3, 3, 160, 160)
+    features = detector.backbone.forward_features(images)
+    plain = detector.backbone.forward_head(features, pre_logits=True)
+    narrow = (plain @ adapter.linear1.weight.T).clamp(min=0)
+    projected = narrow @ adapter.projector.weight.T + adapter.projector.bias
+    logits, embeddings = detector(images)
+    torch.testing.assert_close(embeddings, torch.nn.functional.normalize(projected, dim=1))
+    assert detector.embedding_dim == embeddings.shape[1] == 16  # a quarter of 64
+    head, read = detector.backbone.head, adapter(plain)[0]
+    torch.testing.assert_close(logits, read @ head.weight.T + head.bias)
+    trained = sum(p.numel() for p in detector.parameters() if p.requires_grad)
+    assert trained == 2 * 64 * 16 + (16 * 16 + 16) + (2 * 128 + 2)

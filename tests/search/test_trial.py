@@ -107,21 +107,16 @@ def test_one_that_fails_says_why_and_may_be_tried_again(settings: TrialSettings,
     assert settings.read("trial-005").epochs == 3
 
 
-def test_the_bundle_is_of_the_epoch_that_is_best_by_the_metric(
-    settings: TrialSettings, tmp_path: Path
-) -> None:
+def test_the_bundle_is_of_the_epoch_that_is_best_by_the_metric(settings: TrialSettings) -> None:
+    trained = Bundle.load(settings.folder("trial-002").model)
     begin(settings, "trial-006")
     record = TrialRecord(settings.folder("trial-006"), "val_log_loss", "min")
     history: History = []
     for epoch, value in enumerate((0.7, 0.4, 0.6, 0.4)):
         history.append({"epoch": epoch, "val_log_loss": value})
-        saved = tmp_path / str(epoch)
-        (saved / "bundle").mkdir(parents=True)
-        for name in ("model.safetensors", "bundle.json"):
-            (saved / "bundle" / name).write_text(str(epoch))
-        record.keep(saved, history)
+        record.keep(replace(trained, threshold=epoch / 10), history)
     model = Path(settings.folder("trial-006").model)
-    assert (model / "model.safetensors").read_text() == "1"  # the first of two that are alike
+    assert Bundle.load(model).threshold == 0.1  # the first of two that are alike
     assert settings.read("trial-006").curve == history
 
 

@@ -1,5 +1,7 @@
 """A tiny detector, faces that can be learned, and a step over both, for the tests of training."""
 
+from functools import partial
+
 import torch
 
 from dfray.batches.augment import Augment
@@ -13,6 +15,7 @@ from dfray.config import (
 from dfray.losses.objective import Objective
 from dfray.models.backbone import build_detector
 from dfray.models.preprocess import Preprocess
+from dfray.models.tuning import svd
 from dfray.training.optim import Schedule, build_average, build_optimizer
 from dfray.training.step import TrainStep
 
@@ -34,19 +37,23 @@ def step_over(
     wrap=lambda model: model,
     objective=None,
     ema=None,
+    model=None,
+    seed=0,
     **options,
 ):
-    """A TrainStep and its detector, built from seed 0; `wrap` is applied to the model.
+    """A TrainStep and its detector, built from `seed`; `wrap` is applied to the model.
 
-    `objective` is a section; without one it is cross-entropy and `weight` times the triplet loss.
+    `objective` is a section; without one it is cross-entropy and `weight` times the triplet loss. `model` has
+    further keys of the network's section.
     """
-    torch.manual_seed(0)
-    section = ModelSection(backbone=backbone, size_px=32)
+    torch.manual_seed(seed)
+    section = ModelSection(backbone=backbone, size_px=32, **(model or {}))
     training = TrainingSection(lr=1e-3, epochs=5, warmup_epochs=1, ema=ema)
-    detector = build_detector(section, 2)
+    detector = build_detector(section, 2, identify_frozen=True)
     terms = Objective(
         objective or ObjectiveSection(triplet=TripletSection(weight=weight)),
         embedding_dim=detector.embedding_dim,
+        components=partial(svd.penalties, detector),
     )
     optimizer = build_optimizer(detector, training)
     for group in terms.parameter_groups():

@@ -39,6 +39,7 @@ class OneProcess:
     def report(self, learner: Learner, history: History) -> None:
         self.reported.append(len(history))
         learner.save(self.folder, history)
+        learner.bundle().save(self.folder / "bundle")
 
 
 def train_alone(recipe: Recipe, folder: Path) -> History:

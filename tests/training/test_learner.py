@@ -75,7 +75,7 @@ def test_a_moving_average_is_of_the_statistics_too(tmp_path: Path) -> None:
 def test_the_kept_bundle_scores_like_the_average_that_was_judged(tmp_path: Path) -> None:
     learner = averaging(tmp_path)
     take(learner.step(learner.detector), 0, 1, 2, 3)
-    learner.save(tmp_path / "kept", [])
+    learner.bundle().save(tmp_path / "kept" / "bundle")
     faces, _ = faces_and_labels(8, seed=9)
     with torch.inference_mode():
         judged, trained = (

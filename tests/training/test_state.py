@@ -8,7 +8,7 @@ import torch
 
 from dfray.config import AugmentSection, MetricSection, ObjectiveSection, TripletSection
 from dfray.errors import ModelFileError
-from dfray.training.state import load_state, save_state, seed_epoch
+from dfray.training.state import frozen_names, load_state, save_state, seed_epoch
 from tests.training.kit import faces_and_labels, step_over
 
 EVERYTHING = AugmentSection(erasing=0.5, blur=0.5, jpeg=0.5, randaugment="rand-m9-mstd0.5-inc1")
@@ -60,6 +60,91 @@ def test_a_state_without_an_average_is_refused_where_one_is_asked_for(tmp_path):
         load_state(
             tmp_path / "state.pt", other_detector, other.optimizer, average=other.average.module
         )
+
+
+MODES = {
+    "head": {"tuning": "head"},
+    "norm_layers": {"tuning": "norm_layers"},
+    "lora": {"tuning": "lora"},
+    "svd": {"tuning": "svd", "tuning_rank": 2},
+    "adapter": {"tuning": "adapter"},
+}
+
+
+def tuned_step(mode, **options):
+    return step_over("test_vit", model=MODES[mode], augment=EVERYTHING, **options)
+
+
+@pytest.mark.parametrize("ema", [None, 0.9])
+@pytest.mark.parametrize("mode", MODES)
+def test_a_file_of_what_is_trained_resumes_exactly_and_leaves_the_frozen_to_the_bit(
+    mode, ema, tmp_path
+):
+    alone, alone_detector = tuned_step(mode, ema=ema)
+    start = {name: value.clone() for name, value in alone_detector.named_parameters()}
+    losses = epochs(alone, 0, 2)
+
+    path = tmp_path / "state.pt"
+    cut, cut_detector = tuned_step(mode, ema=ema)
+    first = epochs(cut, 0, 1)
+    save_state(path, cut_detector, cut.optimizer, {}, average=cut.average and cut.average.module)
+
+    resumed, detector = tuned_step(mode, ema=ema)
+    load_state(
+        path, detector, resumed.optimizer, average=resumed.average and resumed.average.module
+    )
+    assert first + epochs(resumed, 1, 2) == losses
+    frozen = frozen_names(detector)
+    assert frozen
+    for name, value in alone_detector.named_parameters():
+        assert torch.equal(dict(detector.named_parameters())[name], value), name
+        assert torch.equal(start[name], value) == (name in frozen), name
+    if ema:
+        for name, value in alone.average.module.state_dict().items():
+            assert torch.equal(resumed.average.module.state_dict()[name], value), name
+
+
+@pytest.mark.parametrize("mode", ["full", *MODES])
+def test_a_file_holds_what_is_trained_and_no_frozen_parameter(mode, tmp_path):
+    step, detector = step_over("test_vit", model=MODES.get(mode, {}), ema=0.9)
+    epochs(step, 0, 1)
+    path = tmp_path / "state.pt"
+    save_state(path, detector, step.optimizer, {}, average=step.average.module)
+    state = torch.load(path, weights_only=True)
+    trained = {name for name, p in detector.named_parameters() if p.requires_grad}
+    assert state["detector"].keys() == state["average"].keys() == trained  # a ViT has no buffers
+    count = sum(p.numel() for p in detector.parameters() if p.requires_grad)
+    assert path.stat().st_size < 4 * 4 * count + 120_000  # weights, average, two moments; names
+
+
+def test_frozen_weights_of_another_start_are_refused(tmp_path):
+    step, detector = tuned_step("lora")
+    save_state(tmp_path / "state.pt", detector, step.optimizer, {})
+    other, other_detector = tuned_step("lora", seed=1)
+    with pytest.raises(ModelFileError, match="frozen weights are others.*model.weights"):
+        load_state(tmp_path / "state.pt", other_detector, other.optimizer)
+
+
+def test_a_file_of_an_earlier_dfray_with_all_parameters_resumes(tmp_path):
+    step, detector = tuned_step("norm_layers")
+    losses = epochs(step, 0, 1)
+    save_state(tmp_path / "state.pt", detector, step.optimizer, {"losses": losses})
+    state = torch.load(tmp_path / "state.pt", weights_only=True)
+    del state["frozen"]
+    torch.save(state | {"detector": detector.state_dict()}, tmp_path / "state.pt")
+    resumed, again = tuned_step("norm_layers")
+    assert load_state(tmp_path / "state.pt", again, resumed.optimizer) == {"losses": losses}
+    assert epochs(resumed, 1, 2) == epochs(step, 1, 2)
+
+
+def test_a_file_without_a_trained_parameter_is_refused(tmp_path):
+    step, detector = tuned_step("lora")
+    save_state(tmp_path / "state.pt", detector, step.optimizer, {})
+    state = torch.load(tmp_path / "state.pt", weights_only=True)
+    del state["detector"]["backbone.head.weight"]
+    torch.save(state, tmp_path / "state.pt")
+    with pytest.raises(ModelFileError, match=r"missing \['backbone.head.weight'\]"):
+        load_state(tmp_path / "state.pt", detector, step.optimizer)
 
 
 OWN_STATE = ObjectiveSection(

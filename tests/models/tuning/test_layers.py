@@ -10,7 +10,7 @@ from dfray.config import ModelSection, TrainingSection
 from dfray.errors import RecipeError
 from dfray.models.backbone import build_detector
 from dfray.models.initial_values import SkipDraws
-from dfray.models.tuning import ParameterCounts
+from dfray.models.tuning.counts import ParameterCounts
 from dfray.training.optim import build_optimizer
 
 FAMILIES = [
