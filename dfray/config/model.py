@@ -78,8 +78,8 @@ class ModelSection(Section):
     fs_adapter: Annotated[Count | None, Younger()] = Field(
         None,
         description="width of the embedding over that of FS-Adapter's bottleneck (arXiv 2510.10663), whose "
-        "output the head reads beside the embedding; trained with the head; null: 4 with tuning adapter, else "
-        "no adapter",
+        "output the head reads beside the embedding; trained with the head; null: 4 with tuning adapter, "
+        "else no adapter",
     )
     tuning: Literal["full", "head", "norm_layers", "last_blocks", "lora", "svd", "adapter"] = Field(
         "full",

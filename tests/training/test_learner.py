@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import torch
 from torch import nn
 
 from dfray.batches.labels import BINARY
 from dfray.config import Recipe
+from dfray.errors import RecipeError
 from dfray.models.bundle import Bundle, fake_probability
 from dfray.training.learner import Learner
 from dfray.training.step import TrainStep
@@ -85,3 +87,24 @@ def test_the_kept_bundle_scores_like_the_average_that_was_judged(tmp_path: Path)
     probabilities, _ = Bundle.load(tmp_path / "kept" / "bundle").predict(faces)
     torch.testing.assert_close(torch.from_numpy(probabilities), judged)
     assert not torch.allclose(judged, trained, rtol=1e-3)
+
+
+def test_terms_on_trained_components_are_of_training_alone(tmp_path: Path) -> None:
+    weights = "objective.components={orthogonality: 2.0, singular_values: 3.0}"
+    recipe = recipe_of(tmp_path, "test_vit", "model.tuning=svd", weights)
+    learner = Learner(recipe, BINARY)
+    step = learner.step(learner.detector)
+    for number in range(3):
+        terms = step(*faces_and_labels(16, seed=number), number)
+    assert terms["orthogonality"] > 0
+    rest = terms["cross_entropy"] + 0.1 * terms["triplet"]
+    added = 2 * terms["orthogonality"] + 3 * terms["singular_values"]
+    torch.testing.assert_close(terms["loss"], rest + added)
+    learner.objective.eval()
+    terms = learner.objective(torch.zeros(4, 2), torch.randn(4, 64), torch.tensor([0, 1, 0, 1]))
+    assert "orthogonality" not in terms
+
+
+def test_terms_on_components_without_any_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"model.tuning is full.*use svd"):
+        recipe_of(tmp_path, "test_vit", "objective.components.orthogonality=1.0")

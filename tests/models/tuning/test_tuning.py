@@ -113,8 +113,8 @@ def test_the_rate_of_added_parameters_decays_by_their_layer():
     ("options", "words"),
     [
         (
-            {"tuning": "full", "tuning_rank": 4},
-            "tuning_rank goes with tuning lora or svd or adapter",
+            {"tuning": "adapter", "tuning_rank": 4},
+            "tuning_rank goes with tuning lora or svd, not adapter",
         ),
         ({"tuning": "adapter", "tuning_targets": ("qkv",)}, "tuning_targets goes with"),
         ({"tuning": "svd", "lora_alpha": 2}, "lora_alpha goes with tuning lora, not svd"),
