@@ -7,7 +7,7 @@ validation loss, which becomes the model. A run started again under its name res
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -161,7 +161,7 @@ def train_detector(
     except ray.exceptions.RayActorError as error:
         raise controller_died() from error
     if record is None:
-        _write_best_model(result, config)
+        write_best_model(result.best_checkpoints, config)
     return cast(History, result.return_value)
 
 
@@ -181,9 +181,11 @@ def _streamed_faces(
     )
 
 
-def _write_best_model(result: ray.train.Result, config: WorkerConfig) -> None:
+def write_best_model(
+    checkpoints: Sequence[tuple[ray.train.Checkpoint, EpochMetrics]], config: WorkerConfig
+) -> None:
     """Make the model of the best epoch's checkpoint, which holds what is trained, and store it whole."""
-    best, _ = min(result.best_checkpoints, key=lambda entry: entry[1]["selection_loss"])
+    best, _ = min(checkpoints, key=lambda entry: entry[1]["selection_loss"])
     learner = Learner(
         config.recipe,
         LabelScheme(config.recipe.batches.labels, config.class_names),

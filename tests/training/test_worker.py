@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from ray import cloudpickle
+from ray.train import Checkpoint
 
 from dfray.models.bundle import Bundle
 from dfray.run_folder import RunFolder
-from dfray.training.launch import check_worker_config, worker_config
+from dfray.training.launch import check_worker_config, worker_config, write_best_model
 from dfray.training.worker import Worker
 from dfray.training.worker_config import WorkerConfig
 from tests.helpers.toy import toy_recipe, write_toy_faces
@@ -80,3 +83,29 @@ def test_a_balanced_weight_is_one_figure_of_every_epoch(attributed):
     for epoch in history:
         parts = epoch["val_cross_entropy"] + weight * epoch["val_triplet"]
         assert epoch["val_loss"] == pytest.approx(parts + 0.1 * epoch["val_metric"], rel=1e-5)
+
+
+@pytest.mark.parametrize("tuning", ["full", "lora"])
+def test_the_model_is_made_of_the_best_epochs_checkpoint(tuning, tmp_path):
+    words = ("training.epochs=2", "training.num_workers=1", f"model.tuning={tuning}")
+    recipe = toy_recipe(tmp_path, "made", *words)
+    write_toy_faces(recipe)
+    config = worker_config(recipe, RunFolder(recipe))
+    folders = [tmp_path / "other", tmp_path / "best"]
+    for folder in folders:
+        folder.mkdir()
+    Worker(config, OneProcess(folders[0])).run()
+    Worker(replace(config, recipe=with_seed(config.recipe, 1)), OneProcess(folders[1])).run()
+    kept = [
+        (Checkpoint.from_directory(str(folder)), {"selection_loss": loss})
+        for folder, loss in zip(folders, (0.2, 0.1), strict=True)
+    ]
+    write_best_model(kept, replace(config, recipe=with_seed(config.recipe, 1)))
+    made, trained = (Bundle.load(path) for path in (config.folder.model, folders[1] / "bundle"))
+    assert made.recipe == trained.recipe
+    for name, value in trained.detector.state_dict().items():
+        assert torch.equal(made.detector.state_dict()[name], value), name
+
+
+def with_seed(recipe, seed):
+    return recipe.model_copy(update={"seed": seed})
