@@ -25,7 +25,7 @@ from dfray.errors import (
 from dfray.run_folder import RunFolder
 from dfray.storage.faults import FULL_HINT, is_full
 from dfray.training.context import TrainingStatus
-from dfray.training.step import NotFiniteError
+from dfray.training.finite import NotFiniteError
 
 if TYPE_CHECKING:
     from ray.actor import ActorHandle

@@ -30,6 +30,7 @@ from dfray.models.network import stated
 from dfray.models.preprocess import Preprocess
 from dfray.models.tuning import svd
 from dfray.training.context import EpochMetrics, History
+from dfray.training.finite import require_finite_weights
 from dfray.training.optim import Schedule, build_average, build_optimizer
 from dfray.training.state import load_state, save_state
 from dfray.training.step import TrainStep, compute_dtype
@@ -158,7 +159,13 @@ class Learner:
         return 1 - metrics[selection]
 
     def save(self, folder: Path, history: History) -> None:
-        """Write the state that an exact resume needs, and the model is made of, into the local `folder`."""
+        """Write the state that an exact resume needs, and the model is made of, into the local `folder`.
+
+        Raises:
+            TrainingError: weights are not finite; nothing is written.
+        """
+        for network in {self.detector, self.validated}:
+            require_finite_weights(network)
         save_state(
             folder / "state.pt",
             self.detector,

@@ -8,7 +8,7 @@ are of a micro-batch. Only cross-entropy gives the gradients of the full batch.
 from __future__ import annotations
 
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from timm.utils import ModelEmaV3
@@ -16,26 +16,11 @@ from torch import Tensor, nn
 
 from dfray.batches.augment import Augment, Mixer
 from dfray.batches.self_blend import SelfBlend
-from dfray.errors import TrainingError
 from dfray.losses.gather import average_gradients
 from dfray.losses.objective import Head, Objective
 from dfray.models.preprocess import channels_first
+from dfray.training.finite import FiniteGuard
 from dfray.training.optim import Schedule
-
-DIVERGED_HINT = "Lower training.lr, set training.clip_norm, or lengthen training.warmup_epochs."
-"""Hint for a training that has diverged."""
-
-
-class NotFiniteError(TrainingError):
-    """The loss of a step is not finite.
-
-    Attributes:
-        terms: the objective's terms in that step.
-    """
-
-    def __init__(self, message: str, hint: str = "", terms: dict[str, float] | None = None) -> None:
-        super().__init__(message, hint)
-        self.terms = terms or {}
 
 
 @dataclass(frozen=True)
@@ -53,6 +38,7 @@ class TrainStep:
         accumulate: micro-batches of a batch; it divides the batch.
         average: a moving average of the weights, updated each step.
         dtype: of the model's arithmetic, `compute_dtype`; weights are float32.
+        guard: tells of losses that are not finite.
     """
 
     model: nn.Module
@@ -67,6 +53,7 @@ class TrainStep:
     accumulate: int = 1
     average: ModelEmaV3 | None = None
     dtype: torch.dtype = torch.float32
+    guard: FiniteGuard = field(default_factory=FiniteGuard)
 
     def __call__(
         self, faces: Tensor, labels: Tensor, step: int, landmarks: Tensor | None = None
@@ -82,7 +69,8 @@ class TrainStep:
             the objective's terms, detached, as means over the micro-batches.
 
         Raises:
-            NotFiniteError: the loss is not finite; the weights are those of the step before.
+            NotFiniteError: the loss is not finite, of this step or, on a GPU, of one of the last
+                `GPU_LAG`; the weights are those of the step before it.
         """
         self.model.train()
         self.objective.train()
@@ -95,14 +83,14 @@ class TrainStep:
             rows = slice(micro * len(faces) // count, (micro + 1) * len(faces) // count)
             points = None if landmarks is None else landmarks[rows]
             images, targets = self._inputs(faces[rows], labels[rows], points)
-            terms = self._backward(images, targets, last=micro == count - 1)
+            terms = self._backward(images, targets, step, last=micro == count - 1)
             for name, value in terms.items():
                 sums[name] = sums[name] + value if name in sums else value
         average_gradients(self.objective)
         if self.clip_norm is not None:
             trained = (*self.model.parameters(), *self.objective.parameters())
             nn.utils.clip_grad_norm_(trained, self.clip_norm)
-        self.optimizer.step()
+        self._change_weights()
         if self.average:
             self.average.update(self.model, step + 1)
         return {name: value / count for name, value in sums.items()}
@@ -123,13 +111,21 @@ class TrainStep:
         images = self.augment(images)
         return self.mix(images, labels) if self.mix else (images, labels)
 
-    def _backward(self, images: Tensor, labels: Tensor, *, last: bool) -> dict[str, Tensor]:
+    def _change_weights(self) -> None:
+        if self.guard.broken is not None:
+            # the fused kernels' own flag, of torch.amp.GradScaler: 1 leaves weights and moments
+            self.optimizer.found_inf = self.guard.broken  # type: ignore[attr-defined]
+        self.optimizer.step()
+
+    def _backward(
+        self, images: Tensor, labels: Tensor, step: int, *, last: bool
+    ) -> dict[str, Tensor]:
         """Add the gradients of one micro-batch; workers exchange them with the last."""
         no_sync = None if last else getattr(self.model, "no_sync", None)
         with no_sync() if no_sync else nullcontext():
             logits, embeddings = forward(self.model, images, self.dtype)
             terms = self.objective(logits, embeddings, labels, self.head)
-            _require_finite(terms)
+            self.guard.watch(terms, step)
             (terms["loss"] / self.accumulate).backward()
         return {name: term.detach() for name, term in terms.items()}
 
@@ -147,10 +143,3 @@ def compute_dtype(precision: str, device: torch.device) -> torch.dtype:
     native = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
     use_bf16 = precision == "bf16" or (precision == "auto" and native)
     return torch.bfloat16 if use_bf16 else torch.float32
-
-
-def _require_finite(terms: dict[str, Tensor]) -> None:
-    if not torch.isfinite(terms["loss"]):
-        values = {name: term.item() for name, term in terms.items()}
-        listed = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
-        raise NotFiniteError(f"The loss is not finite ({listed}).", DIVERGED_HINT, values)

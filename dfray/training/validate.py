@@ -24,7 +24,8 @@ from dfray.models.backbone import Detector
 from dfray.models.bundle import fake_probability
 from dfray.models.preprocess import Preprocess
 from dfray.tables import REAL
-from dfray.training.step import DIVERGED_HINT, forward
+from dfray.training.finite import DIVERGED_HINT
+from dfray.training.step import forward
 
 
 @torch.inference_mode()

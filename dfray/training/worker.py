@@ -8,7 +8,9 @@ random draws of augmentation differ.
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -32,10 +34,10 @@ from dfray.training.context import (
     WorkerContext,
 )
 from dfray.training.failure import WorkerPosition, save_batch
+from dfray.training.finite import GPU_LAG, NotFiniteError
 from dfray.training.learner import Learner
 from dfray.training.optim import Schedule
 from dfray.training.state import seed_epoch
-from dfray.training.step import NotFiniteError
 from dfray.training.worker_config import WorkerConfig
 
 _REPORT_EVERY_S = 0.5
@@ -120,19 +122,20 @@ class Worker:
         take_step = replace(self.step, schedule=Schedule.of(self.recipe.training, steps))
         sums: dict[str, torch.Tensor] = {}
         done, reported_s = 0, 0.0
-        for done, (batch, faces, labels, points) in enumerate(on_device(batches, self.device), 1):
-            number = epoch * steps + done - 1
-            self.position.move(epoch, done)
-            try:
-                terms = take_step(faces, labels, number, points)
-            except NotFiniteError as error:
-                raise save_batch(self.folder, batch, number, self.rank, error) from None
-            for name, value in terms.items():
-                sums[name] = sums[name] + value if name in sums else value
-            if time.monotonic() - reported_s > _REPORT_EVERY_S:
-                reported_s = time.monotonic()
-                loss = float(terms["loss"])
-                self._report({"epoch": epoch, "step": done, "steps": steps, "loss": loss})
+        recent: deque[Batch] = deque(maxlen=GPU_LAG + 1)
+        with self._telling(recent, epoch, steps):
+            for batch, faces, labels, points in on_device(batches, self.device):
+                done += 1
+                recent.append(batch)
+                self.position.move(epoch, done)
+                terms = take_step(faces, labels, epoch * steps + done - 1, points)
+                for name, value in terms.items():
+                    sums[name] = sums[name] + value if name in sums else value
+                if time.monotonic() - reported_s > _REPORT_EVERY_S:
+                    reported_s = time.monotonic()
+                    loss = float(terms["loss"])
+                    self._report({"epoch": epoch, "step": done, "steps": steps, "loss": loss})
+            take_step.guard.settle()
         if not done:
             raise TrainingError(
                 f"Epoch {epoch} had no batch: fewer faces came than a batch of "
@@ -143,6 +146,22 @@ class Worker:
         n_faces = done * self.recipe.batches.batch_size
         lr = take_step.schedule.at(epoch * steps + done - 1)
         return {"epoch": epoch, "steps": done, "faces": n_faces, "lr": lr} | means
+
+    @contextmanager
+    def _telling(self, recent: deque[Batch], epoch: int, steps: int) -> Iterator[None]:
+        """Save the batch of a step whose loss is not finite, and name that step.
+
+        Args:
+            recent: the last batches, that of the step in progress last.
+            steps: of an epoch.
+        """
+        try:
+            yield
+        except NotFiniteError as error:
+            failed = error.step - epoch * steps + 1
+            batch = recent[failed - self.position.step - 1]
+            self.position.move(epoch, failed)
+            raise save_batch(self.folder, batch, error.step, self.rank, error) from None
 
     def _report_warnings(self) -> None:
         warnings = []

@@ -10,7 +10,7 @@ from dfray import storage
 from dfray.batches.reader import Batch
 from dfray.run_folder import RunFolder
 from dfray.training.failure import save_batch
-from dfray.training.step import NotFiniteError
+from dfray.training.finite import NotFiniteError
 from tests.helpers.toy import toy_recipe
 from tests.training.kit import faces_and_labels, step_over
 

@@ -276,7 +276,7 @@ def test_a_gpu_takes_the_same_step_as_a_cpu(backbone, dtype, bounds):
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no accelerator")
 @pytest.mark.filterwarnings("ignore:Synchronization debug mode")
-def test_a_step_waits_for_a_gpu_only_to_see_that_its_loss_is_finite():
+def test_a_step_does_not_wait_for_a_gpu():
     step, detector = step_over("test_vit", augment=AugmentSection(randaugment="rand-m9-inc1"))
     for module in (detector, step.augment, step.objective):
         module.to("cuda")
@@ -290,7 +290,7 @@ def test_a_step_waits_for_a_gpu_only_to_see_that_its_loss_is_finite():
             step(faces, labels, 2)
     finally:
         torch.cuda.set_sync_debug_mode("default")
-    assert len(waits) == 1, [str(wait.message) for wait in waits]
+    assert not waits, [str(wait.message) for wait in waits]
 
 
 @pytest.mark.gpu
