@@ -11,6 +11,8 @@ from dfray.cli.app import app
 from dfray.errors import UserError
 
 _RESOLVED_HERE = ("recipe", "overrides", "print_recipe")
+_FILES = ("out", "frames", "report", "scores", "labels", "to")
+"""Options that name a file which the job reads or writes."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,7 @@ class StageArguments:
 
     Attributes:
         recipe: name or path; none for `score`.
-        files: what `score` reads, and the file of scores that it writes.
+        files: that the command line names, to be read or written.
         options: words to forward to the job's command line, `files` included.
     """
 
@@ -57,6 +59,6 @@ def parse_stage_arguments(stage: str, arguments: list[str]) -> StageArguments:
         overrides=list(values.get("overrides") or ()),
         print_recipe=bool(values.get("print_recipe")),
         verbose=bool(values.get("verbose")),
-        files=(*(values.get("files") or ()), *filter(None, [values.get("out")])),
+        files=(*(values.get("files") or ()), *filter(None, map(values.get, _FILES))),
         options=options,
     )

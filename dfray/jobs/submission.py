@@ -39,7 +39,7 @@ class JobRequest:
         options: of the stage's own command line, without the recipe and its overrides.
         working_dir: folder to upload.
         variables: names of environment variables besides those that every job gets.
-        files: those of `options` that `score` reads, and the file of scores that it writes.
+        files: those of `options` that are read or written.
     """
 
     stage: str

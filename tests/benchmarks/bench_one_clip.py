@@ -19,36 +19,13 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
-from dfray.config import ModelSection
-from dfray.registry.versions import CHAMPION, Versions
-from dfray.serving.package import register
-from dfray.tracking.run import start_run
 from tests.benchmarks.builds import ROOT
 from tests.benchmarks.measure import holds, medians
+from tests.helpers.champion import make_champion
 from tests.helpers.commands import children_cpu_s, plain_environment
-from tests.helpers.registry import section_of
-from tests.helpers.tiny import FIGURES, RECIPE, portrait, save_bundle, write_clip
+from tests.helpers.tiny import portrait, write_clip
 
 BOUND = 0.5
-NAME = "one-clip"
-
-
-def make_champion(folder: Path) -> None:
-    """Register a detector in the folder's database, and make it the champion."""
-    uri, section = f"sqlite:///{folder}/runs/mlflow.db", section_of(NAME)
-    network = ModelSection(backbone="resnet10t", size_px=112)
-    recipe = RECIPE.model_copy(update={"registry": section, "model": network})
-    bundle = save_bundle(folder / "bundle", recipe)
-    with start_run(recipe, uri, manifest_fingerprint="benchmark") as run:
-        number = register(
-            bundle,
-            section=section,
-            tracking_uri=uri,
-            run_id=run.run_id,
-            registration="only",
-            metrics=FIGURES,
-        )
-    Versions(NAME, uri).point(CHAMPION, number)
 
 
 def spent(command: list[str], folder: Path, checkout: Path, scores: set[float]) -> float:

@@ -23,10 +23,21 @@ def test_score_takes_files_instead_of_a_recipe():
     assert arguments.options == ["s3://b/1.mp4", "s3://b/2.mp4", "--json"]
 
 
-def test_the_file_of_scores_is_one_that_the_cluster_must_reach():
-    arguments = parse_stage_arguments("score", ["s3://b/clips", "--out", "scores.csv"])
-    assert arguments.files == ("s3://b/clips", "scores.csv")
-    assert arguments.options == ["s3://b/clips", "--out", "scores.csv"]
+def test_files_of_options_are_ones_that_the_cluster_must_reach():
+    words = [
+        "s3://b/clips",
+        "--out",
+        "scores.csv",
+        "--frames",
+        "faces.csv",
+        "--report",
+        "page.html",
+    ]
+    arguments = parse_stage_arguments("score", words)
+    assert arguments.files == ("s3://b/clips", "scores.csv", "faces.csv", "page.html")
+    assert sorted(arguments.options) == sorted(words)
+    evaluated = parse_stage_arguments("evaluate", ["--scores", "a.csv", "--labels", "b.csv"])
+    assert evaluated.files == ("a.csv", "b.csv")
 
 
 def test_an_option_that_the_stage_does_not_have_is_refused_before_anything_is_sent():
