@@ -54,11 +54,12 @@ def evaluate(
         ),
     ] = None,
     scores: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
             metavar="FILE",
-            help="Measure these scores instead of a model: a .parquet, .csv or .jsonl file of `dfray score "
-            "--out`, or of another detector with the columns `uri` and `fake_probability`.",
+            help="Measure these scores instead of a model, or with --protocol beside it: a .parquet, .csv or "
+            ".jsonl file of `dfray score --out`, or of another detector with the columns `uri` and "
+            "`fake_probability`. May be repeated with --protocol.",
         ),
     ] = None,
     labels: Annotated[
@@ -70,7 +71,8 @@ def evaluate(
         ),
     ] = None,
     name: Annotated[
-        str | None, typer.Option("--as", help="With --scores: the detector's name in the report.")
+        list[str] | None,
+        typer.Option("--as", help="The detector's name in the report, one for each --scores."),
     ] = None,
     threshold: Annotated[
         float | None,
@@ -91,46 +93,75 @@ def evaluate(
 ) -> None:
     """Score the held-out split, compute the metrics and write the report.
 
-    With --protocol, measure the run's model and every --model by its scenarios instead, and write the
-    table with the published rows. With --scores, measure scores that are in a file: no model is needed,
-    and with --labels no recipe.
+    With --protocol, measure the run's model, every --model and every --scores by its scenarios instead,
+    and write the table with the published rows, paired differences and what each was trained on. With
+    --scores alone, measure scores that are in a file: no model is needed, and with --labels no recipe.
 
     Example: dfray evaluate mine.yaml --protocol paper --model models:/deepfake-detector@champion
 
     Example: dfray evaluate --scores scores.parquet --labels labels.csv
     """
-    from dfray import stages
-    from dfray.render.evaluation import show_metrics
-
-    if scores is not None:
-        if protocol is not None or model or dry_run:
+    given = _named_scores(scores or [], name or [])
+    if given and protocol is None:
+        if model or dry_run:
             raise UserError(
-                "--scores measures a file, without a model.",
-                "Leave out --protocol, --model, --dry-run.",
+                "--scores measures a file, without a model.", "Leave out --model, --dry-run."
             )
-        run = None if call is None else call.run
-        found = stages.evaluate_scores(
-            scores, labels, run=run, name=name, threshold=threshold, to=to
-        )
-        show_metrics(found.metrics)
-        print(f"Report: {found.report}")
+        _evaluate_scores(call, given, labels, threshold, to)
         return
-    if (labels, name, threshold, to) != (None,) * 4:
+    if (labels, threshold, to) != (None,) * 3:
         raise UserError(
-            "--labels, --as, --threshold and --to are about scores in a file.", "Add --scores FILE."
+            "--labels, --threshold and --to are about scores in a file, without a protocol.",
+            "Add --scores FILE. With --protocol, leave them out.",
         )
     if call is None:
         raise UserError(
             "There is nothing to evaluate.", "Name a recipe, or --scores FILE with --labels FILE."
         )
+    from dfray import stages
+    from dfray.render.evaluation import show_metrics
+
     if dry_run:
         show_state(call, "evaluate")
         return
     if protocol is not None:
-        page = stages.compare_models(call.run, protocol, model or [])
+        page = stages.compare_models(call.run, protocol, model or [], given)
         print(f"Table: {page}")
         return
     if model:
         raise UserError("--model names models for a protocol's table.", "Add --protocol paper.")
     show_metrics(stages.evaluate(call.run))
     print(f"Report: {call.run.folder.report}")
+
+
+def _named_scores(files: list[str], names: list[str]) -> list[tuple[str, str | None]]:
+    """Return each file of scores with its name in the report, if it is given."""
+    if names and len(names) != len(files):
+        raise UserError(
+            f"--as names {len(names)} detectors, and --scores {len(files)} files.",
+            "Add --scores FILE for each name, or one name for each file.",
+        )
+    named: list[str | None] = [*names] if names else [None] * len(files)
+    return list(zip(files, named, strict=True))
+
+
+def _evaluate_scores(
+    call: RecipeCall | None,
+    given: list[tuple[str, str | None]],
+    labels: str | None,
+    threshold: float | None,
+    to: str | None,
+) -> None:
+    from dfray import stages
+    from dfray.render.evaluation import show_metrics
+
+    if len(given) > 1:
+        raise UserError(
+            f"--scores names {len(given)} files.",
+            "Name one, or add --protocol for a table of several.",
+        )
+    ((scores, name),) = given
+    run = None if call is None else call.run
+    found = stages.evaluate_scores(scores, labels, run=run, name=name, threshold=threshold, to=to)
+    show_metrics(found.metrics)
+    print(f"Report: {found.report}")

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from dfray import storage
 from dfray.config import UNFITTED_THRESHOLD
 from dfray.evaluation.dataset_statistics import DatasetStatistics
+from dfray.evaluation.paired import Difference
 from dfray.evaluation.protocol import ColumnMetrics, Protocol
+from dfray.evaluation.protocol_pairs import PairedRow
 from dfray.pages.page import assets, template_environment
 from dfray.text import markdown
 from dfray.text import to_csv as csv_text
@@ -35,6 +37,7 @@ class ProtocolResult:
         methods: (column, method, figure), from `protocol.method_metrics`.
         video_rule: the model's own, by which its videos are scored.
         note: what its figures suffer from here, if anything.
+        trained_on: corpora of its training, in words; None: not known.
     """
 
     name: str
@@ -43,6 +46,7 @@ class ProtocolResult:
     methods: list[tuple[str, str, ColumnMetrics]]
     video_rule: str = "mean"
     note: str | None = None
+    trained_on: str | None = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,7 @@ def write_protocol_table(
     protocol: Protocol,
     models: Sequence[ProtocolResult],
     collections: Sequence[DatasetStatistics] = (),
+    pairs: Sequence[PairedRow] = (),
 ) -> str:
     """Write <protocol>.html, .md and .csv into the folder; returns the URI of the page.
 
@@ -69,8 +74,8 @@ def write_protocol_table(
     page = storage.join(folder_uri, f"{protocol.name}.html")
     for suffix, text in (
         ("csv", to_csv(protocol, models)),
-        ("md", to_markdown(protocol, models)),
-        ("html", to_html(protocol, models, collections)),
+        ("md", to_markdown(protocol, models, pairs)),
+        ("html", to_html(protocol, models, collections, pairs)),
     ):
         storage.write_bytes(text.encode(), storage.join(folder_uri, f"{protocol.name}.{suffix}"))
     return page
@@ -101,8 +106,10 @@ def notes_of(protocol: Protocol, models: Sequence[ProtocolResult]) -> list[str]:
     return list(notes)
 
 
-def to_markdown(protocol: Protocol, models: Sequence[ProtocolResult]) -> str:
-    """A table for each metric, and below them what is missing."""
+def to_markdown(
+    protocol: Protocol, models: Sequence[ProtocolResult], pairs: Sequence[PairedRow] = ()
+) -> str:
+    """A table for each metric, one of paired differences, and below them what is missing."""
     lines = [f"# {markdown(protocol.title)}", ""]
     head = " | ".join(markdown(f"{scenario}: {column}") for scenario, column in protocol.headings)
     for metric, title in METRICS.items():
@@ -112,6 +119,14 @@ def to_markdown(protocol: Protocol, models: Sequence[ProtocolResult]) -> str:
             name = f"{name} *(published)*" if row.published else f"**{name}**"
             cells = [_cell(*pair) for pair in zip(row.cells, row.marked, strict=True)]
             lines.append(f"| {name} | {' | '.join(cells)} |")
+        lines.append("")
+    if pairs:
+        lines += [f"| {markdown(_paired_title(pairs))} | {head} |"]
+        lines += ["|---|" + "---:|" * len(protocol.headings)]
+        lines += [
+            f"| **{markdown(row.name)}** | {' | '.join(map(_difference, row.cells))} |"
+            for row in pairs
+        ]
         lines.append("")
     return "\n".join(
         [*lines, *(f"- {markdown(line)}" for line in _small_print(protocol, models)), ""]
@@ -146,7 +161,10 @@ def to_csv(protocol: Protocol, models: Sequence[ProtocolResult]) -> str:
 
 
 def to_html(
-    protocol: Protocol, models: Sequence[ProtocolResult], collections: Sequence[DatasetStatistics]
+    protocol: Protocol,
+    models: Sequence[ProtocolResult],
+    collections: Sequence[DatasetStatistics],
+    pairs: Sequence[PairedRow] = (),
 ) -> str:
     """The page: both tables, the figures by method, the counts, and the collections' statistics."""
     tables = [(title, rows_of(protocol, models, metric)) for metric, title in METRICS.items()]
@@ -163,6 +181,9 @@ def to_html(
         methods=_by_method(models),
         notes=_small_print(protocol, models),
         collections=collections,
+        pairs=pairs,
+        paired_title=_paired_title(pairs) if pairs else "",
+        difference=_difference,
         cell=_cell,
         percent=_percent,
         **assets(),
@@ -187,6 +208,7 @@ def _small_print(protocol: Protocol, models: Sequence[ProtocolResult]) -> list[s
         for m in models
     ]
     lines += [f"{m.name}: {m.note}" for m in models if m.note]
+    lines += [f"{m.name}: trained on {m.trained_on or 'what is not stated'}" for m in models]
     if protocol.published:
         lines += [f"Published rows: {protocol.published.source}, for reference"]
         lines += protocol.published.notes
@@ -212,6 +234,17 @@ def _percent(share: float | None) -> float | None:
 
 def _cell(value: float | None, marked: bool = False) -> str:
     return ABSENT if value is None else f"{value:.1f}{MARK if marked else ''}"
+
+
+def _paired_title(pairs: Sequence[PairedRow]) -> str:
+    return f"AUC less that of {pairs[0].reference} on the same videos (points, with its interval)"
+
+
+def _difference(found: Difference | None) -> str:
+    if found is None:
+        return ABSENT
+    gap = 100 * (found.candidate - found.champion)
+    return f"{gap:+.1f} [{100 * found.low:+.1f}, {100 * found.high:+.1f}]"
 
 
 def _counts(figure: ColumnMetrics) -> list[int | str]:

@@ -225,6 +225,17 @@ def comparison_scopes(
     return list(_distinct(scopes))
 
 
+def protocol_scopes(videos: pa.Table, protocol: Protocol) -> dict[tuple[str, str], Scope]:
+    """Return heading of the protocol -> its scope, of those that `videos` have something for.
+
+    Args:
+        videos: with the columns of VIDEO_SCORES; only scored ones.
+    """
+    named = {scope.name: scope for scope in _of_protocol(protocol, _Corpus(videos))}
+    keys = {heading: " / ".join((protocol.name, *heading)) for heading in protocol.headings}
+    return {heading: named[key] for heading, key in keys.items() if key in named}
+
+
 def absent_columns(videos: pa.Table, protocol: Protocol) -> list[str]:
     """Return `scenario / column` of the protocol's columns that `videos` have nothing for."""
     corpus = _Corpus(videos)

@@ -55,6 +55,7 @@ class Published(BaseModel):
     Attributes:
         source, read_from: where its authors publish the file, and where this one was read.
         sha256: of the file.
+        datasets: names, as in manifests, of the corpora among `trained_on`.
         differences: of its faces here from its own preprocessing, a sentence each.
     """
 
@@ -68,6 +69,7 @@ class Published(BaseModel):
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
     licence: str
     trained_on: str
+    datasets: list[str] = []
     differences: list[str]
 
 
@@ -182,6 +184,16 @@ def read_faces_version(uri: str | Path) -> int:
     """
     version: int = read_description(str(uri)).get("faces_version", UNSTATED)
     return version
+
+
+def read_published(uri: str | Path) -> Published | None:
+    """Return the origin of the bundle in the folder `uri`; None: dfray trained it.
+
+    Raises:
+        ModelFileError: as `read_decision_rule`.
+    """
+    published = read_description(str(uri)).get("published")
+    return None if published is None else Published.model_validate(published)
 
 
 def read_recipe(uri: str | Path) -> dict[str, Any]:

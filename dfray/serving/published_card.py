@@ -29,7 +29,7 @@ def data(published: Mapping[str, Any]) -> str:
     """Return what a `Published` detector was trained on, and how its faces are taken otherwise here."""
     lines = [
         f"Trained by its authors on {markdown(published['trained_on'])}. Figures on these corpora are no "
-        "test of it.",
+        "test of how it generalises.",
         "Its faces are taken by dfray, which differs from its own preprocessing:",
         "\n".join(f"- {markdown(text)}" for text in published["differences"]),
     ]

@@ -1,52 +1,87 @@
-"""Table of a protocol for the run's model and registered models, on the run's faces."""
+"""Table of a protocol for the run's model, registered models and files of scores, on the run's videos."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pyarrow.compute as pc
 
 from dfray import storage
 from dfray.config import FacesSection
 from dfray.errors import UserError
 from dfray.faces.version import version_note
-from dfray.models.bundle_description import read_faces, read_faces_version, read_recipe
+from dfray.models.bundle_description import (
+    read_faces,
+    read_faces_version,
+    read_published,
+    read_recipe,
+)
+from dfray.notes import warn
 from dfray.progress import stage
 from dfray.run_context import RunContext
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from dfray.evaluation.dataset_statistics import DatasetStatistics
     from dfray.evaluation.protocol import Protocol
+    from dfray.evaluation.protocol_pairs import ScoredVideos
     from dfray.evaluation.protocol_table import ProtocolResult
 
+_TRAINED = ("train", "val")
 _CUT = ("detector", "detector_model", "margin_ratio", "align")
 """Settings of faces that a model must have been trained with to be compared on them."""
 
 
-def compare_models(run: RunContext, protocol: str = "paper", models: Sequence[str] = ()) -> str:
+@dataclass(frozen=True)
+class _Measured:
+    """One model's row, and its scores of every video."""
+
+    row: ProtocolResult
+    scored: ScoredVideos
+
+
+def compare_models(
+    run: RunContext,
+    protocol: str = "paper",
+    models: Sequence[str] = (),
+    scores: Sequence[tuple[str, str | None]] = (),
+) -> str:
     """Measure models by a protocol, write its table as page, Markdown and CSV, and return the page's URI.
 
     Args:
         protocol: the name of one that comes with dfray, or a YAML file.
         models: models:/NAME@ALIAS or models:/NAME/VERSION, besides the run's own model if it has one.
+        scores: path or URI of a file of scores as `given_scores` describes, and its name in the table; None:
+            the name that the file states.
 
     Raises:
-        UserError: no such protocol or model, no model at all, or one trained on faces cut otherwise; or
-            the run was made with a recipe that differs in more than its evaluation.
+        UserError: no such protocol or model, no model at all, or one trained on faces cut otherwise; a file
+            of scores cannot be used; or the run was made with a recipe that differs in more than its
+            evaluation.
     """
     from dfray.evaluation.protocol import load_protocol
+    from dfray.evaluation.protocol_pairs import paired_rows
     from dfray.evaluation.protocol_table import write_protocol_table
 
     columns = load_protocol(protocol)
-    if not models:
+    if not models and not scores:
         run.require_model()
     bundles = dict(_bundles(run, models))
-    with run.session(), stage("compare", len(bundles)) as line:
+    with run.session(), stage("compare", len(bundles) + len(scores)) as line:
         results = []
         for done, (name, uri) in enumerate(bundles.items()):
             line.update(done=done, detail=name)
             results.append(_measure(run, columns, name, uri))
+        results += [_given(run, columns, uri, name) for uri, name in scores]
         page = write_protocol_table(
-            run.folder.evaluation, columns, results, _collections(run, columns)
+            run.folder.evaluation,
+            columns,
+            [result.row for result in results],
+            _collections(run, columns),
+            paired_rows(columns, [r.scored for r in results], run.recipe.evaluation.confidence),
         )
         line.finish(page)
     return page
@@ -66,24 +101,88 @@ def _bundles(run: RunContext, models: Sequence[str]) -> Iterator[tuple[str, str]
         yield f"{read_recipe(uri)['name']} ({versions.name} version {version})", uri
 
 
-def _measure(run: RunContext, protocol: Protocol, name: str, bundle_uri: str) -> ProtocolResult:
-    """Return one model's row; the run's own model gets the decision rule that the recipe asks for."""
+def _measure(run: RunContext, protocol: Protocol, name: str, bundle_uri: str) -> _Measured:
+    """Measure one model; the run's own model gets the decision rule that the recipe asks for."""
     from dfray.evaluation.measure import measure_model
-    from dfray.evaluation.protocol import apply_protocol, method_metrics
-    from dfray.evaluation.protocol_table import ProtocolResult
 
     _require_same_faces(run.recipe.faces, name, bundle_uri)
     fit = bundle_uri == run.folder.model
     result = measure_model(run.evaluation_set, bundle_uri, fit=fit, post_process=False)
-    threshold = result.decision_rule.threshold
-    return ProtocolResult(
-        name,
-        threshold,
-        apply_protocol(protocol, result.video_scores, threshold),
-        method_metrics(protocol, result.video_scores, threshold),
+    trained_on, datasets = _training(run, bundle_uri)
+    return _measured(
+        run,
+        protocol,
+        (name, result.video_scores, result.decision_rule.threshold),
+        datasets,
         video_rule=result.decision_rule.video_rule,
         note=_notes(run, bundle_uri),
+        trained_on=trained_on,
     )
+
+
+def _given(run: RunContext, protocol: Protocol, uri: str, name: str | None) -> _Measured:
+    """Measure the scores of a file, of the run's videos whose faces are stored."""
+    from dfray.evaluation.given_scores import read_given_scores
+    from dfray.evaluation.given_truth import truths_of_manifest
+    from dfray.evaluation.matched_scores import match_scores
+
+    split = run.recipe.evaluation.split
+    given = read_given_scores(uri)
+    matched = match_scores(given, truths_of_manifest(run.manifest, split, run.runs.manifest), split)
+    for mismatch in matched.mismatches:
+        warn(mismatch)
+    stored = run.faces.summaries([split]).column("video_id")
+    videos = matched.videos.filter(pc.is_in(matched.videos["video_id"], stored))
+    return _measured(
+        run,
+        protocol,
+        (name or given.detector, videos, given.threshold),
+        note=f"scores of {given.uri}, by faces of its own",
+    )
+
+
+def _measured(
+    run: RunContext,
+    protocol: Protocol,
+    scored: tuple[str, pa.Table, float],
+    datasets: Sequence[str] = (),
+    **row: Any,
+) -> _Measured:
+    """Apply the protocol to one model's scores.
+
+    Args:
+        scored: the model's name, VIDEO_SCORES of the run's videos, and its threshold.
+        datasets: that it was trained on.
+        row: more of its `ProtocolResult`.
+    """
+    from dfray.evaluation.paired import with_persons
+    from dfray.evaluation.protocol import apply_protocol, method_metrics
+    from dfray.evaluation.protocol_pairs import ScoredVideos, with_training_notes
+    from dfray.evaluation.protocol_table import ProtocolResult
+
+    name, videos, threshold = scored
+    figures = apply_protocol(protocol, videos, threshold)
+    result = ProtocolResult(
+        name,
+        threshold,
+        with_training_notes(protocol, figures, name, datasets),
+        method_metrics(protocol, videos, threshold),
+        **row,
+    )
+    kept = with_persons(videos, run.faces.summaries([run.recipe.evaluation.split]))
+    return _Measured(result, ScoredVideos(name, kept, threshold))
+
+
+def _training(run: RunContext, bundle_uri: str) -> tuple[str | None, list[str]]:
+    """Return what a model was trained on, in words, and its datasets as the manifest names them."""
+    if published := read_published(bundle_uri):
+        return published.trained_on, published.datasets
+    if bundle_uri != run.folder.model:
+        readers = [corpus["reader"] for corpus in read_recipe(bundle_uri).get("corpora", ())]
+        return f"training videos of its recipe's corpora: {', '.join(readers)}", []
+    splits = zip(*(run.manifest.column(c).to_pylist() for c in ("dataset", "split")), strict=True)
+    datasets = sorted({dataset for dataset, split in splits if split in _TRAINED})
+    return f"training videos of {', '.join(datasets)}", datasets
 
 
 def _notes(run: RunContext, bundle_uri: str) -> str | None:

@@ -24,7 +24,17 @@ def test_evaluate_measures_scores_in_a_file_against_labels(dfray: Command, tmp_p
         words: "Add --labels FILE",
         ("evaluate", "--labels", "labels.csv"): "Add --scores FILE.",
         ("evaluate",): "Name a recipe, or --scores FILE",
-        (*words, "--protocol", "paper"): "--scores measures a file, without a model.",
+        (*words, "--model", "models:/a/1"): "--scores measures a file, without a model.",
+        (*words, "--protocol", "paper"): "There is nothing to evaluate.",
+        (
+            *words,
+            "--protocol",
+            "paper",
+            "--labels",
+            "labels.csv",
+        ): "With --protocol, leave them out.",
+        (*words, "--scores", "more.csv"): "--scores names 2 files.",
+        (*words, "--as", "a", "--as", "b"): "--as names 2 detectors, and --scores 1 files.",
         ("evaluate", "--scores", "gone.csv", "--labels", "labels.csv"): "gone.csv",
     }.items():
         refused = dfray(tmp_path, *arguments)

@@ -190,6 +190,31 @@ def test_registered_models_stand_beside_the_runs_own(recipe, metrics, registered
     assert "toy: 8 real, 8 fake videos" in storage.read_bytes(page).decode()
 
 
+def test_scores_of_a_file_stand_beside_them_paired_on_the_same_videos(
+    recipe, metrics, registered, tmp_path
+):
+    run = RunContext.of(recipe)
+    videos = [row for row in run.manifest.to_pylist() if row["split"] == "test"]
+    lines = [f"{row['uri']},{0.1 + 0.8 * row['label']}" for row in videos]
+    (tmp_path / "third.csv").write_text("\n".join(["uri,score", *lines]) + "\n")
+    (tmp_path / "toys.yaml").write_text(yaml.safe_dump(PROTOCOL))
+    given = [(str(tmp_path / "third.csv"), "Third")]
+    page = stages.compare_models(run, str(tmp_path / "toys.yaml"), [registered], given)
+    text = storage.read_bytes(page.replace(".html", ".md")).decode()
+    _, _, paired = text.partition("AUC less that of toy on the same videos")
+    rows = [line.split("|")[1:3] for line in paired.splitlines() if line.startswith("| **")]
+    assert [name.strip() for name, _ in rows] == [
+        "**other (deepfake-detector version 1)**",
+        "**Third**",
+    ]
+    gap = 100 * (1 - metrics.overall.video.auc.value)
+    assert float(rows[1][1].split()[0]) == pytest.approx(gap, abs=0.051)
+    assert "Third: trained on what is not stated" in text
+    assert "toy: trained on training videos of toy" in text
+    assert "† all / Toy: toy was trained on toy: no test of how it generalises" in text
+    assert "AUC less that of toy on the same videos" in storage.read_bytes(page).decode()
+
+
 @pytest.mark.parametrize(
     ("cut", "words"),
     [

@@ -12,6 +12,8 @@ from dfray.models.published.layout import Source
 from dfray.models.sources import complete
 
 CLASS_NAMES = ("real", "fake")
+FACEFORENSICS = ("ff++",)
+"""Names, as in manifests, of the corpora of `ON_FACEFORENSICS`."""
 ON_FACEFORENSICS = "FaceForensics++ c23: Deepfakes, Face2Face, FaceSwap, NeuralTextures"
 HUB = "hf://"
 
@@ -31,7 +33,7 @@ class PublishedDetector:
         paper: arXiv id.
         source: hf:// URI of the file, or the page that it is downloaded from.
         licence: of the file, with what else binds its use.
-        trained_on: corpora of its training, which spoil them as a test.
+        trained_on: corpora of its training, which are no test of how it generalises.
         section: the network, with mean and std of its input; it names no weights.
         faces: the nearest settings to its own preprocessing.
         differences: of `faces` from its own preprocessing, a sentence each.
@@ -39,6 +41,7 @@ class PublishedDetector:
             come out as `CLASS_NAMES`.
         ignored: pattern of the file's keys that scoring does not use.
         settled: returns the section as files beside the one at a URI settle it.
+        datasets: names of `trained_on` in manifests.
 
     Raises:
         ModelFileError: by `settled`: a file beside it holds something else, or contradicts the detector.
@@ -56,6 +59,7 @@ class PublishedDetector:
     sources: Callable[[Iterable[str]], Mapping[str, Source]]
     ignored: str = r"(?!)"
     settled: Callable[[ModelSection, str], ModelSection] = _unchanged
+    datasets: tuple[str, ...] = FACEFORENSICS
 
     def file(self, weights: str | None) -> str:
         """Return the URI of the file to import: `weights`, or the published one if the hub has it.
@@ -88,6 +92,7 @@ class PublishedDetector:
             "sha256": sha256,
             "licence": self.licence,
             "trained_on": self.trained_on,
+            "datasets": list(self.datasets),
             "differences": list(self.differences),
         }
 
