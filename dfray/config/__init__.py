@@ -14,6 +14,7 @@ from dfray.config.batches import (
     SelfBlendSection,
 )
 from dfray.config.data import ClusterSection, CorpusSection, DemoSection, FacesSection
+from dfray.config.degrade import DegradeSection
 from dfray.config.evaluation import (
     BALANCED_ACCURACY,
     PASSES,
@@ -46,6 +47,7 @@ __all__ = [
     "BatchesSection",
     "ClusterSection",
     "CorpusSection",
+    "DegradeSection",
     "DemoSection",
     "Deviations",
     "EvaluationSection",

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from dfray.config.degrade import DegradeSection
 from dfray.config.section import (
     Count,
     Fraction,
@@ -142,6 +143,11 @@ class AugmentSection(Section):
     Keys are in the order of application; FSFM's and the CLIP paper's settings are in jobs/recipes.
     """
 
+    degrade: Annotated[DegradeSection | None, Younger()] = Field(
+        None,
+        description="degradations of the stored crop: screen capture, blur, resizing, noise, JPEG, "
+        "H.264-like; {}: all, with the ranges below; null: off",
+    )
     crop_scale: tuple[Positive, Positive] | None = Field(
         (0.8, 1.0), description="smallest and largest area of a random resized crop; null: no crop"
     )

@@ -7,7 +7,9 @@ quality, coefficients rounded, triangle upsampling. Entropy coding is lossless a
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -53,20 +55,31 @@ def compress(images: Tensor, quality: Tensor) -> Tensor:
     return rgb[..., :side, :side].round_().clamp_(0, 255).to(torch.uint8)
 
 
+def in_blocks(planes: Tensor, change: Callable[[Tensor], Tensor]) -> Tensor:
+    """Change the cosine coefficients of 8x8 blocks, sides divisible by 8: (N, C, H, W) -> (N, C, H, W).
+
+    Args:
+        change: of coefficients (N, C, blocks, 64), the mean's first, then by rows of frequencies.
+    """
+    cosine = _cosine()
+    basis = to_device_of(torch.kron(cosine, cosine), planes)
+    count, channels, height, width = planes.shape
+    cut = planes.reshape(count, channels, height // 8, 8, width // 8, 8).transpose(3, 4)
+    decoded = change(cut.reshape(count, channels, -1, 64) @ basis.T) @ basis
+    return decoded.view(cut.shape).transpose(3, 4).reshape(planes.shape)
+
+
 def _coded(planes: Tensor, table: Tensor) -> Tensor:
-    """Pass (N, C, H, W) through 8x8 cosine coefficients in steps of `table` (N, 1, 1, 1, 8, 8)."""
-    cosine = to_device_of(_cosine(), planes)
-    blocks = planes.unflatten(3, (-1, 8)).unflatten(2, (-1, 8)).transpose(3, 4)
-    steps = (cosine @ blocks @ cosine.T / table).round_()
-    decoded: Tensor = cosine.T @ (steps * table) @ cosine
-    return decoded.transpose(3, 4).flatten(4).flatten(2, 3)
+    """Pass (N, C, H, W) through coefficients in steps of `table` (N, 1, 1, 64)."""
+    return in_blocks(planes, lambda blocks: blocks.div_(table).round_().mul_(table))
 
 
 def _table(base: list[int], quality: Tensor, images: Tensor) -> Tensor:
     """Return the table of a quality by libjpeg's scaling: quality 50 is the table itself, 100 is all ones."""
-    percent = torch.where(quality < 50, 5000 // quality.clamp(min=1), 200 - 2 * quality)
-    scaled = (torch.tensor(base) * percent[:, None] + 50) // 100
-    return to_device_of(scaled.clamp_(1, 255).float(), images).view(-1, 1, 1, 1, 8, 8)
+    given = quality.numpy()[:, None]
+    percent = np.where(given < 50, 5000 // np.maximum(given, 1), 200 - 2 * given)
+    scaled = ((np.array(base) * percent + 50) // 100).clip(1, 255).astype(np.float32)
+    return to_device_of(torch.from_numpy(scaled[:, None, None]), images)
 
 
 def _cosine() -> Tensor:

@@ -1,8 +1,12 @@
 """Augmentation pipeline: all changes in their order, from stored crops to the backbone's input in training.
 
 Pixels stay on 256 levels until they are normalised, as they do in Pillow and in `Preprocess`, and every
-change touches only the images that drew it. Scoring uses the full stored crop, resized if necessary: the
-margin was cut at extraction (FSFM's evaluation resizes to 256 and crops the middle 224).
+change touches only the images that drew it. Degradations come first: they happen to the published picture,
+before it is cropped or turned, and post-processing is measured at the size of stored crops, too.
+Self-blending comes before them, as forging comes before publishing.
+
+Scoring uses the full stored crop, resized if necessary: the margin was cut at extraction (FSFM's evaluation
+resizes to 256 and crops the middle 224).
 
 To add a change: a function in a module of this folder, its call in `levels`, its key in AugmentSection
 (dfray/config/batches.py).
@@ -14,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from dfray.batches.augment import colour, crop, jpeg, randaugment
+from dfray.batches.augment.degrade import degrade
 from dfray.batches.augment.draws import draw_indices, integers, to_device_of
 from dfray.batches.augment.erase import erase
 from dfray.batches.augment.warp import random_affine
@@ -41,6 +46,8 @@ class Augment(nn.Module):
     def levels(self, images: Tensor) -> Tensor:
         """Apply all changes but erasing: uint8 (B, 3, H, H) -> uint8 (B, 3, S, S)."""
         section, size = self.section, self.preprocess.size_px
+        if section.degrade:
+            images = degrade(images, section.degrade)
         if section.crop_scale or images.shape[-1] != size:
             boxes = crop.draw_crops(len(images), images.shape[-1], section.crop_scale)
             images = crop.resized_crop(images, boxes, size, section.interpolation)

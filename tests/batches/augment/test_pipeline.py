@@ -24,6 +24,8 @@ ALL = AugmentSection(
     jpeg=0.9,
     erasing=0.5,
 )
+DEGRADED = AugmentSection(degrade={"order": "shuffled", "noise": None})
+"""Without noise, which is drawn where the pixels are."""
 NONE = AugmentSection(flip=0, crop_scale=None, brightness=0, contrast=0)
 
 
@@ -37,7 +39,7 @@ def faces():
     return torch.randint(0, 256, (16, 3, 40, 40), generator=generator, dtype=torch.uint8)
 
 
-@pytest.mark.parametrize("section", [AugmentSection(), PAPER, ALL])
+@pytest.mark.parametrize("section", [AugmentSection(), PAPER, ALL, DEGRADED])
 @pytest.mark.parametrize("size", [40, 32])
 def test_gives_normalised_images_of_the_backbones_size(section, size, faces):
     images = augment_to(size, section)(faces)
@@ -60,7 +62,7 @@ def test_leaves_its_input_alone(faces):
     assert torch.equal(faces, before)
 
 
-@pytest.mark.parametrize("section", [AugmentSection(), PAPER, ALL])
+@pytest.mark.parametrize("section", [AugmentSection(), PAPER, ALL, DEGRADED])
 def test_the_seed_fixes_every_draw(section, faces):
     augment = augment_to(40, section)
     torch.manual_seed(7)
@@ -70,7 +72,7 @@ def test_the_seed_fixes_every_draw(section, faces):
     assert not torch.equal(first, second)
 
 
-@pytest.mark.parametrize("section", [AugmentSection(), PAPER, ALL])
+@pytest.mark.parametrize("section", [AugmentSection(), PAPER, ALL, DEGRADED])
 def test_each_image_has_its_own_draw(section, faces):
     changed = augment_to(40, section)(faces[:1].expand(8, -1, -1, -1))
     for other in range(1, 8):
@@ -100,7 +102,7 @@ def on_gpu(section):
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no accelerator")
-@pytest.mark.parametrize("section", [AugmentSection(), PAPER, ALL])
+@pytest.mark.parametrize("section", [AugmentSection(), PAPER, ALL, DEGRADED])
 def test_a_gpu_makes_the_same_of_a_face(section, crops):
     """All but erasing, whose noise is drawn where the pixels are. A level that rounds the other way may be
     on the other side of a threshold of RandAugment, or move a block of JPEG by a step."""
@@ -121,7 +123,7 @@ def test_a_gpu_makes_the_same_of_a_face(section, crops):
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no accelerator")
 @pytest.mark.filterwarnings("ignore:Synchronization debug mode")
-@pytest.mark.parametrize("section", [AugmentSection(), PAPER, ALL])
+@pytest.mark.parametrize("section", [AugmentSection(), PAPER, ALL, DEGRADED])
 def test_a_gpu_is_given_its_work_without_being_waited_for(section, crops):
     augment, faces = on_gpu(section), crops.cuda()
     augment(faces)  # what is set up at the first call may wait
