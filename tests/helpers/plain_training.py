@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 
 import numpy as np
 import pyarrow as pa
@@ -64,16 +65,25 @@ def trained(recipe: Recipe, store: FacesStore, summaries: pa.Table, seed: int) -
 
 
 @torch.inference_mode()
-def video_scores(recipe: Recipe, store: FacesStore, detector: Detector) -> pa.Table:
-    """video_id, true label and mean fake probability of each test video with a face."""
+def video_scores(
+    recipe: Recipe,
+    store: FacesStore,
+    detector: Detector,
+    change: Callable[[np.ndarray, list[str]], np.ndarray] = lambda images, videos: images,
+) -> pa.Table:
+    """video_id, true label and mean fake probability of each test video with a face.
+
+    Args:
+        change: of the faces before they are scored, uint8 (N, S, S, 3), with their video ids.
+    """
     preprocess = Preprocess(recipe.model)
     scores = defaultdict(list)
     for uri in store.shards("test"):
         for group in iter_row_groups(uri):
-            logits, _ = detector(preprocess(torch.from_numpy(decode_images(group).copy())))
-            for video, score in zip(
-                group["video_id"].to_pylist(), fake_probability(logits).tolist(), strict=True
-            ):
+            videos = group["video_id"].to_pylist()
+            images = change(decode_images(group).copy(), videos)
+            logits, _ = detector(preprocess(torch.from_numpy(images)))
+            for video, score in zip(videos, fake_probability(logits).tolist(), strict=True):
                 scores[video].append(score)
     truth = store.summaries(["test"]).select(["video_id", "label"]).to_pylist()
     rows = [row for row in truth if row["video_id"] in scores]

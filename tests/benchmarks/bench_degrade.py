@@ -1,0 +1,199 @@
+"""Benefit of degradations in training: drops of the AUC under the strongest post-processings; and their cost.
+
+    python -m tests.benchmarks.bench_degrade [--work FOLDER] [--processes N]
+
+The demo's detector is trained in one process with and without `augment.degrade: {}`, three seeds each, and
+scored on the test people, clean and under each kind of post-processing at its strongest. The drop is that of
+the mean over the kinds; differences come with intervals of a bootstrap over videos and seeds, whatever they
+are. Asked for: half the drop at most, and a clean AUC that is at most 0.02 lower.
+
+Costs are CPU time for a face of 224 px: the stand-in for H.264 against x264, and all degradations against
+the augmentation of arXiv 2508.19730's fine-tuning; and the tensor operations dispatched for a batch of 64.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import sys
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from dfray import stages
+from dfray.batches.augment import Augment
+from dfray.batches.augment.degrade import degrade, h264_like
+from dfray.config import AugmentSection, DegradeSection, ModelSection, Recipe
+from dfray.demo import generate_clips
+from dfray.models.preprocess import Preprocess
+from dfray.post_processing import POST_PROCESSINGS, post_process
+from dfray.recipe import load_recipe
+from dfray.run_context import RunContext
+from dfray.session import session
+from tests.benchmarks.measure import holds, interleaved
+from tests.benchmarks.retrained import Retrained, difference, retrained
+from tests.helpers.crops import draw_crops
+from tests.helpers.plain_training import trained, video_scores
+
+SEEDS = (21, 22, 23)
+CLEAN = "clean"
+PAPER = AugmentSection(  # arXiv 2508.19730's fine-tuning
+    crop_scale=(0.08, 1.0),
+    interpolation="bicubic",
+    randaugment="rand-m9-mstd0.5-inc1",
+    brightness=0,
+    contrast=0,
+    erasing=0.25,
+)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--work", type=Path)
+    parser.add_argument("--processes", type=int, default=1, help="trainings side by side")
+    given = parser.parse_args()
+    work = given.work or Path(tempfile.mkdtemp())
+    work.mkdir(parents=True, exist_ok=True)
+    print_costs()
+    recipe = recipe_in(work)
+    assert recipe.demo is not None
+    generate_clips(recipe.corpora[0].root, recipe.demo, recipe.seed)
+    with session(recipe.cluster):
+        stages.extract(RunContext.of(recipe))
+    spawn = multiprocessing.get_context("spawn")  # a forked child would share torch's threads
+    with ProcessPoolExecutor(given.processes, spawn) as pool:
+        tasks = {
+            with_degrade: [pool.submit(scored, work, with_degrade, seed) for seed in SEEDS]
+            for with_degrade in (False, True)
+        }
+        plain, degraded = (
+            of_setting([task.result() for task in tasks[setting]]) for setting in (False, True)
+        )
+    return 0 if compare(plain, degraded) else 1
+
+
+def recipe_in(work: Path, *, with_degrade: bool = False) -> Recipe:
+    given = [f"work_dir={work}", "batches.stream_first_epoch=false"]
+    return load_recipe("demo", [*given, "augment.degrade={}"] if with_degrade else given)
+
+
+def scored(work: Path, with_degrade: bool, seed: int) -> dict[str, pa.Table]:
+    """Return the scores of the test videos after a training, clean and under each kind at its strongest.
+
+    They are kept in the folder: a benchmark that was stopped goes on.
+    """
+    torch.set_num_threads(1)
+    recipe = recipe_in(work, with_degrade=with_degrade)
+    folder = work / "scores" / f"{recipe.augment.fingerprint()}-{seed}"
+    if not folder.exists():
+        store = RunContext.of(recipe).faces
+        detector = trained(recipe, store, store.summaries(), seed)
+        part = folder.with_suffix(".part")
+        part.mkdir(parents=True, exist_ok=True)
+        for kind in (CLEAN, *POST_PROCESSINGS):
+            changed = (strongest(kind),) if kind in POST_PROCESSINGS else ()
+            table = video_scores(recipe, store, detector, *changed)
+            pq.write_table(table, part / f"{kind}.parquet")
+        part.rename(folder)
+    return {path.stem: pq.read_table(path) for path in folder.glob("*.parquet")}
+
+
+def strongest(kind: str) -> Callable[[np.ndarray, list[str]], np.ndarray]:
+    strength = POST_PROCESSINGS[kind].strengths[-1]
+    return lambda images, videos: post_process(kind, strength, images, videos)
+
+
+def of_setting(tables: list[dict[str, pa.Table]]) -> dict[str, Retrained]:
+    return {name: retrained(name, [one[name] for one in tables]) for name in tables[0]}
+
+
+def drop(aucs: dict[str, Retrained], kinds: list[str], share: float = 1.0) -> Retrained:
+    """`share` of the mean fall of the AUC over `kinds`, for each seed and draw."""
+    clean = aucs[CLEAN]
+    fallen = [
+        share * (one - np.mean([aucs[kind].aucs[seed] for kind in kinds]))
+        for seed, one in enumerate(clean.aucs)
+    ]
+    resampled = clean.resampled - np.mean([aucs[kind].resampled for kind in kinds], axis=0)
+    return Retrained("drop", clean.videos, [float(one) for one in fallen], share * resampled)
+
+
+def compare(plain: dict[str, Retrained], degraded: dict[str, Retrained]) -> bool:
+    """Print all differences; return whether both demands are met."""
+    print(f"{plain[CLEAN].videos}, {len(SEEDS)} seeds")
+    clean = difference(degraded[CLEAN], plain[CLEAN])
+    print(
+        f"clean: AUC {plain[CLEAN].mean:.3f} without, {degraded[CLEAN].mean:.3f} with degradations"
+    )
+    print(f"clean: change {clean.value:+.3f} [{clean.low:+.3f}, {clean.high:+.3f}]")
+    for kinds in [*([kind] for kind in POST_PROCESSINGS), list(POST_PROCESSINGS)]:
+        before, after = drop(plain, kinds), drop(degraded, kinds)
+        found = difference(after, before)
+        name = kinds[0] if len(kinds) == 1 else "mean"
+        print(
+            f"{name}: drop {before.mean:.3f} without, {after.mean:.3f} with: "
+            f"{found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"
+        )
+    kinds = list(POST_PROCESSINGS)
+    beyond_half = difference(drop(degraded, kinds), drop(plain, kinds, share=0.5))
+    low, high = beyond_half.low, beyond_half.high
+    print(f"drop with - half the drop without: {beyond_half.value:+.3f} [{low:+.3f}, {high:+.3f}]")
+    halved = holds("drop with - half the drop without", beyond_half.value, at_most=0.0)
+    return holds("loss of the clean AUC", -clean.value, at_most=0.02) and halved
+
+
+class Dispatched(TorchDispatchMode):
+    """Count of the tensor operations within."""
+
+    count = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        self.count += 1
+        return func(*args, **(kwargs or {}))
+
+
+def print_costs() -> None:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    faces = np.concatenate([draw_crops(16)] * 4)
+    images = torch.from_numpy(faces).permute(0, 3, 1, 2).contiguous()
+    crf = torch.full((len(images), 1), 28)
+    preprocess = Preprocess(ModelSection(size_px=224))
+    chains = {order: DegradeSection(order=order) for order in ("fixed", "shuffled")}
+    spent = interleaved(
+        {
+            "x264, a clip of one": lambda: post_process(
+                "h264", 28, faces, list(map(str, range(64)))
+            ),
+            "x264, a clip of 64": lambda: post_process("h264", 28, faces, ["a"] * 64),
+            "h264_like": lambda: h264_like.apply(images, crf),
+            "paper's augmentation": lambda: Augment(PAPER, preprocess).levels(images),
+            **{
+                f"degrade, {order}": lambda section=section: degrade(images, section)
+                for order, section in chains.items()
+            },
+        },
+        repeats=3,
+    )
+    for name, seconds in spent.items():
+        print(f"{name}: {1e3 * seconds / len(images):.2f} ms a face on a CPU")
+    for order, section in chains.items():
+        counts = []
+        for seed in range(20):
+            torch.manual_seed(seed)
+            with Dispatched() as dispatched:
+                degrade(images, section)
+            counts.append(dispatched.count)
+        print(f"degrade, {order}: {np.mean(counts):.0f} operations ({min(counts)}-{max(counts)})")
+    torch.set_num_threads(threads)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
