@@ -1,4 +1,4 @@
-"""Recipes and protocols that are installed with dfray, by name.
+"""Recipes, protocols and papers that are installed with dfray, by name.
 
 A checkout has them in jobs/; a wheel puts them into share/dfray of the environment.
 """
@@ -12,7 +12,7 @@ from typing import Literal
 from dfray import storage
 from dfray.errors import UserError, did_you_mean
 
-Kind = Literal["recipe", "protocol"]
+Kind = Literal["recipe", "protocol", "paper"]
 
 
 def installed_folder(kind: Kind) -> Path:

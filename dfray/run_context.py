@@ -76,6 +76,11 @@ class RunContext:
         """True once the manifest is written."""
         return storage.exists(self.runs.manifest)
 
+    @property
+    def is_listed(self) -> bool:
+        """True if the run's videos are known: the corpora were looked at, now or by an earlier command."""
+        return "manifest" in vars(self) or self.has_manifest
+
     @cached_property
     def manifest(self) -> pa.Table:
         """VIDEOS of the run, as the corpora were when a command last looked at them.

@@ -246,14 +246,6 @@ def test_the_fingerprint_names_content_and_not_place(write):
     assert recipe.fingerprint() != changed.fingerprint()
 
 
-def test_a_section_of_younger_keys_alone_leaves_no_trace_at_its_default(write):
-    assert "components" not in load_recipe(write(MINIMAL)).content()["objective"]
-    changed = load_recipe(
-        write(MINIMAL), ["model.tuning=svd", "objective.components.orthogonality=0.5"]
-    )
-    assert changed.content()["objective"]["components"] == {"orthogonality": 0.5}
-
-
 def test_a_younger_key_at_its_default_keeps_the_fingerprint_of_earlier_runs(write):
     recipe = load_recipe(write(MINIMAL))
     assert "doubt_score" not in recipe.content()["faces"]

@@ -17,6 +17,7 @@ def test_the_wheel_carries_recipes_templates_and_the_licence(tmp_path):
     assert {"dfray/cli/app.py", "dfray/py.typed"} <= set(names)
     assert any(name.endswith("data/share/dfray/recipes/demo.yaml") for name in names)
     assert any(name.endswith("data/share/dfray/protocols/paper.yaml") for name in names)
+    assert any(name.endswith("data/share/dfray/papers/table3.yaml") for name in names)
     assert any(name.startswith("dfray/evaluation/templates/") for name in names)
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert not any(name.startswith(("tests/", "infra/")) for name in names)

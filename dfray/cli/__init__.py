@@ -17,6 +17,7 @@ from dfray.text import visible
 # Importing a module adds its commands; `--help` lists them in this order.
 # isort: off
 from dfray.cli import pipeline as pipeline
+from dfray.cli import reproduction as reproduction
 from dfray.cli import extraction as extraction
 from dfray.cli import training as training
 from dfray.cli import search as search

@@ -196,8 +196,7 @@ class Recipe(Section):
         """Return the settings that a run's result depends on, as JSON.
 
         Left out: location, cluster and tracking server, what a search of the same recipe varies, and younger
-        keys at their default, with sections of such keys alone, so that a run of an earlier date is still
-        the same recipe's.
+        keys at their default, so that a run of an earlier date is still the same recipe's.
         """
         excluded = {"cluster", "work_dir", "description", "search"}
         content = self.model_dump(mode="json", exclude=excluded)
@@ -205,11 +204,7 @@ class Recipe(Section):
         content["training"].pop("min_workers")  # the batches are the same
         for key in self.unused_younger():
             *sections, last = key.split(".")
-            values = reduce(getitem, sections, content)
-            values.pop(last)
-            if not values:  # all its keys are younger, so it is, too
-                *outer, name = sections
-                reduce(getitem, outer, content).pop(name)
+            reduce(getitem, sections, content).pop(last)
         for key in BEFORE_KEYS:
             if content["faces"][key] == FacesSection.model_fields[key].default:
                 content["faces"].pop(key)

@@ -48,11 +48,14 @@ class Scenario(_Part):
 
 
 class PublishedRow(_Part):
-    """Published metrics of one method, in percent, in the order of `Protocol.headings`."""
+    """Published metrics of one method, in percent, in the order of `Protocol.headings`.
+
+    A metric that the paper does not have is None.
+    """
 
     name: str
     auc: list[float]
-    balanced_accuracy: list[float]
+    balanced_accuracy: list[float] | None = None
 
 
 class Published(_Part):
@@ -82,7 +85,7 @@ class Protocol(_Part):
     def _published_rows_fit(self) -> Protocol:
         for row in self.published.rows if self.published else ():
             for figures in (row.auc, row.balanced_accuracy):
-                if len(figures) != len(self.headings):
+                if figures is not None and len(figures) != len(self.headings):
                     raise ValueError(
                         f"published row {row.name!r} has {len(figures)} figures for "
                         f"{len(self.headings)} columns"

@@ -87,7 +87,7 @@ def rows_of(protocol: Protocol, models: Sequence[ProtocolResult], metric: str) -
     rows = [
         Row(row.name, True, list(getattr(row, metric)), [False] * len(protocol.headings))
         for row in published
-        if hasattr(row, metric)
+        if getattr(row, metric, None) is not None
     ]
     for model in models:
         cells = [_percent(getattr(figure, metric)) for figure in model.figures]

@@ -13,7 +13,7 @@ _HUB = "hf://"
 _TEXT_BYTES = 2**16
 _HINT = (
     "Connect to the hub; or set HF_HOME to a cache that holds the file, or HF_ENDPOINT to a mirror; "
-    "or give the path or s3:// URI of a copy."
+    "or give model.weights the path or s3:// URI of a copy."
 )
 
 
@@ -47,7 +47,7 @@ def local_file(uri: str) -> Iterator[str]:
         except StorageError as error:
             raise ModelFileError(error.message, error.hint) from error
         if not Path(path).is_file():
-            raise ModelFileError(f"There is no file {path}.", "Check the path of the weights.")
+            raise ModelFileError(f"There is no file {path}.", "Check model.weights.")
         yield path
 
 

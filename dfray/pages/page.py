@@ -44,6 +44,14 @@ def template_environment(package: str) -> jinja2.Environment:
     return env
 
 
+def stylesheet() -> Markup:
+    """Return the style sheet of all pages, so inserted without escaping."""
+    from importlib import resources
+
+    folder = resources.files("dfray.pages") / "templates"
+    return Markup((folder / "page.css").read_text())
+
+
 def assets() -> dict[str, Markup]:
     """Return the style sheet and the scripts, ours and plotly's, so inserted without escaping."""
     from importlib import resources
@@ -52,7 +60,7 @@ def assets() -> dict[str, Markup]:
 
     folder = resources.files("dfray.pages") / "templates"
     return {
-        "css": Markup((folder / "page.css").read_text()),
+        "css": stylesheet(),
         "script": Markup((folder / "page.js").read_text()),
         "plotly": Markup(get_plotlyjs()),
     }

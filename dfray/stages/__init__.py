@@ -11,8 +11,9 @@
 Each leaves its result in the run's folder and returns it. A stage whose result is stored returns it at
 once, so a run that was cut off continues when it is started again.
 
-A stage imports no other stage. `pipeline` alone does: it runs them in order, and builds the manifest and
-extracts faces where training or a search needs them. An import contract in pyproject.toml checks that.
+A stage imports no other stage. `pipeline` does: it runs them in order, and builds the manifest and
+extracts faces where training or a search needs them; and `reproduction`, which runs those for each row of a
+paper. An import contract in pyproject.toml checks that.
 """
 
 from dfray.run_manifest import build_manifest, check_manifest
@@ -27,12 +28,20 @@ from dfray.stages.protocol_comparison import compare_models
 from dfray.stages.published import ImportedVersion, import_detector
 from dfray.stages.registration import register
 from dfray.stages.registry import promotion_history, registered_versions, score
+from dfray.stages.reproduction import (
+    ReproductionPlan,
+    ReproductionResult,
+    plan_reproduction,
+    reproduce,
+)
 from dfray.stages.runs import clean, compare_runs, list_runs
 from dfray.stages.self_blend import self_blend
 
 __all__ = [
     "GivenEvaluation",
     "ImportedVersion",
+    "ReproductionPlan",
+    "ReproductionResult",
     "RunResult",
     "StageStatus",
     "TrainingPlan",
@@ -48,11 +57,13 @@ __all__ = [
     "import_detector",
     "list_runs",
     "plan_cluster",
+    "plan_reproduction",
     "plan_training",
     "promote",
     "promotion_history",
     "register",
     "registered_versions",
+    "reproduce",
     "rollback",
     "run_pipeline",
     "score",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from dfray.planning.measure import ExtractionCost
     from dfray.planning.plan import ClusterPlan
 
+MeasureFaces = Callable[[pa.Table, Recipe, int, float], "ExtractionCost"]
+"""`measure_faces`, or what stands in its place."""
 PUBLISHED = "published"
 SAMPLE, SECONDS = 200, 40.0
 
@@ -39,6 +42,7 @@ def plan_cluster(
     images_per_s: float | None = None,
     sample: int = SAMPLE,
     seconds: float = SECONDS,
+    measure: MeasureFaces | None = None,
 ) -> ClusterPlan:
     """Measure extraction and training on this machine; return the plan for `nodes`.
 
@@ -52,6 +56,7 @@ def plan_cluster(
         images_per_s: of one training worker; None: measured.
         sample: videos to measure, at most.
         seconds: wall time to measure extraction for, about.
+        measure: in place of `measure_faces`, such as one that remembers its results.
 
     Raises:
         UserError: `nodes` cannot be read, or the manifest is empty.
@@ -78,7 +83,7 @@ def plan_cluster(
             line.finish(rate)
         else:
             line.finish(f"nothing measured: {rate}, {speed.origin}", ASIDE)
-    cost = _measure(measured, recipe, sample, seconds)
+    cost = (measure or measure_faces)(measured, recipe, sample, seconds)
     total = estimate_extraction(videos, cost, recipe.faces, recipe.batches, recipe.seed)
     return ClusterPlan(
         recipe=recipe,
@@ -104,7 +109,8 @@ def _busy() -> list[str]:
     ]
 
 
-def _measure(videos: pa.Table, recipe: Recipe, sample: int, seconds: float) -> ExtractionCost:
+def measure_faces(videos: pa.Table, recipe: Recipe, sample: int, seconds: float) -> ExtractionCost:
+    """Return the cost of extracting a sample of VIDEOS, measured on one core here."""
     from dfray.planning.measure import measure_extraction
 
     with stage("measure faces") as line:

@@ -100,6 +100,7 @@ class Worker:
             self._report({"streamed": True})
             metrics["seconds"] = time.perf_counter() - start
             metrics["workers"] = self.world_size
+            metrics["gpus"] = self.world_size if self.device.type == "cuda" else 0
             metrics |= self.learner.objective.end_epoch()
             metrics |= self.learner.validate(self._reader("val"))
             metrics["ended_at_s"] = time.time()
