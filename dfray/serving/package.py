@@ -55,6 +55,8 @@ if TYPE_CHECKING:
 
 REGISTRATION = "dfray.registration"
 """Tag of a version: the name of its registration."""
+PUBLISHED = "dfray.published."
+"""Beginning of the tags of a version that tell the origin of an imported detector."""
 MODEL_ID = "dfray.logged_model"
 """Tag of a version: its logged model, which MLflow's own field for it does not keep."""
 
@@ -269,8 +271,11 @@ def _tags(description: dict[str, Any]) -> dict[str, str]:
 
 def _published_tags(published: dict[str, Any]) -> dict[str, str]:
     """Return the tags that tell the origin of an imported detector."""
-    told = ("detector", "source", "read_from", "sha256", "licence")
-    return {f"dfray.published.{name}": tag(published[name]) for name in told if published}
+    if not published:
+        return {}
+    told = ("detector", "source", "read_from", "sha256", "licence", "trained_on")
+    tags = {f"{PUBLISHED}{name}": tag(published[name]) for name in told}
+    return tags | {f"{PUBLISHED}datasets": tag(",".join(published["datasets"]))}
 
 
 def _ensure_model(client: MlflowClient, name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ import pyarrow.compute as pc
 
 from dfray import storage
 from dfray.config import FacesSection
-from dfray.errors import UserError
+from dfray.errors import RegistryError, UserError
 from dfray.faces.version import version_note
 from dfray.models.bundle_description import (
     read_faces,
@@ -131,12 +132,15 @@ def _given(run: RunContext, protocol: Protocol, uri: str, name: str | None) -> _
     matched = match_scores(given, truths_of_manifest(run.manifest, split, run.runs.manifest), split)
     for mismatch in matched.mismatches:
         warn(mismatch)
+    trained_on, datasets = _training_of_version(run, given.detector)
     stored = run.faces.summaries([split]).column("video_id")
     videos = matched.videos.filter(pc.is_in(matched.videos["video_id"], stored))
     return _measured(
         run,
         protocol,
         (name or given.detector, videos, given.threshold),
+        datasets,
+        trained_on=trained_on,
         note=f"scores of {given.uri}, by faces of its own",
     )
 
@@ -183,6 +187,24 @@ def _training(run: RunContext, bundle_uri: str) -> tuple[str | None, list[str]]:
     splits = zip(*(run.manifest.column(c).to_pylist() for c in ("dataset", "split")), strict=True)
     datasets = sorted({dataset for dataset, split in splits if split in _TRAINED})
     return f"training videos of {', '.join(datasets)}", datasets
+
+
+def _training_of_version(run: RunContext, detector: str) -> tuple[str | None, list[str]]:
+    """Return what an imported version was trained on, as `_training`; None: it is no such version here."""
+    from dfray.registry.versions import Versions
+    from dfray.serving.package import PUBLISHED
+
+    match = re.fullmatch(r"models:/([^/@]+)/(\d+)", detector)
+    if match is None:
+        return None, []
+    try:
+        versions = Versions(match[1], run.tracking_uri)
+        tags = versions.get(match[2]).tags if match[2] in versions.numbers() else {}
+    except RegistryError as away:
+        warn(f"What {detector} was trained on is not known: {away}")
+        return None, []
+    datasets = tags.get(f"{PUBLISHED}datasets", "")
+    return tags.get(f"{PUBLISHED}trained_on"), datasets.split(",") if datasets else []
 
 
 def _notes(run: RunContext, bundle_uri: str) -> str | None:

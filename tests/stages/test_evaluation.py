@@ -195,10 +195,16 @@ def test_scores_of_a_file_stand_beside_them_paired_on_the_same_videos(
 ):
     run = RunContext.of(recipe)
     videos = [row for row in run.manifest.to_pylist() if row["split"] == "test"]
-    lines = [f"{row['uri']},{0.1 + 0.8 * row['label']}" for row in videos]
-    (tmp_path / "third.csv").write_text("\n".join(["uri,score", *lines]) + "\n")
+    name, version = registered.removeprefix("models:/").split("/")
+    tags = {"trained_on": "everything", "datasets": "toy"}
+    versions = Versions(name, run.tracking_uri)
+    versions.tag(version, {f"dfray.published.{key}": value for key, value in tags.items()})
+    lines = [f"{row['uri']},{0.1 + 0.8 * row['label']},{name},{version}" for row in videos]
+    (tmp_path / "third.csv").write_text("\n".join(["uri,score,model,version", *lines]) + "\n")
     (tmp_path / "toys.yaml").write_text(yaml.safe_dump(PROTOCOL))
-    given = [(str(tmp_path / "third.csv"), "Third")]
+    unknown = [line.rpartition(",")[0] + ",99" for line in lines]
+    (tmp_path / "fourth.csv").write_text("\n".join(["uri,score,model,version", *unknown]) + "\n")
+    given = [(str(tmp_path / f"{file}.csv"), file.title()) for file in ("third", "fourth")]
     page = stages.compare_models(run, str(tmp_path / "toys.yaml"), [registered], given)
     text = storage.read_bytes(page.replace(".html", ".md")).decode()
     _, _, paired = text.partition("AUC less that of toy on the same videos")
@@ -206,10 +212,13 @@ def test_scores_of_a_file_stand_beside_them_paired_on_the_same_videos(
     assert [name.strip() for name, _ in rows] == [
         "**other (deepfake-detector version 1)**",
         "**Third**",
+        "**Fourth**",
     ]
+    assert "Fourth: trained on what is not stated" in text
     gap = 100 * (1 - metrics.overall.video.auc.value)
     assert float(rows[1][1].split()[0]) == pytest.approx(gap, abs=0.051)
-    assert "Third: trained on what is not stated" in text
+    assert "Third: trained on everything" in text
+    assert "† all / Toy: Third was trained on toy: no test of how it generalises" in text
     assert "toy: trained on training videos of toy" in text
     assert "† all / Toy: toy was trained on toy: no test of how it generalises" in text
     assert "AUC less that of toy on the same videos" in storage.read_bytes(page).decode()

@@ -49,6 +49,7 @@ def test_it_is_the_candidate_with_source_and_licence_in_tags_card_and_run(
     assert versions.resolve("candidate") == "1"
     tags = versions.get("1").tags
     assert tags["dfray.published.detector"] == "tiny"
+    assert tags["dfray.published.datasets"] == "ff++"
     assert tags["dfray.published.sha256"] == made.published["sha256"]
     assert "CC BY-NC" in tags["dfray.published.licence"]
     run = connect(tracking_uri).get_run(versions.get("1").run_id)

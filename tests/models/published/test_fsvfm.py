@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from argparse import Namespace
+from pathlib import Path
 
 import pytest
 import torch
@@ -77,11 +78,15 @@ def tiny(name):
         pytest.param(DETECTORS["fsvfm-s"], 384, 12, id="FS-VFM's ViT-S"),
         pytest.param(DETECTORS["fs-adapter-s"], 384, 12, id="FS-Adapter's ViT-S"),
         pytest.param(DETECTORS["fsvfm-b"], 768, 12, marks=pytest.mark.slow, id="FS-VFM's ViT-B"),
+        pytest.param(DETECTORS["fsvfm-l"], 1024, 16, marks=pytest.mark.slow, id="FS-VFM's ViT-L"),
     ],
 )
 def test_logits_are_those_of_the_definition(tmp_path, detector, dim, heads):
-    weights = fine_tuned(dim, adapter=detector.section.fs_adapter is not None)
-    bundle = load_published(detector, saved(tmp_path, weights))
+    depth = 24 if dim == 1024 else 12
+    weights = fine_tuned(dim, depth, adapter=detector.section.fs_adapter is not None)
+    path = saved(tmp_path, weights)
+    bundle = load_published(detector, path)
+    Path(path).unlink()  # up to 1.2 GB
     images = torch.randn(2, 3, 224, 224, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
         logits, _ = bundle.detector(images)

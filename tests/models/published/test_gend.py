@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 import torch
@@ -74,10 +75,10 @@ def narrow(name):
     return smaller(name, backbone=KINDS[name].narrow, num_heads=heads)
 
 
-def published(name):
+def published(name, dim=DIM, depth=DEPTH):
     draw = Draw(seed=4)
-    head = {"model.linear.weight": draw(2, DIM, std=4.0), "model.linear.bias": draw(2)}
-    return KINDS[name].make(draw) | head
+    head = {"model.linear.weight": draw(2, dim, std=4.0), "model.linear.bias": draw(2)}
+    return KINDS[name].make(draw, dim, depth) | head
 
 
 def saved(folder, weights, name, head="LinearNorm", encoder=None):
@@ -92,11 +93,11 @@ def saved(folder, weights, name, head="LinearNorm", encoder=None):
     return str(folder / "model.safetensors")
 
 
-def expected_logits(weights, name, images, normalise=True):
+def expected_logits(weights, name, images, normalise=True, heads=HEADS):
     start = "feature_extractor.vision_model." if "clip" in name else "feature_extractor.backbone."
     own = {k.removeprefix(start): v for k, v in weights.items() if k.startswith(start)}
     with torch.inference_mode():
-        features = KINDS[name].features(own, images, HEADS)
+        features = KINDS[name].features(own, images, heads)
         if normalise:
             features = features / features.norm(dim=1, keepdim=True)
         return features @ weights["model.linear.weight"].T + weights["model.linear.bias"]
@@ -115,6 +116,17 @@ def test_logits_are_those_of_the_definition(tmp_path, name):
     weights = published(name)
     bundle = load_published(narrow(name), saved(tmp_path, weights, name))
     expected = expected_logits(weights, name, IMAGES)
+    assert relative_error(logits_of(bundle, IMAGES), expected) < 1e-5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["gend-clip-l", "gend-pe-l", "gend-dinov3-l"])
+def test_logits_of_the_whole_network_are_those_of_the_definition(tmp_path, name):
+    weights = published(name, dim=1024, depth=24)
+    path = saved(tmp_path, weights, name)
+    bundle = load_published(DETECTORS[name], path)
+    Path(path).unlink()  # 1.2 GB
+    expected = expected_logits(weights, name, IMAGES, heads=16)
     assert relative_error(logits_of(bundle, IMAGES), expected) < 1e-5
 
 
