@@ -65,7 +65,7 @@ def import_detector(
         line.update(detail=uri)
         with local_file(uri) as path:
             published = found.record(uri, storage.sha256(path))
-        key = _key(found, uri, published["sha256"])
+        key = _key(found, name, uri, published["sha256"])
         number = _imported_before(section, place, key)
         is_new = number is None
         if number is None:
@@ -74,9 +74,10 @@ def import_detector(
     return ImportedVersion(name, number, is_new, published)
 
 
-def _key(detector: PublishedDetector, uri: str, sha256: str) -> str:
-    """Return a key of all that the imported model depends on: its file, and what this dfray makes of it."""
+def _key(detector: PublishedDetector, name: str, uri: str, sha256: str) -> str:
+    """Return a key of an import: the model's name, the file, and what this dfray makes of it."""
     parts = {
+        "name": name,  # each has a run of its own, as a registration ends what its run left unfinished
         "detector": detector.name,
         "sha256": sha256,
         "model": detector.settled(detector.section, uri).model_dump(mode="json"),

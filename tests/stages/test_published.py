@@ -14,7 +14,7 @@ from dfray.models.bundle import Bundle
 from dfray.models.published import DETECTORS
 from dfray.registry.versions import Versions
 from dfray.registry.views import show_version
-from dfray.serving.package import downloaded_bundle
+from dfray.serving.package import MODEL_ID, downloaded_bundle
 from dfray.tracking.client import connect
 from tests.models.published.files import smaller
 from tests.models.published.test_fsvfm import fine_tuned, saved
@@ -68,6 +68,26 @@ def test_the_same_file_under_the_same_name_is_the_same_version(tiny, file, reque
     assert (again.version, again.is_new) == (first.version, False)
     assert Versions(first.name, tracking_uri).numbers() == ["1"]
     assert Versions(first.name, tracking_uri).resolve("candidate") == "1"
+
+
+def test_the_same_file_under_another_name_leaves_the_first_as_it_is(
+    tiny, file, request, tracking_uri
+):
+    first = imported(tiny, request, tracking_uri, file)
+    other = stages.import_detector(
+        tiny, name=f"{first.name}-too", weights=file, tracking_uri=tracking_uri
+    )
+    client = connect(tracking_uri)
+    runs = set()
+    for made in (first, other):
+        version = Versions(made.name, tracking_uri).get(made.version)
+        assert client.get_logged_model(version.tags[MODEL_ID]).status == "READY"
+        assert (
+            show_version(RegistrySection(model_name=made.name), tracking_uri, made.version).package
+            == "ok"
+        )
+        runs.add(version.run_id)
+    assert len(runs) == 2
 
 
 def test_another_file_is_the_next_version(tiny, file, request, tracking_uri, tmp_path):
