@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 FACE_SCORES = TableSpec(
     "face scores",
     (
-        Column("input", pa.string(), "the file as it was named"),
+        Column("input", pa.string(), "the file or folder that was scored: a full path or s3://"),
+        Column("model", pa.string(), "name of the registered model"),
+        Column("version", pa.string(), "its version"),
+        Column("checksum", pa.string(), "SHA-256 of its weights"),
         Column("frame_index", pa.int32(), "k of the sampled frame, from 0"),
         Column("time_s", pa.float64(), "time of the picture from the video's start, s", True),
         Column("person", pa.int32(), "who is seen: 0, 1, ... in the order of appearance"),
@@ -36,4 +39,11 @@ FACE_SCORES = TableSpec(
 
 def face_rows(examination: Examination) -> list[Row]:
     """Return the rows of FACE_SCORES of the faces of an input, by frame and face."""
-    return [{"input": examination.score.input} | face.row() for face in examination.faces]
+    score = examination.score
+    of_all = {
+        "input": score.input,
+        "model": score.model,
+        "version": score.version,
+        "checksum": score.checksum,
+    }
+    return [of_all | face.row() for face in examination.faces]

@@ -73,7 +73,7 @@ class KeptResults:
                 scores = ScoreStore(outputs.out, model)
                 stack.enter_context(scores.opened())
             if outputs.frames is not None:
-                faces = FaceStore(outputs.frames, goes_on=scores is not None)
+                faces = FaceStore(outputs.frames, model, goes_on=scores is not None)
                 stack.enter_context(faces.opened())
             yield cls(scores, faces, outputs.earlier)
 

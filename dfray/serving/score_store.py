@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 
@@ -11,6 +12,10 @@ from dfray.errors import UserError
 from dfray.serving.face_rows import FACE_SCORES
 from dfray.serving.row_store import COMMIT_S, RowStore
 from dfray.serving.score_table import FILE_SCORES, FileScore, ScoringModel
+from dfray.tables import TableSpec
+
+_IDENTITY = ("model", "version", "checksum", "threshold")
+"""Columns that tell models apart; a table of faces lacks the last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,16 +26,42 @@ class Kept:
     n_faces: int
 
 
-class ScoreStore(RowStore):
-    """FILE_SCORES at `uri`, as of a RowStore.
+class _ModelStore(RowStore):
+    """RowStore whose rows are all of one model.
 
     Args:
-        model: that scores; scores of another are refused.
+        model: that scores; rows of another are refused.
     """
 
+    def __init__(
+        self, uri: str, spec: TableSpec, option: str, model: ScoringModel, **more: Any
+    ) -> None:
+        super().__init__(uri, spec, option, **more)
+        self._model, self._option = model, option
+
+    def _note(self, table: pa.Table) -> None:
+        """Take note of rows that are there.
+
+        Raises:
+            UserError: they are of another model, version or threshold.
+        """
+        columns = [table[name].to_pylist() for name in _IDENTITY if name in table.column_names]
+        model = self._model
+        identity: tuple[Any, ...] = (model.name, model.version, model.checksum, model.threshold)
+        expected = identity[: len(columns)]
+        for found in set(zip(*columns, strict=True)) - {expected}:
+            raise UserError(
+                f"{self.uri} has rows of {_described(*found)}; this would be {_described(*expected)}.",
+                f"Name another {self._option}, score with --model models:/{found[0]}/{found[1]}, or remove "
+                f"{self.uri} and {self._parts}.",
+            )
+
+
+class ScoreStore(_ModelStore):
+    """FILE_SCORES at `uri`, all of one model."""
+
     def __init__(self, uri: str, model: ScoringModel, commit_s: float = COMMIT_S) -> None:
-        super().__init__(uri, FILE_SCORES, "--out", commit_s=commit_s)
-        self._model = model
+        super().__init__(uri, FILE_SCORES, "--out", model, commit_s=commit_s)
         self._kept: dict[str, Kept] = {}
 
     def find(self, name: str) -> Kept | None:
@@ -43,38 +74,19 @@ class ScoreStore(RowStore):
         self.add([score.row()])
 
     def _note(self, table: pa.Table) -> None:
-        """Take note of rows that are there.
-
-        Raises:
-            UserError: they are of another model, version or threshold.
-        """
-        self._require_model(table)
+        super()._note(table)
         columns = (table[name].to_pylist() for name in ("input", "outcome", "n_faces"))
         for name, outcome, n_faces in zip(*columns, strict=True):
             self._kept.setdefault(self.key_of(name), Kept(sys.intern(outcome), n_faces))
 
-    def _require_model(self, table: pa.Table) -> None:
-        expected = self._model
-        columns = (
-            table[name].to_pylist() for name in ("model", "version", "checksum", "threshold")
-        )
-        for name, version, checksum, threshold in set(zip(*columns, strict=True)):
-            found = ScoringModel(name, version, checksum, threshold, "")
-            if _identity(found) != _identity(expected):
-                raise UserError(
-                    f"{self.uri} has scores of {found} with the threshold {threshold:.6g} (weights "
-                    f"{checksum[:12]}); this would be {expected} with {expected.threshold:.6g} (weights "
-                    f"{expected.checksum[:12]}).",
-                    f"Name another --out, score with --model {found}, or remove {self.uri} and "
-                    f"{self._parts}.",
-                )
 
+class FaceStore(_ModelStore):
+    """FACE_SCORES at `uri`, all of one model."""
 
-class FaceStore(RowStore):
-    """FACE_SCORES at `uri`, as of a RowStore."""
-
-    def __init__(self, uri: str, *, goes_on: bool, commit_s: float = COMMIT_S) -> None:
-        super().__init__(uri, FACE_SCORES, "--frames", goes_on=goes_on, commit_s=commit_s)
+    def __init__(
+        self, uri: str, model: ScoringModel, *, goes_on: bool, commit_s: float = COMMIT_S
+    ) -> None:
+        super().__init__(uri, FACE_SCORES, "--frames", model, goes_on=goes_on, commit_s=commit_s)
         self._names: set[str] = set()
 
     def has(self, name: str) -> bool:
@@ -82,8 +94,10 @@ class FaceStore(RowStore):
         return self.key_of(name) in self._names
 
     def _note(self, table: pa.Table) -> None:
+        super()._note(table)
         self._names.update(map(self.key_of, table["input"].unique().to_pylist()))
 
 
-def _identity(model: ScoringModel) -> tuple[str, str, str, float]:
-    return model.name, model.version, model.checksum, model.threshold
+def _described(name: str, version: str, checksum: str, threshold: float | None = None) -> str:
+    at = "" if threshold is None else f" with the threshold {threshold:.6g}"
+    return f"models:/{name}/{version}{at} (weights {checksum[:12]})"

@@ -29,6 +29,8 @@ TABLE = FACE_SCORES.from_rows([row for seen in EXAMINATIONS for row in face_rows
 def test_there_is_one_row_for_each_face_in_the_order_of_inputs() -> None:
     assert TABLE.schema.equals(FACE_SCORES.schema)
     assert TABLE["input"].to_pylist() == ["=1+1.mp4"] * 3 + ["folder"]
+    assert set(TABLE["model"].to_pylist()) == {"faces"}
+    assert set(TABLE["checksum"].to_pylist()) == {"0" * 64}
     assert TABLE["person"].to_pylist() == [0, 1, 0, 0]
     assert TABLE["time_s"].to_pylist() == [0.0, 0.0, 0.5, None]
     assert TABLE.select(["box_x", "box_y", "box_w", "box_h", "face_px"]).to_pylist()[1] == {

@@ -113,7 +113,9 @@ def test_scores_of_another_model_are_refused_and_stay(
     else:
         with pytest.raises(RuntimeError):
             keep_and_fail(uri, "a.mp4")
-    with pytest.raises(UserError, match=r"has scores of models:/packaged/1 .*Name another --out"):
+    with pytest.raises(
+        UserError, match=r"has rows of models:/packaged/1 with .*Name another --out"
+    ):
         keep(uri, "b.mp4", model=other)
     assert keep(uri, "a.mp4", "b.mp4") == ["b.mp4"]
 
@@ -211,12 +213,15 @@ def test_what_is_kept_of_an_input_has_its_outcome_and_faces(tmp_path: Path) -> N
 
 def face_row(name: str, frame: int) -> dict:
     numbers = dict.fromkeys(FACE_SCORES.names, 1)
-    return numbers | {"input": name, "frame_index": frame, "time_s": None if frame else 0.5}
+    model = {"model": MODEL.name, "version": MODEL.version, "checksum": MODEL.checksum}
+    return numbers | model | {"input": name, "frame_index": frame, "time_s": None if frame else 0.5}
 
 
-def keep_faces(uri: str, names: list[str], *, goes_on: bool) -> list[str]:
+def keep_faces(
+    uri: str, names: list[str], *, goes_on: bool, model: ScoringModel = MODEL
+) -> list[str]:
     """Keep three rows of each input that has none, each a part; return their names."""
-    store = FaceStore(uri, goes_on=goes_on, commit_s=0)
+    store = FaceStore(uri, model, goes_on=goes_on, commit_s=0)
     with store.opened():
         missing = [name for name in names if not store.has(name)]
         for name in missing:
@@ -241,6 +246,12 @@ def test_rows_of_faces_are_kept_beside_scores_each_input_once(suffix: str, tmp_p
     rows = [(name, k, None if k else 0.5) for name in "abc" for k in range(3)]
     assert face_table(uri) == rows
     assert not Path(f"{uri}.parts").exists()
+    other = replace(MODEL, version="2")
+    with pytest.raises(
+        UserError, match=r"has rows of models:/packaged/1 \(.*Name another --frames"
+    ):
+        keep_faces(uri, ["d"], goes_on=True, model=other)
+    assert face_table(uri) == rows
     assert keep_faces(uri, ["d"], goes_on=False) == ["d"]
     assert {name for name, *_ in face_table(uri)} == {"d"}
     assert keep_faces(uri, [], goes_on=False) == []
