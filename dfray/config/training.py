@@ -63,7 +63,10 @@ class TrainingSection(Section):
     precision: Literal["auto", "bf16", "float32"] = Field(
         "auto", description="arithmetic of the network; auto: bf16 on a GPU that supports it"
     )
-    compile: bool = Field(False, description="compile the network for training (torch.compile)")
+    compile: bool = Field(
+        False,
+        description="compile network and objective for training (torch.compile); on a GPU as CUDA graphs",
+    )
     selection: Selection = Field(
         "objective",
         description="criterion that selects the epoch to save, the lowest: a validation loss over faces, or "

@@ -48,17 +48,25 @@ class BalancedWeight(nn.Module):
         Raises:
             TrainingError: the term was 0 in all batches it was measured in.
         """
-        if self.training and self._settled is None:
-            pair = torch.stack([reference.detach().double(), term.detach().double()])
-            values = gather(pair[None]).mean(dim=0).tolist()
-            if all(
-                value < torch.inf for value in values
-            ):  # a loss that is not finite stops the step
-                self._sums = [old + new for old, new in zip(self._sums, values, strict=True)]
-                self._batches_measured += 1
-            if self._batches_measured == self.batches:
-                self.settle()
+        if self._settled is not None:
+            return self._settled  # a constant of a compiled graph
+        pair = torch.stack([reference.detach().double(), term.detach().double()])
+        value: float = self._so_far(pair)
+        return value
+
+    @torch.compiler.disable  # type: ignore[untyped-decorator]  # the host reads the values
+    def _so_far(self, pair: Tensor) -> float:
+        if self.training:
+            self._measure(pair)
         return self.value
+
+    def _measure(self, pair: Tensor) -> None:
+        values = gather(pair[None]).mean(dim=0).tolist()
+        if all(value < torch.inf for value in values):  # a loss that is not finite stops the step
+            self._sums = [old + new for old, new in zip(self._sums, values, strict=True)]
+            self._batches_measured += 1
+        if self._batches_measured == self.batches:
+            self.settle()
 
     def settle(self) -> None:
         """Fix the weight measured so far for all later steps.

@@ -22,6 +22,12 @@ def gather(local: Tensor) -> Tensor:
     """
     if not (dist.is_available() and dist.is_initialized()):
         return local
+    gathered: Tensor = _gathered(local)
+    return gathered
+
+
+@torch.compiler.disable  # type: ignore[untyped-decorator]
+def _gathered(local: Tensor) -> Tensor:
     gathered: Tensor = _Gather.apply(local)
     return gathered
 

@@ -113,10 +113,7 @@ def _measured(recipe: Recipe, classes: LabelScheme, device: torch.device) -> flo
     """Return images per second at the worker's share of the batch."""
     plain = recipe.model_copy(update={"model": stated(recipe.model).without_weights()})
     learner = Learner(plain, classes, device)
-    model = learner.detector
-    if recipe.training.compile:
-        model = torch.compile(model)  # type: ignore[assignment]
-    step = replace(learner.step(model), accumulate=1)
+    step = replace(learner.step(learner.detector), accumulate=1)
     share = recipe.batches.faces_per_step // recipe.training.num_workers
     largest = max(1, share // recipe.training.accumulate)
     images = 2 if recipe.batches.self_blend else 1

@@ -33,7 +33,7 @@ from dfray.training.context import EpochMetrics, History
 from dfray.training.finite import require_finite_weights
 from dfray.training.optim import Schedule, build_average, build_optimizer
 from dfray.training.state import load_state, save_state
-from dfray.training.step import TrainStep, compute_dtype
+from dfray.training.step import TrainStep, compiled_terms, compute_dtype, compute_terms
 from dfray.training.validate import validate
 
 
@@ -106,8 +106,9 @@ class Learner:
         """Return the training step.
 
         Args:
-            model: the detector, or its wrapper by DistributedDataParallel or torch.compile.
+            model: the detector, or its wrapper by DistributedDataParallel.
         """
+        compiles = self.recipe.training.compile
         return TrainStep(
             model=model,
             augment=Augment(self.recipe.augment, self.preprocess),
@@ -121,6 +122,7 @@ class Learner:
             accumulate=self.recipe.training.accumulate,
             average=self.average,
             dtype=self.dtype,
+            terms=compiled_terms(self.device) if compiles else compute_terms,
         )
 
     def validate(self, reader: FacesReader) -> EpochMetrics:

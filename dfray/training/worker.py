@@ -13,12 +13,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
 
 import ray.train
 import torch
 import torch.distributed as dist
-from torch import nn
 
 from dfray.batches.feed import on_device
 from dfray.batches.labels import LabelScheme
@@ -83,10 +81,7 @@ class Worker:
         if checkpoint is not None:
             with checkpoint as folder:
                 self.history = self.learner.load(Path(folder))
-        model = context.prepare(self.learner.detector)
-        if recipe.training.compile:  # a wrapper: the detector inside is saved and validated
-            model = cast(nn.Module, torch.compile(model))
-        self.step = self.learner.step(model)
+        self.step = self.learner.step(context.prepare(self.learner.detector))
 
     def run(self) -> History:
         """Train and validate the epochs that are left; return the metrics of all."""

@@ -17,7 +17,7 @@ from dfray.config import (
     TripletSection,
 )
 from dfray.errors import TrainingError
-from dfray.training.step import compute_dtype, forward
+from dfray.training.step import compiled_terms, compute_dtype, compute_terms, forward
 from tests.training.kit import faces_and_labels, step_over
 
 
@@ -221,7 +221,7 @@ def test_a_compiled_step_is_the_same_and_saves_the_same_names():
     faces, labels = faces_and_labels(8)
     plain, plain_detector = step_over("test_vit")
     step, detector = step_over(
-        "test_vit", wrap=partial(torch.compile, backend="aot_eager"), ema=0.9
+        "test_vit", terms=torch.compile(compute_terms, backend="aot_eager"), ema=0.9
     )
     for number in range(3):
         with torch.compiler.set_stance("fail_on_recompile" if number else "default"):
@@ -297,7 +297,9 @@ def test_a_step_does_not_wait_for_a_gpu():
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no accelerator")
 def test_a_step_compiled_for_a_gpu_is_the_same():
     plain = taken_on("cuda", torch.bfloat16, backbone="test_vit")
-    compiled = taken_on("cuda", torch.bfloat16, backbone="test_vit", wrap=torch.compile)
+    compiled = taken_on(
+        "cuda", torch.bfloat16, backbone="test_vit", terms=compiled_terms(torch.device("cuda"))
+    )
     off = [((a - b).norm() / a.norm()).item() for a, b in zip(plain, compiled, strict=True)]
     print(f"compiled: loss {off[0]:.1e}, embeddings {off[1]:.1e}, gradients {off[2]:.1e}")
     assert max(off) < 1e-2
