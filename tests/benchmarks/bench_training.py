@@ -6,7 +6,7 @@
                takes them, without Ray
     synthetic  the same step, augmentation included, on one batch that lies on the device
     bare       the same without augmentation
-    compiled   the synthetic step with the network compiled, with --compile
+    compiled   the synthetic step with network and objective compiled, with --compile
     reading    batches on the device, and no step: what the reader can give at most
 
 FSFM's augmentation, cross-entropy and batch-all triplet, AdamW with layer-wise decay, random weights. Each
@@ -64,7 +64,7 @@ from dfray.training.estimate import (
     matmul_flops_per_s,
 )
 from dfray.training.optim import Schedule, build_optimizer
-from dfray.training.step import TrainStep, compute_dtype
+from dfray.training.step import TrainStep, compiled_terms, compute_dtype
 from tests.benchmarks.measure import holds, use_one_core
 from tests.helpers.crops import draw_crops
 from tests.helpers.rows import fake_row, video_row, write_store
@@ -141,7 +141,7 @@ class Case:
 
     def compiled(self) -> TrainStep:
         step = self.step()
-        return replace(step, model=torch.compile(step.model))
+        return replace(step, terms=compiled_terms(self.device))
 
     def resident(self) -> Fed:
         """One batch of the store, again and again."""
@@ -273,7 +273,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     gpu = torch.cuda.is_available()
     parser.add_argument("--backbone", help="instead of those above")
     parser.add_argument("--batch", type=int, nargs="+", help="with --backbone")
-    parser.add_argument("--compile", action="store_true", help="time a compiled network too")
+    parser.add_argument("--compile", action="store_true", help="time a compiled step too")
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args(arguments)
     if not gpu:
