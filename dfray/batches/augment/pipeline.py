@@ -64,6 +64,8 @@ class Augment(nn.Module):
 
     def _compressed(self, images: Tensor) -> Tensor:
         which = draw_indices(len(images), self.section.jpeg)
+        if not len(which):
+            return images
         low, high = self.section.jpeg_quality
         quality = integers(low, torch.full_like(which, high))
         which = to_device_of(which, images)

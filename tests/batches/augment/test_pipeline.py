@@ -79,6 +79,12 @@ def test_each_image_has_its_own_draw(section, faces):
         assert not torch.equal(changed[0], changed[other])
 
 
+def test_a_batch_in_which_no_image_draws_a_change_is_left_alone(faces):
+    rarely = dict.fromkeys(("flip", "blur", "jpeg", "erasing"), 1e-9)
+    section = AugmentSection(**rarely, crop_scale=None, brightness=0, contrast=0)
+    assert torch.equal(augment_to(40, section)(faces), augment_to(40, NONE)(faces))
+
+
 def test_what_comes_in_from_outside_is_the_mean(faces):
     augment = augment_to(40, PAPER)
     assert augment.fill.tolist() == [124, 116, 104]  # ImageNet's
