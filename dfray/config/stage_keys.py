@@ -36,6 +36,8 @@ WITHOUT_EFFECT = (
     "training.min_workers",
     "training.use_gpu",
     "training.cpus_per_worker",
+    "training.parallelism",  # the steps are the same but for rounding
+    "training.activation_checkpointing",
     "training.compile",
     "training.max_failures",
     "evaluation.batch_size",

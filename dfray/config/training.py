@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from dfray.config.section import Count, NotNegative, Positive, Section, Unit
+from dfray.config.section import Count, NotNegative, Positive, Section, Unit, Younger
 
 Selection = Literal["objective", "cross_entropy", "auc", "average_precision"]
 
@@ -63,6 +63,16 @@ class TrainingSection(Section):
     precision: Literal["auto", "bf16", "float32"] = Field(
         "auto", description="arithmetic of the network; auto: bf16 on a GPU that supports it"
     )
+    parallelism: Annotated[Literal["ddp", "fsdp"], Younger()] = Field(
+        "ddp",
+        description="distribution over workers; ddp: each holds the whole network; fsdp (FSDP2): each holds "
+        "a part of weights, gradients and moments, the same steps with less memory and more traffic",
+    )
+    activation_checkpointing: Annotated[bool, Younger()] = Field(
+        False,
+        description="compute each block again in the backward pass in place of keeping its activations: the "
+        "same steps with less memory, about a third slower",
+    )
     compile: bool = Field(
         False,
         description="compile network and objective for training (torch.compile); on a GPU as CUDA graphs",
@@ -75,6 +85,12 @@ class TrainingSection(Section):
     max_failures: Annotated[int, Field(ge=0)] = Field(
         2, description="restarts of the worker group after lost workers"
     )
+
+    @model_validator(mode="after")
+    def _sharded_is_not_compiled(self) -> TrainingSection:
+        if self.parallelism == "fsdp" and self.compile:
+            raise ValueError("compile goes with parallelism ddp: set one of them back")
+        return self
 
     @property
     def worker_counts(self) -> range:

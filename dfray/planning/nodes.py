@@ -31,6 +31,17 @@ PEAK_TFLOPS = {
 }
 """GPU -> dense bf16 throughput of NVIDIA's data sheets, 1e12 operations per second."""
 
+MEMORY_GB = {
+    "a10g": 24,
+    "a100": 80,  # there is one of 40, too
+    "b200": 180,
+    "h100": 80,
+    "h200": 141,
+    "l4": 24,
+    "l40s": 48,
+}
+"""GPU -> memory of NVIDIA's data sheets, GB."""
+
 EXAMPLE = "8x16cpu@0.68,1x96cpu+8h100@55"
 _GROUP = re.compile(r"(?P<count>\d+)x(?P<parts>[^@]+)(?:@(?P<price>[\d.]+))?", re.ASCII)
 _PART = re.compile(r"(?P<number>[\d.]+)(?P<unit>[a-z][a-z0-9]*)", re.ASCII)

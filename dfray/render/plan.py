@@ -49,6 +49,9 @@ def _show_measured(plan: ClusterPlan) -> None:
 
 
 def _cost(plan: ClusterPlan) -> Lines:
+    from dfray.planning.nodes import MEMORY_GB
+    from dfray.training.memory import advice
+
     extraction = plan.extraction
     yield "nodes", str(plan.nodes)
     yield "videos", ", ".join(f"{count:,} {split}" for split, count in extraction.videos.items())
@@ -67,6 +70,9 @@ def _cost(plan: ClusterPlan) -> Lines:
         "checkpoints and model",
     )
     yield "memory", _memory(plan)
+    for gpu in sorted({group.gpu for group in plan.nodes.training.groups if group.gpu}):
+        bf16 = plan.recipe.training.precision != "float32"
+        yield gpu.upper(), advice(plan.training.needs, MEMORY_GB[gpu] * 10**9 / GIB, bf16=bf16)
     for group, need in plan.too_small():
         yield (
             "TOO SMALL",

@@ -56,6 +56,8 @@ def _plan_lines(plan: TrainingPlan) -> Iterator[tuple[str, str]]:
         steps = f"{plan.estimate.steps_per_epoch:,} an epoch, {schedule.total_steps:,} in all"
         yield "steps", f"{steps}, {schedule.warmup_steps:,} of them warm-up"
     yield "memory", _memory(plan.estimate)
+    if plan.gpus != 0:
+        yield "on GPUs", _on_gpus(plan)
     cpus = ", ".join(f"{count} {name}" for name, count in plan.cpus.items())
     yield "CPUs", f"{sum(plan.cpus.values())} at once: {cpus}"
     automatic = "one for each worker, if the cluster has any"
@@ -78,6 +80,16 @@ def _memory(estimate: TrainingEstimate) -> str:
         f"{activations + state:.2f} GiB a worker: {state:.2f} weights, gradients and moments, "
         f"{activations:.2f} activations in float32 (in bf16 about half)"
     )
+
+
+def _on_gpus(plan: TrainingPlan) -> str:
+    from dfray.training.memory import advice, listed_needs
+
+    bf16, needs = plan.recipe.training.precision != "float32", plan.estimate.needs
+    if plan.gpu_gib is not None:
+        return f"as this machine's: {advice(needs, plan.gpu_gib, bf16=bf16)}"
+    listed = listed_needs(needs, bf16=bf16)
+    return f"{listed}; `dfray plan --nodes 1x96cpu+8h100` says which way fits into given ones"
 
 
 def _time(estimate: TrainingEstimate) -> str:

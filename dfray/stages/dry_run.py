@@ -25,6 +25,7 @@ class TrainingPlan:
         estimate: the network, the steps, memory and time.
         cpus: name of a need -> CPUs, all at once.
         gpus: None: as many as there are workers, if the cluster has any.
+        gpu_gib: memory of this machine's GPU; None: it has none.
         class_names: without a manifest, as if each corpus had all its kinds.
         account: a sentence for each reason by which the manifest leaves files out, and for each decision.
     """
@@ -35,6 +36,7 @@ class TrainingPlan:
     estimate: TrainingEstimate
     cpus: dict[str, int]
     gpus: int | None
+    gpu_gib: float | None
     class_names: tuple[str, ...]
     account: tuple[str, ...] = ()
 
@@ -50,7 +52,7 @@ def plan_training(run: RunContext, subject: Subject | None = None) -> TrainingPl
         ManifestError: the videos lack a class of batches.labels.
     """
     from dfray.training.classes import require_trainable_classes
-    from dfray.training.estimate import estimate_training
+    from dfray.training.estimate import estimate_training, local_gpu_gib
 
     recipe, section, subject = run.recipe, run.recipe.training, subject or Subject(run)
     videos, sample, source, missing, account = None, Counts(), "", 1, list[str]()
@@ -74,6 +76,7 @@ def plan_training(run: RunContext, subject: Subject | None = None) -> TrainingPl
         estimate=estimate_training(recipe, len(class_names), faces),
         cpus=cpus,
         gpus={True: section.num_workers, False: 0, None: None}[section.use_gpu],
+        gpu_gib=local_gpu_gib(),
         class_names=class_names,
         account=tuple(account),
     )

@@ -112,8 +112,8 @@ class RayTrainContext:
         metrics = history[-1]
         with storage.temporary_folder() as folder:
             checkpoint = None
+            learner.save(Path(folder) if self.rank == 0 else None, history)
             if self.rank == 0:
-                learner.save(Path(folder), history)
                 if self.record:
                     self.record.keep(learner.bundle(), history)
                 checkpoint = ray.train.Checkpoint.from_directory(folder)

@@ -31,6 +31,7 @@ from dfray.training.context import EpochMetrics, EpochRecord, History, TrainingS
 from dfray.training.failure import controller_died, explain_failure, last_status
 from dfray.training.learner import Learner
 from dfray.training.needs import training_needs, trains_on_gpus
+from dfray.training.recomputing import require_no_statistics
 from dfray.training.worker import train_worker
 from dfray.training.worker_config import CheckFaces, WorkerConfig
 
@@ -246,7 +247,9 @@ def check_worker_config(config: WorkerConfig) -> list[str]:
         ManifestError, RecipeError, ModelFileError: as `train_detector`.
     """
     recipe, faces = config.recipe, config.open_faces()
-    lines = build_detector(recipe.model, len(config.class_names)).description()
+    detector = build_detector(recipe.model, len(config.class_names))
+    require_no_statistics(detector, recipe)
+    lines = detector.description()
     if config.stream_steps is None:
         sample_faces(faces.summaries(["val"]), "val", recipe.batches)
         train = sample_faces(faces.summaries(["train"]), "train", recipe.batches)

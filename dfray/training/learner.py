@@ -32,6 +32,8 @@ from dfray.models.tuning import svd
 from dfray.training.context import EpochMetrics, History
 from dfray.training.finite import require_finite_weights
 from dfray.training.optim import Schedule, build_average, build_optimizer
+from dfray.training.recomputing import checkpoint_activations, require_no_statistics
+from dfray.training.sharding import shard, whole_weights
 from dfray.training.state import load_state, save_state
 from dfray.training.step import TrainStep, compiled_terms, compute_dtype, compute_terms
 from dfray.training.validate import validate
@@ -46,6 +48,7 @@ class Learner:
         device: of all tensors.
         resuming: the state is going to be loaded, so the model's weights are not fetched if all are trained.
         sync_statistics: take the statistics of BatchNorm over all workers (GPUs only).
+        sharded: hold a part of the network on each worker of torch.distributed's group (FSDP2).
         faces_version: of the store that it learns from.
 
     Attributes:
@@ -66,6 +69,7 @@ class Learner:
         *,
         resuming: bool = False,
         sync_statistics: bool = False,
+        sharded: bool = False,
         faces_version: int = FACES_VERSION,
     ) -> None:
         recipe = recipe.model_copy(update={"model": stated(recipe.model)})
@@ -76,7 +80,10 @@ class Learner:
         if resuming and section.tuning == "full":
             section = section.without_weights()
         built = build_detector(section, num_classes, identify_frozen=True)
+        require_no_statistics(built, recipe)
         self.detector: Detector = built.to(self.device)
+        if recipe.training.activation_checkpointing:
+            checkpoint_activations(self.detector, section.backbone)
         if sync_statistics:
             self.detector = convert_sync_batchnorm(self.detector)
         self.preprocess = Preprocess(section).to(self.device)
@@ -87,10 +94,14 @@ class Learner:
             accumulate=recipe.training.accumulate,
             components=partial(svd.penalties, self.detector),
         ).to(self.device)
+        self.average = build_average(self.detector, recipe.training)
+        if sharded:
+            for network in (self.detector, self.average.module if self.average else None):
+                if network is not None:
+                    shard(network)
         self.optimizer = build_optimizer(self.detector, recipe.training)
         for group in self.objective.parameter_groups():
             self.optimizer.add_param_group(group)
-        self.average = build_average(self.detector, recipe.training)
         self.validated: Detector = self.average.module if self.average else self.detector
         blend = recipe.batches.self_blend
         self.blend = SelfBlend(blend) if blend else None
@@ -127,16 +138,17 @@ class Learner:
 
     def validate(self, reader: FacesReader) -> EpochMetrics:
         """Return the objective's terms over the faces of `reader`, and `selection_loss`."""
-        metrics = validate(
-            self.validated,
-            self.preprocess,
-            self.objective,
-            reader,
-            self.device,
-            self.blend,
-            batch_size=self.recipe.batches.batch_size // self.recipe.training.accumulate,
-            dtype=self.dtype,
-        )
+        with whole_weights(self.validated):
+            metrics = validate(
+                self.validated,
+                self.preprocess,
+                self.objective,
+                reader,
+                self.device,
+                self.blend,
+                batch_size=self.recipe.batches.batch_size // self.recipe.training.accumulate,
+                dtype=self.dtype,
+            )
         return {f"val_{name}": value for name, value in metrics.items()} | {
             "selection_loss": self._selection_loss(metrics)
         }
@@ -160,8 +172,10 @@ class Learner:
             )
         return 1 - metrics[selection]
 
-    def save(self, folder: Path, history: History) -> None:
+    def save(self, folder: Path | None, history: History) -> None:
         """Write the state that an exact resume needs, and the model is made of, into the local `folder`.
+
+        All workers of a sharded training must call it; None: the tensors of this one go to the others.
 
         Raises:
             TrainingError: weights are not finite; nothing is written.
@@ -169,7 +183,7 @@ class Learner:
         for network in {self.detector, self.validated}:
             require_finite_weights(network)
         save_state(
-            folder / "state.pt",
+            folder and folder / "state.pt",
             self.detector,
             self.optimizer,
             {"history": history},

@@ -20,6 +20,7 @@ from torch import nn
 
 from dfray.errors import ModelFileError
 from dfray.models.backbone import Detector
+from dfray.training.sharding import gathered, placed, placed_optimizer
 
 
 def seed_epoch(seed: int, epoch: int, rank: int) -> None:
@@ -31,7 +32,7 @@ def seed_epoch(seed: int, epoch: int, rank: int) -> None:
 
 
 def save_state(
-    path: str | Path,
+    path: str | Path | None,
     detector: Detector,
     optimizer: torch.optim.Optimizer,
     progress: dict[str, Any],
@@ -40,7 +41,10 @@ def save_state(
 ) -> None:
     """Write trained weights, optimizer state and `progress` to the local file `path`.
 
+    Sharded tensors are gathered from all workers, which must all call it, one of them with a path.
+
     Args:
+        path: None: nothing is written.
         detector: the Detector, not its DistributedDataParallel wrapper.
         progress: of the run (epochs and steps done, the history of its metrics), as JSON values.
         objective: with a balanced weight, and the parameters of metric losses.
@@ -55,7 +59,9 @@ def save_state(
         "optimizer": optimizer.state_dict(),
         "progress": json.dumps(progress),
     }
-    torch.save(state, path)
+    state = gathered(state)
+    if path is not None:
+        torch.save(state, path)
 
 
 def load_state(
@@ -78,7 +84,7 @@ def load_state(
             objective.load_state_dict(state["objective"])
         if average:
             _load_trained(average, state["average"], frozen_names(detector))
-        optimizer.load_state_dict(state["optimizer"])
+        optimizer.load_state_dict(placed_optimizer(state["optimizer"], optimizer))
         progress: dict[str, Any] = json.loads(state["progress"])
     except (OSError, EOFError, pickle.UnpicklingError, RuntimeError, ValueError, KeyError) as error:
         raise ModelFileError(
@@ -103,7 +109,7 @@ def _load_trained(network: nn.Module, state: dict[str, Any], frozen: set[str]) -
     Raises:
         RuntimeError: a name is missing or unknown, or a shape is another.
     """
-    found = network.load_state_dict(state, strict=False)
+    found = network.load_state_dict(placed(state, network.state_dict()), strict=False)
     missing = set(found.missing_keys) - frozen
     if missing or found.unexpected_keys:
         raise RuntimeError(

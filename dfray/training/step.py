@@ -22,6 +22,7 @@ from dfray.losses.objective import Head, Objective
 from dfray.models.preprocess import channels_first
 from dfray.training.finite import FiniteGuard
 from dfray.training.optim import Schedule
+from dfray.training.sharding import clip_gradients
 
 Terms = Callable[
     [nn.Module, Objective, Tensor, Tensor, Head | None, torch.dtype], dict[str, Tensor]
@@ -124,7 +125,7 @@ class TrainStep:
         average_gradients(self.objective)
         if self.clip_norm is not None:
             trained = (*self.model.parameters(), *self.objective.parameters())
-            nn.utils.clip_grad_norm_(trained, self.clip_norm)
+            clip_gradients(trained, self.clip_norm)
         self._change_weights()
         if self.average:
             self.average.update(self.model, step + 1)

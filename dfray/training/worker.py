@@ -68,12 +68,14 @@ class Worker:
         self.folder, self.device = config.folder, context.device
         self.faces = config.open_faces()
         checkpoint = context.checkpoint()
+        sharded = recipe.training.parallelism == "fsdp" and self.world_size > 1
         self.learner = Learner(
             recipe,
             self.classes,
             self.device,
             resuming=checkpoint is not None,
             sync_statistics=self.world_size > 1 and self.device.type == "cuda",
+            sharded=sharded,
             faces_version=self.faces.version,
         )
         self._report_warnings()
@@ -81,7 +83,8 @@ class Worker:
         if checkpoint is not None:
             with checkpoint as folder:
                 self.history = self.learner.load(Path(folder))
-        self.step = self.learner.step(context.prepare(self.learner.detector))
+        detector = self.learner.detector
+        self.step = self.learner.step(detector if sharded else context.prepare(detector))
 
     def run(self) -> History:
         """Train and validate the epochs that are left; return the metrics of all."""

@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from dfray.config import CorpusSection, ModelSection, Recipe
+from dfray.config import BatchesSection, CorpusSection, ModelSection, Recipe, TrainingSection
 from dfray.models.backbone import build_detector
 from dfray.training import estimate
 from dfray.training.estimate import NetworkCost, estimate_training, matmul_flops_per_s
+from dfray.training.memory import MemoryNeed, advice, memory_needs
 
 SMALL = ModelSection(backbone="resnet10t", size_px=64)
 
@@ -87,3 +88,80 @@ def test_accumulation_keeps_less_and_a_moving_average_more() -> None:
 
 def test_the_speed_of_a_matrix_product_is_measured() -> None:
     assert 1e8 < matmul_flops_per_s() < 1e16
+
+
+def test_blocks_computed_again_keep_their_inputs_and_one_blocks_activations() -> None:
+    section = ModelSection(backbone="test_vit", size_px=160)
+    cost = NetworkCost.of(section, 2)
+    tokens, width, blocks = 101, 64, 6
+    inputs = 4 * blocks * tokens * width
+    assert cost.recomputed_bytes is not None
+    within = (cost.saved_bytes - cost.recomputed_bytes + inputs) / (blocks - 1)  # of a block
+    outside = cost.saved_bytes - blocks * within
+    assert 0 < outside < within
+    assert inputs < cost.recomputed_bytes < cost.saved_bytes / 2
+    assert NetworkCost.of(SMALL, 2).recomputed_bytes is None  # a ResNet has no blocks to count by
+
+
+def test_the_estimate_is_of_the_way_that_the_recipe_trains() -> None:
+    model = ModelSection(backbone="test_vit", size_px=160)
+    section = {"num_workers": 4}
+    plain, less = (
+        estimate_training(
+            recipe().model_copy(update={"model": model, "training": training}), 2, 640
+        )
+        for training in (
+            TrainingSection(**section),
+            TrainingSection(**section, parallelism="fsdp", activation_checkpointing=True),
+        )
+    )
+    assert [str(need) for need in plain.needs] == [
+        "neither",
+        "training.parallelism=fsdp",
+        "training.activation_checkpointing=true",
+        "training.parallelism=fsdp training.activation_checkpointing=true",
+    ]
+    assert (plain.state_bytes, plain.saved_bytes) == (
+        plain.needs[0].state_bytes,
+        plain.needs[0].saved_bytes,
+    )
+    assert (less.state_bytes, less.saved_bytes) == (
+        plain.needs[3].state_bytes,
+        plain.needs[3].saved_bytes,
+    )
+    assert less.state_bytes == plain.state_bytes / 4 + 2 * plain.cost.block_bytes
+
+
+def vit_l(num_workers: int, **model: object) -> tuple[MemoryNeed, ...]:
+    """A ViT-L at batch 256."""
+    changes = {
+        "model": ModelSection(backbone="vit_large_patch16_224", **model),
+        "batches": BatchesSection(batch_size=256),
+        "training": TrainingSection(num_workers=num_workers),
+    }
+    made = recipe().model_copy(update=changes)
+    return memory_needs(made, NetworkCost.of(made.model, 2))
+
+
+@pytest.mark.parametrize(
+    ("workers", "gib", "told"),
+    [
+        (1, 74.5, "neither is needed"),  # an H100
+        (1, 44.7, "set training.activation_checkpointing=true"),  # an L40S
+        (8, 8, "set training.parallelism=fsdp (of 8 GiB"),
+        (8, 4, "set training.parallelism=fsdp training.activation_checkpointing=true"),
+        (1, 4, "does not fit into 4 GiB in any way: raise training.accumulate"),
+    ],
+)
+def test_a_vit_l_at_batch_256_is_told_what_it_needs_on_the_given_gpus(
+    workers: int, gib: float, told: str
+) -> None:
+    line = advice(vit_l(workers), gib, bf16=True)
+    print(line)
+    assert line.startswith(told)
+
+
+def test_a_frozen_vit_l_needs_less() -> None:
+    full, frozen = vit_l(8)[0], vit_l(8, tuning="head")[0]
+    assert frozen.state_bytes < full.state_bytes / 3.9
+    assert frozen.saved_bytes < full.saved_bytes / 10
