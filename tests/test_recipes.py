@@ -56,7 +56,9 @@ PROBES = ["probe-fsfm", "probe-clip"]
 """Baselines: a linear head on a frozen backbone."""
 ENCODERS = ["pe-l", "dinov3-l", "siglip2-l", "fsvfm-l"]
 """Encoders that are tuned as GenD tunes its own (arXiv 2508.06248)."""
-TWINS = [f"twin-{name}" for name in (*ROWS, *MIXED, "clip", *PROBES, *ENCODERS)]
+ADAPTED = ["clip-effort", "fsvfm-adapter", "fsfm-lora"]
+"""A pretrained network with trained parameters added, one for each mode that adds some."""
+TWINS = [f"twin-{name}" for name in (*ROWS, *MIXED, "clip", *PROBES, *ENCODERS, *ADAPTED)]
 COMBINED = {
     "twin-fsfm-category-ba",
     "twin-fsfm-dataset-ba",
@@ -76,7 +78,9 @@ CLASSES = {"binary": 2, "category": 3, "dataset": 6}
 
 
 def test_there_is_one_for_every_row_and_a_twin_of_each() -> None:
-    assert {*ROWS, *MIXED, "clip", *PROBES, *ENCODERS, *TWINS, "demo"} == set(named_recipes())
+    assert {*ROWS, *MIXED, "clip", *PROBES, *ENCODERS, *ADAPTED, *TWINS, "demo"} == set(
+        named_recipes()
+    )
 
 
 @pytest.fixture(scope="module")
@@ -186,6 +190,32 @@ def test_a_probe_trains_the_head_alone_on_the_corpora_of_the_tuned_model(name: s
     assert trained == ["backbone.head.weight", "backbone.head.bias"]
     assert not recipe.objective.groups_by_label
     assert recipe.registry.model_name != tuned.registry.model_name
+
+
+@pytest.mark.parametrize(
+    ("name", "share", "parts"),
+    [
+        ("clip-effort", 196_704, {"original0", "original1", "original2"}),
+        ("fsvfm-adapter", 2 * 1024 * 256 + 256 * 257, {"linear1", "linear2", "projector"}),
+        ("fsfm-lora", 12 * 8 * (768 + 3 * 768 + 768 + 768), {"lora_A", "lora_B"}),
+    ],
+)
+def test_an_adapted_network_trains_what_its_mode_adds(
+    name: str, share: int, parts: set[str]
+) -> None:
+    detector = built(load_recipe(name).model.without_weights().model_dump_json())
+    trained = {key: value for key, value in detector.named_parameters() if value.requires_grad}
+    added = {key: value for key, value in trained.items() if ".head." not in key}
+    assert sum(value.numel() for value in added.values()) == share
+    assert all(parts & set(key.split(".")) for key in added)
+
+
+@pytest.mark.parametrize("name", [*ENCODERS, "fsfm", "clip"])
+def test_any_recipe_with_attention_takes_lora_by_an_override(name: str) -> None:
+    section = load_recipe(name, ["model.tuning=lora"]).model
+    detector = built(section.without_weights().model_dump_json())
+    trained = [key for key, value in detector.named_parameters() if value.requires_grad]
+    assert sum("lora_" in key for key in trained) == len(trained) - 2  # and the head
 
 
 @pytest.mark.parametrize(("place", "name"), [*enumerate(ROWS)])

@@ -78,7 +78,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def alone(folder: Path, name: str):
     """History and state of one process with the whole batch."""
-    recipe = toy_recipe(folder, "toy", *COMMON, *RUNS[name], "training.num_workers=1")
+    recipe = toy_recipe(folder, "toy", *COMMON, *RUNS[name])
     context = OneProcess(folder / f"{name} alone")
     context.folder.mkdir()
     history = Worker(worker_config(recipe, RunFolder(recipe)), context).run()
