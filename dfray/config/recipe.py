@@ -149,6 +149,15 @@ class Recipe(Section):
         return self
 
     @model_validator(mode="after")
+    def _sharded_head_is_called_once(self) -> Recipe:
+        if self.objective.hypersphere.slerp and self.training.parallelism == "fsdp":
+            raise ValueError(
+                "objective.hypersphere.slerp calls the head beside the network, which training.parallelism "
+                "fsdp has sharded: use ddp"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _components_are_trained(self) -> Recipe:
         if self.objective.components.is_used and self.model.tuning != "svd":
             raise ValueError(

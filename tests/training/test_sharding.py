@@ -50,13 +50,9 @@ RUNS = {
         "training.parallelism=fsdp",
         "objective.metric={name: ArcFaceLoss, options: {scale: 8.0}}",
     ),
-    "fsdp, slerp": (
-        "training.parallelism=fsdp",
-        "objective.hypersphere.slerp=true",
-    ),
 }
 RESUMED = ("fsdp", "fsdp, lora", "fsdp, blocks computed twice")
-each = pytest.mark.parametrize("name", [name for name in RUNS if "slerp" not in name])
+each = pytest.mark.parametrize("name", RUNS)
 
 
 def words_of(folder: Path, name: str) -> list[str]:
@@ -128,6 +124,12 @@ def test_batchnorm_that_is_trained_is_refused_by_name(key, tmp_path):
         check_worker_config(config)
     frozen = recipe.model_copy(update={"model": recipe.model.model_copy(update={"tuning": "head"})})
     check_worker_config(replace(config, recipe=frozen))  # its statistics stay
+
+
+def test_a_head_that_is_called_beside_the_network_is_not_sharded(tmp_path):
+    words = ("training.parallelism=fsdp", "objective.hypersphere.slerp=true")
+    with pytest.raises(RecipeError, match="slerp calls the head beside the network.*use ddp"):
+        toy_recipe(tmp_path, "toy", *words)
 
 
 def test_a_sharded_network_is_not_compiled():
