@@ -14,6 +14,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from dfray.errors import TrainingError
+from dfray.training.sharding import held
 
 DIVERGED_HINT = "Lower training.lr, set training.clip_norm, or lengthen training.warmup_epochs."
 """Hint for a training that has diverged."""
@@ -119,7 +120,7 @@ def require_finite_weights(network: nn.Module) -> None:
     Raises:
         TrainingError: it has some.
     """
-    finite = [parameter.isfinite().all() for parameter in network.parameters()]
+    finite = [held(parameter).isfinite().all() for parameter in network.parameters()]
     if not torch.stack(finite).all():
         bad = [
             name

@@ -56,6 +56,11 @@ def gathered(state: Any) -> Any:
     )
 
 
+def held(value: Tensor) -> Tensor:
+    """Return the part of a tensor that this worker holds: all of one that is not sharded."""
+    return value.to_local() if isinstance(value, DTensor) else value
+
+
 def placed(state: Mapping[str, Tensor], like: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return whole tensors as those of the same name in `like` are: on their device, and sharded."""
     return {
