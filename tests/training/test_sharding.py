@@ -68,7 +68,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.save(asked, folder / "runs.pt")
     environment = os.environ | {"GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
     command = [sys.executable, two_processes.__file__, str(folder)]
-    subprocess.run(command, env=environment, timeout=240, check=True)
+    done = subprocess.run(command, env=environment, timeout=240, capture_output=True, text=True)
+    assert done.returncode == 0, "\n".join(done.stderr.splitlines()[-8:])
     return folder
 
 
