@@ -149,12 +149,17 @@ class Recipe(Section):
         return self
 
     @model_validator(mode="after")
-    def _sharded_head_is_called_once(self) -> Recipe:
-        if self.objective.hypersphere.slerp and self.training.parallelism == "fsdp":
-            raise ValueError(
-                "objective.hypersphere.slerp calls the head beside the network, which training.parallelism "
-                "fsdp has sharded: use ddp"
-            )
+    def _sharded_weights_are_read_by_the_network(self) -> Recipe:
+        terms = {
+            "hypersphere.slerp": self.objective.hypersphere.slerp,
+            "components": self.objective.components.is_used,
+        }
+        for name, is_used in terms.items():
+            if is_used and self.training.parallelism == "fsdp":
+                raise ValueError(
+                    f"objective.{name} reads weights beside the network, which training.parallelism fsdp has "
+                    "divided: use ddp"
+                )
         return self
 
     @model_validator(mode="after")

@@ -44,7 +44,6 @@ RUNS = {
     "fsdp, svd": (
         "training.parallelism=fsdp",
         "model.tuning=svd",
-        "objective.components={orthogonality: 0.5, singular_values: 0.5}",
     ),
     "fsdp, loss with parameters": (
         "training.parallelism=fsdp",
@@ -127,10 +126,16 @@ def test_batchnorm_that_is_trained_is_refused_by_name(key, tmp_path):
     check_worker_config(replace(config, recipe=frozen))  # its statistics stay
 
 
-def test_a_head_that_is_called_beside_the_network_is_not_sharded(tmp_path):
-    words = ("training.parallelism=fsdp", "objective.hypersphere.slerp=true")
-    with pytest.raises(RecipeError, match="slerp calls the head beside the network.*use ddp"):
-        toy_recipe(tmp_path, "toy", *words)
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("objective.hypersphere.slerp=true",),
+        ("model.tuning=svd", "objective.components.orthogonality=1"),
+    ],
+)
+def test_weights_that_are_read_beside_the_network_are_not_sharded(words, tmp_path):
+    with pytest.raises(RecipeError, match="reads weights beside the network.*use ddp"):
+        toy_recipe(tmp_path, "toy", "training.parallelism=fsdp", *words)
 
 
 def test_a_sharded_network_is_not_compiled():
