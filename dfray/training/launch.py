@@ -19,6 +19,7 @@ from dfray.batches.labels import LabelScheme
 from dfray.batches.sample import require_batch, sample_faces
 from dfray.batches.stream import with_stream_quotas
 from dfray.config import Recipe
+from dfray.errors import RecipeError
 from dfray.faces.extract import extract_faces
 from dfray.faces.view import FacesView
 from dfray.models.backbone import build_detector
@@ -216,6 +217,11 @@ def worker_config(
     Raises:
         ManifestError, RecipeError, ModelFileError: as `train_detector`.
     """
+    if record is not None and recipe.training.parallelism == "fsdp":
+        raise RecipeError(
+            "training.parallelism: fsdp shards the network, and a search keeps the whole one of each trial.",
+            "Search with ddp, and train the winner with fsdp.",
+        )
     videos = streamed
     if videos is None:
         faces = FacesView.of_manifest(folder.faces, folder.manifest)

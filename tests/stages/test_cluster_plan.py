@@ -66,6 +66,9 @@ def test_a_recipe_is_planned_from_its_own_videos(
         "feeding",
     ):
         assert any(line.startswith(name) for line in output.splitlines()), name
+    assert any(
+        line.startswith("H100") and "neither is needed" in line for line in output.splitlines()
+    )
     assert "ASSUMED: 15% of the 989 Tflop/s" in output
     assert "set cluster.extract_on to ensure it" in output
     assert "8 train" not in output

@@ -166,6 +166,7 @@ def test_every_need_has_its_line(tmp_path: Path, capsys: pytest.CaptureFixture[s
         "schedule",
         "steps",
         "memory",
+        "on GPUs",
         "CPUs",
         "GPUs",
     )

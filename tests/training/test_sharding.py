@@ -145,3 +145,15 @@ def test_weights_that_are_read_beside_the_network_are_not_sharded(words, tmp_pat
 def test_a_sharded_network_is_not_compiled():
     with pytest.raises(ValueError, match="compile goes with parallelism ddp"):
         TrainingSection(parallelism="fsdp", compile=True)
+
+
+def test_a_trial_of_a_search_is_not_sharded(tmp_path):
+    class Record:
+        def keep(self, bundle, history):
+            raise AssertionError
+
+    recipe = toy_recipe(tmp_path, "toy", "training.parallelism=fsdp")
+    with pytest.raises(
+        RecipeError, match="a search keeps the whole one.*train the winner with fsdp"
+    ):
+        worker_config(recipe, RunFolder(recipe), record=Record())
