@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-LONG = {"bench_first_jobs", "bench_search"}
+LONG = {"bench_degrade", "bench_first_jobs", "bench_search"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
