@@ -24,6 +24,7 @@ from dfray.cli import search as search
 from dfray.cli import registry as registry
 from dfray.cli import published as published
 from dfray.cli import scoring as scoring
+from dfray.cli import serve as serve
 from dfray.cli import runs as runs
 from dfray.cli import plan as plan
 from dfray.cli import jobs as jobs
@@ -66,6 +67,8 @@ def _stopped(arguments: list[str]) -> str:
     if arguments[:1] == ["search"]:
         resumed = arguments if "--resume" in arguments else [*arguments, "--resume"]
         return f"Stopped. Resume: {shlex.join(['dfray', *resumed])}"
+    if arguments[:1] == ["serve"]:
+        return "Stopped."
     return "Stopped. Run the same command again to resume."
 
 

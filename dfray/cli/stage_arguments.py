@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import typer
 from typer.core import TyperGroup
@@ -11,8 +12,8 @@ from dfray.cli.app import app
 from dfray.errors import UserError
 
 _RESOLVED_HERE = ("recipe", "overrides", "print_recipe")
-_FILES = ("out", "frames", "report", "scores", "labels", "to")
-"""Options that name a file which the job reads or writes."""
+_FILES = ("files", "out", "frames", "report", "scores", "labels", "to")
+"""Arguments and options that name files which the job reads or writes."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,11 @@ def parse_stage_arguments(stage: str, arguments: list[str]) -> StageArguments:
         overrides=list(values.get("overrides") or ()),
         print_recipe=bool(values.get("print_recipe")),
         verbose=bool(values.get("verbose")),
-        files=(*(values.get("files") or ()), *filter(None, map(values.get, _FILES))),
+        files=tuple(name for option in _FILES for name in _names(values.get(option))),
         options=options,
     )
+
+
+def _names(value: Any) -> list[str]:
+    """Return the names that a parameter has: none, one, or those of one that may be repeated."""
+    return [value] if isinstance(value, str) else list(value or ())

@@ -8,6 +8,7 @@ fitted, or of an earlier dfray, has none; one of another rule counts as none.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +34,8 @@ WIDEST = 0.1
 QUANTILES = (0.01, 0.99)
 """Ends of the range of validation's faces."""
 CONFIDENCE = 0.95
+FACE_PX = (32, 48, 64, 96, 128, 192, 256, 384, 512)
+"""Edges, px, between the bins in which faces are counted by the longer side of their box."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,8 @@ class Reference(BaseModel):
         real, fake: videos in each of BINS parts of the scale of scores.
         real_called_fake, fake_called_fake: videos at or above the threshold.
         ranges: property of a face or video -> QUANTILES of it over validation's.
+        face_px: faces in each bin of FACE_PX; None: of an earlier dfray.
+        no_face: videos in which no face was found; None: of an earlier dfray.
     """
 
     model_config = ConfigDict(strict=True, frozen=True)
@@ -78,6 +83,8 @@ class Reference(BaseModel):
     real_called_fake: int
     fake_called_fake: int
     ranges: dict[str, tuple[float, float]]
+    face_px: list[int] | None = None
+    no_face: int | None = None
 
     @property
     def fakes_share(self) -> float:
@@ -125,7 +132,8 @@ def make_reference(
     ranges = {name: _range(scores[name]) for name in ("sharpness", "brightness")}
     ranges["quality"] = _range(properties["quality"])
     sides = boxes["box"].combine_chunks().flatten().to_numpy(zero_copy_only=False).reshape(-1, 4)
-    ranges["face_px"] = _range(pa.chunked_array([sides[:, 2:].max(axis=1)]))
+    face_px = sides[:, 2:].max(axis=1)
+    ranges["face_px"] = _range(pa.chunked_array([face_px]))
     return Reference(
         rule=rule.stored(),
         real=np.histogram(np.clip(real, 0, 1), BINS, (0, 1))[0].tolist(),
@@ -133,7 +141,15 @@ def make_reference(
         real_called_fake=int(np.sum(real >= rule.threshold)),
         fake_called_fake=int(np.sum(fake >= rule.threshold)),
         ranges={name: ends for name, ends in ranges.items() if ends is not None},
+        face_px=list(count_face_px(face_px)),
+        no_face=int(pc.sum(pc.equal(videos["status"], "no_face")).as_py() or 0),
     )
+
+
+def count_face_px(face_px: Sequence[float] | np.ndarray) -> tuple[int, ...]:
+    """Return the number of faces in each bin of FACE_PX, one more than it has edges."""
+    bins = np.searchsorted(FACE_PX, face_px, side="right")
+    return tuple(np.bincount(bins, minlength=len(FACE_PX) + 1).tolist())
 
 
 def write_reference(bundle_uri: str, reference: Reference) -> None:

@@ -59,10 +59,12 @@ class Bounds:
     Attributes:
         file_bytes: size above which its file is neither opened nor fetched.
         time_s: time that all of it may take; none: as long as pictures come.
+        length_s: length above which a video is refused, by its header or its pictures; none: of any length.
     """
 
     file_bytes: int = MAX_FILE_BYTES
     time_s: float | None = None
+    length_s: float | None = None
 
 
 class SupervisedExtractor:
@@ -125,7 +127,7 @@ class SupervisedExtractor:
         outcome = _Outcome(self._bounds.time_s)
         for _ in range(self._settings.attempts):
             failure = yield from self._attempt(source, copy, outcome, thumbnail_px)
-            if failure is None or outcome.left_s() <= 0:
+            if failure is None or failure.status == "unreadable" or outcome.left_s() <= 0:
                 break
         if isinstance(failure, StartFailure) and not outcome.children:
             raise failure.error()
@@ -157,6 +159,7 @@ class SupervisedExtractor:
             while not is_done:
                 answer = self._answer(child, outcome)
                 outcome.cpu_s = cpu_before_s + answer.cpu_s
+                self._require_short(answer)
                 if isinstance(answer, FrameFound):
                     outcome.add(answer.frame)
                     yield answer.frame
@@ -170,6 +173,8 @@ class SupervisedExtractor:
                     outcome.unreadable = answer.reason
                     is_done = True
         except ChildFailure as failure:
+            if failure.status == "unreadable":
+                return failure
             last = outcome.next_frame - 1
             failure.reason += f" after frame {last}" if last >= 0 else " before the first frame"
             failure.reason += child.last_complaint()
@@ -193,6 +198,20 @@ class SupervisedExtractor:
             if failure.status == "timed_out" and outcome.left_s() <= 0:
                 failure.reason = f"not done within {self._bounds.time_s:g} s"
             raise
+
+    def _require_short(self, answer: Answer) -> None:
+        """Check that an answer tells of no video that is longer than allowed.
+
+        Raises:
+            ChildFailure: it does; to try again would not help.
+        """
+        length_s = None
+        if isinstance(answer, StreamRead):
+            length_s = answer.properties.duration_s
+        elif isinstance(answer, FrameFound):
+            length_s = answer.frame.time_s
+        if self._bounds.length_s is not None and (length_s or 0.0) > self._bounds.length_s:
+            raise ChildFailure("unreadable", f"longer than {self._bounds.length_s / 60:g} min")
 
     def _first_child(self) -> ChildProcess:
         """Return a child that has started; as many are tried as for a video.

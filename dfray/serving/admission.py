@@ -8,6 +8,7 @@ Pictures that a request brings along need no permission.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -46,7 +47,12 @@ class Admission:
         n_mb = float(os.environ.get("DFRAY_SERVE_MAX_MB") or _SERVE_MB)
         time_s = float(os.environ.get("DFRAY_SERVE_LIMIT_S") or _SERVE_LIMIT_S)
         bounds = Bounds(min(int(n_mb * 2**20), MAX_FILE_BYTES), time_s)
-        return cls(tuple(_place(prefix.strip()) for prefix in named if prefix.strip()), bounds)
+        return cls.below((prefix.strip() for prefix in named if prefix.strip()), bounds)
+
+    @classmethod
+    def below(cls, prefixes: Iterable[str], bounds: Bounds | None = None) -> Self:
+        """Return the rule that opens what lies below folders and s3:// URIs."""
+        return cls(tuple(map(_place, prefixes)), bounds or Bounds())
 
     def place_of(self, uri: str) -> str:
         """Return the place to open for `uri`: on a disk without links, so that none leads elsewhere.

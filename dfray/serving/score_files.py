@@ -20,6 +20,7 @@ from dfray.registry.local_registry import stored_version
 from dfray.registry.packages import checked_package
 from dfray.serving.admission import Admission
 from dfray.serving.inputs import MediaInput, expand_inputs
+from dfray.serving.model_card import FILE as CARD
 from dfray.serving.score_outputs import KeptResults, Outputs
 from dfray.serving.score_table import FileScore as FileScore
 from dfray.serving.score_table import ScoringModel
@@ -47,6 +48,12 @@ class ModelFolder:
     @property
     def detector(self) -> str:
         return str(self.folder / "artifacts" / "face_detector")
+
+    @property
+    def card(self) -> str | None:
+        """The model card, Markdown; None: it has none."""
+        path = self.folder / CARD
+        return path.read_text() if path.is_file() else None
 
 
 @contextmanager

@@ -7,16 +7,17 @@ policy forbids the rest. Every string from outside is escaped.
 from __future__ import annotations
 
 from bisect import bisect
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from dfray import storage
 from dfray.evaluation.reference import Reference
 from dfray.models.bundle import Bundle
-from dfray.pages.page import assets, template_environment
+from dfray.pages.page import stylesheet, template_environment
 from dfray.pages.style import LINES
 from dfray.serving.examination import Examination
+from dfray.serving.page_model import PageModel
 from dfray.serving.score_pictures import Moment, Wanted, key_moments
 from dfray.serving.score_timeline import HEIGHT, WIDTH, Timeline, moment_name, timeline
 from dfray.serving.score_words import doubts, meaning, verdict
@@ -105,33 +106,19 @@ class ScorePage:
             loses = max(place, MAX_PICTURED)  # those behind have lost their pictures before
             self._sections[loses] = replace(self._sections[loses], moments=[])
 
-    def write(
-        self,
-        uri: str,
-        *,
-        model: Mapping[str, str],
-        limits: Sequence[str],
-        video_rule: str,
-        threshold: float,
-        remark: str = "",
-    ) -> None:
-        """Write the page to `uri`, atomically.
+    def html(self, model: PageModel, remark: str = "") -> bytes:
+        """Return the page.
 
         Args:
-            model: name -> value, for the table of the model and the versions.
-            limits: paragraphs of the model card on its use.
             remark: on what the page covers.
-
-        Raises:
-            StorageError: the file cannot be written.
         """
         page = template_environment("dfray.serving").get_template("score.html.jinja")
-        html = page.render(
+        return page.render(
             sections=self._sections,
-            model=model,
-            limits=limits,
-            video_rule=video_rule,
-            threshold=threshold,
+            model=model.facts,
+            limits=model.limits,
+            video_rule=model.video_rule,
+            threshold=model.threshold,
             remark=remark,
             n_pictured=MAX_PICTURED,
             kinds=KINDS,
@@ -139,9 +126,16 @@ class ScorePage:
             width=WIDTH,
             height=HEIGHT,
             moment_name=moment_name,
-            css=assets()["css"],
-        )
-        storage.write_bytes(html.encode(), uri)
+            css=stylesheet(),
+        ).encode()
+
+    def write(self, uri: str, model: PageModel, remark: str = "") -> None:
+        """Write the page to `uri`, atomically.
+
+        Raises:
+            StorageError: the file cannot be written.
+        """
+        storage.write_bytes(self.html(model, remark), uri)
 
 
 def _order(section: Section) -> tuple[bool, float, str]:

@@ -9,9 +9,11 @@ with the inputs.
 from __future__ import annotations
 
 import asyncio
+import threading
 import warnings
 from collections import deque
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,10 +27,13 @@ from dfray.serving.examination import Examination
 from dfray.serving.examine import Depth, examine
 from dfray.serving.inputs import MediaInput
 from dfray.serving.media_reader import MediaReader, Predictions, carried_settings
+from dfray.serving.model_card import FILE as CARD
 from dfray.serving.score_table import ScoringModel
 
 if TYPE_CHECKING:
     from ray.actor import ActorHandle
+
+    from dfray.models.bundle import Bundle
 
 NETWORK_BATCH = 256
 """Faces that go through a shared network together."""
@@ -45,10 +50,12 @@ def packed(folder: Path) -> Files:
     """Return the files that scoring needs of a registered model's folder."""
     artifacts = (folder / "artifacts" / name for name in ("bundle", "face_detector"))
     paths = (path for artifact in artifacts for path in artifact.rglob("*") if path.is_file())
-    return {path.relative_to(folder / "artifacts").as_posix(): path.read_bytes() for path in paths}
+    files = {path.relative_to(folder / "artifacts").as_posix(): path.read_bytes() for path in paths}
+    card = folder / CARD
+    return files | ({CARD: card.read_bytes()} if card.is_file() else {})
 
 
-class _Unpacked:
+class Unpacked:
     """Files of a registered model in a temporary folder of this process."""
 
     def __init__(self, files: Files) -> None:
@@ -59,6 +66,11 @@ class _Unpacked:
             (self._folder / name).write_bytes(content)
         self.bundle = str(self._folder / "bundle")
         self.detector = str(self._folder / "face_detector")
+        self.card = files[CARD].decode() if CARD in files else None
+
+    def close(self) -> None:
+        """Remove the folder."""
+        self._stack.close()
 
 
 class ScoringWorker:
@@ -76,7 +88,7 @@ class ScoringWorker:
         network: ActorHandle | None,
         depth: Depth = "score",
     ) -> None:
-        self._files, self._model, self._network = _Unpacked(files), model, network
+        self._files, self._model, self._network = Unpacked(files), model, network
         self._depth = depth
 
     def load(self) -> None:
@@ -143,6 +155,7 @@ class SharedNetwork:
     A batch has `batch` faces, or what there is once a face has waited for `wait_s`.
 
     Attributes:
+        files: the model's.
         sizes: faces in each of the last batches.
     """
 
@@ -155,13 +168,24 @@ class SharedNetwork:
     ) -> None:
         from dfray.models.bundle import Bundle
 
-        self._files = _Unpacked(files)
-        self._bundle = Bundle.load(self._files.bundle, device)
+        self.files = Unpacked(files)
+        self._bundle = Bundle.load(self.files.bundle, device)
         self._batch, self._wait_s = batch, wait_s
         self._pieces: deque[_Piece] = deque()
         self._arrived = asyncio.Event()
         self._loop: asyncio.Task[None] | None = None
         self.sizes: deque[int] = deque(maxlen=1000)
+        self._in_use = threading.Lock()
+
+    @contextmanager
+    def borrowed(self) -> Iterator[Bundle]:
+        """Yield the bundle to another thread, while no batch goes through it."""
+        with self._in_use:
+            yield self._bundle
+
+    def _predict(self, crops: np.ndarray) -> Predictions:
+        with self._in_use:
+            return self._bundle.predict(crops, self._batch)
 
     async def predict(self, crops: np.ndarray) -> Predictions:
         """Return the scores of uint8 crops (N, size_px, size_px, 3), N >= 1."""
@@ -181,7 +205,7 @@ class SharedNetwork:
             crops = np.concatenate([part for _, part in taken])
             self.sizes.append(len(crops))
             try:
-                found = await asyncio.to_thread(self._bundle.predict, crops, self._batch)
+                found = await asyncio.to_thread(self._predict, crops)
             except Exception as error:
                 for piece in {id(piece): piece for piece, _ in taken}.values():
                     if not piece.future.done():

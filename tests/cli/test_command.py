@@ -88,5 +88,5 @@ def test_every_command_that_takes_a_recipe_takes_all_shared_parameters() -> None
 
 
 def test_installed_recipes_are_completed() -> None:
-    assert complete_recipe("twin-cl") == ["twin-clip"]
+    assert complete_recipe("twin-sb") == ["twin-sbi"]
     assert "demo" in complete_recipe("")

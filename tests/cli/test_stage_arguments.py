@@ -38,6 +38,8 @@ def test_files_of_options_are_ones_that_the_cluster_must_reach():
     assert sorted(arguments.options) == sorted(words)
     evaluated = parse_stage_arguments("evaluate", ["--scores", "a.csv", "--labels", "b.csv"])
     assert evaluated.files == ("a.csv", "b.csv")
+    several = parse_stage_arguments("evaluate", ["--scores", "a.csv", "--scores", "b.csv"])
+    assert several.files == ("a.csv", "b.csv")
 
 
 def test_an_option_that_the_stage_does_not_have_is_refused_before_anything_is_sent():

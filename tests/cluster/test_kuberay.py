@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,17 @@ from pydantic import BaseModel, ValidationError
 
 import dfray
 from dfray.recipe import load_recipe
+from dfray.service.detector import APPLICATION
+from dfray.service.settings import ServiceSettings
 from tests.helpers.fields import misspelt, unexplained
-from tests.helpers.kuberay import RayCluster, RayJob
+from tests.helpers.kuberay import RayCluster, RayJob, RayService
 
 FOLDER = Path(__file__).parents[2] / "cluster" / "kuberay"
-FILES = {"raycluster.yaml": RayCluster, "rayjob.yaml": RayJob}
+FILES = {
+    "raycluster.yaml": RayCluster,
+    "rayjob.yaml": RayJob,
+    "rayservice.yaml": RayService,
+}
 
 
 def document(name: str) -> dict[str, Any]:
@@ -114,3 +121,38 @@ def test_the_job_selects_the_cluster_and_its_command_is_a_valid_one(
     program, command, recipe, *overrides = shlex.split(job.spec.entrypoint)
     assert (program, command) == ("dfray", "run")
     assert load_recipe(recipe, overrides).cluster.address == "auto"
+
+
+@pytest.fixture
+def service() -> RayService:
+    return RayService.model_validate(document("rayservice.yaml"))
+
+
+def test_the_service_is_of_the_same_versions_and_secrets_as_the_cluster(
+    cluster: RayCluster, service: RayService
+):
+    serving = service.spec.ray_cluster_config
+    assert serving.ray_version == cluster.spec.ray_version
+    assert serving.auth_options == cluster.spec.auth_options
+    for group in [serving.head_group_spec, *serving.worker_group_specs]:
+        pod = group.template.spec
+        (container,) = pod.containers
+        assert container.image == cluster.spec.head_group_spec.template.spec.containers[0].image
+        assert container.env_from[0].secret_ref.name == "dfray"
+        assert container.resources.requests == container.resources.limits
+        assert pod.security_context.run_as_non_root
+        assert pod.node_selector.capacity_type == "on-demand", "clients wait for an answer"
+
+
+def test_the_service_runs_dfray_s_application_behind_its_token(service: RayService):
+    config = yaml.safe_load(service.spec.serve_config_v2)
+    (application,) = config["applications"]
+    module, _, name = application["import_path"].partition(":")
+    assert callable(getattr(import_module(module), name))
+    assert application["name"] == APPLICATION
+    assert "\nDFRAY_SERVE_TOKEN=" in (FOLDER.parents[1] / "infra" / "env.example").read_text()
+    ports = service.spec.ray_cluster_config.head_group_spec.template.spec.containers[0].ports
+    assert {port.name: port.container_port for port in ports}["serve"] == config["http_options"][
+        "port"
+    ]
+    assert config["http_options"]["request_timeout_s"] > ServiceSettings().timeout_s

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
@@ -55,7 +56,7 @@ class Resources(Strict):
 
 class Port(Strict):
     container_port: Annotated[int, Field(gt=0, lt=65536)]
-    name: Literal["gcs-server", "dashboard"]  # what the head's service looks for
+    name: Literal["gcs-server", "dashboard", "serve"]  # what the services look for
 
 
 class Exec(Strict):
@@ -160,6 +161,25 @@ class RayClusterSpec(Strict):
     worker_group_specs: list[WorkerGroup]
 
 
+class ServingClusterSpec(Strict):
+    ray_version: str
+    auth_options: AuthOptions
+    head_group_spec: HeadGroup
+    worker_group_specs: list[WorkerGroup]
+
+
+def _serve_config(text: str) -> str:
+    from ray.serve.schema import ServeDeploySchema
+
+    ServeDeploySchema.model_validate(yaml.safe_load(text))
+    return text
+
+
+class RayServiceSpec(Strict):
+    serve_config_v2: Annotated[str, AfterValidator(_serve_config)] = Field(alias="serveConfigV2")
+    ray_cluster_config: ServingClusterSpec
+
+
 class Metadata(Strict):
     name: Name
 
@@ -196,3 +216,10 @@ class RayJob(Strict):
     kind: Literal["RayJob"]
     metadata: GeneratedMetadata
     spec: RayJobSpec
+
+
+class RayService(Strict):
+    api_version: Literal["ray.io/v1"]
+    kind: Literal["RayService"]
+    metadata: Metadata
+    spec: RayServiceSpec

@@ -10,8 +10,10 @@ from typing import Annotated, Any, Literal
 import pytest
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from typer.main import get_command
 
 import dfray
+from dfray.cli import app
 
 ROOT = Path(__file__).parents[2]
 
@@ -45,6 +47,8 @@ class Build(Strict):
 class Service(Strict):
     image: Annotated[str, Field(pattern=r"^[\w/.-]+:[\w.-]+$")]
     build: Build | None = None
+    profiles: list[Literal["serve"]] = []
+    shm_size: Annotated[str, Field(pattern=r"^\d+[mg]b$")] | None = None
     restart: Literal["unless-stopped"] | None = None
     command: list[str] = []
     environment: dict[str, str]
@@ -85,15 +89,24 @@ def test_versions_are_pinned(compose: Compose):
 
 def test_only_loopback_listens(compose: Compose):
     published = [port for service in compose.services.values() for port in service.ports]
-    assert len(published) == 2
+    assert len(published) == 3
     assert all(port.startswith("127.0.0.1:") for port in published)
 
 
 def test_secrets_come_from_the_environment_and_their_absence_is_an_error(compose: Compose):
     for service in compose.services.values():
         for name, value in service.environment.items():
-            if name.endswith(("PASSWORD", "KEY", "KEY_ID")):
+            if name.endswith(("PASSWORD", "KEY", "KEY_ID", "TOKEN")):
                 assert re.fullmatch(r"\$\{\w+:\?[^}]+\}", value), name
+
+
+def test_the_service_is_asked_for_and_guarded(compose: Compose):
+    service = compose.services["serve"]
+    assert service.profiles == ["serve"], "there is no champion at first"
+    arguments = dict(word.removeprefix("--").split("=") for word in service.command[2:])
+    assert service.command[:2] == ["dfray", "serve"]
+    assert set(arguments) <= {option.name for option in get_command(app).commands["serve"].params}
+    assert "--no-auth" not in service.command
 
 
 def test_nothing_starts_before_what_it_needs(compose: Compose):

@@ -14,6 +14,7 @@ from dfray.models.bundle import Bundle
 from dfray.serving import score_page
 from dfray.serving.examination import Examination, ScoredFace
 from dfray.serving.kept_faces import KeptFace
+from dfray.serving.page_model import PageModel
 from dfray.serving.score_page import ScorePage, section_of
 from dfray.serving.score_pictures import wanted_of
 from tests.helpers.examined import file_score
@@ -64,10 +65,12 @@ def page_of(bundle: Bundle, tmp_path: Path) -> Callable[..., str]:
             )
         page.write(
             str(tmp_path / "page.html"),
-            model={"model": "<i>detector</i> version 1"},
-            limits=["Not as <b>proof</b>."],
-            video_rule="The mean.",
-            threshold=0.5,
+            PageModel(
+                facts={"model": "<i>detector</i> version 1"},
+                limits=["Not as <b>proof</b>."],
+                video_rule="The mean.",
+                threshold=0.5,
+            ),
         )
         return (tmp_path / "page.html").read_text()
 
