@@ -84,7 +84,7 @@ def read_given_scores(uri: str, threshold: float | None = None) -> GivenScores:
     for n_rows, row in enumerate(named_rows(place, _WANTED), 1):
         models[tuple(row.get(name) for name in _OF_MODEL)] += 1
         key, found = _key(row["name"], place, n_rows), _score(row, place, n_rows)
-        if by_key.setdefault(key, found) != found:
+        if by_key.setdefault(key, found).probability != found.probability:
             raise UserError(
                 f"{uri}, row {n_rows}: {key} has two scores, {_said(by_key[key])} and {_said(found)}.",
                 "Keep one row for each video.",
@@ -113,13 +113,28 @@ def _score(row: Row, uri: str, number: int) -> GivenScore:
             "Give the probability of a fake, 0..1, in a column `fake_probability`.",
         )
     probability = _number(row[column], f"{uri}, row {number}: {column}")
-    n_faces = int(row.get("n_faces") or 0)
+    n_faces = _count(row.get("n_faces"), f"{uri}, row {number}: n_faces")
     if probability is not None:
         return GivenScore(probability, "ok", None, n_faces)
-    stated = row.get("outcome") or ""
+    stated = str(row.get("outcome") or "")
     status = stated if stated in NO_SCORE else "unreadable"
-    reason = row.get("reason") or stated.replace("_", " ") or f"{column} is empty"
+    reason = str(row.get("reason") or stated.replace("_", " ") or f"{column} is empty")
     return GivenScore(None, status, reason, n_faces)
+
+
+def _count(value: object, where: str) -> int:
+    """Return a number of faces; 0 for an empty cell or no number (NaN). Tables may have it as 3.0."""
+    if value is None or value == "":
+        return 0
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        number = -1
+    if math.isnan(number):
+        return 0
+    if number < 0 or not number.is_integer():
+        raise UserError(f"{where} is {value!r}, which is no number of faces.", "Give 0 or more.")
+    return int(number)
 
 
 def _number(value: object, where: str) -> float | None:

@@ -34,9 +34,10 @@ class Truth:
 
 @dataclass(frozen=True)
 class Truths:
-    """Truth about the videos of one split, one for each place.
+    """Truth about the videos of one split.
 
     Attributes:
+        videos: one for each `video_id`; a manifest may list a file in several datasets.
         n_repeated: rows beside the first of their video, with the same truth.
         other_splits: rows that are of another split, by its name.
     """
@@ -109,18 +110,18 @@ def _split(stated: object, where: str) -> str:
 
 def _truths(rows: Iterable[Truth], split: str, source: str) -> Truths:
     found: dict[str, Truth] = {}
+    label_at: dict[str, int] = {}
     n_repeated, others = 0, Counter[str]()
     for row in rows:
         if row.split not in ("", split):
             others[row.split] += 1
             continue
-        first = found.setdefault(row.place, row)
-        if first.label != row.label:
+        if label_at.setdefault(row.place, row.label) != row.label:
             raise UserError(
                 f"{source} has two labels of {row.place}: real and fake.",
                 "Keep the row that is right.",
             )
-        n_repeated += first is not row
+        n_repeated += found.setdefault(row.video_id, row) is not row
     if not found:
         stated = ", ".join(f"{count:,} of {name}" for name, count in others.items())
         raise UserError(

@@ -36,17 +36,18 @@ def match_scores(scores: GivenScores, truths: Truths, split: str) -> MatchedScor
     Raises:
         UserError: no video has a row in both.
     """
-    keys = {scores.key_of(truth.place): truth for truth in truths.videos}
-    absent = [key for key in keys if key not in scores.by_key]
-    unlabelled = [key for key in scores.by_key if key not in keys]
-    if len(absent) == len(keys):
+    keyed = [(scores.key_of(truth.place), truth) for truth in truths.videos]
+    absent = [key for key, _ in keyed if key not in scores.by_key]
+    labelled = {key for key, _ in keyed}
+    unlabelled = [key for key in scores.by_key if key not in labelled]
+    if len(absent) == len(keyed):
         raise UserError(
             f"No video has both a score and a label: {scores.uri} has {_examples(unlabelled)}, the labels "
             f"{_examples(absent)}.",
             "Names must be the same path or URI; a relative one counts from the file that has it.",
         )
     rows = []
-    for key, truth in keys.items():
+    for key, truth in keyed:
         found = scores.by_key.get(key, _ABSENT)
         given = {"status": found.status, "reason": found.reason, "n_faces": found.n_faces}
         rows.append(asdict(truth) | given | {"split": split, "fake_probability": found.probability})

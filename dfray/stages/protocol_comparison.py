@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from dfray.evaluation.dataset_statistics import DatasetStatistics
+    from dfray.evaluation.given_scores import GivenScores
     from dfray.evaluation.protocol import Protocol
     from dfray.evaluation.protocol_pairs import ScoredVideos
     from dfray.evaluation.protocol_table import ProtocolResult
@@ -60,9 +62,10 @@ def compare_models(
 
     Raises:
         UserError: no such protocol or model, no model at all, or one trained on faces cut otherwise; a file
-            of scores cannot be used; or the run was made with a recipe that differs in more than its
-            evaluation.
+            of scores cannot be used; two rows would have one name; or the run was made with a recipe that
+            differs in more than its evaluation.
     """
+    from dfray.evaluation.given_scores import read_given_scores
     from dfray.evaluation.protocol import load_protocol
     from dfray.evaluation.protocol_pairs import paired_rows
     from dfray.evaluation.protocol_table import write_protocol_table
@@ -70,13 +73,16 @@ def compare_models(
     columns = load_protocol(protocol)
     if not models and not scores:
         run.require_model()
+    read = [(name, read_given_scores(uri)) for uri, name in scores]
+    files = [(name or given.detector, given) for name, given in read]
     bundles = dict(_bundles(run, models))
-    with run.session(), stage("compare", len(bundles) + len(scores)) as line:
+    _require_names([*bundles, *(name for name, _ in files)])
+    with run.session(), stage("compare", len(bundles) + len(files)) as line:
         results = []
         for done, (name, uri) in enumerate(bundles.items()):
             line.update(done=done, detail=name)
             results.append(_measure(run, columns, name, uri))
-        results += [_given(run, columns, uri, name) for uri, name in scores]
+        results += [_given(run, columns, name, given) for name, given in files]
         page = write_protocol_table(
             run.folder.evaluation,
             columns,
@@ -121,14 +127,22 @@ def _measure(run: RunContext, protocol: Protocol, name: str, bundle_uri: str) ->
     )
 
 
-def _given(run: RunContext, protocol: Protocol, uri: str, name: str | None) -> _Measured:
+def _require_names(names: Sequence[str]) -> None:
+    """Check that each row of the table has a name of its own, raise a UserError if not."""
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise UserError(
+                f"{count} rows of the table would be named {name}.",
+                "Give each --scores a name of its own: --as NAME.",
+            )
+
+
+def _given(run: RunContext, protocol: Protocol, name: str, given: GivenScores) -> _Measured:
     """Measure the scores of a file, of the run's videos whose faces are stored."""
-    from dfray.evaluation.given_scores import read_given_scores
     from dfray.evaluation.given_truth import truths_of_manifest
     from dfray.evaluation.matched_scores import match_scores
 
     split = run.recipe.evaluation.split
-    given = read_given_scores(uri)
     matched = match_scores(given, truths_of_manifest(run.manifest, split, run.runs.manifest), split)
     for mismatch in matched.mismatches:
         warn(mismatch)
@@ -138,7 +152,7 @@ def _given(run: RunContext, protocol: Protocol, uri: str, name: str | None) -> _
     return _measured(
         run,
         protocol,
-        (name or given.detector, videos, given.threshold),
+        (name, videos, given.threshold),
         datasets,
         trained_on=trained_on,
         note=f"scores of {given.uri}, by faces of its own",

@@ -55,12 +55,25 @@ def test_scores_of_dfray_state_model_threshold_and_why_there_is_none(tmp_path: P
         read(tmp_path, head + rows + other)
 
 
+def test_numbers_of_faces_may_be_empty_or_have_a_decimal_point(tmp_path: Path) -> None:
+    given = read(tmp_path, "uri,score,n_faces\n/a,0.5,3.0\n/b,0.5,\n/c,0.5,nan\n")
+    assert [score.n_faces for score in given.by_key.values()] == [3, 0, 0]
+
+
+def test_rows_of_a_video_with_one_score_need_not_agree_in_the_rest(tmp_path: Path) -> None:
+    given = read(tmp_path, "uri,score,outcome\n/a,,no_face\n/a,,timed_out\n")
+    assert given.by_key == {"/a": GivenScore(None, "no_face", "no face", 0)}
+    assert given.n_repeated == 1
+
+
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
         ("uri,score\na,1.2\n", r"row 1: score is '1.2', which is no number in 0..1. .*sigmoid"),
         ("uri,score\na,0\nb,high\n", r"row 2: score is 'high', which is no number"),
         ("uri,score\na,-inf\n", r"row 1: score is '-inf'"),
+        ("uri,score,n_faces\na,0,many\n", r"row 1: n_faces is 'many', which is no number of faces"),
+        ("uri,score,n_faces\na,0,2.5\n", r"row 1: n_faces is '2.5', which is no number of faces"),
         ("uri,score\na,0.1\na,0.2\n", r"row 2: \S+/a has two scores, 0.1 and 0.2. Keep one"),
         ("uri,score\n,0.1\n", r"row 1: '' names no video"),
         ("uri,logit\na,0.1\n", r"has no column fake_probability or score"),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from dfray.errors import UserError
 from dfray.evaluation.given_scores import read_given_scores
-from dfray.evaluation.given_truth import read_labels
+from dfray.evaluation.given_truth import read_labels, truths_of_manifest
 from dfray.evaluation.matched_scores import MatchedScores, match_scores
 
 
@@ -57,3 +58,16 @@ def test_nothing_that_matches_is_refused_with_names_of_both_sides(tmp_path: Path
         UserError, match=r"No video has both .*scores.csv has /a, the labels /b\. N"
     ):
         match(tmp_path, "uri,score\n/a,0.1\n", "uri,label\n/b,real\n")
+
+
+def test_a_file_that_a_manifest_lists_in_two_datasets_has_its_score_in_both(tmp_path: Path) -> None:
+    columns = {"uri": "/a", "label": 0, "category": "real", "method": "real", "split": "test"}
+    rows = [
+        columns | {"video_id": f"{name}/real/a", "dataset": name} for name in ("first", "second")
+    ]
+    truths = truths_of_manifest(pa.Table.from_pylist(rows), "test", "manifest")
+    (tmp_path / "scores.csv").write_text("uri,score\n/a,0.25\n")
+    found = match_scores(read_given_scores(str(tmp_path / "scores.csv")), truths, "test")
+    assert found.videos["dataset"].to_pylist() == ["first", "second"]
+    assert found.videos["fake_probability"].to_pylist() == [0.25, 0.25]
+    assert found.mismatches == ()

@@ -224,6 +224,14 @@ def test_scores_of_a_file_stand_beside_them_paired_on_the_same_videos(
     assert "AUC less that of toy on the same videos" in storage.read_bytes(page).decode()
 
 
+def test_two_rows_of_one_name_are_refused(recipe, metrics, tmp_path):
+    (tmp_path / "third.csv").write_text("uri,score\n/a,0.5\n")
+    with pytest.raises(UserError, match=r"2 rows of the table would be named toy\. .*--as NAME"):
+        stages.compare_models(
+            RunContext.of(recipe), "paper", [], [(str(tmp_path / "third.csv"), "toy")]
+        )
+
+
 @pytest.mark.parametrize(
     ("cut", "words"),
     [
