@@ -50,7 +50,7 @@ def parse_stage_arguments(stage: str, arguments: list[str]) -> StageArguments:
     options: list[str] = []
     for parameter in command.params:
         value = values[str(parameter.name)]
-        if parameter.name in _RESOLVED_HERE or value in (None, False):
+        if parameter.name in _RESOLVED_HERE or value is None or value is False:
             continue
         name = [parameter.opts[-1]] if parameter.param_type_name == "option" else []
         for item in value if isinstance(value, list | tuple) else [value]:

@@ -23,6 +23,11 @@ def test_score_takes_files_instead_of_a_recipe():
     assert arguments.options == ["s3://b/1.mp4", "s3://b/2.mp4", "--json"]
 
 
+def test_an_option_of_0_is_forwarded():
+    parsed = parse_stage_arguments("evaluate", ["--scores", "s3://b/s.csv", "--threshold", "0"])
+    assert parsed.options == ["--scores", "s3://b/s.csv", "--threshold", "0.0"]
+
+
 def test_files_of_options_are_ones_that_the_cluster_must_reach():
     words = [
         "s3://b/clips",
