@@ -7,6 +7,7 @@ over fewer parts than the protocol names is marked: no mean hides what is missin
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Literal
 
 import numpy as np
@@ -80,6 +81,17 @@ class Protocol(_Part):
             for name in [c.name for c in scenario.columns]
             + ([scenario.average] if scenario.average else [])
         ]
+
+    @property
+    def spans(self) -> list[tuple[str, int]]:
+        """(scenario, number of its headings) of every scenario."""
+        return [(each.name, len(each.columns) + bool(each.average)) for each in self.scenarios]
+
+    @property
+    def firsts(self) -> set[int]:
+        """Indices of the first heading of each scenario."""
+        ends = accumulate(count for _, count in self.spans)
+        return {0, *ends} - {len(self.headings)}
 
     @model_validator(mode="after")
     def _published_rows_fit(self) -> Protocol:

@@ -171,11 +171,8 @@ def to_html(
     template = template_environment("dfray.evaluation").get_template("comparison.html.jinja")
     return template.render(
         protocol=protocol,
-        spans=[
-            (scenario.name, len(scenario.columns) + bool(scenario.average))
-            for scenario in protocol.scenarios
-        ],
-        firsts=_first_columns(protocol),
+        spans=protocol.spans,
+        firsts=protocol.firsts,
         tables=tables,
         models=models,
         methods=_by_method(models),
@@ -213,15 +210,6 @@ def _small_print(protocol: Protocol, models: Sequence[ProtocolResult]) -> list[s
         lines += [f"Published rows: {protocol.published.source}, for reference"]
         lines += protocol.published.notes
     return lines
-
-
-def _first_columns(protocol: Protocol) -> set[int]:
-    """Return the indices of the first column of each scenario."""
-    firsts, place = set(), 0
-    for scenario in protocol.scenarios:
-        firsts.add(place)
-        place += len(scenario.columns) + bool(scenario.average)
-    return firsts
 
 
 def _is_marked(figure: ColumnMetrics) -> bool:

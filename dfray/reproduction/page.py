@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from dfray import storage
-from dfray.evaluation.protocol import Protocol
 from dfray.evaluation.protocol_intervals import PUBLISHED_METRICS
 from dfray.evaluation.protocol_table import METRICS
 from dfray.pages.page import stylesheet, template_environment
@@ -52,8 +51,8 @@ def to_html(result: Reproduction) -> str:
         measured=sum(row.state.is_measured for row in result.rows),
         summary=_summary(result),
         tables=list(_tables(result)),
-        spans=[(s.name, len(s.columns) + bool(s.average)) for s in protocol.scenarios],
-        firsts=_first_columns(protocol),
+        spans=protocol.spans,
+        firsts=protocol.firsts,
         confidence=" or ".join(f"{level:.0%}" for level in sorted(levels)),
         runs={row.name: _facts(row) for row in result.rows},
         spent=result.spent,
@@ -91,12 +90,3 @@ def _facts(row: RowResult) -> dict[str, Any]:
     stored = folder.state()
     epochs = "—" if stored.history is None else str(len(stored.history))
     return {"epochs": epochs, "run": folder.run_name, "mlflow": stored.run_id or "—"}
-
-
-def _first_columns(protocol: Protocol) -> set[int]:
-    """Return the indices of the first column of each scenario."""
-    firsts, place = set(), 0
-    for scenario in protocol.scenarios:
-        firsts.add(place)
-        place += len(scenario.columns) + bool(scenario.average)
-    return firsts

@@ -221,3 +221,11 @@ def test_celeb_df_pp_names_the_methods_that_a_mean_lacks():
     found = {name: m for (_, name), m in figures(rows, load_protocol("celeb-df-pp")).items()}
     assert "2 of 7" in found["TF avg"].note
     assert found["FS avg"].auc is None
+
+
+@pytest.mark.parametrize("name", named_protocols())
+def test_spans_and_firsts_are_those_of_the_headings(name: str) -> None:
+    protocol = load_protocol(name)
+    scenarios = [scenario for scenario, _ in protocol.headings]
+    assert protocol.spans == [(s.name, scenarios.count(s.name)) for s in protocol.scenarios]
+    assert protocol.firsts == {scenarios.index(scenario) for scenario in scenarios}
