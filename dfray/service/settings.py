@@ -12,7 +12,7 @@ from dfray import storage
 from dfray.errors import UserError
 from dfray.serving.admission import Admission
 
-_VARIABLES = {
+VARIABLES = {
     "model": "DFRAY_SERVE_MODEL",
     "tracking_uri": "MLFLOW_TRACKING_URI",
     "token": "DFRAY_SERVE_TOKEN",
@@ -63,7 +63,7 @@ class ServiceSettings(BaseModel):
         Raises:
             UserError: a value is none that it may have.
         """
-        named = {key: os.environ[name] for key, name in _VARIABLES.items() if os.environ.get(name)}
+        named = {key: os.environ[name] for key, name in VARIABLES.items() if os.environ.get(name)}
         values = named | {key: value for key, value in given.items() if value is not None}
         try:
             return cls.model_validate(values)
@@ -73,7 +73,7 @@ class ServiceSettings(BaseModel):
             shown = "" if key == "token" else f" {values.get(key)!r}"
             raise UserError(
                 f"{key}{shown}: {first['msg']}.",
-                f"Mend the option or {_VARIABLES.get(key, 'the argument')}.",
+                f"Mend the option or {VARIABLES.get(key, 'the argument')}.",
             ) from error
 
     @field_validator("allow", mode="before")

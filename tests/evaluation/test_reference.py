@@ -94,6 +94,17 @@ def test_false_alarms_and_fakes_found_are_counted_at_the_threshold_itself() -> N
     assert made.fakes_share == 0.5
 
 
+def test_faces_are_counted_by_size_and_videos_without_one() -> None:
+    table = videos([0.1, None], [0.9])
+    status = pa.array(["ok", "no_face", "ok"])
+    table = table.set_column(table.column_names.index("status"), "status", status)
+    made = make_reference(RULE, table, FACES, BOXES, NO_RATES)
+    assert made.no_face == 1
+    assert made.face_px is not None
+    assert sum(made.face_px) == len(BOXES)
+    assert made.face_px[0] == 120, "longer sides of 20.0 to 31.9 px"
+
+
 def test_ranges_are_the_quantiles_of_the_faces_and_what_is_not_known_has_none() -> None:
     ranges = reference([0.1], [0.9]).ranges
     assert ranges["sharpness"] == pytest.approx((0.999, 98.901))

@@ -352,6 +352,25 @@ def test_a_video_that_takes_too_long_is_stopped_however_steadily_it_works(tmp_pa
     assert str(end.reason).startswith("not done within 1 s")
 
 
+def test_a_video_above_the_bound_of_length_is_refused_at_once(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "clip.mp4", talking_head(26))
+    extractor = SupervisedExtractor(FacesSection(), bounds=Bounds(length_s=0.5))
+    *frames, end = extractor.extract(str(clip))
+    extractor.close()
+    assert isinstance(end, VideoEnd)
+    assert (end.status, end.attempts, frames) == ("unreadable", 1, [])
+    assert str(end.reason) == "longer than 0.00833333 min"
+
+
+def test_a_video_within_the_bound_of_length_is_extracted(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "clip.mp4", talking_head(26))
+    extractor = SupervisedExtractor(FacesSection(), bounds=Bounds(length_s=60))
+    *_, end = extractor.extract(str(clip))
+    extractor.close()
+    assert isinstance(end, VideoEnd)
+    assert end.status == "ok"
+
+
 def test_a_video_that_takes_too_much_memory_costs_itself(
     clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
