@@ -68,13 +68,16 @@ class Pair:
 
 
 def with_persons(videos: pa.Table, summaries: pa.Table) -> pa.Table:
-    """STORED_SCORES from VIDEO_SCORES and the SUMMARIES, which tell the people."""
+    """STORED_SCORES from VIDEO_SCORES and the SUMMARIES, which tell the people.
+
+    A video without a summary, as it was never extracted, has no score: it is of nobody else.
+    """
     columns = [summaries.column(name).to_pylist() for name in ("identity", "source_video")]
     keys = summaries.column("video_id").to_pylist()
     person = {
         key: identity or source or key for key, identity, source in zip(keys, *columns, strict=True)
     }
-    of_row = [person[key] for key in videos.column("video_id").to_pylist()]
+    of_row = [person.get(key, key) for key in videos.column("video_id").to_pylist()]
     return STORED_SCORES.conform(videos.append_column("person", pa.array(of_row)), "video scores")
 
 

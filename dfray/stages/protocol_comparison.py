@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from dfray import storage
@@ -25,8 +26,6 @@ from dfray.progress import stage
 from dfray.run_context import RunContext
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from dfray.evaluation.dataset_statistics import DatasetStatistics
     from dfray.evaluation.given_scores import GivenScores
     from dfray.evaluation.protocol import Protocol
@@ -138,7 +137,7 @@ def _require_names(names: Sequence[str]) -> None:
 
 
 def _given(run: RunContext, protocol: Protocol, name: str, given: GivenScores) -> _Measured:
-    """Measure the scores of a file, of the run's videos whose faces are stored."""
+    """Measure the scores of a file, of the run's videos whose faces are stored and that are no copies."""
     from dfray.evaluation.given_truth import truths_of_manifest
     from dfray.evaluation.matched_scores import match_scores
 
@@ -147,8 +146,9 @@ def _given(run: RunContext, protocol: Protocol, name: str, given: GivenScores) -
     for mismatch in matched.mismatches:
         warn(mismatch)
     trained_on, datasets = _training_of_version(run, given.detector)
-    stored = run.faces.summaries([split]).column("video_id")
-    videos = matched.videos.filter(pc.is_in(matched.videos["video_id"], stored))
+    copies = pa.array(run.evaluation_set.copies(split).of_dataset, pa.string())
+    videos = _stored(run, matched.videos)
+    videos = videos.filter(pc.invert(pc.is_in(videos["video_id"], copies)))
     return _measured(
         run,
         protocol,
@@ -187,8 +187,14 @@ def _measured(
         method_metrics(protocol, videos, threshold),
         **row,
     )
-    kept = with_persons(videos, run.faces.summaries([run.recipe.evaluation.split]))
+    kept = with_persons(_stored(run, videos), run.faces.summaries([run.recipe.evaluation.split]))
     return _Measured(result, ScoredVideos(name, kept, threshold))
+
+
+def _stored(run: RunContext, videos: pa.Table) -> pa.Table:
+    """Return the VIDEO_SCORES of videos that were extracted, which both models and files can have scored."""
+    stored = run.faces.summaries([run.recipe.evaluation.split]).column("video_id")
+    return videos.filter(pc.is_in(videos["video_id"], stored))
 
 
 def _training(run: RunContext, bundle_uri: str) -> tuple[str | None, list[str]]:

@@ -94,6 +94,7 @@ def test_a_persons_videos_are_told_by_identity_or_source_or_nothing():
         }
     )
     assert with_persons(videos, summaries)["person"].to_pylist() == ["ada", "b", "b", "d"]
+    assert with_persons(videos, summaries[1:])["person"].to_pylist() == ["ada", "b", "b", "d"]
 
 
 def test_a_mean_over_methods_is_a_mean_of_their_figures():

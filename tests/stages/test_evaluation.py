@@ -13,6 +13,7 @@ import yaml
 
 from dfray import stages, storage
 from dfray.config import Recipe
+from dfray.datasets.manifest import Manifest, write_manifest
 from dfray.errors import UserError
 from dfray.evaluation.metrics import Metrics
 from dfray.models.bundle_description import read_decision_rule, write_decision_rule
@@ -24,7 +25,9 @@ from dfray.serving.package import downloaded_bundle
 from dfray.stages.promotion import measure_version
 from dfray.tracking.client import connect
 from tests.helpers.evaluated import fit, save_model, untrained_run, with_evaluation
+from tests.helpers.rows import fake_row, video_row, videos_table
 from tests.helpers.runs import write_faces
+from tests.helpers.toy import toy_recipe
 
 pytestmark = [
     pytest.mark.ray,
@@ -222,6 +225,39 @@ def test_scores_of_a_file_stand_beside_them_paired_on_the_same_videos(
     assert "toy: trained on training videos of toy" in text
     assert "† all / Toy: toy was trained on toy: no test of how it generalises" in text
     assert "AUC less that of toy on the same videos" in storage.read_bytes(page).decode()
+
+
+def test_copies_and_videos_never_extracted_do_not_part_a_model_and_a_file_of_scores(
+    scored_in_process, tmp_path
+):
+    recipe = toy_recipe(tmp_path, "toy", "model.backbone=test_resnet", "evaluation.threshold=0.5")
+    rng = np.random.default_rng(0)
+    rows = [
+        (
+            make(f"{make.__name__}{number}", split="test"),
+            [*rng.integers(0, 256, (2, 32, 32, 3), np.uint8)],
+        )
+        for make in (video_row, fake_row)
+        for number in range(6)
+    ]
+    rows.append((video_row("copy", split="test"), rows[0][1]))
+    for place in (0, -1):
+        rows[place][0]["faces_digest"] = "the same"
+    write_faces(recipe, rows)
+    run = RunContext.of(recipe)
+    videos = [*(video for video, _ in rows), video_row("late", split="test")]
+    write_manifest(Manifest(videos_table(videos)), run.runs.manifest)
+    run.claim()
+    save_model(recipe, Path(run.folder.model), seed=0)
+    lines = [f"{row['uri']},{row['label']}" for row in videos]
+    (tmp_path / "third.csv").write_text("\n".join(["uri,score", *lines]) + "\n")
+    (tmp_path / "toys.yaml").write_text(yaml.safe_dump(PROTOCOL))
+    page = stages.compare_models(
+        run, str(tmp_path / "toys.yaml"), [], [(str(tmp_path / "third.csv"), None)]
+    )
+    table = csv.DictReader(io.StringIO(storage.read_bytes(page.replace(".html", ".csv")).decode()))
+    counts = {(row["row"], row["n_real"], row["n_fake"]) for row in table if row["column"] == "Toy"}
+    assert counts == {("toy", "6", "6"), ("third", "6", "6")}
 
 
 def test_two_rows_of_one_name_are_refused(recipe, metrics, tmp_path):
