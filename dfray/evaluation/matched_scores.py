@@ -24,10 +24,12 @@ class MatchedScores:
     Attributes:
         videos: VIDEO_SCORES of every video of the truth; those that the scores lack have no score.
         mismatches: a sentence for each kind, with its count and examples.
+        copies: video_ids of files that another video_id before them has, too: pooled figures count one.
     """
 
     videos: pa.Table
     mismatches: tuple[str, ...]
+    copies: frozenset[str]
 
 
 def match_scores(scores: GivenScores, truths: Truths, split: str) -> MatchedScores:
@@ -46,13 +48,16 @@ def match_scores(scores: GivenScores, truths: Truths, split: str) -> MatchedScor
             f"{_examples(absent)}.",
             "Names must be the same path or URI; a relative one counts from the file that has it.",
         )
-    rows = []
-    for key, truth in keyed:
+    rows, copies, seen = [], set[str](), set[str]()
+    for key, truth in sorted(keyed, key=lambda pair: pair[1].video_id):
+        if key in seen:
+            copies.add(truth.video_id)
+        seen.add(key)
         found = scores.by_key.get(key, _ABSENT)
         given = {"status": found.status, "reason": found.reason, "n_faces": found.n_faces}
         rows.append(asdict(truth) | given | {"split": split, "fake_probability": found.probability})
-    videos = VIDEO_SCORES.from_rows(sorted(rows, key=lambda row: row["video_id"]))
-    return MatchedScores(videos, tuple(_mismatches(absent, unlabelled, scores, truths, split)))
+    mismatches = tuple(_mismatches(absent, unlabelled, scores, truths, split))
+    return MatchedScores(VIDEO_SCORES.from_rows(rows), mismatches, frozenset(copies))
 
 
 def _mismatches(

@@ -80,6 +80,7 @@ def evaluate_scores(
         run.recipe.seed if run else 0,
         threshold=given.threshold,
         attributes=attributes_of(run.manifest) if run and labels is None else None,
+        copies=matched.copies,
     )
     folder = storage.absolute(to or f"{scores.rpartition('.')[0]}.evaluation")
     write_summary(folder, metrics)

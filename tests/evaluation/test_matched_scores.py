@@ -70,4 +70,5 @@ def test_a_file_that_a_manifest_lists_in_two_datasets_has_its_score_in_both(tmp_
     found = match_scores(read_given_scores(str(tmp_path / "scores.csv")), truths, "test")
     assert found.videos["dataset"].to_pylist() == ["first", "second"]
     assert found.videos["fake_probability"].to_pylist() == [0.25, 0.25]
+    assert found.copies == {"second/real/a"}
     assert found.mismatches == ()

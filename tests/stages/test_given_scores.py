@@ -96,10 +96,12 @@ def test_a_recipe_gives_the_truth_by_its_manifest(tmp_path: Path) -> None:
         row | {"video_id": f"ff/real/{k}", "uri": f"/videos/{k}.mp4", "split": split}
         for k, split in enumerate(("test", "train", "test"))
     ]
+    videos.append(videos[0] | {"video_id": "other/real/0", "dataset": "other"})
     run.look_at(VIDEOS.from_rows(videos))
     (tmp_path / "third.csv").write_text("uri,score\n/videos/0.mp4,0.5\n/videos/1.mp4,0.5\n")
     found = evaluate_scores(str(tmp_path / "third.csv"), run=run, to=str(tmp_path / "figures"))
     counts = found.metrics.overall.counts
     assert (counts.videos, counts.scored, counts.not_extracted) == (2, 1, 1)
     table = pq.read_table(tmp_path / "figures" / "video_scores.parquet")
-    assert table["video_id"].to_pylist() == ["ff/real/0", "ff/real/2"]
+    assert table["video_id"].to_pylist() == ["ff/real/0", "ff/real/2", "other/real/0"]
+    assert [group.counts.scored for group in found.metrics.datasets] == [1, 1]
