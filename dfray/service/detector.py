@@ -41,7 +41,6 @@ class Detector:
         Raises:
             DfrayError: the model cannot be loaded, or the file be read from the object store.
         """
-        yield Progress(0)
         model = await self._get(task.model)
         progress, ended = _Latest(), threading.Event()
         work = asyncio.create_task(asyncio.to_thread(_scored, model, task, progress, ended))

@@ -70,11 +70,18 @@ def service(
             yield Service(f"http://127.0.0.1:{sock.getsockname()[1]}", front, thread)
 
 
-def register_tiny(folder: Path, tracking_uri: str, name: str, versions: int = 1) -> Versions:
-    """Register versions of a tiny detector that differ in size; the first is the champion."""
+def register_tiny(
+    folder: Path,
+    tracking_uri: str,
+    name: str,
+    versions: int = 1,
+    network: ModelSection | None = None,
+) -> Versions:
+    """Register versions of a tiny detector, which differ in size, or of `network`; the first is champion."""
     for number in range(versions):
-        network = ModelSection(backbone="test_resnet", size_px=64 + 32 * number)
-        bundle = save_bundle(folder / str(number), RECIPE.model_copy(update={"model": network}))
+        tiny = ModelSection(backbone="test_resnet", size_px=64 + 32 * number)
+        recipe = RECIPE.model_copy(update={"model": network or tiny})
+        bundle = save_bundle(folder / str(number), recipe)
         with start_run(RECIPE, tracking_uri, manifest_fingerprint="m") as run:
             register(
                 bundle,
