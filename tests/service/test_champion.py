@@ -76,17 +76,17 @@ def moved(versions: Versions, served: Service, to: str) -> float:
     return time.monotonic() - began
 
 
+@pytest.mark.parametrize("count", [60, pytest.param(510, marks=pytest.mark.slow)])
 def test_a_promotion_and_a_rollback_under_load_cost_no_request(
-    served: Service, versions: Versions, face: Path
+    served: Service, versions: Versions, face: Path, count: int
 ):
     with load(served, face) as answers:
-        wait_for(lambda: len(answers) >= 20, 60)
+        wait_for(lambda: len(answers) >= count / 3, 300)
         there = moved(versions, served, "2")
-        n_before = len(answers)
-        wait_for(lambda: len(answers) >= n_before + 20, 60)
+        wait_for(lambda: len(answers) >= 2 * count / 3, 300)
         back = moved(versions, served, "1")
-        n_before = len(answers)
-        wait_for(lambda: len(answers) >= n_before + 20, 60)
+        wait_for(lambda: len(answers) >= count, 300)
+    assert max(there, back) < WITHIN_S
     assert Counter(status for status, _ in answers) == {200: len(answers)}
     assert {version for _, version in answers} == {"1", "2"}
     assert version_of(served, face) == "1"

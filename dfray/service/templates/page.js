@@ -23,6 +23,7 @@ function tell(text, value) {
   at("state").textContent = text;
   if (value === undefined) at("progress").removeAttribute("value");
   else at("progress").value = value;
+  show("progress", true);
   show("work", true);
 }
 
@@ -114,6 +115,7 @@ async function score(file) {
       await open(end.id);
       const score = end.score.fake_probability;
       tell(`${file.name}: ${score === null ? "no face was found" : `score ${score.toFixed(3)}`}`, 1);
+      show("progress", false);
       show("result", true);
       at("result").focus();
     } else {
