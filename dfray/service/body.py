@@ -38,6 +38,7 @@ async def read_source(request: Request, settings: ServiceSettings) -> Upload | P
         Refusal: 413, 415 or 422 of the body; 403 of a place that is not opened.
     """
     content_type, options = parse_options_header(request.headers.get("content-type", ""))
+    content_type = content_type.lower()  # RFC 9110, 8.3.1
     length = request.headers.get("content-length", "")
     if length.isdigit() and int(length) > settings.max_bytes + ROOM_BYTES:
         raise too_large(settings.max_bytes)
@@ -120,6 +121,7 @@ def _named_place(value: Any, settings: ServiceSettings) -> Place:
     if storage.is_remote(uri) and {".", ".."} & set(unquote(uri).split("/")):
         raise refusal
     try:
+        uri.encode()  # JSON may hold half of a surrogate pair, which no answer can repeat
         place = settings.admission.place_of(uri)
     except (NotAdmittedError, OSError, ValueError) as error:  # such as of a name with a null byte
         raise refusal from error

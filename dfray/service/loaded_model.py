@@ -6,6 +6,7 @@ import asyncio
 import concurrent.futures
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any
 
@@ -33,6 +34,8 @@ BATCH, WAIT_S = 64, 0.02
 
 Watch = Callable[[Progress], bool]
 """A function that is told of each sampled frame, and returns False if the request has ended."""
+_WATCH = ContextVar[Watch | None]("watch", default=None)
+"""Of the request that this thread scores: two requests may name the same file."""
 
 
 class LoadedModel:
@@ -82,12 +85,12 @@ class LoadedModel:
 
     def scored(self, path: str, name: str, watch: Watch, *, with_page: bool) -> Scored:
         """Score a file, which clients call `name`."""
-        self._reader.watches[path] = watch
+        watching = _WATCH.set(watch)
         try:
             depth: Depth = "pictures" if with_page else "faces"
             found = examine(MediaInput(path), self._reader, self.model, depth)
         finally:
-            del self._reader.watches[path]
+            _WATCH.reset(watching)
         page = self._page(found, path, name) if with_page else None
         score = replace(found.score, input=name)
         return Scored(score, count_face_px([face.face_px for face in found.faces]), page)
@@ -109,11 +112,7 @@ class LoadedModel:
 
 
 class _Reader(MediaReader):
-    """Reader whose network is in this process, and collects faces of all threads.
-
-    Attributes:
-        watches: path -> what is told of its frames.
-    """
+    """Reader whose network is in this process, and collects faces of all threads."""
 
     _ahead = AHEAD
 
@@ -124,7 +123,6 @@ class _Reader(MediaReader):
         settings = carried_settings(description["faces"], network.files.detector)
         super().__init__(settings, decision_rule_of(description), admission)
         self._network, self._loop = network, loop
-        self.watches: dict[str, Watch] = {}
 
     def predicted(self, crops: np.ndarray) -> Predictions:
         """Return the scores of crops, without reading ahead."""
@@ -139,7 +137,7 @@ class _Reader(MediaReader):
         thumbnail_px: int | None,
     ) -> Iterator[Frame | VideoEnd]:
         results = super()._extract(item, extractor, kind, stride, thumbnail_px)
-        watch = self.watches.get(item) if isinstance(item, str) else None
+        watch = _WATCH.get()
         return watched(results, watch) if watch else results
 
     def _send(self, crops: np.ndarray) -> concurrent.futures.Future[Predictions]:
@@ -197,7 +195,11 @@ class Models:
 
 def _checked(load: Callable[[], LoadedModel]) -> LoadedModel:
     model = load()
-    model.check()
+    try:
+        model.check()
+    except BaseException:
+        model.close()
+        raise
     return model
 
 

@@ -6,7 +6,7 @@ import asyncio
 import secrets
 import time
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from dfray.service.refusal import Refusal
@@ -87,13 +87,15 @@ class Results:
         return job
 
     def forget_old(self) -> None:
-        """Forget the jobs whose time is over, and the oldest if their pages are too much."""
+        """Forget the jobs whose time is over, and the oldest pages if they are too much together."""
         now, n_bytes = time.monotonic(), 0
         for job in reversed(list(self._jobs.values())):
-            n_bytes += len(job.page or b"")
-            is_old = job.ended is not None and now - job.ended > self._keep_s
-            if is_old or (job.page and n_bytes > PAGES_BYTES):
+            if job.ended is not None and now - job.ended > self._keep_s:
                 del self._jobs[job.id]
+                continue
+            n_bytes += len(job.page or b"")
+            if job.scored is not None and job.page and n_bytes > PAGES_BYTES:
+                job.scored = replace(job.scored, page=None)
 
     def __len__(self) -> int:
         return len(self._jobs)

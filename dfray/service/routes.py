@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Query, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from fastapi.security import HTTPBearer
 from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.exceptions import HTTPException
 
 import dfray
 from dfray.service.access import is_known, require_known
@@ -80,6 +82,8 @@ def make_app(front: Front) -> FastAPI:
         redoc_url=None,
     )
     app.add_exception_handler(Refusal, _answer_refusal)
+    app.add_exception_handler(HTTPException, _answer_unknown)
+    app.add_exception_handler(RequestValidationError, _answer_invalid)
     _add_page(app, front)
     _add_scores(app, front)
     _add_state(app, front)
@@ -188,6 +192,21 @@ def _add_state(app: FastAPI, front: Front) -> None:
 async def _answer_refusal(_: Request, refusal: Exception) -> Response:
     """Answer a refusal."""
     assert isinstance(refusal, Refusal)
-    return JSONResponse(
-        {"status": refusal.status, "reason": refusal.reason}, refusal.status, refusal.headers
-    )
+    return _reasoned(refusal.status, refusal.reason, refusal.headers)
+
+
+async def _answer_unknown(_: Request, error: Exception) -> Response:
+    """Answer what no route takes."""
+    assert isinstance(error, HTTPException)
+    return _reasoned(error.status_code, f"{error.detail}.", error.headers)
+
+
+async def _answer_invalid(_: Request, error: Exception) -> Response:
+    """Answer a value of the query that is none it may have."""
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    return _reasoned(422, f"{first['loc'][-1]}: {first['msg']}.")
+
+
+def _reasoned(status: int, reason: str, headers: Mapping[str, str] | None = None) -> Response:
+    return JSONResponse({"status": status, "reason": reason}, status, headers)

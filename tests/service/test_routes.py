@@ -37,7 +37,7 @@ def served(
 ) -> Iterator[Service]:
     register_tiny(tmp_path_factory.mktemp("served"), tracking_uri, "served")
     limits = {"max_mb": 1, "max_minutes": 0.1, "queue": 6, "timeout_s": 20, "replicas": 2}
-    with service(tracking_uri, model=URI, allow=(str(folder),), **limits) as running:
+    with service(tracking_uri, model=URI, allow=(str(folder), "s3://offered"), **limits) as running:
         yield running
 
 
@@ -136,6 +136,29 @@ def test_another_kind_of_body_is_refused_and_told_what_to_send(served: Service):
     assert "curl -F file=@clip.mp4" in reason(answer)
 
 
+def test_the_kind_of_a_body_is_written_in_any_case(served: Service):
+    answer = served.post(data=b"{}", headers={"Content-Type": "Application/JSON"})
+    assert answer.status_code == 422
+    answer = served.post(data=b"", headers={"Content-Type": "Multipart/Form-Data; Boundary=b"})
+    assert answer.status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "said"),
+    [
+        ("GET", "/nothing", 404, "Not Found"),
+        ("PUT", "/score", 405, "Method Not Allowed"),
+        ("POST", "/score?report=perhaps", 422, "report"),
+    ],
+)
+def test_every_refusal_has_a_reason(
+    served: Service, method: str, path: str, status: int, said: str
+):
+    answer = served.ask(method, path)
+    assert answer.status_code == status
+    assert said in reason(answer)
+
+
 FILE = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.mp4"\r\n\r\n'
 
 
@@ -216,6 +239,13 @@ def test_a_file_below_an_allowed_folder_is_opened_by_name(
     assert answer.json()["score"]["input"] == str(folder / "clip.mp4")
 
 
+def test_requests_at_once_may_name_the_same_file(served: Service, folder: Path, clip: Path):
+    (folder / "same.mp4").write_bytes(clip.read_bytes())
+    with ThreadPoolExecutor(6) as pool:
+        sent = [pool.submit(served.post, json={"uri": str(folder / "same.mp4")}) for _ in range(6)]
+    assert [one.result().status_code for one in sent] == [200] * 6
+
+
 def test_nothing_else_is_opened_by_name(served: Service, folder: Path, clip: Path):
     (folder / "link.mp4").symlink_to(clip)
     for uri in (
@@ -226,6 +256,7 @@ def test_nothing_else_is_opened_by_name(served: Service, folder: Path, clip: Pat
         "http://127.0.0.1/clip.mp4",
         f"file://{clip}",
         "a\0.mp4",
+        "s3://offered/\ud800.mp4",
     ):
         answer = served.post(json={"uri": uri})
         assert answer.status_code == 403, uri
