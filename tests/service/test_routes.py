@@ -216,7 +216,7 @@ def test_a_body_that_does_not_come_is_given_up(served: Service, monkeypatch: pyt
         head += "Content-Length: 1000\r\nContent-Type: multipart/form-data; boundary=b\r\n\r\n--b"
         connection.sendall(head.encode())
         assert b" 504 " in connection.recv(4096)
-    assert served.front.n_open == 0
+    wait_for(lambda: served.front.n_open == 0, 20)
 
 
 def test_a_file_that_takes_too_long_is_given_up(
@@ -227,7 +227,7 @@ def test_a_file_that_takes_too_long_is_given_up(
     answer = served.score(write_clip(tmp_path / "clip.mp4", portrait(), seconds=5))
     assert answer.status_code == 504
     assert "0.05 s" in reason(answer)
-    assert served.front.n_open == 0
+    wait_for(lambda: served.front.n_open == 0, 20)
 
 
 def test_a_file_below_an_allowed_folder_is_opened_by_name(
