@@ -26,7 +26,7 @@ def show_reproduction_plan(plan: ReproductionPlan) -> None:
     console.rule("videos held against published counts", align="left")
     _show_counts(plan.comparisons)
     console.rule("what is due takes", align="left")
-    _show_estimates(plan.estimates)
+    _show_estimates(plan)
 
 
 def show_reproduction(result: ReproductionResult) -> None:
@@ -77,14 +77,20 @@ def _show_counts(comparisons: Sequence[Comparison]) -> None:
     console.print(table)
 
 
-def _show_estimates(estimates: Sequence[RowEstimate]) -> None:
-    if not estimates:
+def _show_estimates(plan: ReproductionPlan) -> None:
+    for name, reason in plan.not_estimated.items():
+        console.print(f"{name} is not estimated: {reason}", highlight=False)
+    if plan.estimates:
+        _show_estimate_table(plan.estimates)
+    elif not plan.not_estimated:
         console.print(
             "Not estimated: name the nodes with --nodes, such as 8x16cpu@0.68,1x96cpu+8h100@55, while "
             "something is due.",
             highlight=False,
         )
-        return
+
+
+def _show_estimate_table(estimates: Sequence[RowEstimate]) -> None:
     numbers = ("extraction", "CPU time", "training", "storage, GiB", "money")
     table = new_table("row", *numbers, right=numbers)
     for row in estimates:

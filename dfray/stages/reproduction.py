@@ -25,6 +25,7 @@ from dfray.stages.pipeline import extract, train
 
 if TYPE_CHECKING:
     from dfray.planning.measure import ExtractionCost
+    from dfray.planning.plan import ClusterPlan
     from dfray.reproduction.estimate import RowEstimate
     from dfray.reproduction.paper import Paper
     from dfray.reproduction.rows import Selection
@@ -40,12 +41,14 @@ class ReproductionPlan:
         stores: stores of faces of the rows that can be trained, each one extraction.
         comparisons: videos found of each corpus against the published ones.
         estimates: of what is due; empty: no nodes were named.
+        not_estimated: name of a row -> why there is no estimate of what is due of it.
     """
 
     states: list[RowState]
     stores: list[SharedFaces]
     comparisons: list[Comparison]
     estimates: list[RowEstimate]
+    not_estimated: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -84,8 +87,11 @@ def plan_reproduction(
         parse_nodes(nodes)  # before a minute is spent
     states, comparisons = _look(paper, selection, check=True)
     possible = [s for s in states if s.row.is_asked and s.problem is None]
-    estimates = [] if nodes is None else _estimates([s for s in possible if s.is_due], nodes)
-    return ReproductionPlan(states, _stores(possible), comparisons, estimates)
+    estimates: list[RowEstimate] = []
+    not_estimated: dict[str, str] = {}
+    if nodes is not None:
+        estimates, not_estimated = _estimates([s for s in possible if s.is_due], nodes)
+    return ReproductionPlan(states, _stores(possible), comparisons, estimates, not_estimated)
 
 
 def reproduce(
@@ -209,8 +215,8 @@ def _stores(states: Sequence[RowState]) -> list[SharedFaces]:
     return shared_faces(state.row for state in states)
 
 
-def _estimates(states: Sequence[RowState], nodes: str) -> list[RowEstimate]:
-    """Return the estimates of rows; the extraction into a store is measured once."""
+def _estimates(states: Sequence[RowState], nodes: str) -> tuple[list[RowEstimate], dict[str, str]]:
+    """Return the estimates of rows, and why others have none; a store's extraction is measured once."""
     from dfray.reproduction.estimate import estimate_rows
 
     measured: dict[str, ExtractionCost] = {}
@@ -221,5 +227,11 @@ def _estimates(states: Sequence[RowState], nodes: str) -> list[RowEstimate]:
             measured[key] = measure_faces(videos, recipe, sample, seconds)
         return measured[key]
 
-    plans = [(state, plan_cluster(state.run, nodes, measure=measure)) for state in states]
-    return estimate_rows(plans)
+    plans: list[tuple[RowState, ClusterPlan]] = []
+    not_estimated: dict[str, str] = {}
+    for state in states:
+        try:
+            plans.append((state, plan_cluster(state.run, nodes, measure=measure)))
+        except DfrayError as error:
+            not_estimated[state.row.name] = str(error)
+    return estimate_rows(plans), not_estimated

@@ -167,3 +167,16 @@ def test_nodes_are_refused_before_a_corpus_is_looked_at(
         stages.plan_reproduction(paper, selection, nodes="16cpu")
     with pytest.raises(UserError, match="cannot read '16cpus?'"):
         stages.reproduce(paper, selection, command="dfray", nodes="16cpu")
+
+
+def test_a_row_that_cannot_be_estimated_is_told_and_the_others_are_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_paper(tmp_path)
+    recipe = tmp_path / "second.yaml"
+    recipe.write_text(recipe.read_text().replace("num_workers: 1", "num_workers: 4"))
+    plan = stages.plan_reproduction(*selected(tmp_path, monkeypatch), nodes="1x2cpu@3")
+    assert plan.estimates == []
+    assert list(plan.not_estimated) == ["first", "second"]
+    assert "clips are not drawn yet" in plan.not_estimated["first"]
+    assert "The training workers take 4 CPUs; there are 2" in plan.not_estimated["second"]
