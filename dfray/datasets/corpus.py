@@ -18,6 +18,8 @@ from dfray.tables import FAKE, SPLITS
 
 PACKED = "an archive: unpack it"
 UNPACKED = "an archive, unpacked beside it"
+TRAINED = ("train", "val")
+"""Splits by which a detector is made."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,18 @@ class Account:
 
     left_out: Counter[LeftOut] = field(default_factory=Counter)
     remarks: Counter[Remark] = field(default_factory=Counter)
+
+
+def may_hold(corpus: CorpusSection, splits: Collection[str]) -> bool:
+    """Return False if the recipe surely takes no video of these splits from the corpus.
+
+    Its videos are given another split, these are left out, or all are published as of others.
+    """
+    if corpus.split is not None:
+        return corpus.split in splits
+    taken = [split for split in splits if corpus.only is None or split in corpus.only]
+    published = reader(corpus.reader).published
+    return bool(taken) and (published is None or published.may_have(taken))
 
 
 def corpus_rows(

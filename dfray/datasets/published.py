@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
@@ -39,6 +40,11 @@ class Published:
         if not self.real_faces:
             return None
         return self.real_faces / (self.train * self.real / (self.real + self.fake))
+
+    def may_have(self, splits: Collection[str]) -> bool:
+        """Return True unless all videos are published as of other splits."""
+        elsewhere = sum(getattr(self, name) for name in SPLITS if name not in splits)
+        return elsewhere < self.real + self.fake
 
     def counts(self) -> list[tuple[str, int]]:
         """Return (subset, videos) for every split and class that is published."""

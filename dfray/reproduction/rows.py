@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from dfray.config import CorpusSection, Recipe
-from dfray.datasets.readers import reader
+from dfray.datasets.corpus import TRAINED, may_hold
 from dfray.errors import UserError, did_you_mean
 from dfray.evaluation.protocol import PublishedRow
 from dfray.recipe import load_recipe
@@ -111,19 +111,6 @@ def select_rows(paper: Paper, selection: Selection) -> list[PaperRow]:
     ]
 
 
-def trains_on(corpus: CorpusSection) -> bool:
-    """Return True if a recipe takes videos of the corpus for training or validation.
-
-    A corpus that publishes no videos of either split has test videos only.
-    """
-    if corpus.split is not None:
-        return corpus.split != "test"
-    if corpus.only is not None:
-        return corpus.only != ["test"]
-    published = reader(corpus.reader).published
-    return published is None or published.train + published.val > 0
-
-
 def _row(
     recipe: Recipe, published: PublishedRow | None, roots: Roots, *, is_asked: bool
 ) -> PaperRow:
@@ -134,7 +121,7 @@ def _row(
         if root is not None:
             kept.append(corpus.model_copy(update={"root": root}))
         else:
-            (lacking if trains_on(corpus) else absent).append(name)
+            (lacking if may_hold(corpus, TRAINED) else absent).append(name)
     if not lacking:
         recipe = recipe.model_copy(update={"corpora": kept})
     return PaperRow(recipe, published, is_asked, tuple(lacking), tuple(absent))

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from dfray.config import CorpusSection
 from dfray.errors import UserError
 from dfray.reproduction.paper import load_paper
 from dfray.reproduction.roots import corpora_of
-from dfray.reproduction.rows import PaperRow, Selection, load_recipes, select_rows, trains_on
+from dfray.reproduction.rows import PaperRow, Selection, load_recipes, select_rows
 
 TABLE3 = load_paper("table3")
 FIVE = ("ffpp", "celeb_df", "dfdc", "fakeavceleb", "forgerynet")
@@ -92,21 +91,3 @@ def test_overrides_hold_for_every_row(roots: Path) -> None:
     rows = selected(roots, overrides=("training.epochs=3", "work_dir=elsewhere"))
     assert {row.recipe.training.epochs for row in rows.values()} == {3}
     assert {row.recipe.work_dir for row in rows.values()} == {"elsewhere"}
-
-
-@pytest.mark.parametrize(
-    ("corpus", "trained"),
-    [
-        ({"reader": "ffpp"}, True),
-        ({"reader": "ffpp", "only": ["test"]}, False),
-        ({"reader": "ffpp", "only": ["val", "test"]}, True),
-        ({"reader": "csv", "split": "test"}, False),
-        ({"reader": "csv"}, True),
-        ({"reader": "df40"}, False),
-        ({"reader": "deepfake_eval_2024"}, False),
-    ],
-)
-def test_a_recipe_trains_on_what_has_videos_of_training_or_validation(
-    corpus: dict[str, object], trained: bool
-) -> None:
-    assert trains_on(CorpusSection(root="corpus", **corpus)) == trained

@@ -17,7 +17,9 @@ from dfray.datasets.published import Published
 from dfray.datasets.readers.ffpp import LICENCE
 from dfray.datasets.readers.rows import VideoRow, video_row
 
-PUBLISHED = Published("FaceForensics++'s repository, DeepFakeDetection", real=363, fake=3068)
+PUBLISHED = Published(
+    "FaceForensics++'s repository, DeepFakeDetection", real=363, fake=3068, test=3431
+)
 
 
 def read(corpus: CorpusSection, files: Files) -> Iterator[VideoRow]:
