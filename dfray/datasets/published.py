@@ -43,7 +43,7 @@ class Published:
 
     def may_have(self, splits: Collection[str]) -> bool:
         """Return True unless all videos are published as of other splits."""
-        elsewhere = sum(getattr(self, name) for name in SPLITS if name not in splits)
+        elsewhere: int = sum(getattr(self, name) for name in SPLITS if name not in splits)
         return elsewhere < self.real + self.fake
 
     def counts(self) -> list[tuple[str, int]]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -13,12 +13,12 @@ import pyarrow.compute as pc
 
 from dfray import storage
 from dfray.config import FacesSection
-from dfray.errors import RegistryError, UserError
+from dfray.datasets.corpus import TRAINED
+from dfray.errors import UserError
 from dfray.faces.version import version_note
 from dfray.models.bundle_description import (
     read_faces,
     read_faces_version,
-    read_published,
     read_recipe,
 )
 from dfray.notes import warn
@@ -28,13 +28,42 @@ from dfray.run_context import RunContext
 if TYPE_CHECKING:
     from dfray.evaluation.dataset_statistics import DatasetStatistics
     from dfray.evaluation.given_scores import GivenScores
+    from dfray.evaluation.given_truth import Truths
     from dfray.evaluation.protocol import Protocol
     from dfray.evaluation.protocol_pairs import ScoredVideos
     from dfray.evaluation.protocol_table import ProtocolResult
+    from dfray.serving.training_data import TrainingData
 
-_TRAINED = ("train", "val")
 _CUT = ("detector", "detector_model", "margin_ratio", "align")
 """Settings of faces that a model must have been trained with to be compared on them."""
+
+
+@dataclass(frozen=True)
+class _Subject:
+    """The run's videos and the protocol that every model is measured by; read once for all of them."""
+
+    run: RunContext
+    protocol: Protocol
+
+    @property
+    def split(self) -> str:
+        return self.run.recipe.evaluation.split
+
+    @cached_property
+    def summaries(self) -> pa.Table:
+        """SUMMARIES of the videos that were extracted, which both models and files can have scored."""
+        return self.run.faces.summaries([self.split])
+
+    @cached_property
+    def truths(self) -> Truths:
+        """Truth about the videos, to which scores in files are matched."""
+        from dfray.evaluation.given_truth import truths_of_manifest
+
+        return truths_of_manifest(self.run.manifest, self.split, self.run.runs.manifest)
+
+    def stored(self, videos: pa.Table) -> pa.Table:
+        """Return those VIDEO_SCORES that are of extracted videos."""
+        return videos.filter(pc.is_in(videos["video_id"], self.summaries["video_id"]))
 
 
 @dataclass(frozen=True)
@@ -69,7 +98,7 @@ def compare_models(
     from dfray.evaluation.protocol_pairs import paired_rows
     from dfray.evaluation.protocol_table import write_protocol_table
 
-    columns = load_protocol(protocol)
+    subject = _Subject(run, load_protocol(protocol))
     if not models and not scores:
         run.require_model()
     read = [(name, read_given_scores(uri)) for uri, name in scores]
@@ -80,14 +109,16 @@ def compare_models(
         results = []
         for done, (name, uri) in enumerate(bundles.items()):
             line.update(done=done, detail=name)
-            results.append(_measure(run, columns, name, uri))
-        results += [_given(run, columns, name, given) for name, given in files]
+            results.append(_measure(subject, name, uri))
+        results += [_given(subject, name, given) for name, given in files]
         page = write_protocol_table(
             run.folder.evaluation,
-            columns,
+            subject.protocol,
             [result.row for result in results],
-            _collections(run, columns),
-            paired_rows(columns, [r.scored for r in results], run.recipe.evaluation.confidence),
+            _collections(subject),
+            paired_rows(
+                subject.protocol, [r.scored for r in results], run.recipe.evaluation.confidence
+            ),
         )
         line.finish(page)
     return page
@@ -107,22 +138,21 @@ def _bundles(run: RunContext, models: Sequence[str]) -> Iterator[tuple[str, str]
         yield f"{read_recipe(uri)['name']} ({versions.name} version {version})", uri
 
 
-def _measure(run: RunContext, protocol: Protocol, name: str, bundle_uri: str) -> _Measured:
+def _measure(subject: _Subject, name: str, bundle_uri: str) -> _Measured:
     """Measure one model; the run's own model gets the decision rule that the recipe asks for."""
     from dfray.evaluation.measure import measure_model
+    from dfray.serving.training_data import of_bundle
 
+    run = subject.run
     _require_same_faces(run.recipe.faces, name, bundle_uri)
     fit = bundle_uri == run.folder.model
     result = measure_model(run.evaluation_set, bundle_uri, fit=fit, post_process=False)
-    trained_on, datasets = _training(run, bundle_uri)
     return _measured(
-        run,
-        protocol,
+        subject,
         (name, result.video_scores, result.decision_rule.threshold),
-        datasets,
+        _own_training(run) if fit else of_bundle(bundle_uri),
         video_rule=result.decision_rule.video_rule,
         note=_notes(run, bundle_uri),
-        trained_on=trained_on,
     )
 
 
@@ -136,41 +166,37 @@ def _require_names(names: Sequence[str]) -> None:
             )
 
 
-def _given(run: RunContext, protocol: Protocol, name: str, given: GivenScores) -> _Measured:
+def _given(subject: _Subject, name: str, given: GivenScores) -> _Measured:
     """Measure the scores of a file, of the run's videos whose faces are stored and that are no copies."""
-    from dfray.evaluation.given_truth import truths_of_manifest
     from dfray.evaluation.matched_scores import match_scores
+    from dfray.serving.training_data import of_version
 
-    split = run.recipe.evaluation.split
-    matched = match_scores(given, truths_of_manifest(run.manifest, split, run.runs.manifest), split)
+    run, split = subject.run, subject.split
+    matched = match_scores(given, subject.truths, split)
     for mismatch in matched.mismatches:
         warn(mismatch)
-    trained_on, datasets = _training_of_version(run, given.detector)
     copies = pa.array(run.evaluation_set.copies(split).of_dataset, pa.string())
-    videos = _stored(run, matched.videos)
+    videos = subject.stored(matched.videos)
     videos = videos.filter(pc.invert(pc.is_in(videos["video_id"], copies)))
     return _measured(
-        run,
-        protocol,
+        subject,
         (name, videos, given.threshold),
-        datasets,
-        trained_on=trained_on,
+        of_version(given.detector, run.tracking_uri),
         note=f"scores of {given.uri}, by faces of its own",
     )
 
 
 def _measured(
-    run: RunContext,
-    protocol: Protocol,
+    subject: _Subject,
     scored: tuple[str, pa.Table, float],
-    datasets: Sequence[str] = (),
+    training: TrainingData,
     **row: Any,
 ) -> _Measured:
     """Apply the protocol to one model's scores.
 
     Args:
         scored: the model's name, VIDEO_SCORES of the run's videos, and its threshold.
-        datasets: that it was trained on.
+        training: what it was trained on.
         row: more of its `ProtocolResult`.
     """
     from dfray.evaluation.paired import with_persons
@@ -178,53 +204,26 @@ def _measured(
     from dfray.evaluation.protocol_pairs import ScoredVideos, with_training_notes
     from dfray.evaluation.protocol_table import ProtocolResult
 
-    name, videos, threshold = scored
+    protocol, (name, videos, threshold) = subject.protocol, scored
     figures = apply_protocol(protocol, videos, threshold)
     result = ProtocolResult(
         name,
         threshold,
-        with_training_notes(protocol, figures, name, datasets),
+        with_training_notes(protocol, figures, name, training.datasets),
         method_metrics(protocol, videos, threshold),
+        trained_on=training.words,
         **row,
     )
-    kept = with_persons(_stored(run, videos), run.faces.summaries([run.recipe.evaluation.split]))
+    kept = with_persons(subject.stored(videos), subject.summaries)
     return _Measured(result, ScoredVideos(name, kept, threshold))
 
 
-def _stored(run: RunContext, videos: pa.Table) -> pa.Table:
-    """Return the VIDEO_SCORES of videos that were extracted, which both models and files can have scored."""
-    stored = run.faces.summaries([run.recipe.evaluation.split]).column("video_id")
-    return videos.filter(pc.is_in(videos["video_id"], stored))
+def _own_training(run: RunContext) -> TrainingData:
+    """Return what the run's own model was trained on, by its manifest."""
+    from dfray.serving.training_data import TrainingData
 
-
-def _training(run: RunContext, bundle_uri: str) -> tuple[str | None, list[str]]:
-    """Return what a model was trained on, in words, and its datasets as the manifest names them."""
-    if published := read_published(bundle_uri):
-        return published.trained_on, published.datasets
-    if bundle_uri != run.folder.model:
-        readers = [corpus["reader"] for corpus in read_recipe(bundle_uri).get("corpora", ())]
-        return f"training videos of its recipe's corpora: {', '.join(readers)}", []
-    splits = zip(*(run.manifest.column(c).to_pylist() for c in ("dataset", "split")), strict=True)
-    datasets = sorted({dataset for dataset, split in splits if split in _TRAINED})
-    return f"training videos of {', '.join(datasets)}", datasets
-
-
-def _training_of_version(run: RunContext, detector: str) -> tuple[str | None, list[str]]:
-    """Return what an imported version was trained on, as `_training`; None: it is no such version here."""
-    from dfray.registry.versions import Versions
-    from dfray.serving.package import PUBLISHED
-
-    match = re.fullmatch(r"models:/([^/@]+)/(\d+)", detector)
-    if match is None:
-        return None, []
-    try:
-        versions = Versions(match[1], run.tracking_uri)
-        tags = versions.get(match[2]).tags if match[2] in versions.numbers() else {}
-    except RegistryError as away:
-        warn(f"What {detector} was trained on is not known: {away}")
-        return None, []
-    datasets = tags.get(f"{PUBLISHED}datasets", "")
-    return tags.get(f"{PUBLISHED}trained_on"), datasets.split(",") if datasets else []
+    videos = run.manifest.filter(pc.is_in(run.manifest["split"], pa.array(TRAINED)))
+    return TrainingData.of_datasets(sorted(pc.unique(videos["dataset"]).to_pylist()))
 
 
 def _notes(run: RunContext, bundle_uri: str) -> str | None:
@@ -269,14 +268,13 @@ def _require_same_faces(settings: FacesSection, name: str, bundle_uri: str) -> N
         )
 
 
-def _collections(run: RunContext, protocol: Protocol) -> list[DatasetStatistics]:
+def _collections(subject: _Subject) -> list[DatasetStatistics]:
     """Return statistics of the protocol's datasets that the run has."""
     from dfray.evaluation.dataset_statistics import describe_datasets
     from dfray.faces.shards import read_boxes
 
-    split = run.recipe.evaluation.split
-    names = [c.dataset for s in protocol.scenarios if s.collections for c in s.columns]
-    summaries = run.faces.summaries([split])
+    faces, summaries = subject.run.faces, subject.summaries
+    names = [c.dataset for s in subject.protocol.scenarios if s.collections for c in s.columns]
     if not set(names) & set(summaries["dataset"].to_pylist()):
         return []
-    return describe_datasets(names, summaries, run.faces.outcomes(), read_boxes(run.faces, split))
+    return describe_datasets(names, summaries, faces.outcomes(), read_boxes(faces, subject.split))

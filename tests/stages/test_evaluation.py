@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from dfray import stages, storage
-from dfray.config import Recipe
+from dfray.config import CorpusSection, Recipe
 from dfray.datasets.manifest import Manifest, write_manifest
 from dfray.errors import UserError
 from dfray.evaluation.metrics import Metrics
@@ -153,9 +153,14 @@ def registered(recipe, tmp_path_factory) -> str:
     from dfray.serving.package import register
     from dfray.tracking.run import start_run
 
+    tested_on = CorpusSection(reader="dfdc", root="elsewhere", only=["test"])
     other_recipe = with_evaluation(recipe, threshold=0.35)
     other_recipe = other_recipe.model_copy(
-        update={"name": "other", "model": other_recipe.model.model_copy(update={"size_px": 64})}
+        update={
+            "name": "other",
+            "model": other_recipe.model.model_copy(update={"size_px": 64}),
+            "corpora": [*other_recipe.corpora, tested_on],
+        }
     )
     bundle = tmp_path_factory.mktemp("other")
     save_model(other_recipe, bundle, seed=1)
@@ -190,6 +195,8 @@ def test_registered_models_stand_beside_the_runs_own(recipe, metrics, registered
     assert "videos scored by max_of_persons" in text
     assert f"{other_recipe}: takes 64 px, and these faces are stored at 32 px" in text
     assert "† all / Avg: 1 of 2 columns" in text
+    assert f"{other_recipe}: trained on training videos of toy\n" in text
+    assert f"† all / Toy: {other_recipe} was trained on toy: no test of how it generalises" in text
     assert "toy: 8 real, 8 fake videos" in storage.read_bytes(page).decode()
 
 
