@@ -20,6 +20,7 @@ from dfray.cli import pipeline as pipeline
 from dfray.cli import reproduction as reproduction
 from dfray.cli import extraction as extraction
 from dfray.cli import training as training
+from dfray.cli import evaluation as evaluation
 from dfray.cli import search as search
 from dfray.cli import registry as registry
 from dfray.cli import published as published

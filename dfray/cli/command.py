@@ -26,6 +26,7 @@ from dfray.notes import quietly
 
 if TYPE_CHECKING:
     from dfray.config import Recipe
+    from dfray.installed_files import Kind
     from dfray.run_context import RunContext
 
 P = ParamSpec("P")
@@ -54,9 +55,14 @@ class RecipeCall:
 
 def complete_recipe(incomplete: str) -> list[str]:
     """Return the installed recipes whose names begin with `incomplete`."""
+    return complete_installed("recipe", incomplete)
+
+
+def complete_installed(kind: Kind, incomplete: str) -> list[str]:
+    """Return the installed files of a kind whose names begin with `incomplete`."""
     from dfray.installed_files import installed_names
 
-    return [name for name in installed_names("recipe") if name.startswith(incomplete)]
+    return [name for name in installed_names(kind) if name.startswith(incomplete)]
 
 
 _RECIPE = typer.Argument(

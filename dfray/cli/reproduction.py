@@ -9,14 +9,12 @@ from typing import Annotated
 import typer
 
 from dfray.cli.app import PIPELINE, app
-from dfray.cli.command import Overrides, command
+from dfray.cli.command import Overrides, command, complete_installed
 
 
 def complete_paper(incomplete: str) -> list[str]:
     """Return the installed papers whose names begin with `incomplete`."""
-    from dfray.installed_files import installed_names
-
-    return [name for name in installed_names("paper") if name.startswith(incomplete)]
+    return complete_installed("paper", incomplete)
 
 
 Paper = Annotated[

@@ -8,6 +8,8 @@ import typer
 
 from dfray.cli.app import PIPELINE, app
 from dfray.cli.command import command
+from dfray.cli.scoring import Address as ClusterAddress
+from dfray.cli.scoring import TrackingUri
 from dfray.errors import UserError
 from dfray.notes import note, warn
 
@@ -20,12 +22,6 @@ Model = Annotated[
     typer.Option(
         help="models:/NAME@ALIAS is followed when the alias moves, models:/NAME/VERSION stays. Default: the "
         "champion, if one model only has one (DFRAY_SERVE_MODEL)."
-    ),
-]
-TrackingUri = Annotated[
-    str | None,
-    typer.Option(
-        help="MLflow's tracking URI. Default: MLFLOW_TRACKING_URI, or sqlite in ./runs/mlflow.db."
     ),
 ]
 Host = Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0: all of this machine.")]
@@ -63,13 +59,6 @@ Timeout = Annotated[
 Keep = Annotated[
     float | None,
     typer.Option(help="How long results are kept. Default: 15 (DFRAY_SERVE_KEEP_MINUTES)."),
-]
-ClusterAddress = Annotated[
-    str | None,
-    typer.Option(
-        metavar="HOST:PORT",
-        help="Score on this Ray cluster: the address of its GCS. Default: RAY_ADDRESS, or this machine.",
-    ),
 ]
 NoAuth = Annotated[bool, typer.Option("--no-auth", help="Ask no token of clients of this machine.")]
 OpenToAll = Annotated[
