@@ -124,12 +124,7 @@ def _score(row: Row, uri: str, number: int) -> GivenScore:
 
 def _count(value: object, where: str) -> int:
     """Return a number of faces; 0 for an empty cell or no number (NaN). Tables may have it as 3.0."""
-    if value is None or value == "":
-        return 0
-    try:
-        number = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        number = -1
+    number = _float(value)
     if math.isnan(number):
         return 0
     if number < 0 or not number.is_integer():
@@ -139,12 +134,7 @@ def _count(value: object, where: str) -> int:
 
 def _number(value: object, where: str) -> float | None:
     """Return a probability; None for an empty cell or no number (NaN)."""
-    if value is None or value == "":
-        return None
-    try:
-        number = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        number = math.inf
+    number = _float(value)
     if math.isnan(number):
         return None
     if not 0 <= number <= 1:
@@ -153,6 +143,16 @@ def _number(value: object, where: str) -> float | None:
             "Give probabilities of a fake; of logits their sigmoid.",
         )
     return number
+
+
+def _float(value: object) -> float:
+    """Return the number in a cell; NaN for an empty one, infinity for what is no number."""
+    if value is None or value == "":
+        return math.nan
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return math.inf
 
 
 def _only_model(models: Counter[tuple[Any, ...]], uri: str) -> tuple[str, float, str]:

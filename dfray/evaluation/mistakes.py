@@ -7,7 +7,7 @@ evenly in time. For the very worst, maps show where in the face the evidence for
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -74,64 +74,69 @@ def worst_mistakes(
         store: the faces that were scored; None: they are not there, and no mistake has pictures.
         explain: gives the maps of the EXPLAINED worst of each kind; none: no maps.
     """
-    if explain is not None:
-        from dfray.evaluation.saliency import overlay  # and torch
     scored = VIDEO_SCORES.conform(video_scores, "video scores").filter(is_scored(video_scores))
+    rows = _worst_rows(scored, n, threshold)
+    places = _places(store, split, {row["video_id"] for row in rows}) if store else {}
+    explained = {row["video_id"] for label in (REAL, FAKE) for row in _first(rows, label)}
+    worst = []
+    for row in rows:
+        faces = _faces(store, places[row["video_id"]], row["n_faces"]) if store else []
+        mistake = Mistake(
+            video_id=row["video_id"],
+            dataset=row["dataset"],
+            method=row["method"],
+            label=row["label"],
+            score=row["fake_probability"],
+            n_faces=row["n_faces"],
+            images=tuple(_thumbnail(face) for face in faces),
+        )
+        if explain is not None and row["video_id"] in explained:
+            mistake = _explained(mistake, faces, explain)
+        worst.append(mistake)
+    return worst
+
+
+def _worst_rows(scored: pa.Table, n: int, threshold: float) -> list[dict[str, Any]]:
+    """Return the rows of the `n` worst false alarms, then of the `n` worst missed fakes."""
     scores = scored.column("fake_probability").to_numpy()
     is_real = scored.column("label").to_numpy() == REAL
     called_fake = scores >= threshold
     descending = np.argsort(-scores, kind="stable")
     false_alarms = [i for i in descending if is_real[i] and called_fake[i]][:n]
     missed = [i for i in descending[::-1] if not is_real[i] and not called_fake[i]][:n]
-    rows = scored.take(pa.array([*false_alarms, *missed], pa.int64())).to_pylist()
-    video_ids = {row["video_id"] for row in rows}
-    summaries = (
-        {
-            row["video_id"]: row
-            for row in store.summaries([split])
-            .select(["video_id", "shard", "first_row"])
-            .to_pylist()
-            if row["video_id"] in video_ids
-        }
-        if store
-        else {}
-    )
-    explained = {row["video_id"] for label in (REAL, FAKE) for row in _first(rows, label)}
-    worst = []
-    for row in rows:
-        faces = _faces(store, summaries[row["video_id"]], row["n_faces"]) if store else []
-        maps: list[np.ndarray] = []
-        unexplained = None
-        if explain is not None and row["video_id"] in explained:
-            try:
-                maps = list(explain(np.stack(faces), toward_fake=row["label"] == REAL))
-            except EvaluationError as error:
-                unexplained = str(error)
-        worst.append(
-            Mistake(
-                video_id=row["video_id"],
-                dataset=row["dataset"],
-                method=row["method"],
-                label=row["label"],
-                score=row["fake_probability"],
-                n_faces=row["n_faces"],
-                images=tuple(_thumbnail(face) for face in faces),
-                maps=tuple(_thumbnail(overlay(*pair)) for pair in zip(faces, maps, strict=False)),
-                unexplained=unexplained,
-            )
-        )
-    return worst
+    rows: list[dict[str, Any]] = scored.take(
+        pa.array([*false_alarms, *missed], pa.int64())
+    ).to_pylist()
+    return rows
+
+
+def _places(store: FacesStore, split: str, video_ids: set[str]) -> dict[str, dict[str, Any]]:
+    """Return video_id -> where its faces lie: shard and first row."""
+    summaries = store.summaries([split]).select(["video_id", "shard", "first_row"])
+    return {row["video_id"]: row for row in summaries.to_pylist() if row["video_id"] in video_ids}
+
+
+def _explained(mistake: Mistake, faces: list[np.ndarray], explain: Explain) -> Mistake:
+    """Return the mistake with maps of its faces, or why there are none."""
+    from dfray.evaluation.saliency import overlay  # and torch
+
+    try:
+        maps = explain(np.stack(faces), toward_fake=mistake.label == REAL)
+    except EvaluationError as error:
+        return replace(mistake, unexplained=str(error))
+    overlaid = (overlay(*pair) for pair in zip(faces, maps, strict=True))
+    return replace(mistake, maps=tuple(_thumbnail(each) for each in overlaid))
 
 
 def _first(rows: list[dict[str, Any]], label: int) -> list[dict[str, Any]]:
     return [row for row in rows if row["label"] == label][:EXPLAINED]
 
 
-def _faces(store: FacesStore, summary: dict[str, Any], n_faces: int) -> list[np.ndarray]:
+def _faces(store: FacesStore, place: dict[str, Any], n_faces: int) -> list[np.ndarray]:
     """Up to FACES_SHOWN faces of one video, spread evenly over its rows: uint8 (H, H, 3) each."""
     offsets = np.unique(np.linspace(0, n_faces - 1, min(n_faces, FACES_SHOWN)).round().astype(int))
-    uri = store.shard_uri(summary["shard"])
-    rows = summary["first_row"] + offsets
+    uri = store.shard_uri(place["shard"])
+    rows = place["first_row"] + offsets
     columns = ["video_id", "size_px", "encoding", "image"]
     file = ShardFile(uri)
     groups = {
@@ -141,9 +146,9 @@ def _faces(store: FacesStore, summary: dict[str, Any], n_faces: int) -> list[np.
     images = []
     for row in rows:
         face = groups[int(row) // ROW_GROUP].slice(int(row) % ROW_GROUP, 1)
-        if face.column("video_id").to_pylist() != [summary["video_id"]]:
+        if face.column("video_id").to_pylist() != [place["video_id"]]:
             raise EvaluationError(
-                f"Row {row} of {uri} is no face of {summary['video_id']}, as its summary says.",
+                f"Row {row} of {uri} is no face of {place['video_id']}, as its summary says.",
                 "Extract the faces again into an empty folder.",
             )
         images.append(decode_images(face)[0])

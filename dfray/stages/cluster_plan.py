@@ -23,8 +23,11 @@ from dfray.run_manifest import check_manifest
 from dfray.tables import VIDEOS
 
 if TYPE_CHECKING:
+    from dfray.batches.labels import LabelScheme
     from dfray.planning.measure import ExtractionCost
+    from dfray.planning.nodes import Nodes
     from dfray.planning.plan import ClusterPlan
+    from dfray.planning.speed import Speed
 
 MeasureFaces = Callable[[pa.Table, Recipe, int, float], "ExtractionCost"]
 """`measure_faces`, or what stands in its place."""
@@ -66,7 +69,6 @@ def plan_cluster(
     from dfray.planning.extraction import estimate_extraction
     from dfray.planning.nodes import parse_nodes
     from dfray.planning.plan import ClusterPlan, require_room
-    from dfray.planning.speed import training_speed
     from dfray.training.classes import require_trainable_classes
     from dfray.training.estimate import estimate_training
 
@@ -76,13 +78,7 @@ def plan_cluster(
     measured = _clips(clips) if clips else videos
     videos, assumed = with_lengths(videos, measured if clips else None, duration_s)
     classes = require_trainable_classes(recipe, None if manifest == PUBLISHED else videos)
-    with stage("measure training") as line:
-        speed = training_speed(recipe, classes, cluster, images_per_s)
-        rate = f"{speed.images_per_s:,.1f} images/s a worker"
-        if speed.is_measured:
-            line.finish(rate)
-        else:
-            line.finish(f"nothing measured: {rate}, {speed.origin}", ASIDE)
+    speed = _training_speed(recipe, classes, cluster, images_per_s)
     cost = (measure or measure_faces)(measured, recipe, sample, seconds)
     total = estimate_extraction(videos, cost, recipe.faces, recipe.batches, recipe.seed)
     return ClusterPlan(
@@ -96,6 +92,21 @@ def plan_cluster(
         clips=clips,
         notes=(*notes, *assumed, *_busy()),
     )
+
+
+def _training_speed(
+    recipe: Recipe, classes: LabelScheme, cluster: Nodes, images_per_s: float | None
+) -> Speed:
+    from dfray.planning.speed import training_speed
+
+    with stage("measure training") as line:
+        speed = training_speed(recipe, classes, cluster, images_per_s)
+        rate = f"{speed.images_per_s:,.1f} images/s a worker"
+        if speed.is_measured:
+            line.finish(rate)
+        else:
+            line.finish(f"nothing measured: {rate}, {speed.origin}", ASIDE)
+    return speed
 
 
 def _busy() -> list[str]:
