@@ -42,6 +42,20 @@ def place_of(uri: str, name: str) -> str:
     return storage.absolute(relative_to_list(uri, name))
 
 
+def place_in(row: Row, uri: str, number: int) -> str:
+    """Return the full path or URI of the video that a row of the table `uri` names.
+
+    Raises:
+        UserError: it names none.
+    """
+    name = row["name"]
+    if not isinstance(name, str) or not name.strip():
+        raise UserError(
+            f"{uri}, row {number}: {name!r} names no video.", "Give each row a path or URI."
+        )
+    return place_of(uri, name)
+
+
 def _csv_rows(path: str, uri: str, wanted: Collection[str]) -> Iterator[Row]:
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:

@@ -14,7 +14,7 @@ from typing import Any
 
 from dfray import storage
 from dfray.config import UNFITTED_THRESHOLD
-from dfray.datasets.named_rows import named_rows, place_of
+from dfray.datasets.named_rows import named_rows, place_in
 from dfray.errors import UserError
 from dfray.tables import Row
 from dfray.text import csv_text
@@ -83,7 +83,7 @@ def read_given_scores(uri: str, threshold: float | None = None) -> GivenScores:
     n_rows = 0
     for n_rows, row in enumerate(named_rows(place, _WANTED), 1):
         models[tuple(row.get(name) for name in _OF_MODEL)] += 1
-        key, found = _key(row["name"], place, n_rows), _score(row, place, n_rows)
+        key, found = place_in(row, place, n_rows), _score(row, place, n_rows)
         if by_key.setdefault(key, found).probability != found.probability:
             raise UserError(
                 f"{uri}, row {n_rows}: {key} has two scores, {_said(by_key[key])} and {_said(found)}.",
@@ -95,14 +95,6 @@ def read_given_scores(uri: str, threshold: float | None = None) -> GivenScores:
     if threshold is not None:
         stored, origin = threshold, "given with the scores"
     return GivenScores(place, detector, stored, origin, by_key, n_rows - len(by_key))
-
-
-def _key(name: object, uri: str, number: int) -> str:
-    if not isinstance(name, str) or not name:
-        raise UserError(
-            f"{uri}, row {number}: {name!r} names no video.", "Give each row a path or URI."
-        )
-    return place_of(uri, name)
 
 
 def _score(row: Row, uri: str, number: int) -> GivenScore:

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from dfray import storage
-from dfray.datasets.named_rows import named_rows, place_of
+from dfray.datasets.named_rows import named_rows, place_in
 from dfray.datasets.readers.rows import label_of
 from dfray.errors import UserError
 from dfray.tables import SPLITS, Row
@@ -81,14 +81,12 @@ def _kept(row: Row) -> dict[str, Any]:
 def _label_rows(uri: str) -> Iterator[Truth]:
     stem = os.path.splitext(os.path.basename(uri))[0]
     for number, row in enumerate(named_rows(uri, ("label", *_OPTIONAL)), 1):
-        where, name = f"{uri}, row {number}", row["name"]
+        where = f"{uri}, row {number}"
         if "label" not in row:
             raise UserError(
                 f"{uri} has no column label.", "Give each video's label: real or fake, 0 or 1."
             )
-        if not isinstance(name, str) or not name:
-            raise UserError(f"{where}: {name!r} names no video.", "Give each row a path or URI.")
-        label, place = label_of(str(row["label"]), where), place_of(uri, name)
+        place, label = place_in(row, uri, number), label_of(str(row["label"]), where)
         category = row.get("category") or ("fake" if label else "real")
         yield Truth(
             place=place,

@@ -76,6 +76,7 @@ def test_rows_of_a_video_with_one_score_need_not_agree_in_the_rest(tmp_path: Pat
         ("uri,score,n_faces\na,0,2.5\n", r"row 1: n_faces is '2.5', which is no number of faces"),
         ("uri,score\na,0.1\na,0.2\n", r"row 2: \S+/a has two scores, 0.1 and 0.2. Keep one"),
         ("uri,score\n,0.1\n", r"row 1: '' names no video"),
+        ("uri,score\n ,0.1\n", r"row 1: ' ' names no video"),
         ("uri,logit\na,0.1\n", r"has no column fake_probability or score"),
         ("uri,score\n", r"third.csv has no rows"),
     ],
