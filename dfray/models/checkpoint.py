@@ -115,7 +115,7 @@ def digest(tensors: Iterable[tuple[str, Tensor]]) -> str:
     sha256 = hashlib.sha256()
     for name, value in tensors:
         sha256.update(f"{name} {tuple(value.shape)} {value.dtype};".encode())
-        sha256.update(value.detach().cpu().contiguous().view(torch.uint8).numpy().data)
+        sha256.update(value.detach().cpu().flatten().view(torch.uint8).numpy().data)
     return sha256.hexdigest()
 
 

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import save_file
 
 from dfray.errors import ModelFileError
-from dfray.models.checkpoint import read_checkpoint
+from dfray.models.checkpoint import digest, read_checkpoint
 
 TENSORS = {"a.weight": torch.arange(600.0).reshape(20, 30), "a.bias": torch.zeros(20)}
 
@@ -84,3 +84,15 @@ def test_a_file_of_something_else_than_a_dictionary_is_refused(tmp_path):
     torch.save([torch.zeros(2)], tmp_path / "a.pth")
     with pytest.raises(ModelFileError, match="holds a list"):
         read_checkpoint(str(tmp_path / "a.pth"), "a.pth")
+
+
+def test_the_digest_of_tensors_tells_names_shapes_and_values_of_scalars_too():
+    gain = torch.tensor(0.5)  # as NFNets have
+    digests = [
+        digest([("gain", gain)]),
+        digest([("gain", gain + 1)]),
+        digest([("gain", gain[None])]),
+        digest([("other", gain)]),
+    ]
+    assert len(set(digests)) == 4
+    assert digest([("gain", gain.clone())]) == digests[0]
