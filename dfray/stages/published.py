@@ -14,6 +14,7 @@ from dfray.faces.version import FACES_VERSION
 from dfray.progress import stage
 
 if TYPE_CHECKING:
+    from dfray.models.bundle import Bundle
     from dfray.models.published import PublishedDetector
 
 
@@ -53,7 +54,7 @@ def import_detector(
         ModelFileError: the file cannot be fetched or read without running code, or is not of the detector.
         RegistryError: MLflow failed.
     """
-    from dfray.models.published import published_detector
+    from dfray.models.published import load_fetched, published_detector
     from dfray.models.sources import local_file
     from dfray.tracking.client import resolve_tracking_uri
 
@@ -65,11 +66,12 @@ def import_detector(
         line.update(detail=uri)
         with local_file(uri) as path:
             published = found.record(uri, storage.sha256(path))
-        key = _key(found, name, uri, published["sha256"])
-        number = _imported_before(section, place, key)
-        is_new = number is None
-        if number is None:
-            number = _register(found, uri, section, place, key)
+            key = _key(found, name, uri, published["sha256"])
+            number = _imported_before(section, place, key)
+            is_new = number is None
+            if number is None:
+                bundle = load_fetched(found, path, published)
+                number = _register(bundle, section, place, key)
         line.finish(f"{name} version {number}")
     return ImportedVersion(name, number, is_new, published)
 
@@ -100,25 +102,20 @@ def _imported_before(section: RegistrySection, place: str, key: str) -> str | No
     return None
 
 
-def _register(
-    detector: PublishedDetector, uri: str, section: RegistrySection, place: str, key: str
-) -> str:
-    from dfray.models.published import load_published
+def _register(bundle: Bundle, section: RegistrySection, place: str, key: str) -> str:
     from dfray.serving.package import register
     from dfray.tracking.imported import import_run
 
-    bundle = load_published(detector, uri)
+    published = bundle.published or {}
     with storage.temporary_folder() as folder:
         bundle.save(Path(folder, "bundle"))
         with import_run(
             place,
             section.experiment,
             key=key,
-            name=detector.name,
+            name=bundle.recipe["name"],
             params={"model": bundle.recipe["model"], "faces": bundle.faces},
-            tags={
-                f"dfray.published.{label}": str(v) for label, v in (bundle.published or {}).items()
-            },
+            tags={f"dfray.published.{label}": str(value) for label, value in published.items()},
         ) as run:
             return register(
                 Path(folder, "bundle"),

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from dfray import stages
+from dfray import stages, storage
 from dfray.config import FacesSection, RegistrySection
 from dfray.errors import ModelFileError, UserError
 from dfray.models.bundle import Bundle
@@ -94,6 +94,18 @@ def test_another_file_is_the_next_version(tiny, file, request, tracking_uri, tmp
     imported(tiny, request, tracking_uri, file)
     other = saved(tmp_path, fine_tuned(), **{"head.bias": torch.ones(2)})
     assert imported(tiny, request, tracking_uri, other).version == "2"
+
+
+def test_its_file_is_fetched_once(tiny, file, request, tracking_uri, monkeypatch):
+    fetched, local_copy = [], storage.local_copy
+
+    def counted(uri):
+        fetched.append(uri)
+        return local_copy(uri)
+
+    monkeypatch.setattr("dfray.storage.local_copy", counted)
+    imported(tiny, request, tracking_uri, file)
+    assert fetched.count(str(file)) == 1
 
 
 def test_an_import_that_was_killed_before_its_version_goes_on_in_its_run(

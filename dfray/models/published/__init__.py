@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dfray.models.published import deepfakebench, fsvfm, gend
 from dfray.models.published.detector import PublishedDetector, find
-from dfray.models.published.load import load_published
+from dfray.models.published.load import load_fetched, load_published
 
-__all__ = ["DETECTORS", "PublishedDetector", "load_published", "published_detector"]
+__all__ = ["DETECTORS", "PublishedDetector", "load_fetched", "load_published", "published_detector"]
 
 DETECTORS: dict[str, PublishedDetector] = {
     detector.name: detector
