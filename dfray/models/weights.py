@@ -156,9 +156,8 @@ def _load_timm(backbone: Any, name: str, content: dict[str, Any], source: str) -
         ) from error
     state = backbone.state_dict()
     grid = getattr(getattr(backbone, "patch_embed", None), "grid_size", None)
-    if (
-        grid and "pos_embed" in state.keys() & tensors.keys()
-    ):  # timm fits those of some layouts alone
+    if grid and "pos_embed" in state.keys() & tensors.keys():
+        # timm fits those of some layouts alone
         n_prefix = len(state["pos_embed"][0]) - math.prod(grid)
         tensors["pos_embed"] = on_grid(tensors["pos_embed"], grid, n_prefix)
     heads, pooling = _classifiers(backbone), _prefixes(_POOLING_MODULES)

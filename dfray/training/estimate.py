@@ -73,7 +73,7 @@ class NetworkCost:
             saved_tensors_hooks(saved.count, lambda tensor: tensor),
         ):
             detector(images)
-        parts = [*saved.blocks, detector][: len(saved.blocks) or 1]
+        parts = saved.blocks or [detector]
         return cls(
             counts=ParameterCounts.of(detector.backbone),
             embedding_dim=detector.embedding_dim,
@@ -98,7 +98,7 @@ class _SavedTensors:
         self._sizes: dict[int, dict[int, int]] = {}  # block, -1 for none -> storage -> bytes
         self._alive: list[Tensor] = []  # else a storage's id would be used again
         self._inputs, self._block = 0, -1
-        self.blocks = list(getattr(detector.backbone, "blocks", ()))
+        self.blocks: list[nn.Module] = list(getattr(detector.backbone, "blocks", ()))
         for number, block in enumerate(self.blocks):
             block.register_forward_pre_hook(partial(self._enter, number))
             block.register_forward_hook(self._leave)

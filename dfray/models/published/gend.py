@@ -19,11 +19,10 @@ from timm.data import (
     OPENAI_CLIP_MEAN,
     OPENAI_CLIP_STD,
 )
-from timm.layers import resample_abs_pos_embed
-from torch import Tensor
 
 from dfray.config import FacesSection, ModelSection
 from dfray.errors import ModelFileError
+from dfray.models.checkpoint import on_grid
 from dfray.models.published.detector import HUB, ON_FACEFORENSICS, PublishedDetector
 from dfray.models.published.hf_vit import clip_sources, dinov3_sources
 from dfray.models.published.layout import Source, same
@@ -84,7 +83,7 @@ def _perception(parameters: Iterable[str]) -> dict[str, Source]:
     return {
         name: Source(
             (_perception_name(name),),
-            _on_grid if name == "pos_embed" else same,
+            partial(on_grid, grid=(_GRID, _GRID), n_prefix=1) if name == "pos_embed" else same,
         )
         for name in parameters
     }
@@ -93,11 +92,6 @@ def _perception(parameters: Iterable[str]) -> dict[str, Source]:
 def _perception_name(parameter: str) -> str:
     module, _, kind = parameter.rpartition(".")
     return f"{_HEAD}{kind}" if module == "head" else f"{_ENCODER}backbone.{parameter}"
-
-
-def _on_grid(positions: Tensor) -> Tensor:
-    fitted: Tensor = resample_abs_pos_embed(positions, [_GRID, _GRID], num_prefix_tokens=1)
-    return fitted
 
 
 def _faces(size_px: int) -> FacesSection:

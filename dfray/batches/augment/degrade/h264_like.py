@@ -51,9 +51,8 @@ def apply(images: Tensor, crf: Tensor) -> Tensor:
     matrix = torch.tensor(TO_YCC)
     ycc = torch.einsum("ij,njhw->nihw", to_device_of(matrix, images), source).round_()
     qp = crf[:, 0]
-    luma = (
-        _coded(ycc[:, :1] - 112, qp) + 112
-    )  # mid-grey: the least error where a block has no detail
+    # mid-grey: the least error where a block has no detail
+    luma = _coded(ycc[:, :1] - 112, qp) + 112
     chroma = _coded(F.avg_pool2d(ycc[:, 1:], 2).round_(), torch.tensor(CHROMA_QP)[qp])
     wide = F.interpolate(chroma, scale_factor=2, mode="bilinear", align_corners=False)
     decoded = torch.cat([luma.clamp_(0, 219), wide.clamp_(-112, 112)], dim=1)
