@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     import ray.train
     from ray.actor import ActorHandle
 
+    from dfray.training.elastic import ElasticTrainer
+
 OnEpoch = Callable[[EpochMetrics], None]
 
 
@@ -128,8 +130,6 @@ def train_detector(
         RecipeError, ModelFileError: the network cannot be built, or its weights cannot be loaded.
         TrainingError: training failed after all restarts; the message names the cause.
     """
-    import ray.train
-
     from dfray.training.elastic import ElasticTrainer, FreeCPUs, LivingNodes
 
     folder = folder or RunFolder(recipe)
@@ -156,15 +156,22 @@ def train_detector(
         policy=policy(workers.scaling_config(), progress, extract_on),
         run_config=_run_config(recipe, folder, on_epoch),
     )
-    try:
-        result = trainer.fit()
-    except ray.train.TrainingFailedError as error:
-        raise explain_failure(error, last_status(progress), recipe.training.epochs) from error
-    except ray.exceptions.RayActorError as error:
-        raise controller_died() from error
+    result = _fitted(trainer, progress, recipe.training.epochs)
     if record is None:
         write_best_model(result.best_checkpoints, config)
     return cast(History, result.return_value)
+
+
+def _fitted(trainer: ElasticTrainer, progress: ActorHandle, epochs: int) -> ray.train.Result:
+    """Return what the trainer made, or raise dfray's own errors."""
+    import ray.train
+
+    try:
+        return trainer.fit()
+    except ray.train.TrainingFailedError as error:
+        raise explain_failure(error, last_status(progress), epochs) from error
+    except ray.exceptions.RayActorError as error:
+        raise controller_died() from error
 
 
 def _streamed_faces(
