@@ -1,6 +1,5 @@
 """A step learns, clips, says what it did, and stops before a loss that is not finite does harm."""
 
-import warnings
 from dataclasses import replace
 from functools import partial
 
@@ -18,6 +17,7 @@ from dfray.config import (
 )
 from dfray.errors import TrainingError
 from dfray.training.step import compiled_terms, compute_dtype, compute_terms, forward
+from tests.helpers.gpu import waits_for_a_gpu
 from tests.training.kit import faces_and_labels, step_over
 
 
@@ -283,14 +283,7 @@ def test_a_step_does_not_wait_for_a_gpu():
     faces, labels = (part.cuda() for part in faces_and_labels(16))
     for number in range(2):
         step(faces, labels, number)
-    torch.cuda.set_sync_debug_mode("warn")
-    try:
-        with warnings.catch_warnings(record=True) as waits:
-            warnings.simplefilter("always")
-            step(faces, labels, 2)
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
-    assert not waits, [str(wait.message) for wait in waits]
+    assert waits_for_a_gpu(lambda: step(faces, labels, 2)) == []
 
 
 @pytest.mark.gpu

@@ -6,6 +6,7 @@ import torch
 from dfray.batches.self_blend import Draws, SelfBlend
 from dfray.batches.self_blend.views import shift_alike
 from dfray.config import PairShiftSection, SelfBlendSection
+from tests.helpers.gpu import waits_for_a_gpu
 from tests.helpers.mesh import oval_landmarks
 
 SIDE = 96
@@ -146,8 +147,4 @@ def test_a_gpu_is_given_its_work_without_being_waited_for(pixels):
     blend = SelfBlend(SelfBlendSection(pair_shift=PairShiftSection()))
     pixels, points = pixels.cuda(), oval_landmarks(16).cuda()
     blend.pairs(pixels, points)  # what is set up at the first call may wait
-    torch.cuda.set_sync_debug_mode("error")
-    try:
-        blend.pairs(pixels, points)
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
+    assert waits_for_a_gpu(lambda: blend.pairs(pixels, points)) == []
