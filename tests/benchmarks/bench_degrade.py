@@ -1,12 +1,12 @@
 """Benefit of degradations in training: drops of the AUC under the strongest post-processings; and their cost.
 
-    python -m tests.benchmarks.bench_degrade [--work FOLDER] [--processes N]
+    python -m tests.benchmarks.bench_degrade [--work FOLDER] [--processes N] [--degrade KEYS] [--seeds N ...]
 
-The demo's detector is trained in one process as its recipe has it, and with `augment.degrade: {}` for twice
-as many epochs, three seeds each, and scored on the test people, clean and under each kind of post-processing
-at its strongest. The drop is that of the mean over the kinds; differences come with intervals of a bootstrap
-over videos and seeds, whatever they are. Asked for: half the drop at most, and a clean AUC that is at most
-0.02 lower; both, as a detector that tells nothing has no drop.
+The demo's detector is trained in one process as its recipe has it, and with `augment.degrade: {}`, or other
+KEYS of it, for twice as many epochs, three seeds each, and scored on the test people, clean and under each
+kind of post-processing at its strongest. The drop is that of the mean over the kinds; differences come with
+intervals of a bootstrap over videos and seeds, whatever they are. Asked for: half the drop at most, and a
+clean AUC that is at most 0.02 lower; both, as a detector that tells nothing has no drop.
 
 Costs are CPU time for a face of 224 px: the stand-in for H.264 against x264, and all degradations against
 the augmentation of arXiv 2508.19730's fine-tuning; and the tensor operations dispatched for a batch of 64.
@@ -26,18 +26,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from dfray import stages
 from dfray.batches.augment import Augment
 from dfray.batches.augment.degrade import degrade, h264_like
-from dfray.config import AugmentSection, DegradeSection, ModelSection, Recipe
+from dfray.config import DegradeSection, ModelSection, Recipe
 from dfray.demo import generate_clips
 from dfray.models.preprocess import Preprocess
 from dfray.post_processing import POST_PROCESSINGS, post_process
 from dfray.recipe import load_recipe
 from dfray.run_context import RunContext
 from dfray.session import session
+from tests.benchmarks.build_augment import FSFM, DispatchCount
 from tests.benchmarks.measure import holds, interleaved
 from tests.benchmarks.retrained import Retrained, difference, retrained
 from tests.helpers.crops import draw_crops
@@ -47,20 +47,14 @@ SEEDS = (21, 22, 23)
 EPOCHS = 12
 """Of a training with degradations; within the demo's six the network has not begun to tell faces apart."""
 CLEAN = "clean"
-PAPER = AugmentSection(  # arXiv 2508.19730's fine-tuning
-    crop_scale=(0.08, 1.0),
-    interpolation="bicubic",
-    randaugment="rand-m9-mstd0.5-inc1",
-    brightness=0,
-    contrast=0,
-    erasing=0.25,
-)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--work", type=Path)
     parser.add_argument("--processes", type=int, default=1, help="trainings side by side")
+    parser.add_argument("--degrade", default="{}", help="KEYS of augment.degrade")
+    parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
     given = parser.parse_args()
     work = given.work or Path(tempfile.mkdtemp())
     work.mkdir(parents=True, exist_ok=True)
@@ -72,30 +66,28 @@ def main() -> int:
         stages.extract(RunContext.of(recipe))
     spawn = multiprocessing.get_context("spawn")  # a forked child would share torch's threads
     with ProcessPoolExecutor(given.processes, spawn) as pool:
-        tasks = {
-            with_degrade: [pool.submit(scored, work, with_degrade, seed) for seed in SEEDS]
-            for with_degrade in (False, True)
-        }
-        plain, degraded = (
-            of_setting([task.result() for task in tasks[setting]]) for setting in (False, True)
-        )
+        tasks = [
+            [pool.submit(scored, work, keys, seed) for seed in given.seeds]
+            for keys in (None, given.degrade)
+        ]
+        plain, degraded = (of_setting([task.result() for task in each]) for each in tasks)
     return 0 if compare(plain, degraded) else 1
 
 
-def recipe_in(work: Path, *, with_degrade: bool = False) -> Recipe:
+def recipe_in(work: Path, degrade_keys: str | None = None) -> Recipe:
     given = [f"work_dir={work}", "batches.stream_first_epoch=false"]
-    if with_degrade:
-        given += ["augment.degrade={}", f"training.epochs={EPOCHS}"]
+    if degrade_keys is not None:
+        given += [f"augment.degrade={degrade_keys}", f"training.epochs={EPOCHS}"]
     return load_recipe("demo", given)
 
 
-def scored(work: Path, with_degrade: bool, seed: int) -> dict[str, pa.Table]:
+def scored(work: Path, degrade_keys: str | None, seed: int) -> dict[str, pa.Table]:
     """Return the scores of the test videos after a training, clean and under each kind at its strongest.
 
     They are kept in the folder: a benchmark that was stopped goes on.
     """
     torch.set_num_threads(1)
-    recipe = recipe_in(work, with_degrade=with_degrade)
+    recipe = recipe_in(work, degrade_keys)
     settings = f"{recipe.augment.fingerprint()}-{recipe.training.fingerprint()}"
     folder = work / "scores" / f"{settings}-{seed}"
     if not folder.exists():
@@ -133,7 +125,7 @@ def drop(aucs: dict[str, Retrained], kinds: list[str], share: float = 1.0) -> Re
 
 def compare(plain: dict[str, Retrained], degraded: dict[str, Retrained]) -> bool:
     """Print all differences; return whether both demands are met."""
-    print(f"{plain[CLEAN].videos}, {len(SEEDS)} seeds")
+    print(f"{plain[CLEAN].videos}, {len(plain[CLEAN].aucs)} seeds")
     clean = difference(degraded[CLEAN], plain[CLEAN])
     print(
         f"clean: AUC {plain[CLEAN].mean:.3f} without, {degraded[CLEAN].mean:.3f} with degradations"
@@ -157,16 +149,6 @@ def compare(plain: dict[str, Retrained], degraded: dict[str, Retrained]) -> bool
     return holds("loss of the clean AUC", -clean.value, at_most=0.02) and halved
 
 
-class Dispatched(TorchDispatchMode):
-    """Count of the tensor operations within."""
-
-    count = 0
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
-        self.count += 1
-        return func(*args, **(kwargs or {}))
-
-
 def print_costs() -> None:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -182,7 +164,7 @@ def print_costs() -> None:
             ),
             "x264, a clip of 64": lambda: post_process("h264", 28, faces, ["a"] * 64),
             "h264_like": lambda: h264_like.apply(images, crf),
-            "paper's augmentation": lambda: Augment(PAPER, preprocess).levels(images),
+            "paper's augmentation": lambda: Augment(FSFM, preprocess).levels(images),
             **{
                 f"degrade, {order}": lambda section=section: degrade(images, section)
                 for order, section in chains.items()
@@ -196,7 +178,7 @@ def print_costs() -> None:
         counts = []
         for seed in range(20):
             torch.manual_seed(seed)
-            with Dispatched() as dispatched:
+            with DispatchCount() as dispatched:
                 degrade(images, section)
             counts.append(dispatched.count)
         print(f"degrade, {order}: {np.mean(counts):.0f} operations ({min(counts)}-{max(counts)})")
