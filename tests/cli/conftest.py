@@ -9,7 +9,7 @@ import pytest
 
 from dfray.cli import main
 from tests.helpers.commands import Command, Done
-from tests.helpers.refused_run import RECIPE
+from tests.helpers.refused_run import RECIPE, RefusedRun
 
 
 @pytest.fixture
@@ -35,3 +35,14 @@ def folder(tmp_path: Path) -> Path:
     """A folder with the recipe small.yaml, whose corpus is not there."""
     (tmp_path / "small.yaml").write_text(RECIPE)
     return tmp_path
+
+
+@pytest.fixture
+def promoted_run(refused_run: RefusedRun, dfray: Command) -> Path:
+    """The folder of that run's recipe; its detector is promoted afterwards with a gate that it passes."""
+    folder = refused_run.folder
+    if not (folder / "promoted").exists():
+        done = dfray(folder, "promote", "small.yaml")
+        assert done.code == 0, done.err
+        (folder / "promoted").touch()
+    return folder

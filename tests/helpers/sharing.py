@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 SHARED = {
     "ray": ("ray_session", "scored_in_process", "mlflow_url"),
-    "run": ("refused_run",),
+    "run": ("refused_run", "promoted_run"),
 }
 """Fixtures that start processes once for all files that ask for them; the files of a group stay together."""
 
