@@ -50,7 +50,6 @@ from dfray.config import (
     ModelSection,
     ObjectiveSection,
     Recipe,
-    TrainingSection,
     TripletSection,
 )
 from dfray.faces.shards import FacesStore
@@ -65,6 +64,7 @@ from dfray.training.estimate import (
 )
 from dfray.training.optim import Schedule, build_optimizer
 from dfray.training.step import TrainStep, compiled_terms, compute_dtype
+from tests.benchmarks.build_training import FSFM, TRAINING
 from tests.benchmarks.measure import holds, use_one_core
 from tests.helpers.crops import draw_crops
 from tests.helpers.rows import fake_row, video_row, write_store
@@ -72,15 +72,6 @@ from tests.helpers.rows import fake_row, video_row, write_store
 SIZE, BOUND, PER_VIDEO = 224, 0.95, 32
 GPU_WINDOW, CPU_WINDOW = BatchesSection().shuffle_faces, 32
 NOTHING = AugmentSection(flip=0, crop_scale=None, brightness=0, contrast=0)
-FSFM = AugmentSection(
-    crop_scale=(0.08, 1.0),
-    interpolation="bicubic",
-    randaugment="rand-m9-mstd0.5-inc1",
-    brightness=0,
-    contrast=0,
-    erasing=0.25,
-)
-TRAINING = TrainingSection(layer_decay=0.75)
 GPU_CASES = [
     (backbone, batch)
     for backbone in ("vit_base_patch16_224", "vit_large_patch14_clip_quickgelu_224")
