@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeVar, cast
@@ -125,6 +125,23 @@ def parse_json(
     if _is_deep(value):
         raise failure(f"{source} is nested more than {DEPTH} levels deep.", hint)
     return value
+
+
+def json_rows(
+    lines: Iterable[str], source: str, failure: type[DfrayError] = UserError, hint: str = ""
+) -> Iterator[dict[str, Any]]:
+    """Yield the JSON object in each line that is not empty; NaN and infinities are numbers.
+
+    Raises:
+        DfrayError: as `parse_json`, or a line holds no object; the message has its number.
+    """
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            place = f"{source} line {number}"
+            row = parse_json(line, place, failure, hint, with_nan=True)
+            if not isinstance(row, dict):
+                raise failure(f"{place} is no JSON object.", hint)
+            yield row
 
 
 def validated(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import csv
 import itertools
-import json
 from collections.abc import Callable, Collection, Iterable, Iterator
 
 from dfray import storage
 from dfray.datasets.readers.csv_file import relative_to_list
+from dfray.documents import json_rows
 from dfray.errors import UserError, first_line
 from dfray.tables import Row
 
@@ -83,19 +83,12 @@ def _parquet_rows(path: str, uri: str, wanted: Collection[str]) -> Iterator[Row]
 def _json_rows(path: str, uri: str, wanted: Collection[str]) -> Iterator[Row]:
     try:
         with open(path, encoding="utf-8-sig") as file:
-            for number, line in enumerate(filter(str.strip, file), 1):
-                yield from _picked([row := _json_object(line, number)], row, uri, wanted)
-    except ValueError as error:
+            for row in json_rows(file, uri, hint=_COLUMN_HINT):
+                yield from _picked([row], row, uri, wanted)
+    except UnicodeDecodeError as error:
         raise UserError(
             f"{uri} is no file of JSON lines: {first_line(error)}.", _COLUMN_HINT
         ) from error
-
-
-def _json_object(line: str, number: int) -> Row:
-    row = json.loads(line)
-    if not isinstance(row, dict):
-        raise ValueError(f"line {number} is no JSON object")  # noqa: TRY004 - as json's own errors
-    return row
 
 
 _READERS: dict[str, Callable[[str, str, Collection[str]], Iterator[Row]]] = {

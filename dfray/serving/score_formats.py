@@ -10,6 +10,7 @@ from typing import IO, Protocol
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from dfray.documents import json_rows
 from dfray.errors import SchemaError, UserError, first_line
 from dfray.tables import Row, TableSpec
 from dfray.text import to_csv
@@ -57,9 +58,8 @@ def read_tables(path: str, suffix: str, source: str, spec: TableSpec) -> Iterato
     Raises:
         SchemaError: it is damaged, or has another table.
     """
-    read = {".parquet": _parquet_tables, ".csv": _csv_tables, ".jsonl": _json_tables}[suffix]
     try:
-        for table in read(path, spec):
+        for table in _tables_of(path, suffix, source, spec):
             yield spec.conform(table, source)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise SchemaError(f"{source} holds no {spec.name}: {first_line(error)}.") from error
@@ -112,7 +112,13 @@ def json_line(row: Row) -> str:
     return json.dumps(row, allow_nan=False)
 
 
-def _parquet_tables(path: str, spec: TableSpec) -> Iterator[pa.Table]:  # noqa: ARG001
+def _tables_of(path: str, suffix: str, source: str, spec: TableSpec) -> Iterator[pa.Table]:
+    if suffix == ".parquet":
+        return _parquet_tables(path)
+    return _csv_tables(path, spec) if suffix == ".csv" else _json_tables(path, source, spec)
+
+
+def _parquet_tables(path: str) -> Iterator[pa.Table]:
     with pq.ParquetFile(path, page_checksum_verification=True) as file:
         for batch in file.iter_batches(_ROWS):
             yield pa.Table.from_batches([batch])
@@ -136,9 +142,9 @@ def _parsed(text: str | None, kind: pa.DataType) -> object:
     return float(text) if pa.types.is_floating(kind) else text
 
 
-def _json_tables(path: str, spec: TableSpec) -> Iterator[pa.Table]:
+def _json_tables(path: str, source: str, spec: TableSpec) -> Iterator[pa.Table]:
     with open(path, encoding="utf-8") as file:
-        yield from _tables((json.loads(line) for line in file), spec)
+        yield from _tables(json_rows(file, source, SchemaError), spec)
 
 
 def _tables(rows: Iterator[Row], spec: TableSpec) -> Iterator[pa.Table]:
