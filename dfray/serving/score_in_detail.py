@@ -43,7 +43,10 @@ def pictured(
     if not inputs:
         warn(f"Every input has a score in {outputs.out}: {outputs.report} is not written.")
         return
-    page, truths = ScorePage(), {_place(name): truth for name, truth in outputs.truths.items()}
+    page, truths = (
+        ScorePage(),
+        {storage.absolute(name): truth for name, truth in outputs.truths.items()},
+    )
     with loaded_scorer(files) as scorer:
         reference = read_reference(files.bundle, scorer.bundle.decision_rule)
         model = _Model(files, scorer, reference)
@@ -84,8 +87,3 @@ def _write(page: ScorePage, outputs: Outputs, model: _Model) -> None:
         model.files.model, model.scorer.bundle, model.files.bundle, model.files.card
     )
     page.write(str(outputs.report), of_page, remark if n_earlier else "")
-
-
-def _place(name: str) -> str:
-    """Return the name of an input as its score has it."""
-    return name if storage.is_remote(name) else storage.absolute(name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,6 +12,7 @@ from dfray.datasets.readers import READERS
 from dfray.errors import RegistryError
 from dfray.models.bundle_description import read_published, read_recipe
 from dfray.notes import warn
+from dfray.registry.champion import parsed_uri
 from dfray.registry.versions import Versions
 from dfray.serving.package import PUBLISHED
 
@@ -57,12 +57,13 @@ def of_version(model_uri: str, tracking_uri: str) -> TrainingData:
     Args:
         model_uri: models:/NAME/VERSION, or what is none.
     """
-    match = re.fullmatch(r"models:/([^/@]+)/(\d+)", model_uri)
-    if match is None:
+    named = parsed_uri(model_uri)
+    if named is None:
         return TrainingData()
+    name, number = named
     try:
-        versions = Versions(match[1], tracking_uri)
-        tags = versions.get(match[2]).tags if match[2] in versions.numbers() else {}
+        stored = Versions(name, tracking_uri).all()
+        tags: dict[str, str] = next((one.tags for one in stored if str(one.version) == number), {})
     except RegistryError as away:
         warn(f"What {model_uri} was trained on is not known: {away}")
         return TrainingData()

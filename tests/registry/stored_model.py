@@ -6,10 +6,13 @@ import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Self
 
 from dfray.config import RegistrySection
 from dfray.registry.versions import Versions
 from tests.helpers.registry import VersionMaker, section_of
+from tests.helpers.scored import measured
+from tests.registry.test_promote import promote
 
 
 class StoredModel:
@@ -27,6 +30,17 @@ class StoredModel:
         self.place: tuple[RegistrySection, str] = (section_of(name), self.tracking_uri)
         self.versions = Versions(name, self.tracking_uri)
         self.add_version = VersionMaker(*self.place, folder / "packages")
+
+    @classmethod
+    def with_two_champions(cls, folder: Path) -> Self:
+        """Return a model whose version 1 was the champion, version 2 is it, version 3 is the candidate."""
+        model = cls("two champions", folder)
+        for apart in (2.0, 2.1, 2.2):
+            model.add_version(measured(apart))
+            if apart < 2.2:
+                promote(*model.place)
+        model.keep()
+        return model
 
     @property
     def champion_uri(self) -> str:

@@ -26,13 +26,7 @@ Add = Callable[..., str]
 
 @pytest.fixture(scope="module")
 def model_with_two_champions(tmp_path_factory: pytest.TempPathFactory) -> StoredModel:
-    model = StoredModel("two champions", tmp_path_factory.mktemp("two-champions"))
-    for apart in (2.0, 2.1, 2.2):
-        model.add_version(measured(apart))
-        if apart < 2.2:
-            promote(*model.place)
-    model.keep()
-    return model
+    return StoredModel.with_two_champions(tmp_path_factory.mktemp("two-champions"))
 
 
 @pytest.fixture

@@ -16,9 +16,7 @@ from dfray.registry.champion import find_version
 from dfray.registry.local_registry import SCHEMAS, stored_version
 from dfray.registry.promote import rollback
 from dfray.registry.versions import CHAMPION, PREVIOUS
-from tests.helpers.scored import measured
 from tests.registry.stored_model import StoredModel
-from tests.registry.test_promote import promote
 
 NAME = "two champions"
 ENDS = ("@champion", "@candidate", "@previous", "/1", "/2", "/3", "/9", "/01")
@@ -27,13 +25,7 @@ REFERENCES = (None, *(f"models:/{NAME}{end}" for end in ENDS), "models:/gone/1",
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> StoredModel:
-    model = StoredModel(NAME, tmp_path_factory.mktemp("MLflow für alle"))
-    for apart in (2.0, 2.1, 2.2):
-        model.add_version(measured(apart))
-        if apart < 2.2:
-            promote(*model.place)
-    model.keep()
-    return model
+    return StoredModel.with_two_champions(tmp_path_factory.mktemp("MLflow für alle"))
 
 
 @pytest.fixture
