@@ -141,10 +141,15 @@ def test_an_edited_recipe_is_a_recipe_or_an_error_of_dfray(monkeypatch: pytest.M
     node = yaml.compose(FULL)
     Recipe.model_validate(yaml.safe_load(FULL))
     monkeypatch.setattr(recipes, "find_file", lambda *_: "mine.yaml")
-    for path, change, changed in mutations(values):
+    changes = list(mutations(values))
+    taken = []
+    for path, change, changed in changes:
         monkeypatch.setattr(recipes, "read_yaml", lambda *_, changed=changed: Yaml(changed, node))
         with told(RecipeError, what=(path, change)):
-            load_recipe("mine.yaml").fingerprint()
+            recipe = load_recipe("mine.yaml")
+            assert Recipe.model_validate(recipe.model_dump()).fingerprint() == recipe.fingerprint()
+            taken.append(change)
+    assert 0 < len(taken) < len(changes)
 
 
 def test_a_file_of_something_else_is_no_recipe(tmp_path: Path) -> None:
@@ -244,8 +249,13 @@ def test_edited_files_of_a_run_are_read_or_told_with_their_place(
                 file.write_text(json.dumps(changed))
                 with told(UserError, what=(file.name, path, change)):
                     read()
+        taken = []
         for content in CONTENTS:
             file.write_bytes(content)
             with told(UserError, what=(file.name, content)):
                 read()
+                taken.append(content)
+        assert set(taken) <= {b"{}", b"[]", b"[{}]"}, (
+            file
+        )  # a state or curve that states nothing yet
         file.write_bytes(whole)
