@@ -3,12 +3,10 @@
 See test_two_workers.py.
 """
 
-import multiprocessing
 import sys
 from pathlib import Path
 
 import torch
-import torch.distributed as dist
 from torch import nn
 from torch.distributed.algorithms.ddp_comm_hooks import default_hooks
 from torch.nn.parallel import DistributedDataParallel
@@ -16,6 +14,7 @@ from torch.nn.parallel import DistributedDataParallel
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from dfray.config import ObjectiveSection
 from dfray.training.validate import _gather
+from tests.training.forked import run_two
 from tests.training.kit import faces_and_labels, step_over
 
 LABELS = torch.tensor([0, 0, 1, 1] * 3)  # unlike the faces' brightness, so that triplets are active
@@ -77,36 +76,21 @@ def gradients_inside(shares, rank, objective):
     return {name: p.grad.clone() for name, p in named}
 
 
-def main(rank: int, folder: str) -> None:
-    torch.set_num_threads(1)
-    dist.init_process_group(
-        "gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=2
-    )
-    try:
-        cases = torch.load(f"{folder}/cases.pt")
-        for number, case in enumerate(cases):
-            found = gradients(**case, rank=rank, wrap=DistributedDataParallel)
-            torch.save(found, f"{folder}/{number}-{rank}.pt")
-        found = gradients_inside(**torch.load(f"{folder}/inside.pt"), rank=rank)
-        torch.save(found, f"{folder}/{len(cases)}-{rank}.pt")
-        found = gradients(**torch.load(f"{folder}/accumulated.pt"), rank=rank, wrap=Counted)
-        torch.save((found[0], Counted.exchanges), f"{folder}/accumulated-{rank}.pt")
-        found = _gather(torch.full((2 * rank, 3), float(rank)))  # rank 0 has nothing
-        torch.save(found, f"{folder}/validated-{rank}.pt")
-    finally:
-        dist.destroy_process_group()
+def work(rank: int, folder: str) -> None:
+    cases = torch.load(f"{folder}/cases.pt")
+    for number, case in enumerate(cases):
+        found = gradients(**case, rank=rank, wrap=DistributedDataParallel)
+        torch.save(found, f"{folder}/{number}-{rank}.pt")
+    found = gradients_inside(**torch.load(f"{folder}/inside.pt"), rank=rank)
+    torch.save(found, f"{folder}/{len(cases)}-{rank}.pt")
+    found = gradients(**torch.load(f"{folder}/accumulated.pt"), rank=rank, wrap=Counted)
+    torch.save((found[0], Counted.exchanges), f"{folder}/accumulated-{rank}.pt")
+    found = _gather(torch.full((2 * rank, 3), float(rank)))  # rank 0 has nothing
+    torch.save(found, f"{folder}/validated-{rank}.pt")
 
 
 if __name__ == "__main__":
     import pytorch_metric_learning.losses  # noqa: F401  what the first loss and optimizer would import
     import torch._dynamo
 
-    fork = multiprocessing.get_context("fork")
-    workers = [
-        fork.Process(target=main, args=(rank, sys.argv[1]), daemon=True) for rank in range(2)
-    ]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    sys.exit(any(worker.exitcode for worker in workers))
+    sys.exit(run_two(work, sys.argv[1]))

@@ -3,7 +3,6 @@
 See test_sharding.py.
 """
 
-import multiprocessing
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -19,6 +18,7 @@ from dfray.run_folder import RunFolder
 from dfray.training.launch import worker_config
 from dfray.training.worker import Worker
 from tests.helpers.toy import TOY
+from tests.training.forked import run_two
 
 
 class OneOfTwo:
@@ -47,36 +47,21 @@ class OneOfTwo:
         learner.save(kept if self.rank == 0 else None, history)
 
 
-def main(rank: int, root: str) -> None:
-    torch.set_num_threads(1)
-    dist.init_process_group(
-        "gloo", init_method=f"file://{root}/rendezvous", rank=rank, world_size=2
-    )
-    try:
-        for name, words, resumes in torch.load(f"{root}/runs.pt"):
-            recipe = load_recipe(TOY, words)
-            config = worker_config(recipe, RunFolder(recipe))
-            folder = Path(root) / name
-            history = Worker(config, OneOfTwo(folder, None)).run()
-            if resumes:
-                dist.barrier()
-                resumed = Worker(config, OneOfTwo(folder, 0)).run()
-                assert len(resumed) == len(history)
-                history = [*history, *resumed[1:]]
-            torch.save(history, folder / f"history-{rank}.pt")
-    finally:
-        dist.destroy_process_group()
+def work(rank: int, root: str) -> None:
+    for name, words, resumes in torch.load(f"{root}/runs.pt"):
+        recipe = load_recipe(TOY, words)
+        config = worker_config(recipe, RunFolder(recipe))
+        folder = Path(root) / name
+        history = Worker(config, OneOfTwo(folder, None)).run()
+        if resumes:
+            dist.barrier()
+            resumed = Worker(config, OneOfTwo(folder, 0)).run()
+            assert len(resumed) == len(history)
+            history = [*history, *resumed[1:]]
+        torch.save(history, folder / f"history-{rank}.pt")
 
 
 if __name__ == "__main__":
     import torch._dynamo
 
-    fork = multiprocessing.get_context("fork")
-    workers = [
-        fork.Process(target=main, args=(rank, sys.argv[1]), daemon=True) for rank in range(2)
-    ]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    sys.exit(any(worker.exitcode for worker in workers))
+    sys.exit(run_two(work, sys.argv[1]))
