@@ -61,7 +61,7 @@ def read_tables(path: str, suffix: str, source: str, spec: TableSpec) -> Iterato
     try:
         for table in _tables_of(path, suffix, source, spec):
             yield spec.conform(table, source)
-    except (pa.ArrowException, OSError, ValueError) as error:
+    except (pa.ArrowException, csv.Error, OSError, ValueError) as error:
         raise SchemaError(f"{source} holds no {spec.name}: {first_line(error)}.") from error
 
 

@@ -136,6 +136,9 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
     (tmp_path / "scores.csv").write_text("a,b\n1,2\n")
     with pytest.raises(SchemaError, match=r"scores.csv holds no file scores: .*it lacks"):
         keep(str(tmp_path / "scores.csv"), "a.mp4")
+    (tmp_path / "scores.csv").write_text(f"input\n{'a' * 200_000}\n")
+    with pytest.raises(SchemaError, match=r"scores.csv holds no file scores: .*field larger"):
+        keep(str(tmp_path / "scores.csv"), "a.mp4")
     for line, fault in (("5", "is no JSON object"), ("[" * 100_000, "is nested more than 64")):
         (tmp_path / "scores.jsonl").write_text(f"{line}\n")
         with pytest.raises(SchemaError, match=rf"scores.jsonl line 1 {fault}"):
