@@ -110,7 +110,7 @@ class Champion:
             return
         pointed = await asyncio.to_thread(_pointed, self.current, self._uri, self._tracking_uri)
         if pointed == self.current.pointed:
-            self.fault = None
+            self.fault = self._refused = None
             return
         now = time.monotonic()
         if self._refused and self._refused[0] == pointed and now < self._refused[1]:

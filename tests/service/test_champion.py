@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import threading
@@ -15,6 +16,8 @@ from pathlib import Path
 import pytest
 
 from dfray.registry.versions import CHAMPION, Versions
+from dfray.service import champion as module
+from dfray.service.task import ServedModel
 from tests.helpers.processes import ray_processes, wait_for
 from tests.helpers.service import Service, register_tiny, service
 from tests.helpers.tiny import png, portrait
@@ -124,6 +127,37 @@ def spoiled_weights(versions: Versions, number: str) -> Iterator[None]:
         yield
     finally:
         weights.write_bytes(sound)
+
+
+def test_a_damaged_champion_is_told_again_when_the_alias_comes_back_to_it(
+    tracking_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(module, "EVERY_S", 0.1)
+    versions = register_tiny(tmp_path, tracking_uri, "coming back", 2)
+
+    async def loads(_: ServedModel) -> None:
+        """Stand for a replica, which a damaged version does not reach."""
+
+    async def told_of(champion: module.Champion, number: str) -> str | None:
+        """Point the alias to a version, and return the fault that stands after some looks."""
+        await asyncio.to_thread(versions.point, CHAMPION, number)
+        await asyncio.sleep(3)
+        return champion.fault
+
+    async def moves() -> list[str | None]:
+        champion = module.Champion(f"models:/{versions.name}@{CHAMPION}", tracking_uri, loads)
+        await champion.load()
+        following = asyncio.create_task(champion.follow())
+        found = [await told_of(champion, number) for number in ("2", "1", "2")]
+        following.cancel()
+        return found
+
+    with spoiled_weights(versions, "2"):
+        first, between, again = asyncio.run(moves())
+    assert between is None
+    assert first is not None
+    assert "damaged" in first
+    assert again == first
 
 
 def test_a_champion_that_is_unset_leaves_the_served_one(
