@@ -43,7 +43,7 @@ class ServiceSettings(BaseModel):
         keep_minutes: how long results are kept.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     model: str | None = None
     tracking_uri: str | None = None
@@ -76,6 +76,19 @@ class ServiceSettings(BaseModel):
                 f"Mend the option or {VARIABLES.get(key, 'the argument')}.",
             ) from error
 
+    @field_validator("token", mode="before")
+    @classmethod
+    def _shown(cls, value: Any) -> Any:
+        """Take off the line break with which a file of a secret often ends: no header can hold it."""
+        return value.strip() if isinstance(value, str) else value
+
+    @field_validator("token")
+    @classmethod
+    def _sendable(cls, value: str | None) -> str | None:
+        if value is not None and not (value.isascii() and value.isprintable()):
+            raise ValueError("use visible ASCII characters alone, as a header holds no others")
+        return value
+
     @field_validator("allow", mode="before")
     @classmethod
     def _divided(cls, value: Any) -> Any:
@@ -87,6 +100,8 @@ class ServiceSettings(BaseModel):
     @classmethod
     def _openable(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for prefix in value:
+            if not prefix.strip():
+                raise ValueError("a prefix is empty, which would open the folder of the command")
             if storage.is_remote(prefix) and not prefix.startswith("s3://"):
                 raise ValueError(f"{prefix} is neither a folder nor an s3:// URI")
         return value

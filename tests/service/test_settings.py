@@ -38,6 +38,9 @@ def test_prefixes_of_the_environment_are_divided_by_commas(monkeypatch: pytest.M
         ("queue", 0, "DFRAY_SERVE_QUEUE"),
         ("timeout_s", 0, "DFRAY_SERVE_LIMIT_S"),
         ("allow", ("http://host/",), "neither a folder nor an s3:// URI"),
+        ("allow", ("/videos", ""), "empty"),
+        ("max_mb", float("inf"), "DFRAY_SERVE_MAX_MB"),
+        ("timeout_s", float("inf"), "DFRAY_SERVE_LIMIT_S"),
     ],
 )
 def test_a_bad_value_is_told_with_its_variable(name: str, value: object, said: str):
@@ -52,6 +55,17 @@ def test_a_short_token_is_refused_and_not_shown(monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(UserError, match="token") as error:
         ServiceSettings.of()
     assert "short-secret" not in f"{error.value} {error.value.hint}"
+
+
+def test_the_line_break_that_ends_a_file_is_no_part_of_its_token():
+    assert ServiceSettings.of(token="sixteen-letters-\n").token == "sixteen-letters-"
+
+
+@pytest.mark.parametrize("token", ["sixteen-letters-ü", "sixteen\nletters-"])
+def test_a_token_that_no_header_can_hold_is_refused_and_not_shown(token: str):
+    with pytest.raises(UserError, match="visible ASCII") as error:
+        ServiceSettings.of(token=token)
+    assert token not in str(error.value)
 
 
 def test_a_token_is_made_where_none_is_given_and_never_printed():
