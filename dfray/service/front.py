@@ -20,6 +20,8 @@ from dfray.service.upload import Place, Upload
 DEATHS = 2
 """Replicas that one file may end; then it is refused."""
 _JANITOR_S = 5.0
+_CLIENT_LEFT = 499
+"""Status that nobody gets, for the counts: nginx's "client closed request"."""
 _FAILED = {"unreadable": 422, "crashed": 422, "timed_out": 504}
 """Outcome of a file without a result -> status of the answer."""
 
@@ -98,6 +100,9 @@ class Front:
             job.refusal = Refusal(504, f"Not done within {self.settings.timeout_s:g} s.")
         except Refusal as refusal:
             job.refusal = refusal
+        except asyncio.CancelledError:
+            job.refusal = Refusal(_CLIENT_LEFT, "Its client has left, or the service ended.")
+            raise
         except Exception as error:
             job.refusal = _failure(error)
         finally:

@@ -117,8 +117,8 @@ def _add_scores(app: FastAPI, front: Front) -> None:
     async def score(request: Request, report: Report = False) -> Response:
         """Score a file of a form, or one that JSON names.
 
-        Waits for the score; with the header `Prefer: respond-async` (RFC 7240) the answer is 202, and
-        Location says where the result will be.
+        Waits for the score, and ends the work if the client leaves. With the header `Prefer: respond-async`
+        (RFC 7240) the answer is 202, and Location says where the result will be.
         """
         try:
             job = await _begun(request, front, with_page=report)
@@ -128,8 +128,7 @@ def _add_scores(app: FastAPI, front: Front) -> None:
         if _ASYNC in request.headers.get("prefer", ""):
             headers = {"Location": f"/result/{job.id}", "Preference-Applied": _ASYNC}
             return JSONResponse(job.document(), 202, headers)
-        if job.work is not None:
-            await asyncio.shield(job.work)
+        await _ended(request, job)
         return JSONResponse(job.document(), job.refusal.status if job.refusal else 200)
 
     @app.get(
@@ -166,6 +165,25 @@ async def _begun(request: Request, front: Front, *, with_page: bool) -> Job:
         except TimeoutError as error:
             raise Refusal(504, f"No whole file within {front.settings.timeout_s:g} s.") from error
         return front.begin(source, place, with_page=with_page)
+
+
+async def _ended(request: Request, job: Job) -> None:
+    """Wait until a job is over; it is ended if its client leaves, as nobody else knows its id."""
+    assert job.work is not None
+    left = asyncio.create_task(_left(request))
+    try:
+        await asyncio.wait([job.work, left], return_when=asyncio.FIRST_COMPLETED)
+        if not job.work.done():
+            job.work.cancel()
+            await asyncio.wait([job.work])
+    finally:
+        left.cancel()
+
+
+async def _left(request: Request) -> None:
+    """Wait until the client leaves; its body has been read."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 def _wants_page(request: Request) -> bool:

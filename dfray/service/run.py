@@ -166,6 +166,7 @@ def answering(front: Front, sock: socket.socket) -> Iterator[threading.Thread]:
         make_app(front),
         log_config=None,
         access_log=False,
+        log_level="error",  # below it, strangers write the log: a line for each request that is no HTTP
         server_header=False,
         timeout_graceful_shutdown=_END_S,
     )

@@ -9,6 +9,7 @@ import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -217,6 +218,34 @@ def test_a_body_that_does_not_come_is_given_up(served: Service, monkeypatch: pyt
         connection.sendall(head.encode())
         assert b" 504 " in connection.recv(4096)
     wait_for(lambda: served.front.n_open == 0, 20)
+
+
+def test_work_ends_with_the_client_that_waits_for_it(served: Service, folder: Path):
+    write_clip(folder / "left.mp4", portrait(), seconds=5)
+    body = json.dumps({"uri": str(folder / "left.mp4")})
+    with ExitStack() as clients:
+        for _ in range(served.front.settings.queue):
+            begin(served, clients, body)
+        wait_for(lambda: served.front.n_open == served.front.settings.queue)
+    wait_for(lambda: served.front.n_open == 0, 20)
+    assert 'dfray_requests_total{status="499"}' in served.get("/metrics").text
+
+
+def begin(served: Service, clients: ExitStack, body: str) -> None:
+    """Send a request of JSON, and do not wait for its answer."""
+    host, port = served.url.removeprefix("http://").split(":")
+    connection = clients.enter_context(socket.create_connection((host, int(port)), 10))
+    head = f"POST /score?report=true HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n"
+    head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    connection.sendall((head + body).encode())
+
+
+def test_strangers_cannot_fill_the_log(served: Service, caplog: pytest.LogCaptureFixture):
+    host, port = served.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), 10) as connection:
+        connection.sendall(b"no HTTP at all\r\n\r\n")
+        assert b" 400 " in connection.recv(4096)
+    assert not caplog.records
 
 
 def test_a_file_that_takes_too_long_is_given_up(
