@@ -108,7 +108,7 @@ class LoadedModel:
     def close(self) -> None:
         """End the child, and remove the model's files."""
         self._reader.close()
-        self.network.files.close()
+        self.network.close()
 
 
 class _Reader(MediaReader):

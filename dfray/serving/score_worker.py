@@ -13,7 +13,7 @@ import threading
 import warnings
 from collections import deque
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -173,9 +173,16 @@ class SharedNetwork:
         self._batch, self._wait_s = batch, wait_s
         self._pieces: deque[_Piece] = deque()
         self._arrived = asyncio.Event()
-        self._loop: asyncio.Task[None] | None = None
+        self._serving: asyncio.Task[None] | None = None
         self.sizes: deque[int] = deque(maxlen=1000)
         self._in_use = threading.Lock()
+
+    def close(self) -> None:
+        """End the task that collects batches, from any thread, and remove the model's files."""
+        if self._serving is not None:
+            with suppress(RuntimeError):  # its event loop has ended, and the task with it
+                self._serving.get_loop().call_soon_threadsafe(self._serving.cancel)
+        self.files.close()
 
     @contextmanager
     def borrowed(self) -> Iterator[Bundle]:
@@ -189,7 +196,7 @@ class SharedNetwork:
 
     async def predict(self, crops: np.ndarray) -> Predictions:
         """Return the scores of uint8 crops (N, size_px, size_px, 3), N >= 1."""
-        self._loop = self._loop or asyncio.create_task(self._serve())
+        self._serving = self._serving or asyncio.create_task(self._serve())
         piece = _Piece(crops, asyncio.get_running_loop().create_future())
         self._pieces.append(piece)
         self._arrived.set()
