@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from dfray.config import ModelSection
@@ -29,3 +30,7 @@ def make_champion(folder: Path, name: str = "tiny") -> str:
         )
     Versions(name, uri).point(CHAMPION, number)
     return uri
+
+
+if __name__ == "__main__":  # so that an earlier build can make one, which later ones read
+    make_champion(Path(sys.argv[1]))
