@@ -20,16 +20,23 @@ if TYPE_CHECKING:
 Model = Annotated[
     str | None,
     typer.Option(
+        metavar="URI",
         help="models:/NAME@ALIAS is followed when the alias moves, models:/NAME/VERSION stays. Default: the "
-        "champion, if one model only has one (DFRAY_SERVE_MODEL)."
+        "champion, if one model only has one (DFRAY_SERVE_MODEL).",
     ),
 ]
-Host = Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0: all of this machine.")]
-Port = Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0: any.")]
+Host = Annotated[
+    str, typer.Option(metavar="HOST", help="Address to listen on; 0.0.0.0: all of this machine.")
+]
+Port = Annotated[
+    int, typer.Option(metavar="PORT", min=0, max=65535, help="Port to listen on; 0: any.")
+]
 Replicas = Annotated[
     int | None,
     typer.Option(
-        min=1, help="Processes that score, one CPU each. Default: 1 (DFRAY_SERVE_REPLICAS)."
+        metavar="N",
+        min=1,
+        help="Processes that score, one CPU each. Default: 1 (DFRAY_SERVE_REPLICAS).",
     ),
 ]
 Allow = Annotated[
@@ -42,23 +49,29 @@ Allow = Annotated[
 ]
 MaxMb = Annotated[
     float | None,
-    typer.Option(help="Largest file, MiB. Default: 512 (DFRAY_SERVE_MAX_MB)."),
+    typer.Option(metavar="MIB", help="Largest file, MiB. Default: 512 (DFRAY_SERVE_MAX_MB)."),
 ]
 MaxMinutes = Annotated[
     float | None,
-    typer.Option(help="Longest video. Default: 30 (DFRAY_SERVE_MAX_MINUTES)."),
+    typer.Option(metavar="MINUTES", help="Longest video. Default: 30 (DFRAY_SERVE_MAX_MINUTES)."),
 ]
 Queue = Annotated[
     int | None,
-    typer.Option(help="Requests at once; more are refused. Default: 32 (DFRAY_SERVE_QUEUE)."),
+    typer.Option(
+        metavar="N", help="Requests at once; more are refused. Default: 32 (DFRAY_SERVE_QUEUE)."
+    ),
 ]
 Timeout = Annotated[
     float | None,
-    typer.Option(help="Time for a request, seconds. Default: 600 (DFRAY_SERVE_LIMIT_S)."),
+    typer.Option(
+        metavar="SECONDS", help="Time for a request, seconds. Default: 600 (DFRAY_SERVE_LIMIT_S)."
+    ),
 ]
 Keep = Annotated[
     float | None,
-    typer.Option(help="How long results are kept. Default: 15 (DFRAY_SERVE_KEEP_MINUTES)."),
+    typer.Option(
+        metavar="MINUTES", help="How long results are kept. Default: 15 (DFRAY_SERVE_KEEP_MINUTES)."
+    ),
 ]
 NoAuth = Annotated[bool, typer.Option("--no-auth", help="Ask no token of clients of this machine.")]
 OpenToAll = Annotated[
