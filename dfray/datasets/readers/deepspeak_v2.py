@@ -28,15 +28,12 @@ from dfray.errors import ManifestError
 REAL_LIST, FAKE_LIST = "annotations-real.csv", "annotations-fake.csv"
 SPLIT_LIST = "annotations-split-def.csv"
 CATEGORY_OF = {
-    "real": "real",
-    "facefusion": "FS",
-    "hellomeme": "RE",
-    "liveportrait": "RE",
-    "diff2lip": "TF",
-    "latentsync": "TF",
-    "memo": "TF",
+    **{"real": "real", "facefusion": "FS"},
+    **dict.fromkeys(("hellomeme", "liveportrait"), "RE"),
+    **dict.fromkeys(("diff2lip", "latentsync", "memo"), "TF"),
 }
 DONOR_ELSEWHERE = "its donor or driver is of the other split: it is in that of the person seen"
+UNSOURCED = "its recording-target is not among the real videos: it has no source_video"
 PUBLISHED = Published("DeepSpeak v2.0's annotation files", real=9376, fake=7209)
 _HINT = "It comes with DeepSpeak v2; put it there."
 
@@ -58,6 +55,8 @@ def read(corpus: CorpusSection, files: Files) -> Iterator[VideoRow | LeftOut | R
         if splits.get(row.get("identity-source", person), splits[person]) != splits[person]:
             yield Remark(dataset, DONOR_ELSEWHERE)
         original = f"{person}-{row.get('recording-target')}"
+        if row["engine"] != "real" and original not in reals:
+            yield Remark(dataset, UNSOURCED)
         yield video_row(
             corpus,
             dataset,

@@ -35,6 +35,7 @@ SPLIT_OF = {"training": "train", "validation": "val", "test": "test"}
 SWAPS = ("dfl", "dffs", "fsgan")
 CATEGORY_OF = {"real": "real", **dict.fromkeys(SWAPS, "FS"), "fo": "RE", "audio-driven": "TF"}
 CROSSING = "the person is in more than one split, so the row has no identity"
+UNNAMED = "its list does not say who is seen, so the row has no identity"
 PUBLISHED = Published("arXiv 2103.10094", 62_166, 175_776, train=189_370, val=22_987, test=25_585)
 _HINT = "It comes with KoDF; put it there."
 
@@ -48,7 +49,9 @@ def read(corpus: CorpusSection, files: Files) -> Iterator[VideoRow | Remark]:
         splits[_person(row)].add(split)
     for split, model, row in listed:
         person = _person(row)
-        if person and len(splits[person]) > 1:
+        if not person:
+            yield Remark(dataset, UNNAMED)
+        elif len(splits[person]) > 1:
             yield Remark(dataset, CROSSING)
             person = ""
         original = stem_of(row.get(TARGET, ""))

@@ -35,6 +35,17 @@ def test_deepspeak_says_whose_donor_is_of_the_other_split(tmp_path: Path) -> Non
     assert rows(manifest)["deepspeak-v2/facefusion/facefusion-1101-1100-playht"]["split"] == "train"
 
 
+def test_deepspeak_says_how_many_fakes_have_no_source(tmp_path: Path) -> None:
+    corpora.deepspeak_v2(tmp_path)
+    table = tmp_path / "annotations-fake.csv"
+    table.write_text(table.read_text().replace("recording-target", "other"))
+    manifest = read("deepspeak_v2", tmp_path)
+    ((remark, count),) = manifest.remarks.items()
+    fakes = [row for row in rows(manifest).values() if row["label"]]
+    assert (count, "no source_video" in remark.text) == (len(fakes), True)
+    assert {row["source_video"] for row in fakes} == {None}
+
+
 def test_deepspeak_leaves_out_people_without_a_split(tmp_path: Path) -> None:
     corpora.deepspeak_v2(tmp_path)
     write(tmp_path, "annotations-split-def.csv", "identity,split\n11,train\n")

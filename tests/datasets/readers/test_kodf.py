@@ -42,6 +42,14 @@ def test_kodf_with_a_person_in_two_splits_is_read_without_that_identity(tmp_path
     assert manifest.remarks.total() == 2 + 5 + 2
 
 
+def test_kodf_without_people_in_a_list_says_how_many_rows_have_no_identity(tmp_path: Path) -> None:
+    corpora.kodf(tmp_path)
+    table = tmp_path / "meta/원본영상_training_메타데이터.csv"
+    table.write_text(table.read_text().replace("UUID", "other"))
+    ((remark, count),) = read("kodf", tmp_path).remarks.items()
+    assert (count, "has no identity" in remark.text) == (2, True)
+
+
 @pytest.mark.parametrize("kind", ["원본영상", "변조영상"])
 def test_kodf_without_a_list_of_either_class_is_refused(kind: str, tmp_path: Path) -> None:
     corpora.kodf(tmp_path)
