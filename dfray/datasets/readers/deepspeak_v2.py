@@ -28,7 +28,8 @@ from dfray.errors import ManifestError
 REAL_LIST, FAKE_LIST = "annotations-real.csv", "annotations-fake.csv"
 SPLIT_LIST = "annotations-split-def.csv"
 CATEGORY_OF = {
-    **{"real": "real", "facefusion": "FS"},
+    "real": "real",
+    "facefusion": "FS",
     **dict.fromkeys(("hellomeme", "liveportrait"), "RE"),
     **dict.fromkeys(("diff2lip", "latentsync", "memo"), "TF"),
 }
